@@ -1,0 +1,121 @@
+"""`manifest.json`: what a benchmark was run with."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from paramjax import __version__
+
+PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "scikit-learn")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, platform and devices.
+
+    Returns:
+        A dict that JSON can hold.
+
+    Example:
+        >>> environment()["versions"]["paramjax"] == __version__
+        True
+    """
+    versions = {"paramjax": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "devices": devices,
+    }
+
+
+def provenance(file: Path) -> dict[str, str]:
+    """Where a user's file stands: its git revision if it is committed unchanged, else its hash.
+
+    Args:
+        file: An existing file.
+
+    Returns:
+        `path` with `git_revision` or with `sha256`.
+
+    Example:
+        >>> import tempfile
+        >>> loose = Path(tempfile.mkdtemp()) / "mine.py"
+        >>> _ = loose.write_text("")
+        >>> sorted(provenance(loose))
+        ['path', 'sha256']
+    """
+    git = ("git", "-C", str(file.parent.absolute()))
+    try:
+        revision = _output([*git, "log", "-1", "--format=%H", "--", file.name])
+        changed = _output([*git, "status", "--porcelain", "--", file.name])
+    except (OSError, subprocess.CalledProcessError):
+        revision, changed = "", ""  # no git here, or no repository: the hash says it all
+    if revision and not changed:
+        return {"path": str(file), "git_revision": revision}
+    return {"path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+
+
+def manifest(flags: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
+    """Everything needed to run a benchmark again.
+
+    Args:
+        flags: What the user asked for, with the defaults filled in; holds `key`.
+        files: The user's files.
+
+    Returns:
+        A dict that JSON can hold.
+    """
+    return {
+        **environment(),
+        "key": flags["key"],
+        "flags": flags,
+        "command": ["paramjax", *sys.argv[1:]],
+        "files": [provenance(file) for file in files],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of it.
+
+    Args:
+        path: The file.
+        value: What to write; NaN is refused, because JSON has none.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one move, so that it is never seen half-written."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()

@@ -1,0 +1,98 @@
+"""The first step of an optimizer, tried before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from paramjax.bench.protocol import Protocol
+from paramjax.bench.workloads import Workload
+from paramjax.checks import leaf_name
+from paramjax.optim.optimizer import Optimizer
+from paramjax.sweep import Starts
+from paramjax.train import Trainer, train_step
+from paramjax.types import Array, Batch, Hyperparameters, Params
+
+
+class PreflightError(ValueError):
+    """An optimizer cannot take its first step; the message says why."""
+
+
+def make_trainer(
+    workload: Workload, optimizer: Optimizer, protocol: Protocol
+) -> Callable[[Hyperparameters], Trainer]:
+    """The step every contestant trains with: the same clipping, then the optimizer.
+
+    Args:
+        workload: Gives the loss.
+        optimizer: Gives the transformation for some hyperparameters.
+        protocol: Gives the norm at which gradients are clipped.
+
+    Returns:
+        `(hyperparameters) -> Trainer`.
+
+    Raises:
+        PreflightError: From the returned function, if the factory returns something other
+            than a gradient transformation.
+    """
+
+    def make(hyperparameters: Hyperparameters) -> Trainer:
+        tx = optimizer.factory(**hyperparameters)
+        if not isinstance(tx, optax.GradientTransformation):
+            raise PreflightError(
+                f"its factory returned {type(tx).__name__}, expected an optax gradient "
+                "transformation"
+            )
+        clipped = optax.chain(optax.clip_by_global_norm(protocol.clip_norm), tx)
+        return train_step(workload.loss_fn, clipped)
+
+    return make
+
+
+def first_step(
+    workload: Workload, optimizer: Optimizer, protocol: Protocol, starts: Starts, data: Batch
+) -> None:
+    """Take one step from the first seed's start, as the population will.
+
+    Args:
+        workload: What is trained.
+        optimizer: Who trains it.
+        protocol: Gives the first trial's hyperparameters.
+        starts: Gives the first seed's parameters and batch.
+        data: The training part.
+
+    Raises:
+        PreflightError: If the factory raises or returns no transformation, if its updates
+            differ from the parameters in tree or shape, or if a parameter is NaN or
+            infinite after the step.
+    """
+    run = protocol.tuning_runs(optimizer)[0]
+    fixed = {n: run.hyperparameters[n] for n, d in optimizer.space.items() if d.static}
+    traced = {n: jnp.float32(v) for n, v in run.hyperparameters.items() if n not in fixed}
+    params, key = jax.tree.map(lambda leaf: leaf[0], (starts.params, starts.key))
+    rows = None if starts.order is None else starts.order[0, 0]
+    batch = data if rows is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], data)
+    make = make_trainer(workload, optimizer, protocol)
+
+    @jax.jit
+    def step(numbers: dict[str, Array], params: Params, batch: Batch) -> Params:
+        trainer = make({**fixed, **numbers})
+        return trainer.step(trainer.init(key, params), batch)[0].params
+
+    try:
+        after = step(traced, params, batch)
+    except PreflightError:
+        raise
+    except Exception as error:
+        summary = str(error).strip().splitlines()[:1]
+        text = f"its first step raised {type(error).__name__}: {' '.join(summary)}"
+        raise PreflightError(text) from error
+    for path, leaf in jax.tree_util.tree_leaves_with_path(after):
+        if not bool(jnp.isfinite(leaf).all()):
+            raise PreflightError(
+                f"its first update makes parameter {leaf_name(path)} NaN or infinite "
+                f"(hyperparameters {run.hyperparameters})"
+            )

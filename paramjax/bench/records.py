@@ -1,0 +1,300 @@
+"""`records.sqlite`: every training of a benchmark, and the rules it was done under."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paramjax.optim.optimizer import Optimizer
+from paramjax.sweep import Record
+
+FILE_NAME = "records.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS workloads (
+  workload TEXT PRIMARY KEY, description TEXT NOT NULL, metric TEXT NOT NULL,
+  higher_is_better INTEGER NOT NULL, initial TEXT NOT NULL, fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS optimizers (
+  optimizer TEXT PRIMARY KEY, source TEXT NOT NULL, space TEXT NOT NULL,
+  fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS trainings (
+  workload TEXT NOT NULL, optimizer TEXT NOT NULL,
+  phase TEXT NOT NULL CHECK (phase IN ('tuning', 'report')),
+  trial INTEGER NOT NULL, seed INTEGER NOT NULL, hyperparameters TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('finished', 'diverged')), diverged_step INTEGER,
+  metric TEXT NOT NULL, value REAL, curve TEXT NOT NULL,
+  PRIMARY KEY (workload, optimizer, phase, trial, seed));
+"""
+
+
+class RecordsMismatchError(ValueError):
+    """The records in a folder were made under other rules than those asked for."""
+
+
+class WorkloadRow(NamedTuple):
+    """A workload as the records know it.
+
+    Attributes:
+        workload: Its name.
+        description: One line.
+        metric: The metric that decides.
+        higher_is_better: Its direction.
+        initial: Seed -> test metric of the untrained parameters.
+        fingerprint: Hash of its data.
+    """
+
+    workload: str
+    description: str
+    metric: str
+    higher_is_better: bool
+    initial: dict[int, float]
+    fingerprint: str
+
+
+class OptimizerRow(NamedTuple):
+    """An optimizer as the records know it.
+
+    Attributes:
+        optimizer: Its name.
+        source: Paper or file.
+        space: Hyperparameter -> its distribution's kind and ends.
+        fingerprint: What must not change while trainings are added.
+    """
+
+    optimizer: str
+    source: str
+    space: dict[str, dict[str, Any]]
+    fingerprint: str
+
+
+class Training(NamedTuple):
+    """One training as the records hold it.
+
+    Attributes:
+        trial: Number of the hyperparameters.
+        seed: Number of the seed.
+        hyperparameters: Name -> value.
+        status: `finished` or `diverged`.
+        diverged_step: First step with a loss that was not finite, or None.
+        value: The deciding metric after the last step; NaN if it was not finite.
+        curve: `step`, `train_loss` and each metric along the training; NaN likewise.
+    """
+
+    trial: int
+    seed: int
+    hyperparameters: dict[str, Any]
+    status: str
+    diverged_step: int | None
+    value: float
+    curve: dict[str, list[float]]
+
+
+class Records:
+    """The records of one folder; safe to use from several threads.
+
+    Args:
+        folder: Where `records.sqlite` lies or will lie; made if missing.
+
+    Raises:
+        RecordsMismatchError: If the file is there but is no database.
+        OSError: If the folder cannot be made.
+
+    Example:
+        >>> import tempfile
+        >>> records = Records(Path(tempfile.mkdtemp()))
+        >>> records.trainings("digits_mlp", "adam", "tuning")
+        []
+        >>> records.close()
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / FILE_NAME
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(self.path, check_same_thread=False, timeout=30)
+        try:
+            self._db.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise RecordsMismatchError(
+                f"{self.path}: not a database of records ({error}); name another --out, or "
+                "start over with --fresh"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def require(self, rules: dict[str, Any]) -> None:
+        """Note the rules in an empty file, or refuse if the file was made under others.
+
+        Args:
+            rules: Name -> JSON value; a training may only be added under equal rules.
+
+        Raises:
+            RecordsMismatchError: With each rule that differs.
+        """
+        known = self.rules()
+        differing = {name for name in rules if name in known and known[name] != rules[name]}
+        if differing:
+            changes = ", ".join(
+                f"{name} was {known[name]!r} and is now {rules[name]!r}"
+                for name in sorted(differing)
+            )
+            raise RecordsMismatchError(
+                f"{self.path} was made under other rules: {changes}; go on under the old ones, "
+                "name another --out, or start over with --fresh"
+            )
+        self._write("INSERT OR REPLACE INTO settings VALUES (?, ?)", _json_items(rules))
+
+    def rules(self) -> dict[str, Any]:
+        """The rules and settings noted so far."""
+        return {name: json.loads(v) for name, v in self._read("SELECT name, value FROM settings")}
+
+    def note(self, settings: dict[str, Any]) -> None:
+        """Note settings that may change from call to call, such as the baseline."""
+        self._write("INSERT OR REPLACE INTO settings VALUES (?, ?)", _json_items(settings))
+
+    def add_workload(self, row: WorkloadRow) -> None:
+        """Note a workload.
+
+        Raises:
+            RecordsMismatchError: If it is there with other data or another metric.
+        """
+        known = {other.workload: other for other in self.workloads()}
+        self._require_same("workload", row.workload, known.get(row.workload), row)
+        initial = json.dumps({str(seed): value for seed, value in row.initial.items()})
+        values = (*row[:4], initial, row.fingerprint)
+        self._write("INSERT OR IGNORE INTO workloads VALUES (?, ?, ?, ?, ?, ?)", [values])
+
+    def add_optimizer(self, optimizer: Optimizer, fingerprint: str) -> None:
+        """Note an optimizer.
+
+        Raises:
+            RecordsMismatchError: If it is there with another fingerprint or space.
+        """
+        row = OptimizerRow(optimizer.name, optimizer.source, describe_space(optimizer), fingerprint)
+        known = {other.optimizer: other for other in self.optimizers()}
+        self._require_same("optimizer", row.optimizer, known.get(row.optimizer), row)
+        values = (row.optimizer, row.source, json.dumps(row.space), fingerprint)
+        self._write("INSERT OR IGNORE INTO optimizers VALUES (?, ?, ?, ?)", [values])
+
+    def add(
+        self, workload: str, optimizer: str, phase: str, metric: str, records: Sequence[Record]
+    ) -> None:
+        """Append trainings in one transaction."""
+        rows = [
+            (
+                workload,
+                optimizer,
+                phase,
+                record.trial,
+                record.seed,
+                json.dumps(record.hyperparameters),
+                record.status,
+                record.diverged_step,
+                metric,
+                _null(record.metrics[metric]),
+                json.dumps({n: [_null(v) for v in vs] for n, vs in record.curve.items()}),
+            )
+            for record in records
+        ]
+        marks = ", ".join("?" * 11)
+        self._write(f"INSERT OR REPLACE INTO trainings VALUES ({marks})", rows)
+
+    def trainings(self, workload: str, optimizer: str, phase: str) -> list[Training]:
+        """The trainings of one optimizer on one workload, by trial and seed."""
+        rows = self._read(
+            "SELECT trial, seed, hyperparameters, status, diverged_step, value, curve "
+            "FROM trainings WHERE workload = ? AND optimizer = ? AND phase = ? "
+            "ORDER BY trial, seed",
+            (workload, optimizer, phase),
+        )
+        return [
+            Training(trial, seed, json.loads(hp), status, step, _nan(value), _curve(curve))
+            for trial, seed, hp, status, step, value, curve in rows
+        ]
+
+    def workloads(self) -> list[WorkloadRow]:
+        """The workloads noted so far, in the order they came."""
+        rows = self._read("SELECT * FROM workloads ORDER BY rowid")
+        return [
+            WorkloadRow(
+                name,
+                text,
+                metric,
+                bool(higher),
+                {int(seed): _nan(value) for seed, value in json.loads(initial).items()},
+                fingerprint,
+            )
+            for name, text, metric, higher, initial, fingerprint in rows
+        ]
+
+    def optimizers(self) -> list[OptimizerRow]:
+        """The optimizers noted so far, in the order they came."""
+        rows = self._read("SELECT * FROM optimizers ORDER BY rowid")
+        return [OptimizerRow(name, src, json.loads(sp), mark) for name, src, sp, mark in rows]
+
+    def _require_same(self, kind: str, name: str, known: Any, row: Any) -> None:
+        if known is not None and known.fingerprint != row.fingerprint:
+            raise RecordsMismatchError(
+                f"{self.path} holds trainings of {kind} {name!r} as it was before it changed; "
+                "name another --out, or start over with --fresh"
+            )
+
+    def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    def _write(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        with self._lock, self._db:
+            self._db.executemany(query, rows)
+
+
+def describe_space(optimizer: Optimizer) -> dict[str, dict[str, Any]]:
+    """A search space as JSON: kind, ends or options, and whether its axis is logarithmic.
+
+    Example:
+        >>> from paramjax.optim import get
+        >>> describe_space(get("sgd"))["learning_rate"]["kind"]
+        'LogUniform'
+    """
+    return {
+        name: {
+            "kind": type(distribution).__name__,
+            "logarithmic": distribution.logarithmic,
+            "static": distribution.static,
+            **{field: _plain(value) for field, value in vars(distribution).items()},
+        }
+        for name, distribution in optimizer.space.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: containers element by element, what JSON does not know by its repr."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+
+
+def _json_items(values: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, json.dumps(value, sort_keys=True)) for name, value in values.items()]
+
+
+def _curve(text: str) -> dict[str, list[float]]:
+    return {name: [_nan(value) for value in values] for name, values in json.loads(text).items()}
+
+
+def _null(value: float) -> float | None:
+    """JSON and SQLite have no NaN: what is not finite is kept as null."""
+    return value if math.isfinite(value) else None
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,67 @@
+"""The IDX format of MNIST and Fashion-MNIST (LeCun, Cortes and Burges, 1998)."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from pathlib import Path
+
+import numpy as np
+
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """Read one IDX file, gzipped or not.
+
+    The file starts with two zero bytes, a type code, the number of axes and each axis'
+    length as a big-endian 32-bit integer; the values follow, last axis fastest.
+
+    Args:
+        path: The file, such as `train-images-idx3-ubyte.gz`; with or without `.gz`.
+
+    Returns:
+        An array in the machine's byte order, [images, rows, columns] or [labels].
+
+    Raises:
+        FileNotFoundError: If there is no such file, with or without `.gz`.
+        ValueError: If it is no IDX file, or is cut short or too long.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "labels-idx1-ubyte"
+        >>> _ = file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+        >>> read_idx(file).tolist()
+        [7, 2, 1]
+    """
+    file = _find(Path(path))
+    raw = file.read_bytes()
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, OSError, ValueError) as error:
+            raise ValueError(f"{file}: damaged gzip file ({error})") from error
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _DTYPES:
+        raise ValueError(f"{file}: not an IDX file, it starts with {raw[:4].hex(' ')}")
+    dtype, axes = np.dtype(_DTYPES[raw[2]]), raw[3]
+    start = 4 + 4 * axes
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:start], ">u4"))
+    expected = math.prod(shape) * dtype.itemsize
+    if len(shape) != axes or len(raw) - start != expected:
+        raise ValueError(
+            f"{file}: expected {expected} bytes of values for shape {shape}, "
+            f"got {max(len(raw) - start, 0)}; the file is cut short or damaged"
+        )
+    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _find(path: Path) -> Path:
+    """The file itself, or its twin with or without `.gz`."""
+    twin = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
+    for file in (path, twin):
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        f"no IDX file {path} (nor {twin.name}); MNIST and Fashion-MNIST are published in this "
+        "format, place the four files of either in that folder"
+    )

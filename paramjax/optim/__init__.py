@@ -1,0 +1,8 @@
+"""Gradient transformations: the common chain, and the registry of optimizers."""
+
+from paramjax.optim.chains import chain
+from paramjax.optim.learning_rate import LearningRateState, scale_by_learning_rate
+from paramjax.optim.optimizer import Optimizer
+from paramjax.optim.registry import REGISTRY, get
+
+__all__ = ["REGISTRY", "LearningRateState", "Optimizer", "chain", "get", "scale_by_learning_rate"]

@@ -1,0 +1,22 @@
+"""Populations: many trainings as one program."""
+
+from paramjax.sweep.design import sobol_design
+from paramjax.sweep.population import Population, evaluation_steps
+from paramjax.sweep.runs import DIVERGED, FINISHED, Record, Run
+from paramjax.sweep.starts import Starts, prepare_starts
+from paramjax.sweep.sweep import Sweep, Trial, sweep
+
+__all__ = [
+    "DIVERGED",
+    "FINISHED",
+    "Population",
+    "Record",
+    "Run",
+    "Starts",
+    "Sweep",
+    "Trial",
+    "evaluation_steps",
+    "prepare_starts",
+    "sobol_design",
+    "sweep",
+]

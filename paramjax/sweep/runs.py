@@ -1,0 +1,79 @@
+"""What a training of a population is asked to do, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FINISHED = "finished"
+DIVERGED = "diverged"
+
+
+class Run(NamedTuple):
+    """One training to be done.
+
+    Attributes:
+        trial: Number of the hyperparameters, from 0.
+        seed: Names the initial parameters and the order of batches.
+        hyperparameters: Name -> value.
+    """
+
+    trial: int
+    seed: int
+    hyperparameters: dict[str, Any]
+
+
+class Record(NamedTuple):
+    """One training that was done.
+
+    Attributes:
+        trial: As in its run.
+        seed: As in its run.
+        hyperparameters: As in its run.
+        status: `finished`; or `diverged` if its loss was not finite at some step, or its
+            mean over the last tenth of the steps lay above the loss of the first step.
+        diverged_step: The first step whose loss was not finite, else None.
+        metrics: Name -> last value; NaN where there is none.
+        curve: Name -> values at the steps listed under `step`.
+    """
+
+    trial: int
+    seed: int
+    hyperparameters: dict[str, Any]
+    status: str
+    diverged_step: int | None
+    metrics: dict[str, float]
+    curve: dict[str, list[float]]
+
+
+def judge(losses: np.ndarray) -> tuple[str, int | None]:
+    """Status of a training from its losses.
+
+    Args:
+        losses: Training loss before each step, [steps].
+
+    Returns:
+        The status, and the first step whose loss was not finite or None.
+
+    Example:
+        >>> judge(np.array([2.0, 1.0, np.nan]))
+        ('diverged', 2)
+        >>> judge(np.array([2.0, 1.0, 0.5]))
+        ('finished', None)
+    """
+    wrong = np.flatnonzero(~np.isfinite(losses))
+    if wrong.size:
+        return DIVERGED, int(wrong[0])
+    climbed = tail_mean(losses) > losses[0]
+    return (DIVERGED if climbed else FINISHED), None
+
+
+def tail_mean(values: np.ndarray) -> float:
+    """The mean over the last tenth of the steps, at least one.
+
+    Example:
+        >>> tail_mean(np.arange(20.0))
+        18.5
+    """
+    return float(np.mean(values[-max(1, len(values) // 10) :], dtype=np.float64))

@@ -1,0 +1,93 @@
+"""The gradient of a loss, as the kind of function that steps and estimators share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from paramjax.types import LossFn
+
+
+@dataclass(frozen=True)
+class GradFn:
+    """A gradient estimator, called like the plain function that it wraps.
+
+    Attributes:
+        estimate: `(params, batch, key) -> (grads, loss, metrics)`; stateful:
+            `(params, model_state, batch, key) -> (grads, loss, (model_state, metrics))`.
+        loss_fn: The loss it estimates the gradient of, for optimizers that search along
+            it (line searches); None if there is none.
+        stateful: Whether it carries state that is not differentiated.
+
+    Example:
+        >>> downhill = GradFn(lambda params, batch, key: (jnp.ones(2), jnp.sum(params), {}))
+        >>> float(downhill(jnp.zeros(2), None, None)[1])
+        0.0
+    """
+
+    estimate: Callable[..., tuple[Any, Any, Any]]
+    loss_fn: LossFn | None = None
+    stateful: bool = False
+
+    def __call__(self, *args: Any) -> tuple[Any, Any, Any]:
+        """Estimate the gradient."""
+        return self.estimate(*args)
+
+
+def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
+    """The gradient of a loss by reverse-mode differentiation.
+
+    Args:
+        loss_fn: `(params, batch, key) -> (loss, metrics)` with a scalar loss; stateful:
+            `(params, model_state, batch, key) -> (loss, (model_state, metrics))`.
+        stateful: Which of the two it is.
+
+    Returns:
+        A GradFn with the same arguments.
+
+    Raises:
+        TypeError: If `loss_fn` is not callable; at the first call, if it returns
+            something other than a pair.
+        ValueError: At the first call, if the loss is not a scalar.
+
+    Example:
+        >>> square = gradient(lambda params, batch, key: (jnp.sum(params**2), {}))
+        >>> grads, loss, metrics = square(jnp.array([1.0, 2.0]), None, None)
+        >>> grads.tolist(), float(loss)
+        ([2.0, 4.0], 5.0)
+    """
+    if not callable(loss_fn):
+        raise TypeError(f"loss_fn: expected a function, got {type(loss_fn).__name__}")
+
+    def checked(params: Any, *rest: Any) -> tuple[Any, Any]:
+        loss, aux = _loss_and_aux(loss_fn(params, *rest), stateful=stateful)
+        return loss, (loss, aux)
+
+    def estimate(params: Any, *rest: Any) -> tuple[Any, Any, Any]:
+        grads, (loss, aux) = jax.grad(checked, has_aux=True)(params, *rest)
+        return grads, loss, aux
+
+    return GradFn(estimate, loss_fn, stateful)
+
+
+def _loss_and_aux(output: Any, *, stateful: bool) -> tuple[Any, Any]:
+    """The pair a loss must return, refused with the reason where it is not one."""
+    expected = "(loss, (model_state, metrics))" if stateful else "(loss, metrics)"
+    if not isinstance(output, tuple) or len(output) != 2:
+        form = f"{len(output)} values" if isinstance(output, tuple) else type(output).__name__
+        hint = "; wrap a gradient estimator in pj.GradFn" if form == "3 values" else ""
+        raise TypeError(f"loss_fn: expected it to return {expected}, got {form}{hint}")
+    loss, aux = output
+    if jnp.shape(loss) != ():
+        raise ValueError(
+            f"loss_fn: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
+        )
+    if not stateful and not isinstance(aux, dict):
+        raise TypeError(
+            f"loss_fn: expected metrics as a dict, got {type(aux).__name__}; return {{}}"
+        )
+    return loss, aux

@@ -1,0 +1,44 @@
+"""A guard: a step whose loss or gradient is not finite changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from paramjax.train.hooks.hook import Hook
+from paramjax.types import Array, Metrics, Params
+
+
+def skip_nonfinite() -> Hook:
+    """Reject a step whose loss, gradient norm or new parameters are not finite.
+
+    The state goes back whole, except for the step counter: the next batch comes with
+    its own key. The metric `skipped` counts the rejected steps so far.
+
+    Returns:
+        A hook; the hooks before it in the list are reset with the rest.
+
+    Example:
+        >>> int(skip_nonfinite().init({"w": jnp.zeros(3)}))
+        0
+    """
+
+    def init(params: Params) -> Array:
+        del params
+        return jnp.zeros([], jnp.int32)
+
+    def apply(own: Array, old: Any, new: Any, metrics: Metrics) -> tuple[Array, Any, Metrics]:
+        finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+        for leaf in jax.tree.leaves(new.params):
+            finite &= jnp.isfinite(leaf).all()
+        kept = jax.tree.map(lambda o, n: jnp.where(finite, n, o), old, new)
+        skipped = own + ~finite
+        return skipped, kept._replace(step=new.step), {**metrics, "skipped": skipped}
+
+    def eval_params(own: Array, params: Params) -> Params:
+        del own
+        return params
+
+    return Hook(init, apply, eval_params)
