@@ -192,7 +192,8 @@ def check_same_form(what: str, got: PyTree, params: PyTree) -> None:
     Example:
         >>> check_same_form("gradients", {"w": jnp.ones(2)}, {"w": jnp.zeros(2)})
     """
-    expected, found = jax.tree.structure(params), jax.tree.structure(got)
+    expected: Any = jax.tree.structure(params)
+    found: Any = jax.tree.structure(got)
     if expected != found:
         raise ValueError(f"{what}: expected the tree of the parameters, {expected}, got {found}")
     pairs = zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(got), strict=True)

@@ -149,7 +149,7 @@ def train_all(
     stages: Sequence[Stage],
     contestants: Sequence[Contestant],
     on_progress: Callable[[Progress], None],
-) -> None:
+) -> list[LeftOut]:
     """Train what the records do not hold yet, one population a core.
 
     A population inside a loop uses one core, so as many populations as there are cores
@@ -163,27 +163,41 @@ def train_all(
         contestants: The optimizers.
         on_progress: Called from the training threads.
 
+    Returns:
+        The user's optimizers that failed on the way; the others went on.
+
     Raises:
         KeyboardInterrupt: If the user interrupts; chunks under way are finished and kept.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures = [
-            pool.submit(_train, records, protocol, stage, c.optimizer, on_progress, stop)
+        futures = {
+            pool.submit(_train, records, protocol, stage, c.optimizer, on_progress, stop): c
             for stage in stages
             for c in contestants
-        ]
+        }
         try:
-            _wait(futures)
+            return _wait(futures)
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _wait(futures: Sequence[Future[None]]) -> None:
+def _wait(futures: dict[Future[None], Contestant]) -> list[LeftOut]:
+    """Wait for all; an error in a user's optimizer leaves it out, one of ours is raised."""
+    failed: dict[str, LeftOut] = {}
     for future in as_completed(futures):
-        future.result()
+        contestant = futures[future]
+        error = future.exception()
+        if error is None:
+            continue
+        if contestant.file is None:
+            raise error
+        name = contestant.optimizer.name
+        summary = " ".join(str(error).strip().splitlines()[:1])
+        failed[name] = LeftOut(name, f"training raised {type(error).__name__}: {summary}")
+    return list(failed.values())
 
 
 def _train(

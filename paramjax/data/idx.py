@@ -45,9 +45,9 @@ def read_idx(path: str | Path) -> np.ndarray:
         raise ValueError(f"{file}: not an IDX file, it starts with {raw[:4].hex(' ')}")
     dtype, axes = np.dtype(_DTYPES[raw[2]]), raw[3]
     start = 4 + 4 * axes
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:start], ">u4"))
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:start].ljust(4 * axes, b"\0"), ">u4"))
     expected = math.prod(shape) * dtype.itemsize
-    if len(shape) != axes or len(raw) - start != expected:
+    if len(raw) - start != expected:
         raise ValueError(
             f"{file}: expected {expected} bytes of values for shape {shape}, "
             f"got {max(len(raw) - start, 0)}; the file is cut short or damaged"

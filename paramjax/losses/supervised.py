@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from paramjax.types import Array, Batch, Key, LossFn, Metrics, Params
 
@@ -11,7 +12,7 @@ PerExample = Callable[[Array, Array], Array]
 
 
 def supervised(
-    apply: Callable[[Params, Array], Array],
+    apply: Callable[..., Any],
     loss: PerExample,
     metrics: Mapping[str, PerExample] | None = None,
 ) -> LossFn:

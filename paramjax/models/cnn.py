@@ -45,7 +45,8 @@ class Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         patches = _patches(x, height, width)
-        return patches @ kernel.reshape(-1, self.features).astype(x.dtype) + bias.astype(x.dtype)
+        flat = kernel.reshape(-1, self.features).astype(x.dtype)
+        return patches @ flat + bias.astype(x.dtype).reshape(1, 1, 1, -1)
 
 
 def max_pool(x: Array, size: int = 2) -> Array:

@@ -16,11 +16,11 @@ class LearningRateState(NamedTuple):
     """State of `scale_by_learning_rate`.
 
     Attributes:
-        count: Updates so far, int32[].
+        step: Updates so far, int32[].
         learning_rate: The rate of the last update, float32[]; before it, of the first.
     """
 
-    count: Array
+    step: Array
     learning_rate: Array
 
 
@@ -60,9 +60,9 @@ def scale_by_learning_rate(learning_rate: float | Array | Schedule) -> optax.Gra
         updates: PyTree, state: LearningRateState, params: Params | None = None
     ) -> tuple[PyTree, LearningRateState]:
         del params
-        now = rate(state.count)
+        now = rate(state.step)
         scaled = jax.tree.map(lambda u: -now.astype(u.dtype) * u, updates)
-        count = jnp.minimum(state.count, INT32_MAX - 1) + 1
+        count = jnp.minimum(state.step, INT32_MAX - 1) + 1
         return scaled, LearningRateState(count, now)
 
     return optax.GradientTransformation(init, update)

@@ -16,11 +16,11 @@ class EMAState(NamedTuple):
     """State of `ema`.
 
     Attributes:
-        count: Steps averaged so far, int32[].
+        steps: Steps averaged so far, int32[].
         average: The average before its correction, at least float32, like the parameters.
     """
 
-    count: Array
+    steps: Array
     average: Params
 
 
@@ -57,11 +57,11 @@ def ema(decay: float) -> Hook:
         average = jax.tree.map(
             lambda a, p: decay * a + (1 - decay) * p.astype(a.dtype), own.average, new.params
         )
-        return EMAState(own.count + 1, average), new, metrics
+        return EMAState(own.steps + 1, average), new, metrics
 
     def eval_params(own: EMAState, params: Params) -> Params:
-        started = own.count > 0
-        weight = 1.0 - jnp.asarray(decay, jnp.float32) ** jnp.maximum(own.count, 1)
+        started = own.steps > 0
+        weight = 1.0 - jnp.asarray(decay, jnp.float32) ** jnp.maximum(own.steps, 1)
         return jax.tree.map(
             lambda a, p: jnp.where(started, (a / weight).astype(p.dtype), p), own.average, params
         )

@@ -1,0 +1,5 @@
+"""`python -m paramjax`."""
+
+from paramjax.cli.main import main
+
+main()

@@ -1,0 +1,191 @@
+"""One benchmark from the flags to the verdicts, without any display."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paramjax.bench.contestants import Contestant, LeftOut, find_contestants, spec_name
+from paramjax.bench.manifest import manifest, write_json
+from paramjax.bench.protocol import Protocol
+from paramjax.bench.records import FILE_NAME, Records
+from paramjax.bench.report.html import write_report
+from paramjax.bench.runner import Progress, Stage, note_rules, preflight, prepare, train_all
+from paramjax.bench.statistics import Verdict, verdicts
+from paramjax.bench.workloads import WORKLOADS
+from paramjax.bench.workloads import get as get_workload
+from paramjax.optim import REGISTRY
+
+VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html"
+
+
+class BaselineError(ValueError):
+    """The baseline cannot take part, so that there is nothing to compare with."""
+
+
+class NoRecordsError(ValueError):
+    """A folder holds no benchmark."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a benchmark is asked to do.
+
+    Attributes:
+        workloads: Names; empty means all.
+        optimizers: Registry names or `FILE.py:FACTORY`; empty means the whole registry.
+        baseline: Whom the others are compared with; takes part whether named or not.
+        protocol: Counts and key.
+        out: The folder of the results.
+        fresh: Whether to delete what an earlier benchmark left there.
+    """
+
+    workloads: tuple[str, ...] = ()
+    optimizers: tuple[str, ...] = ()
+    baseline: str = "adamw"
+    protocol: Protocol = field(default_factory=Protocol)
+    out: Path = Path("paramjax-bench")
+    fresh: bool = False
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The optimizers with the baseline among them."""
+        return (*(self.optimizers or tuple(REGISTRY)), self.baseline)
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """Everything as JSON, for the manifest."""
+        return {
+            "workload": list(self.workloads or WORKLOADS),
+            "optimizer": list(dict.fromkeys(self.specs)),
+            "baseline": self.baseline,
+            **asdict(self.protocol),
+            "out": str(self.out),
+            "fresh": self.fresh,
+        }
+
+
+class Ready(NamedTuple):
+    """A benchmark that can start training.
+
+    Attributes:
+        stages: The workloads with data and starts.
+        contestants: The optimizers that take part.
+        left_out: Those that do not, with reasons.
+        records: The open records.
+    """
+
+    stages: list[Stage]
+    contestants: list[Contestant]
+    left_out: list[LeftOut]
+    records: Records
+
+
+def make_ready(options: Options) -> Ready:
+    """Check everything that can be checked before training.
+
+    Args:
+        options: What is asked.
+
+    Returns:
+        What `run` needs.
+
+    Raises:
+        ValueError: For an unknown workload or optimizer, or bad data.
+        BaselineError: If the baseline is left out.
+        RecordsMismatchError: If the folder holds records made under other rules.
+    """
+    workloads = [get_workload(name) for name in dict.fromkeys(options.workloads or WORKLOADS)]
+    contestants, broken = find_contestants(options.specs)
+    stages = [prepare(workload, options.protocol) for workload in workloads]
+    contestants, unfit = preflight(stages, contestants, options.protocol)
+    left_out = [*broken, *unfit]
+    baseline = spec_name(options.baseline)
+    for name, reason in left_out:
+        if name == baseline:
+            raise BaselineError(f"the baseline {name} cannot take part: {reason}")
+    about = manifest(options.flags, [c.file for c in contestants if c.file is not None])
+    if options.fresh:
+        clear(options.out)
+    records = Records(options.out)
+    try:
+        note_rules(records, options.protocol, stages, contestants, baseline, about)
+    except ValueError:
+        records.close()
+        raise
+    write_json(options.out / MANIFEST, {**about, "left_out": [x._asdict() for x in left_out]})
+    return Ready(stages, contestants, left_out, records)
+
+
+def run(
+    options: Options, ready: Ready, on_progress: Callable[[Progress], None]
+) -> tuple[list[Verdict], list[LeftOut]]:
+    """Train what is missing, then write verdicts and report.
+
+    Args:
+        options: What is asked.
+        ready: From `make_ready`.
+        on_progress: Called, from several threads, whenever trainings were recorded.
+
+    Returns:
+        The verdicts, and who was left out before or during training.
+
+    Raises:
+        KeyboardInterrupt: If the user interrupts; what is finished is in the records.
+    """
+    failed = train_all(
+        ready.records, options.protocol, ready.stages, ready.contestants, on_progress
+    )
+    left_out = [*ready.left_out, *failed]
+    if failed:
+        about = json.loads((options.out / MANIFEST).read_text(encoding="utf-8"))
+        about["left_out"] = [entry._asdict() for entry in left_out]
+        write_json(options.out / MANIFEST, about)
+    return write_results(ready.records, options.out), left_out
+
+
+def redraw(folder: Path) -> list[Verdict]:
+    """Write verdicts and report of a folder again, without training.
+
+    Args:
+        folder: The `out` of an earlier benchmark, finished or not.
+
+    Returns:
+        The verdicts.
+
+    Raises:
+        NoRecordsError: If the folder holds no benchmark.
+    """
+    missing = [name for name in (FILE_NAME, MANIFEST) if not (folder / name).is_file()]
+    if missing:
+        raise NoRecordsError(
+            f"{folder}: no {' and no '.join(missing)} there; make them with: "
+            f"paramjax bench --out {folder}"
+        )
+    records = Records(folder)
+    try:
+        return write_results(records, folder)
+    finally:
+        records.close()
+
+
+def write_results(records: Records, folder: Path) -> list[Verdict]:
+    """`verdicts.json` and `report.html`, from the records and the manifest alone."""
+    found = verdicts(records)
+    write_json(folder / VERDICTS, [verdict._asdict() for verdict in found])
+    about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    left_out = [LeftOut(**entry) for entry in about.get("left_out", [])]
+    write_report(records, about, left_out, folder / REPORT_PAGE)
+    return found
+
+
+def clear(folder: Path) -> None:
+    """Delete what a benchmark wrote into a folder, and nothing else."""
+    for name in (FILE_NAME, f"{FILE_NAME}-journal", VERDICTS, MANIFEST, REPORT_PAGE):
+        path = folder / name
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder, not a result; remove it by hand")
+        path.unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+"""The `paramjax` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from paramjax.cli.bench import bench
+from paramjax.cli.example import example
+from paramjax.cli.list import list_
+from paramjax.cli.report import report
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a subcommand and exit with its code.
+
+    Args:
+        args: The words after `paramjax`; those of the process by default.
+
+    Raises:
+        SystemExit: Always: 0 all went well, 1 a check failed, 2 bad input, 3 an optimizer
+            was left out, 130 interrupted.
+    """
+    commands = {"bench": bench, "report": report, "list": list_, "example": example}
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="paramjax",
+            description="Functional optimisation on JAX: is this optimizer better?",
+            args=args,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

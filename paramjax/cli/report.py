@@ -1,0 +1,40 @@
+"""`paramjax report`: draw a finished or interrupted benchmark again, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+def report(
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="DIR")],
+    open: bool = False,
+) -> int:
+    """Draw the report of a benchmark again, without training.
+
+    Args:
+        folder: The folder that `paramjax bench --out` wrote.
+        open: Open the report in a browser.
+
+    Returns:
+        Exit code: 0, or 2 if the folder holds no benchmark.
+    """
+    from paramjax.bench.benchmark import REPORT_PAGE, redraw
+    from paramjax.cli.terminal import fail, open_page
+    from paramjax.cli.terminal import console as make_console
+    from paramjax.cli.terminal import verdict_table, verdict_warnings, warn
+
+    try:
+        verdicts = redraw(folder)
+    except (ValueError, OSError) as error:
+        return fail(str(error))
+    make_console().print(verdict_table(verdicts))
+    for text in verdict_warnings(verdicts):
+        warn(text)
+    page = folder / REPORT_PAGE
+    make_console().print(f"report: {page.absolute().as_uri()}", soft_wrap=True)
+    if open:
+        open_page(page)
+    return 0

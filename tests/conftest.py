@@ -1,0 +1,59 @@
+"""What every test shares: the compilation cache, strict broadcasting, and compiled fixtures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+os.environ.setdefault("PARAMJAX_CACHE_DIR", str(ROOT / ".cache" / "xla"))
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from paramjax.cache import enable_cache
+from paramjax.losses import squared_error, supervised
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+enable_cache()
+
+
+@pytest.fixture(scope="session")
+def line():
+    """Rows of y = 3x + 2 without noise, so that every optimum is known."""
+    x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
+    return {"x": x, "y": 3 * x + 2}
+
+
+@pytest.fixture(scope="session")
+def line_loss():
+    """The mean squared error of a line with slope `w` and intercept `b`."""
+    return supervised(_line, squared_error)
+
+
+@pytest.fixture
+def line_params():
+    """A line through the origin with slope 0."""
+    return {"w": jnp.zeros((1, 1)), "b": jnp.zeros((1, 1))}
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data, or a skip that says where it was sought."""
+    places = [os.environ.get("PARAMJAX_DATA"), ROOT.parent / "shared" / "data"]
+    for place in places:
+        if place and Path(place).is_dir():
+            return Path(place)
+    pytest.skip("no data folder: set PARAMJAX_DATA to one with mnist/ and fashion_mnist/")
+
+
+def _line(params, x):
+    return x @ params["w"] + jnp.broadcast_to(params["b"], (x.shape[0], 1))

@@ -1,0 +1,103 @@
+"""Every optimizer of the registry, held to one contract."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.optim import REGISTRY, get
+from paramjax.space import check_space
+
+EVERY = pytest.mark.parametrize("name", sorted(REGISTRY))
+RATE = {"adagrad": 1.0, "lion": 0.02}
+
+# the alias of optax that each is, with the same hyperparameters
+ALIASES = {
+    "sgd": lambda: optax.sgd(0.1),
+    "momentum": lambda: optax.sgd(0.1, momentum=0.9),
+    "nesterov": lambda: optax.sgd(0.1, momentum=0.9, nesterov=True),
+    "adagrad": lambda: optax.adagrad(0.1),
+    "rmsprop": lambda: optax.rmsprop(0.1),
+    "adam": lambda: optax.adam(0.1),
+    "adamw": lambda: optax.adamw(0.1),
+    "nadamw": lambda: optax.nadamw(0.1),
+    "lion": lambda: optax.lion(0.1),
+}
+
+
+def bowl(params, batch, key):
+    """A convex bowl with its minimum at 1, where every optimizer must end up."""
+    return 0.5 * sum(jnp.sum((leaf - 1.0) ** 2) for leaf in jax.tree.leaves(params)), {}
+
+
+@EVERY
+def test_equals_its_optax_alias(name):
+    params = {"w": jnp.array([2.0, -1.0, 0.3]), "b": jnp.array([0.1])}
+    ours, theirs = get(name).factory(learning_rate=0.1), ALIASES[name]()
+    p, q, s, t = params, params, ours.init(params), theirs.init(params)
+    for step in range(6):
+        grads = jax.tree.map(lambda leaf, k=step: jnp.sin(leaf * (k + 1)), params)
+        u, s = ours.update(grads, s, p)
+        v, t = theirs.update(grads, t, q)
+        p, q = optax.apply_updates(p, u), optax.apply_updates(q, v)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), p, q)
+
+
+@EVERY
+def test_converges_traces_once_and_keeps_dtypes(name, key):
+    tx = get(name).factory(learning_rate=RATE.get(name, 0.1), clip_norm=10.0)
+    trainer = pj.train_step(bowl, tx)
+    state = trainer.init(key, {"w": jnp.zeros(3), "b": jnp.zeros((), jnp.bfloat16)})
+    chex.clear_trace_counter()
+    step = jax.jit(chex.assert_max_traces(trainer.step, n=1))
+    dtypes = jax.tree.map(lambda leaf: leaf.dtype, state)
+    for _ in range(150):
+        state, metrics = step(state, None)
+    chex.assert_trees_all_equal(dtypes, jax.tree.map(lambda leaf: leaf.dtype, state))
+    assert float(metrics["loss"]) < 0.05
+    assert float(metrics["learning_rate"]) == pytest.approx(RATE.get(name, 0.1))
+
+
+@EVERY
+def test_its_space_names_arguments_that_can_be_traced(name):
+    optimizer = get(name)
+    low = {n: d.quantile(0.1) for n, d in check_space(optimizer.space).items()}
+    high = {n: d.quantile(0.9) for n, d in optimizer.space.items()}
+    stacked = jax.tree.map(lambda a, b: jnp.array([a, b]), low, high)
+    params, grads = jnp.ones(3), jnp.array([0.1, -0.2, 0.3])
+
+    def first_update(hyperparameters):
+        tx = optimizer.factory(**hyperparameters)
+        return tx.update(grads, tx.init(params), params)[0]
+
+    both = jax.vmap(first_update)(stacked)
+    np.testing.assert_allclose(both[0], first_update(low), rtol=1e-5)
+    np.testing.assert_allclose(both[1], first_update(high), rtol=1e-5)
+    assert "learning_rate" in optimizer.space
+    assert any(character.isdigit() for character in optimizer.source)
+
+
+@EVERY
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -0.1])
+def test_bad_rates_are_refused(name, rate):
+    with pytest.raises(ValueError, match="learning_rate: expected"):
+        get(name).factory(learning_rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("momentum", "momentum"), ("nesterov", "momentum"), ("rmsprop", "decay"), ("adam", "b1"),
+     ("adam", "b2"), ("adamw", "b1"), ("nadamw", "b2"), ("lion", "b1")],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [1.0, -0.1, float("nan")])
+def test_averages_decay(name, argument, value):
+    with pytest.raises(ValueError, match=f"{argument}: expected a number from 0, below 1"):
+        get(name).factory(learning_rate=0.1, **{argument: value})
+
+
+def test_unknown_optimizer_names_the_nearest():
+    with pytest.raises(ValueError, match="unknown optimizer 'adamm'; nearest: adam"):
+        get("adamm")

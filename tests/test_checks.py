@@ -1,0 +1,120 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from paramjax import checks
+
+
+def test_legacy_key_is_refused():
+    with pytest.raises(TypeError, match=r"legacy PRNGKey arrays are not taken.*jax.random.key"):
+        checks.check_key(jax.random.PRNGKey(0))
+
+
+def test_rbg_key_is_refused():
+    with pytest.raises(ValueError, match=r"expected a threefry key, got .*rbg"):
+        checks.check_key(jax.random.key(0, impl="rbg"))
+
+
+def test_array_of_keys_is_refused():
+    with pytest.raises(ValueError, match="array of keys of shape"):
+        checks.check_key(jax.random.split(jax.random.key(0)))
+
+
+def test_number_as_key_is_refused():
+    with pytest.raises(TypeError, match="expected a typed key, got int 3"):
+        checks.check_key(3)
+
+
+@pytest.mark.parametrize("number", [-1, 2**32])
+def test_seeds_that_would_fold_are_refused(number):
+    with pytest.raises(ValueError, match="two numbers would give the same key"):
+        checks.check_seed(number)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_learning_rate_must_be_finite_and_not_negative(value):
+    with pytest.raises(ValueError, match="learning_rate: expected a number from 0, finite"):
+        checks.check_learning_rate(value)
+
+
+def test_learning_rate_none_is_refused():
+    with pytest.raises(TypeError, match="learning_rate: expected a number, got None"):
+        checks.check_learning_rate(None)
+
+
+def test_schedules_and_tracers_pass():
+    checks.check_learning_rate(lambda step: 0.1)
+    assert jax.jit(lambda rate: (checks.check_learning_rate(rate), rate)[1])(0.5) == 0.5
+
+
+@pytest.mark.parametrize("value", [0, -3, 2**31])
+def test_counts_are_in_range(value):
+    with pytest.raises(ValueError, match="steps: expected a whole number from 1"):
+        checks.check_count("steps", value)
+
+
+@pytest.mark.parametrize("value", [1.5, True, "3"])
+def test_counts_are_whole(value):
+    with pytest.raises(TypeError, match="steps: expected a whole number"):
+        checks.check_count("steps", value)
+
+
+def test_integer_parameters_are_named():
+    params = {"dense": {"kernel": jnp.zeros(2), "count": jnp.zeros(2, jnp.int32)}}
+    with pytest.raises(TypeError, match=r"leaf dense/count is int32\[2\]"):
+        checks.check_params(params)
+
+
+def test_empty_parameters_are_refused():
+    with pytest.raises(ValueError, match="got an empty tree"):
+        checks.check_params({})
+
+
+def test_shapes_that_would_broadcast_are_refused():
+    with pytest.raises(ValueError, match=r"gradients: leaf w has shape \(2,\), expected \(2, 2\)"):
+        checks.check_same_form("gradients", {"w": jnp.ones(2)}, {"w": jnp.ones((2, 2))})
+
+
+def test_other_trees_are_refused():
+    with pytest.raises(ValueError, match="updates: expected the tree of the parameters"):
+        checks.check_same_form("updates", {"v": jnp.ones(2)}, {"w": jnp.ones(2)})
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "empty tree"),
+        ({"x": np.zeros((0, 3))}, r"leaf x is empty, shape \(0, 3\)"),
+        ({"x": np.zeros((4, 2)), "y": np.zeros(3)}, "one length, got {'x': 4, 'y': 3}"),
+        ({"x": np.array([[0.0], [np.nan], [np.inf]])}, "2 values that are NaN .* row 1"),
+        ({"x": np.array([1e300])}, "beyond the range of float32"),
+        ({"n": np.array([2**40])}, "do not fit in 32 bits"),
+    ],
+)
+def test_bad_data_is_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        checks.check_data(data)
+
+
+@pytest.mark.parametrize("leaf", [np.array(["a"]), [1.0, 2.0], np.float32(1.0)])
+def test_what_is_no_array_of_numbers_is_refused(leaf):
+    with pytest.raises(TypeError, match="data: leaf x"):
+        checks.check_data({"x": leaf})
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_labels_out_of_range_are_named(label):
+    labels = np.array([0, 3, label, 9])
+    with pytest.raises(ValueError, match=f"from 0 to 9, got {label} at row 2"):
+        checks.check_labels(labels, 10)
+
+
+def test_labels_are_integers():
+    with pytest.raises(TypeError, match="labels: expected integers"):
+        checks.check_labels(np.array([0.0, 1.0]), 2)
+
+
+def test_unknown_names_list_the_nearest():
+    assert "nearest: adamw" in checks.nearest("adamv", ["adamw", "sgd"], what="optimizer")
+    assert "nearest" not in checks.nearest("zzz", ["adamw", "sgd"], what="optimizer")
