@@ -31,8 +31,9 @@ class Record(NamedTuple):
         trial: As in its run.
         seed: As in its run.
         hyperparameters: As in its run.
-        status: `finished`; or `diverged` if its loss was not finite at some step, or its
-            mean over the last tenth of the steps lay above the loss of the first step.
+        status: `finished`; or `diverged` if its loss was not finite at some step, or was
+            still climbing at the end: on average over the last tenth of the steps above
+            every loss of the first half.
         diverged_step: The first step whose loss was not finite, else None.
         metrics: Name -> last value; NaN where there is none.
         curve: Name -> values at the steps listed under `step`.
@@ -61,12 +62,14 @@ def judge(losses: np.ndarray) -> tuple[str, int | None]:
         ('diverged', 2)
         >>> judge(np.array([2.0, 1.0, 0.5]))
         ('finished', None)
+        >>> judge(np.array([2.0, 3.0, 4.0]))
+        ('diverged', None)
     """
     wrong = np.flatnonzero(~np.isfinite(losses))
     if wrong.size:
         return DIVERGED, int(wrong[0])
-    climbed = tail_mean(losses) > losses[0]
-    return (DIVERGED if climbed else FINISHED), None
+    climbing = tail_mean(losses) > losses[: max(1, len(losses) // 2)].max()
+    return (DIVERGED if climbing else FINISHED), None
 
 
 def tail_mean(values: np.ndarray) -> float:

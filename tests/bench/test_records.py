@@ -1,0 +1,136 @@
+import math
+import sqlite3
+
+import pytest
+
+import paramjax as pj
+from paramjax.bench import Records, RecordsMismatchError, verdicts
+from paramjax.bench.records import WorkloadRow
+from paramjax.bench.selection import best_trial, diverged_trials, edges
+from paramjax.optim import Optimizer
+from paramjax.sweep import Record
+
+RULES = {"key": 0, "report_seeds": [1, 4], "steps": 5}
+
+
+def record(trial, seed, value, status="finished", rate=0.1):
+    curve = {"step": [5.0], "train_loss": [value], "loss": [value]}
+    return Record(trial, seed, {"learning_rate": rate}, status, None, {"loss": value}, curve)
+
+
+def optimizer(name):
+    return Optimizer(name, lambda learning_rate: None, {"learning_rate": pj.uniform(0.0, 1.0)}, "")
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Two optimizers on one workload where less is better, three report seeds."""
+    made = Records(tmp_path)
+    made.require(RULES)
+    made.note({"baseline": "base"})
+    initial = {seed: 9.0 for seed in (1, 2, 3)}
+    made.add_workload(WorkloadRow("bowl", "", "loss", False, initial, "data"))
+    for name in ("base", "other"):
+        made.add_optimizer(optimizer(name), "mark")
+        tuning = [record(t, 0, 1.0 + t, rate=0.1 * (t + 1)) for t in range(3)]
+        made.add("bowl", name, "tuning", "loss", tuning)
+    made.add("bowl", "base", "report", "loss", [record(0, s, 1.0 + 0.1 * s) for s in (1, 2, 3)])
+    yield made
+    made.close()
+
+
+def test_verdicts_pair_by_seed(records):
+    made = [record(1, seed, 0.5 + 0.1 * seed, rate=0.2) for seed in (3, 1, 2)]
+    records.add("bowl", "other", "report", "loss", made)
+    (verdict,) = verdicts(records)
+    assert verdict.difference == pytest.approx(-0.5)
+    # without the pairing the seeds' own spread of 0.1 would show
+    assert verdict.interval == pytest.approx((-0.5, -0.5))
+    assert verdict.verdict == "better"
+    assert (verdict.optimizer_value, verdict.baseline_value) == pytest.approx((0.7, 1.2))
+    assert (verdict.seeds, verdict.diverged_trials, verdict.at_edge) == (3, 0, False)
+    assert verdict.hyperparameters == {"learning_rate": 0.2}
+
+
+def test_a_lost_training_counts_as_the_worst_there_was(records):
+    lost = [record(2, 1, math.nan, "diverged"), record(2, 2, 0.5), record(2, 3, 0.5)]
+    records.add("bowl", "other", "report", "loss", lost)
+    (verdict,) = verdicts(records)
+    assert verdict.optimizer_value == pytest.approx((9.0 + 0.5 + 0.5) / 3)
+    assert verdict.diverged_seeds == 1
+    assert verdict.verdict == "undecided"
+    assert (verdict.at_edge, verdict.edges) == (True, ["learning_rate (high)"])
+
+
+def test_an_incomplete_optimizer_has_no_verdict(records):
+    records.add("bowl", "other", "report", "loss", [record(0, 1, 0.5)])
+    assert verdicts(records) == []
+
+
+def test_other_rules_are_refused_by_name(records, tmp_path):
+    again = Records(tmp_path)
+    again.require(RULES)
+    with pytest.raises(RecordsMismatchError, match="steps was 5 and is now 6.*--fresh"):
+        again.require({**RULES, "steps": 6})
+    with pytest.raises(RecordsMismatchError, match="optimizer 'other' as it was before"):
+        again.add_optimizer(optimizer("other"), "changed")
+    with pytest.raises(RecordsMismatchError, match="workload 'bowl' as it was before"):
+        again.add_workload(WorkloadRow("bowl", "", "loss", False, {}, "other data"))
+    again.close()
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
+    (tmp_path / "records.sqlite").write_text("my notes, " * 200)
+    with pytest.raises(RecordsMismatchError, match="not a database of records"):
+        Records(tmp_path)
+    assert (tmp_path / "records.sqlite").read_text().startswith("my notes")
+
+
+def test_a_chunk_is_added_whole_or_not_at_all(records, tmp_path):
+    bad = record(1, 0, 1.0)._replace(status="odd")
+    with pytest.raises(sqlite3.IntegrityError):
+        records.add("bowl", "base", "report", "loss", [record(0, 7, 1.0), bad])
+    assert [t.seed for t in records.trainings("bowl", "base", "report")] == [1, 2, 3]
+
+
+def test_nan_is_null_in_the_file_and_nan_when_read(records, tmp_path):
+    records.add("bowl", "other", "report", "loss", [record(0, 1, math.nan, "diverged")])
+    with sqlite3.connect(tmp_path / "records.sqlite") as db:
+        row = db.execute("SELECT value, curve FROM trainings WHERE optimizer='other' AND seed=1")
+        value, curve = row.fetchone()
+    db.close()
+    assert value is None
+    assert "NaN" not in curve
+    (training,) = records.trainings("bowl", "other", "report")
+    assert math.isnan(training.value)
+    assert math.isnan(training.curve["loss"][0])
+
+
+def trainings(records, *rows):
+    records.add("bowl", "t", "tuning", "loss", [record(*row) for row in rows])
+    return records.trainings("bowl", "t", "tuning")
+
+
+def test_a_lost_seed_loses_to_any_other_trial(records):
+    rows = trainings(
+        records, (0, 0, 5.0), (0, 1, 6.0), (1, 0, 0.1), (1, 1, math.nan, "diverged"), (2, 0, 7.0)
+    )
+    assert best_trial(rows, higher_is_better=False).trial == 0
+    assert best_trial(rows, higher_is_better=True).trial == 2
+    assert diverged_trials(rows) == 1
+
+
+def test_when_all_is_lost_someone_is_still_chosen(records):
+    rows = trainings(records, (0, 0, math.nan, "diverged"), (1, 0, math.nan, "diverged"))
+    assert best_trial(rows, higher_is_better=True).trial == 0
+    assert diverged_trials(rows) == 2
+
+
+def test_edges_name_the_end(records):
+    made = [record(t, 0, 1.0, rate=0.1 * (t + 1)) for t in range(4)]
+    records.add("bowl", "e", "tuning", "loss", made)
+    rows = records.trainings("bowl", "e", "tuning")
+    space = {"learning_rate": {"low": 0.0}, "chain": {"options": ["a"]}}
+    assert edges(rows, 0, space) == ["learning_rate (low)"]
+    assert edges(rows, 3, space) == ["learning_rate (high)"]
+    assert edges(rows, 1, space) == []
