@@ -46,6 +46,10 @@ class Uniform:
     static = False
     logarithmic = False
 
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"uniform({self.low:g}, {self.high:g})"
+
     def quantile(self, u: float) -> float:
         """The value at probability `u` in [0, 1)."""
         return self.low + u * (self.high - self.low)
@@ -60,6 +64,10 @@ class LogUniform:
     static = False
     logarithmic = True
 
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"log_uniform({self.low:g}, {self.high:g})"
+
     def quantile(self, u: float) -> float:
         """The value at probability `u` in [0, 1)."""
         return math.exp(math.log(self.low) + u * (math.log(self.high) - math.log(self.low)))
@@ -72,6 +80,10 @@ class Choice:
     options: tuple[Any, ...]
     static: bool
     logarithmic = False
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"choice({list(self.options)})"
 
     def quantile(self, u: float) -> Any:
         """The option at probability `u` in [0, 1)."""

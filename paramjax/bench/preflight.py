@@ -86,6 +86,11 @@ def first_step(
         after = step(traced, params, batch)
     except PreflightError:
         raise
+    except jax.errors.ConcretizationTypeError as error:
+        raise PreflightError(
+            "its structure depends on the value of a hyperparameter, which is traced; draw that "
+            "one with choice([...], static=True), or use jnp.where"
+        ) from error
     except Exception as error:
         summary = str(error).strip().splitlines()[:1]
         text = f"its first step raised {type(error).__name__}: {' '.join(summary)}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -13,9 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from paramjax.bench.benchmark import Options, Ready
-    from paramjax.bench.contestants import LeftOut
     from paramjax.bench.runner import Progress
-    from paramjax.bench.statistics import Verdict
 
 LEFT_OUT, INTERRUPTED = 3, 130
 
@@ -60,7 +57,7 @@ def bench(
     from paramjax.bench.benchmark import REPORT_PAGE, Options, make_ready, run
     from paramjax.bench.protocol import Protocol
     from paramjax.cli.terminal import console as make_console
-    from paramjax.cli.terminal import fail, open_page, warn
+    from paramjax.cli.terminal import fail, show_results, warn
 
     console = make_console()
     try:
@@ -79,10 +76,10 @@ def bench(
         return fail(f"interrupted; what is finished is kept, go on with: {_command(out)}", 130)
     finally:
         ready.records.close()
-    _print_results(console, verdicts, left_out[len(ready.left_out) :], out)
-    console.print(f"{time.perf_counter() - started:.1f} s")
-    if open:
-        open_page(out / REPORT_PAGE)
+    for name, reason in left_out[len(ready.left_out) :]:
+        warn(f"{name} is left out: {reason}")
+    show_results(verdicts, out / REPORT_PAGE, open_it=open)
+    console.print(f"{time.perf_counter() - started:.1f} s in all")
     return LEFT_OUT if left_out else 0
 
 
@@ -90,8 +87,14 @@ class _Display:
     """A bar for each workload in a terminal, a line for each finished optimizer elsewhere."""
 
     def __init__(self, console: Console, options: Options, ready: Ready) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._console = console
         self._each = options.protocol.trainings
@@ -129,21 +132,6 @@ class _Display:
         self._bars.update(self._tasks[progress.workload], advance=progress.trainings, now=now)
         if self._done[where] == self._each and not self._console.is_terminal:
             self._console.print(f"{progress.workload}: {progress.optimizer} done", markup=False)
-
-
-def _print_results(
-    console: Console, verdicts: list[Verdict], failed: list[LeftOut], out: Path
-) -> None:
-    from paramjax.bench.benchmark import REPORT_PAGE
-    from paramjax.cli.terminal import verdict_table, verdict_warnings, warn
-
-    for name, reason in failed:
-        warn(f"{name} is left out: {reason}")
-    console.print(verdict_table(verdicts))
-    for text in verdict_warnings(verdicts):
-        warn(text)
-    console.print(f"results: {out}", markup=False, soft_wrap=True)
-    console.print(f"report: {(out / REPORT_PAGE).absolute().as_uri()}", soft_wrap=True)
 
 
 def _command(out: Path) -> str:

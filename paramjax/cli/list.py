@@ -18,10 +18,7 @@ def list_() -> int:
 
     optimizers = Table("optimizer", "search space", "source", title="Optimizers")
     for optimizer in REGISTRY.values():
-        space = "\n".join(
-            f"{name} {type(d).__name__}({d.low:g}, {d.high:g})"  # type: ignore[attr-defined]
-            for name, d in optimizer.space.items()
-        )
+        space = "\n".join(f"{name}: {d}" for name, d in optimizer.space.items())
         optimizers.add_row(optimizer.name, space, optimizer.source)
     workloads = Table("workload", "decided by", "what it is", title="Workloads")
     for workload in WORKLOADS.values():

@@ -22,19 +22,11 @@ def report(
         Exit code: 0, or 2 if the folder holds no benchmark.
     """
     from paramjax.bench.benchmark import REPORT_PAGE, redraw
-    from paramjax.cli.terminal import fail, open_page
-    from paramjax.cli.terminal import console as make_console
-    from paramjax.cli.terminal import verdict_table, verdict_warnings, warn
+    from paramjax.cli.terminal import fail, show_results
 
     try:
         verdicts = redraw(folder)
     except (ValueError, OSError) as error:
         return fail(str(error))
-    make_console().print(verdict_table(verdicts))
-    for text in verdict_warnings(verdicts):
-        warn(text)
-    page = folder / REPORT_PAGE
-    make_console().print(f"report: {page.absolute().as_uri()}", soft_wrap=True)
-    if open:
-        open_page(page)
+    show_results(verdicts, folder / REPORT_PAGE, open_it=open)
     return 0

@@ -7,8 +7,9 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -36,36 +37,42 @@ def warn(message: str) -> None:
     console(stderr=True).print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True)
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> Table:
-    """The verdicts as a table: one row an optimizer and workload."""
-    table = Table(title=f"Verdicts against {verdicts[0].baseline}" if verdicts else "No verdicts")
-    for column in ("workload", "optimizer", "verdict"):
-        table.add_column(column, overflow="fold")
-    for column in ("test metric", "baseline", "difference [95 % interval]"):
-        table.add_column(column, justify="right")
-    for column in ("chosen hyperparameters", "diverged"):
-        table.add_column(column, overflow="fold")
-    before = None
-    for verdict in verdicts:
-        if before not in (None, verdict.workload):
-            table.add_section()
-        table.add_row(*_row(verdict, shows_workload=verdict.workload != before))
-        before = verdict.workload
-    return table
+def verdict_tables(verdicts: Sequence[Verdict]) -> list[Table]:
+    """The verdicts as tables: one a workload, one row an optimizer."""
+    return [
+        _workload_table([verdict for verdict in verdicts if verdict.workload == workload])
+        for workload in dict.fromkeys(verdict.workload for verdict in verdicts)
+    ]
 
 
 def verdict_warnings(verdicts: Sequence[Verdict]) -> list[str]:
     """What a reader should know before trusting the table."""
-    found = [
-        f"{v.workload}, {v.optimizer}: the best trial lies at the edge of its space "
-        f"({', '.join(v.edges)}); widen it"
-        for v in verdicts
-        if v.at_edge
-    ]
-    few = sorted({v.seeds for v in verdicts if v.seeds < 6})
+    found = []
+    for verdict in verdicts:
+        who = f"{verdict.workload}, {verdict.optimizer}"
+        if verdict.diverged_seeds == verdict.seeds:
+            found.append(f"{who}: every training of the report diverged")
+        elif verdict.at_edge:
+            ends = ", ".join(verdict.edges)
+            found.append(f"{who}: the best trial lies at the edge of its space, {ends}; widen it")
+    few = sorted({verdict.seeds for verdict in verdicts if verdict.seeds < 6})
     if few:
         found.append(f"with {few[0]} seeds the intervals rest on normality; take 6 or more")
     return found
+
+
+def show_results(verdicts: Sequence[Verdict], page: Path, *, open_it: bool) -> None:
+    """Print the verdicts with what to know about them, and where the report lies."""
+    out = console()
+    for table in verdict_tables(verdicts):
+        out.print(table)
+    if not verdicts:
+        out.print("no verdicts: the baseline or everyone else is not complete")
+    for text in verdict_warnings(verdicts):
+        warn(text)
+    out.print(f"report: {page.absolute().as_uri()}", soft_wrap=True)
+    if open_it:
+        open_page(page)
 
 
 def open_page(path: Path) -> None:
@@ -77,22 +84,42 @@ def open_page(path: Path) -> None:
         webbrowser.open(path.absolute().as_uri())
 
 
-def _row(verdict: Verdict, *, shows_workload: bool) -> list[str]:
+def _workload_table(verdicts: Sequence[Verdict]) -> Table:
+    from paramjax.bench.report.formatting import decimals, number
+
+    first, places = verdicts[0], decimals(verdicts)
+    table = Table(
+        title=f"[bold]{first.workload}[/]: test {first.metric}, against {escape(first.baseline)} "
+        f"at {number(first.baseline_value, places)}, {first.seeds} seeds",
+        title_style="",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("optimizer", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for column in (f"test {first.metric}", "difference", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("chosen hyperparameters", overflow="fold")
+    table.add_column("diverged", overflow="fold")
+    for verdict in verdicts:
+        table.add_row(*_row(verdict, places))
+    return table
+
+
+def _row(verdict: Verdict, places: int) -> list[str]:
+    from paramjax.bench.report.formatting import bracketed, number, setting, signed
+
     colour = _COLOURS[verdict.verdict]
-    low, high = verdict.interval
     diverged = [f"{verdict.diverged_trials} trials"] if verdict.diverged_trials else []
     diverged += [f"{verdict.diverged_seeds} seeds"] if verdict.diverged_seeds else []
+    chosen = (f"{name}={setting(v)}" for name, v in verdict.hyperparameters.items())
     return [
-        f"{verdict.workload}\n[dim]{verdict.metric}[/]" if shows_workload else "",
         escape(verdict.optimizer),
         f"[{colour}]{verdict.verdict}[/]",
-        f"{verdict.optimizer_value:.4f}",
-        f"{verdict.baseline_value:.4f}",
-        escape(f"{verdict.difference:+.4f} [{low:+.4f}, {high:+.4f}]"),
-        escape(" ".join(f"{n}={_short(v)}" for n, v in verdict.hyperparameters.items())),
+        number(verdict.optimizer_value, places),
+        signed(verdict.difference, places),
+        escape(bracketed(verdict.interval, places)),
+        escape(" ".join(chosen)),
         ", ".join(diverged) or "0",
     ]
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,94 @@
+"""Small benchmarks and the optimizers of users, good and bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paramjax.bench.benchmark import Options, make_ready, run
+from paramjax.bench.protocol import Protocol
+
+SMALL = Protocol(trials=2, tuning_seeds=1, seeds=3, steps=12)
+WORKLOAD = "breast_cancer_logistic"
+
+USERS_FILE = """
+import jax, jax.numpy as jnp, optax
+import paramjax as pj
+
+def good(learning_rate, momentum):
+    return optax.sgd(learning_rate, momentum=momentum)
+
+good.space = {"learning_rate": pj.log_uniform(1e-2, 1.0), "momentum": pj.uniform(0.8, 0.9)}
+
+def plain(learning_rate):
+    return optax.sgd(learning_rate)
+
+def by_mapping(hp):
+    return optax.sgd(hp["learning_rate"])
+
+def structured(learning_rate, nesterov):
+    return optax.sgd(learning_rate, momentum=0.9, nesterov=nesterov)
+
+structured.space = {"learning_rate": pj.log_uniform(1e-2, 1.0), "nesterov": pj.choice([True, False])}
+
+def sign_error(learning_rate):
+    return optax.scale(learning_rate)
+
+sign_error.space = {"learning_rate": pj.log_uniform(1.0, 10.0)}
+
+def nan(learning_rate):
+    return optax.stateless(lambda updates, params: jax.tree.map(lambda u: u * jnp.nan, updates))
+
+def raises(learning_rate):
+    raise RuntimeError("no [bold]luck[/] today")
+
+def wrong_shape(learning_rate):
+    return optax.stateless(lambda updates, params: jax.tree.map(jnp.sum, updates))
+
+def nothing(learning_rate):
+    return None
+
+def no_rate():
+    return optax.sgd(0.1)
+
+def branches(learning_rate):
+    return optax.sgd(learning_rate if learning_rate < 0.1 else 0.1)
+
+def bad_space(learning_rate):
+    return optax.sgd(learning_rate)
+
+bad_space.space = {"learning_rate": 0.1}
+
+def late(learning_rate, mode):
+    if mode == "broken":
+        raise RuntimeError("only this mode fails")
+    return optax.sgd(learning_rate)
+
+late.space = {"learning_rate": pj.uniform(0.01, 0.1), "mode": pj.choice(["works", "broken"])}
+"""
+
+
+@pytest.fixture(scope="session")
+def users_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("user") / "mine.py"
+    path.write_text(USERS_FILE)
+    return path
+
+
+@pytest.fixture
+def benchmark(users_file):
+    """Run a small benchmark: `benchmark(folder, "sgd", "mine:good")`."""
+
+    def go(folder, *optimizers, baseline="adamw", on_progress=lambda progress: None, **more):
+        specs = tuple(
+            o.replace("mine:", f"{users_file}:") if o.startswith("mine:") else o for o in optimizers
+        )
+        options = Options((WORKLOAD,), specs, baseline, out=folder, protocol=SMALL, **more)
+        ready = make_ready(options)
+        try:
+            return run(options, ready, on_progress)
+        finally:
+            ready.records.close()
+
+    return go

@@ -1,0 +1,222 @@
+"""From flags to verdicts, on a workload that trains in a second."""
+
+import json
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+
+from paramjax.bench import RecordsMismatchError, UnknownOptimizerError
+from paramjax.bench.benchmark import BaselineError, NoRecordsError, redraw
+
+PROMISED = {
+    "workload", "optimizer", "baseline", "metric", "difference", "interval", "verdict", "seeds",
+    "optimizer_value", "baseline_value", "diverged_trials", "at_edge",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder that a finished benchmark is copied from; filled by the first who asks."""
+    return tmp_path_factory.mktemp("finished") / "out"
+
+
+@pytest.fixture
+def out(finished, benchmark, tmp_path):
+    if not finished.exists():
+        benchmark(finished, "sgd", "mine:good", "mine:sign_error", "mine:structured")
+    shutil.copytree(finished, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def rows(out, query):
+    with sqlite3.connect(out / "records.sqlite") as db:
+        found = db.execute(query).fetchall()
+    db.close()
+    return found
+
+
+def test_the_four_files_are_written(out):
+    names = {path.name for path in out.iterdir()}
+    assert names == {"records.sqlite", "verdicts.json", "manifest.json", "report.html"}
+    verdicts = json.loads((out / "verdicts.json").read_text())
+    assert [v["optimizer"] for v in verdicts] == [
+        "sgd", "mine.py:good", "mine.py:sign_error", "mine.py:structured",
+    ]  # fmt: skip
+    assert all(set(v) >= PROMISED for v in verdicts)
+    assert all(v["verdict"] in ("better", "worse", "undecided") for v in verdicts)
+
+
+def test_a_sign_error_is_worse_and_diverges(out):
+    verdict = json.loads((out / "verdicts.json").read_text())[2]
+    assert verdict["verdict"] == "worse"
+    assert verdict["diverged_trials"] == 2
+    assert verdict["diverged_seeds"] == 3
+
+
+def test_every_training_is_recorded(out):
+    counts = rows(out, "SELECT optimizer, phase, count(*) FROM trainings GROUP BY 1, 2")
+    names = {"adamw", "sgd", "mine.py:good", "mine.py:sign_error", "mine.py:structured"}
+    assert set(counts) == {(n, "tuning", 2) for n in names} | {(n, "report", 3) for n in names}
+    hyperparameters, curve, status = rows(
+        out, "SELECT hyperparameters, curve, status FROM trainings WHERE optimizer='sgd'"
+    )[0]
+    assert set(json.loads(hyperparameters)) == {"learning_rate"}
+    curve = json.loads(curve)
+    assert curve["step"] == list(range(1, 13))
+    assert {len(values) for values in curve.values()} == {12}
+    assert status == "finished"
+
+
+def test_report_seeds_are_disjoint_and_paired(out):
+    seeds = {
+        phase: {row[0] for row in rows(out, f"SELECT seed FROM trainings WHERE phase='{phase}'")}
+        for phase in ("tuning", "report")
+    }
+    assert seeds == {"tuning": {0}, "report": {1, 2, 3}}
+    # paired: one seed starts everyone at the same loss of the same first batch
+    first = rows(out, "SELECT seed, json_extract(curve, '$.train_loss[0]') FROM trainings")
+    for seed in (1, 2, 3):
+        losses = [loss for s, loss in first if s == seed]
+        np.testing.assert_allclose(losses, losses[0], rtol=1e-6)
+
+
+def test_the_verdict_follows_from_the_records_alone(out):
+    """The mean difference again, from the file, with numpy."""
+    verdict = json.loads((out / "verdicts.json").read_text())[1]
+    query = "SELECT value FROM trainings WHERE phase='report' AND optimizer='{}' ORDER BY seed"
+    mine, base = (
+        np.array([v for (v,) in rows(out, query.format(name))])
+        for name in ("mine.py:good", "adamw")
+    )
+    assert verdict["difference"] == pytest.approx((mine - base).mean())
+    assert verdict["optimizer_value"] == pytest.approx(mine.mean())
+    assert verdict["baseline_value"] == pytest.approx(base.mean())
+
+
+def test_the_manifest_names_what_it_was_run_with(out, users_file):
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["key"] == 0
+    assert manifest["flags"]["trials"] == 2
+    assert manifest["versions"]["jax"]
+    assert manifest["devices"]
+    assert manifest["files"][0]["path"] == str(users_file)
+    assert len(manifest["files"][0]["sha256"]) == 64
+
+
+def test_the_same_key_gives_the_same_bytes(out, benchmark, tmp_path):
+    again = tmp_path / "again"
+    benchmark(again, "sgd", "mine:good", "mine:sign_error", "mine:structured")
+    assert (again / "verdicts.json").read_bytes() == (out / "verdicts.json").read_bytes()
+
+
+def test_redrawn_without_training(out):
+    verdicts, report = (out / "verdicts.json"), (out / "report.html")
+    before = verdicts.read_bytes(), report.read_bytes()
+    verdicts.unlink()
+    report.unlink()
+    redraw(out)
+    assert (verdicts.read_bytes(), report.read_bytes()) == before
+
+
+def test_a_second_call_trains_nothing(out, benchmark):
+    seen = []
+    benchmark(
+        out, "sgd", "mine:good", "mine:sign_error", "mine:structured", on_progress=seen.append
+    )
+    assert seen
+    assert not any(progress.trained for progress in seen)
+
+
+def test_interrupted_it_goes_on_to_the_same_verdicts(out, benchmark, tmp_path):
+    other = tmp_path / "other"
+    names = ("sgd", "mine:good", "mine:sign_error", "mine:structured")
+
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(other, *names, on_progress=interrupt)
+    kept = rows(other, "SELECT count(*) FROM trainings")[0][0]
+    assert 0 < kept < 25
+    seen = []
+    benchmark(other, *names, on_progress=seen.append)
+    assert sum(p.trainings for p in seen if not p.trained) == kept
+    assert (other / "verdicts.json").read_bytes() == (out / "verdicts.json").read_bytes()
+
+
+def test_others_may_join_later(out, benchmark):
+    verdicts, _ = benchmark(out, "adam")
+    assert [v.optimizer for v in verdicts][-1] == "adam"
+    assert len(verdicts) == 5
+
+
+def test_another_key_needs_another_folder_or_a_fresh_start(out, benchmark, monkeypatch):
+    from tests.bench import conftest
+
+    monkeypatch.setattr(conftest, "SMALL", conftest.Protocol(2, 1, 3, 12, key=1))
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(RecordsMismatchError, match="key was 0 and is now 1"):
+        benchmark(out, "sgd")
+    benchmark(out, "sgd", fresh=True)
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_changed_file_is_not_mixed_with_its_old_trainings(out, benchmark, users_file):
+    text = users_file.read_text()
+    users_file.write_text(text + "\n# changed\n")
+    try:
+        with pytest.raises(RecordsMismatchError, match="mine.py:good' as it was before it changed"):
+            benchmark(out, "mine:good")
+    finally:
+        users_file.write_text(text)
+
+
+def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp_path):
+    bad = ("nan", "raises", "wrong_shape", "nothing", "no_rate", "branches", "bad_space", "late")
+    verdicts, left_out = benchmark(tmp_path, "mine:by_mapping", *(f"mine:{name}" for name in bad))
+    reasons = dict(left_out)
+    assert set(reasons) == {f"mine.py:{name}" for name in bad}
+    assert "params/Dense_0/bias NaN or infinite" in reasons["mine.py:nan"]
+    assert "RuntimeError: no [bold]luck[/] today" in reasons["mine.py:raises"]
+    assert "has shape (), expected (1,)" in reasons["mine.py:wrong_shape"]
+    assert "returned NoneType, expected an optax" in reasons["mine.py:nothing"]
+    assert "unexpected keyword argument 'learning_rate'" in reasons["mine.py:no_rate"]
+    assert "depends on the value of a hyperparameter" in reasons["mine.py:branches"]
+    assert "must be drawn from uniform" in reasons["mine.py:bad_space"]
+    assert "only this mode fails" in reasons["mine.py:late"]
+    assert [v.optimizer for v in verdicts] == ["mine.py:by_mapping"]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert {entry["name"] for entry in manifest["left_out"]} == set(reasons)
+
+
+def test_plain_factories_get_a_learning_rate(benchmark, tmp_path):
+    benchmark(tmp_path, "mine:plain")
+    drawn = rows(tmp_path, "SELECT space FROM optimizers WHERE optimizer='mine.py:plain'")
+    assert json.loads(drawn[0][0])["learning_rate"]["kind"] == "LogUniform"
+
+
+def test_a_broken_baseline_is_the_end(benchmark, tmp_path, users_file):
+    with pytest.raises(BaselineError, match=r"baseline mine.py:nan cannot take part"):
+        benchmark(tmp_path / "out", "sgd", baseline=f"{users_file}:nan")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("adamv", "nearest: adam"),
+        ("mine:goood", "unknown factory 'goood'; nearest: good"),
+        ("nowhere.py:good", "there is no file nowhere.py"),
+    ],
+)
+def test_unknown_names_are_refused(benchmark, tmp_path, spec, message):
+    with pytest.raises(UnknownOptimizerError, match=message):
+        benchmark(tmp_path / "out", spec)
+
+
+def test_a_folder_without_records_is_not_made(tmp_path):
+    with pytest.raises(NoRecordsError, match="no records.sqlite and no manifest.json"):
+        redraw(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()

@@ -1,0 +1,51 @@
+"""Every workload, held to one contract."""
+
+import jax
+import numpy as np
+import pytest
+
+from paramjax.bench.preflight import first_step
+from paramjax.bench.protocol import Protocol
+from paramjax.bench.runner import prepare
+from paramjax.bench.workloads import WORKLOADS, get
+from paramjax.optim import REGISTRY
+
+PROTOCOL = Protocol(trials=1, tuning_seeds=1, seeds=2, steps=2)
+
+
+@pytest.fixture(scope="module", params=sorted(WORKLOADS))
+def stage(request):
+    return prepare(get(request.param), PROTOCOL)
+
+
+def test_parts_share_no_row(stage):
+    x = [np.asarray(part["x"]) for part in stage.splits]
+    rows = [{row.tobytes() for row in part} for part in x]
+    duplicates = sum(map(len, x)) - len(set.union(*rows))
+    # digits holds no image twice, and neither does the table
+    assert duplicates == 0
+
+
+def test_evaluation_holds_the_deciding_metric(stage):
+    params = jax.tree.map(lambda leaf: leaf[0], stage.starts.params)
+    metrics = stage.workload.evaluate(params, stage.splits.test)
+    assert np.isfinite(metrics[stage.workload.metric])
+    assert np.shape(metrics[stage.workload.metric]) == ()
+
+
+def test_seeds_start_apart_and_read_apart(stage):
+    order = np.asarray(stage.starts.order)
+    assert order.shape[:2] == (2, 3)
+    assert (order[:, 0] != order[:, 1]).any()
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_every_optimizer_takes_its_first_step(stage, name):
+    assert first_step(
+        stage.workload, REGISTRY[name], PROTOCOL, stage.starts, stage.splits.train
+    ) is None  # fmt: skip
+
+
+def test_unknown_workload_names_the_nearest():
+    with pytest.raises(ValueError, match="unknown workload 'digit_mlp'; nearest: digits_mlp"):
+        get("digit_mlp")
