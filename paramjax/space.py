@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from paramjax.checks import check_learning_rate
+
 
 @runtime_checkable
 class Distribution(Protocol):
@@ -183,6 +185,7 @@ def check_space(space: Any) -> Space:
 
     Raises:
         TypeError: If it is no mapping, a name is no string or a value no distribution.
+        ValueError: If a `learning_rate` reaches below zero.
 
     Example:
         >>> sorted(check_space({"learning_rate": log_uniform(1e-3, 1.0)}))
@@ -199,6 +202,9 @@ def check_space(space: Any) -> Space:
                 f"search space: {name!r} must be drawn from uniform(...), log_uniform(...) or "
                 f"choice([...]), got {distribution!r}"
             )
+    if "learning_rate" in space and not space["learning_rate"].static:
+        for end in (0.0, 1.0):
+            check_learning_rate(space["learning_rate"].quantile(end))
     return dict(space)
 
 

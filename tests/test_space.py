@@ -47,6 +47,13 @@ def test_quantiles_reach_the_ends_and_no_further():
     assert [pj.choice("abc").quantile(u) for u in (0.0, 0.34, 0.999)] == ["a", "b", "c"]
 
 
+def test_a_learning_rate_does_not_reach_below_zero():
+    with pytest.raises(ValueError, match="learning_rate: expected a number from 0"):
+        check_space({"learning_rate": pj.uniform(-0.1, 0.1)})
+    with pytest.raises(ValueError, match="learning_rate: expected a number from 0"):
+        check_space({"learning_rate": pj.choice([0.1, -0.1])})
+
+
 def test_a_plain_number_is_no_distribution():
     with pytest.raises(TypeError, match=r"'learning_rate' must be drawn from uniform"):
         check_space({"learning_rate": 0.1})

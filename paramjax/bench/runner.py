@@ -170,7 +170,7 @@ def train_all(
         KeyboardInterrupt: If the user interrupts; chunks under way are finished and kept.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=_cores()) as pool:
         futures = {
             pool.submit(_train, records, protocol, stage, c.optimizer, on_progress, stop): c
             for stage in stages
@@ -182,6 +182,13 @@ def train_all(
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _cores() -> int:
+    """The cores this process may use, which a container can make fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _wait(futures: dict[Future[None], Contestant]) -> list[LeftOut]:

@@ -20,6 +20,8 @@ def by_trial(trainings: Sequence[Training]) -> dict[int, list[Training]]:
 def best_trial(tuning: Sequence[Training], *, higher_is_better: bool) -> Run:
     """The trial with the best mean over its tuning seeds; a lost training loses to any other.
 
+    A training that diverged but kept a finite metric competes with that metric.
+
     Args:
         tuning: All trainings of the tuning phase.
         higher_is_better: Direction of the metric.

@@ -37,7 +37,8 @@ class Verdict(NamedTuple):
         baseline_value: The same of the baseline.
         diverged_trials: Trials with a diverged training during tuning.
         at_edge: Whether the chosen trial lies at the edge of its search space.
-        diverged_seeds: Report trainings that diverged; they count with the worst value.
+        diverged_seeds: Report trainings that diverged. Those that lost their metric count
+            with the worst value of the workload, the others with their own.
         hyperparameters: Those of the chosen trial.
         edges: Which of them lie at an edge, and at which end.
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tyro
 
@@ -23,9 +24,14 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: Always: 0 all went well, 1 a check failed, 2 bad input, 3 an optimizer
             was left out, 130 interrupted.
     """
-    commands = {"bench": bench, "report": report, "list": list_, "example": example}
+    commands: dict[str, Callable[..., Any]] = {
+        "bench": bench,
+        "report": report,
+        "list": list_,
+        "example": example,
+    }
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
+        code: Any = tyro.extras.subcommand_cli_from_dict(
             commands,
             prog="paramjax",
             description="Functional optimisation on JAX: is this optimizer better?",

@@ -54,7 +54,7 @@ def verdict_warnings(verdicts: Sequence[Verdict]) -> list[str]:
             found.append(f"{who}: every training of the report diverged")
         elif verdict.at_edge:
             ends = ", ".join(verdict.edges)
-            found.append(f"{who}: the best trial lies at the edge of its space, {ends}; widen it")
+            found.append(f"{who}: no trial lies beyond the best one's {ends}; widen its space")
     few = sorted({verdict.seeds for verdict in verdicts if verdict.seeds < 6})
     if few:
         found.append(f"with {few[0]} seeds the intervals rest on normality; take 6 or more")

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax.checks import check_count, check_key, check_learning_rate
+from paramjax.checks import check_count, check_key
 from paramjax.space import Space, check_space
 from paramjax.types import Key
 
@@ -41,16 +41,13 @@ def sobol_design(space: Space, trials: int, key: Key) -> list[dict[str, Any]]:
     space = check_space(space)
     check_count("trials", trials)
     points = _sobol_points(len(space), trials, check_key(key))
-    design = [
+    return [
         {
             name: _value(d.quantile(float(u)))
             for (name, d), u in zip(space.items(), row, strict=True)
         }
         for row in points
     ]
-    for trial in design:
-        check_learning_rate(trial.get("learning_rate", 0.0))
-    return design
 
 
 def _sobol_points(dimensions: int, trials: int, key: Key) -> np.ndarray:

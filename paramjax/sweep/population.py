@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from paramjax.cache import enable_cache
 from paramjax.space import Space
-from paramjax.sweep.runs import Record, Run, judge, tail_mean
+from paramjax.sweep.runs import DIVERGED, Record, Run, judge, tail_mean
 from paramjax.sweep.starts import Starts
 from paramjax.train.loop import scan_steps
 from paramjax.train.step import Trainer
@@ -220,6 +221,8 @@ def _record(
     last = {name: float(values[-1]) for name, values in curve.items()}
     if not curve:
         last = {name: tail_mean(values) for name, values in history.items() if values.ndim == 1}
+    if not all(map(math.isfinite, last.values())):
+        status = DIVERGED
     curves = {"step": [float(p) for p in points], "train_loss": train_loss}
     curves |= {name: values.astype(float).tolist() for name, values in curve.items()}
     return Record(run.trial, run.seed, run.hyperparameters, status, step, last, curves)

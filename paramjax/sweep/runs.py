@@ -31,9 +31,9 @@ class Record(NamedTuple):
         trial: As in its run.
         seed: As in its run.
         hyperparameters: As in its run.
-        status: `finished`; or `diverged` if its loss was not finite at some step, or was
-            still climbing at the end: on average over the last tenth of the steps above
-            every loss of the first half.
+        status: `finished`; or `diverged` if its loss was not finite at some step, a metric
+            is not finite after the last one, or the loss was still climbing at the end: on
+            average over the last tenth of the steps above every loss of the first half.
         diverged_step: The first step whose loss was not finite, else None.
         metrics: Name -> last value; NaN where there is none.
         curve: Name -> values at the steps listed under `step`.

@@ -30,7 +30,8 @@ def by_mapping(hp):
 def structured(learning_rate, nesterov):
     return optax.sgd(learning_rate, momentum=0.9, nesterov=nesterov)
 
-structured.space = {"learning_rate": pj.log_uniform(1e-2, 1.0), "nesterov": pj.choice([True, False])}
+structured.space = {**good.space, "nesterov": pj.choice([True, False])}
+del structured.space["momentum"]
 
 def sign_error(learning_rate):
     return optax.scale(learning_rate)
@@ -64,6 +65,11 @@ def late(learning_rate, mode):
     if mode == "broken":
         raise RuntimeError("only this mode fails")
     return optax.sgd(learning_rate)
+
+def downhill(learning_rate):
+    return optax.sgd(learning_rate)
+
+downhill.space = {"learning_rate": pj.uniform(-1.0, 1.0)}
 
 late.space = {"learning_rate": pj.uniform(0.01, 0.1), "mode": pj.choice(["works", "broken"])}
 """

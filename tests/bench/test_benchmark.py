@@ -174,7 +174,10 @@ def test_a_changed_file_is_not_mixed_with_its_old_trainings(out, benchmark, user
 
 
 def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp_path):
-    bad = ("nan", "raises", "wrong_shape", "nothing", "no_rate", "branches", "bad_space", "late")
+    bad = (
+        "nan", "raises", "wrong_shape", "nothing", "no_rate", "branches", "bad_space", "downhill",
+        "late",
+    )  # fmt: skip
     verdicts, left_out = benchmark(tmp_path, "mine:by_mapping", *(f"mine:{name}" for name in bad))
     reasons = dict(left_out)
     assert set(reasons) == {f"mine.py:{name}" for name in bad}
@@ -185,6 +188,7 @@ def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp
     assert "unexpected keyword argument 'learning_rate'" in reasons["mine.py:no_rate"]
     assert "depends on the value of a hyperparameter" in reasons["mine.py:branches"]
     assert "must be drawn from uniform" in reasons["mine.py:bad_space"]
+    assert "learning_rate: expected a number from 0" in reasons["mine.py:downhill"]
     assert "only this mode fails" in reasons["mine.py:late"]
     assert [v.optimizer for v in verdicts] == ["mine.py:by_mapping"]
     manifest = json.loads((tmp_path / "manifest.json").read_text())

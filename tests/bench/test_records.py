@@ -28,7 +28,7 @@ def records(tmp_path):
     made = Records(tmp_path)
     made.require(RULES)
     made.note({"baseline": "base"})
-    initial = {seed: 9.0 for seed in (1, 2, 3)}
+    initial = dict.fromkeys((1, 2, 3), 9.0)
     made.add_workload(WorkloadRow("bowl", "", "loss", False, initial, "data"))
     for name in ("base", "other"):
         made.add_optimizer(optimizer(name), "mark")

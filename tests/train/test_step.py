@@ -65,7 +65,7 @@ def test_line_searches_get_the_loss_of_their_batch(line, line_loss, line_params,
     trainer = pj.train_step(line_loss, optax.lbfgs())
     state = trainer.init(key, line_params)
     for _ in range(8):
-        state, metrics = jax.jit(trainer.step)(state, line)
+        state, _ = jax.jit(trainer.step)(state, line)
     np.testing.assert_allclose(state.params["w"], 3.0, rtol=1e-4)
     np.testing.assert_allclose(state.params["b"], 2.0, rtol=1e-4)
 

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from paramjax.bench.protocol import REPORT, TUNING
+from paramjax.bench.records import OptimizerRow, Training
+from paramjax.bench.report.curves import curves
+from paramjax.bench.report.forest import forest
+from paramjax.bench.report.looks import (
+    COLOURS,
+    log_ticks,
+    looks,
+    plot_text,
+    script_json,
+    tick_text,
+)
+from paramjax.bench.report.search import scale, search
+from paramjax.bench.statistics import verdicts
+
+NAMES = ["adamw", "good", "bad", "alike"]
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#181c23"])
+def test_colours_are_legible_on_both_pages(page):
+    assert min(_contrast(colour, page) for colour in COLOURS) >= 3  # WCAG 2.1, 1.4.11
+
+
+def test_forty_optimizers_look_different():
+    many = looks([str(i) for i in range(40)]).values()
+    assert len({(look.colour, look.dash) for look in many}) == 40
+
+
+def test_plot_text_leaves_no_tag_and_no_entity():
+    assert plot_text("<a href='x'>&lt;") == "&lt;a href='x'&gt;&amp;lt;"
+
+
+def test_a_long_name_is_cut_before_it_is_escaped():
+    assert tick_text("<" * 100) == "&lt;" * 25 + "…"
+
+
+def test_script_json_keeps_values_and_hides_tags():
+    value = {"x": [1.0, math.nan, math.inf], "name": "</script><!--&"}
+    text = script_json(value)
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"x": [1.0, None, None], "name": "</script><!--&"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1e-5, 0.1), (0.09, 0.49), (1e-30, 1e30), (0.05, 2.0), (0.3, 0.3001)]
+)
+def test_log_ticks_are_few_and_inside(low, high):
+    ticks = log_ticks(low, high).get("tickvals", [low, high])
+    assert 2 <= len(ticks) <= 7
+    assert all(low * 0.98 <= tick <= high * 1.02 for tick in ticks)
+
+
+@pytest.mark.parametrize(("higher", "direction"), [(True, True), (False, "reversed")])
+def test_better_is_to_the_right(make, values, higher, direction):
+    records = make(values)
+    workload = records.workloads()[0]._replace(higher_is_better=higher)
+    drawn = json.loads(forest("id", workload, verdicts(records), looks(NAMES)).json)
+    assert drawn["layout"]["xaxis"]["autorange"] == direction
+    first = "good" if higher else "bad"
+    assert drawn["layout"]["yaxis"]["ticktext"][0] == first
+
+
+def test_the_forest_draws_what_the_statistics_say(make, values):
+    records = make(values)
+    judged = {v.optimizer: v for v in verdicts(records)}
+    drawn = json.loads(
+        forest("id", records.workloads()[0], list(judged.values()), looks(NAMES)).json
+    )
+    low, high = judged["good"].interval
+    assert drawn["data"][0]["x"] == [low, judged["good"].difference, high]
+
+
+def test_a_mean_stops_where_a_seed_is_lost(make, values):
+    values["good"][0] = math.nan
+    records = make(values)
+    trainings = {"good": records.trainings("digits", "good", REPORT)}
+    drawn = curves(
+        "id", "accuracy", trainings, looks(NAMES), title="accuracy", higher_is_better=True
+    )
+    assert drawn is not None
+    band, line, lost = json.loads(drawn.json)["data"]
+    assert line["y"][0] == pytest.approx((0.9 + sum(values["good"][1:])) / 3 / 6)
+    assert line["y"][1:] == [None, None]
+    assert len(band["x"]) == 6
+    assert lost["marker"]["symbol"] == "x"
+
+
+def test_no_trainings_no_curves():
+    assert (
+        curves("id", "accuracy", {"a": []}, looks(["a"]), title="", higher_is_better=True) is None
+    )
+
+
+def test_every_trial_is_in_the_search_plot(make, values):
+    records = make(values)
+    tuning = records.trainings("digits", "good", TUNING)
+    shared = scale(tuning, higher_is_better=True)
+    row = next(row for row in records.optimizers() if row.optimizer == "good")
+    drawn = search("id", records.workloads()[0], row, tuning, 2, looks(NAMES)["good"], shared)
+    traces = json.loads(drawn.json)["data"]
+    assert sorted(trace["x"][0] for trace in traces) == [0.002, 0.02, 0.2, 0.9]
+    marks = {trace["x"][0]: trace["marker"]["symbol"] for trace in traces}
+    assert marks == {0.002: "circle", 0.02: "circle", 0.2: "star", 0.9: "x"}
+    bad = next(trace for trace in traces if trace["x"] == [0.9])
+    assert bad["y"][0] < min(t.value for t in tuning if math.isfinite(t.value))
+
+
+@pytest.mark.parametrize(
+    ("space", "hyperparameters"),
+    [
+        ({"kind": {"kind": "Choice", "options": ["a", "b"]}}, {"kind": "a"}),
+        ({"nesterov": {"kind": "Choice", "options": [True, False]}}, {"nesterov": True}),
+        ({}, {}),
+    ],
+)
+def test_spaces_without_a_learning_rate_are_drawn(make, space, hyperparameters):
+    workload = make({}).workloads()[0]
+    tuning = [Training(0, 0, hyperparameters, "finished", None, 0.5, {})]
+    shared = scale(tuning, higher_is_better=True)
+    row = OptimizerRow("mine", "", space, "")
+    drawn = search("id", workload, row, tuning, None, looks(["mine"])["mine"], shared)
+    assert json.loads(drawn.json)["data"][0]["y"] == [0.5]
+
+
+def test_a_scale_exists_when_everything_is_lost():
+    tuning = [Training(0, 0, {}, "diverged", 1, math.nan, {})]
+    low, high = scale(tuning, higher_is_better=False).ends
+    assert low < high

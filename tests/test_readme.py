@@ -1,0 +1,69 @@
+"""What README and CONTRIBUTING tell a reader to type works as it stands there."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.bench.contestants import find_contestants
+from paramjax.bench.preflight import first_step
+from paramjax.bench.protocol import Protocol
+from paramjax.bench.runner import prepare
+from paramjax.bench.workloads import get
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    protocol = Protocol(trials=1, tuning_seeds=1, seeds=2, steps=2)
+    return protocol, prepare(get("breast_cancer_logistic"), protocol)
+
+
+def takes_first_step(optimizer, stage):
+    protocol, ready = stage
+    first_step(ready.workload, optimizer, protocol, ready.starts, ready.splits.train)
+    return True
+
+
+def test_readmes_optimizer_takes_part(tmp_path, stage):
+    (tmp_path / "mine.py").write_text(blocks("README.md")[0])
+    (contestant,), left_out = find_contestants([f"{tmp_path}/mine.py:my_optimizer"])
+    assert left_out == []
+    assert takes_first_step(contestant.optimizer, stage)
+
+
+def test_readmes_training_reaches_its_accuracy(capsys):
+    code = blocks("README.md")[1]
+    exec(compile(code, "README.md", "exec"), {})
+    claimed = float(re.search(r"# (0\.\d+)$", code, re.M)[1])
+    assert float(capsys.readouterr().out) == pytest.approx(claimed, abs=0.015)
+
+
+def test_the_skeletons_of_contributing_are_whole(stage, key):
+    optimizer, workload, hook = ({} for _ in range(3))
+    for code, names in zip(blocks("CONTRIBUTING.md"), (optimizer, workload, hook), strict=True):
+        exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    assert takes_first_step(optimizer["MINE"], stage)
+    assert workload["MINE"].load().train["x"].shape[1] == 30
+    params = workload["MINE"].init(key)
+    metrics = workload["MINE"].evaluate(params, workload["MINE"].load().test)
+    assert jnp.isfinite(metrics["loss"])
+    trainer = pj.train_step(
+        lambda params, batch, key: (jnp.sum(params**2), {}),
+        optax.sgd(0.25),
+        hooks=[hook["largest_norm"]()],
+    )
+    state = trainer.init(key, jnp.ones(()))
+    for _ in range(3):
+        state, metrics = jax.jit(trainer.step)(state, None)
+    assert float(metrics["largest_norm"]) == 2.0
