@@ -37,7 +37,6 @@ class Row(NamedTuple):
         difference: From the baseline, or empty.
         interval: In brackets, or empty.
         value: Mean test metric over the report seeds, or empty.
-        baseline_value: The same of the baseline, or empty.
         seeds: Report trainings there are.
         diverged_trials: Diverged trials of all trials.
         diverged_seeds: Diverged report trainings of all.
@@ -50,7 +49,6 @@ class Row(NamedTuple):
     difference: str
     interval: str
     value: str
-    baseline_value: str
     seeds: int
     diverged_trials: str
     diverged_seeds: str
@@ -182,7 +180,6 @@ def _row(evidence: Evidence, name: str, verdict: Verdict | None, places: int) ->
         difference=signed(verdict.difference, places) if verdict else "",
         interval=bracketed(verdict.interval, places) if verdict else "",
         value=number(result.mean, places) if result else "",
-        baseline_value=number(verdict.baseline_value, places) if verdict else "",
         seeds=len(report),
         diverged_trials=f"{diverged_trials(evidence.tuning[name])} of {trials}",
         diverged_seeds=f"{sum(t.status == DIVERGED for t in report)} of {len(report)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -42,10 +43,11 @@ def forest(
     places = decimals(ordered)
     traces = [_interval(row, v, looks[v.optimizer], places) for row, v in enumerate(ordered)]
     names = [verdict.optimizer for verdict in ordered]
+    span = _span(ordered)
     layout = {
         "xaxis": axis(
             title=plot_text(f"difference in test {workload.metric} from {baseline}"),
-            autorange=True if workload.higher_is_better else "reversed",
+            range=span if workload.higher_is_better else span[::-1],
             nticks=7,
         ),
         "yaxis": axis(
@@ -60,6 +62,7 @@ def forest(
         "annotations": [
             _direction("\u2190 worse", "right", -8),
             _direction("better \u2192", "left", 8),
+            *_beyond(ordered, span, places),
         ],
         "margin": {"l": 8, "r": 16, "t": 34, "b": 8},
     }
@@ -69,6 +72,41 @@ def forest(
     )
     title = f"Differences from {baseline}"
     return figure(id, title, label, traces, height=_FRAME + _ROW * len(names), layout=layout)
+
+
+def _span(verdicts: Sequence[Verdict]) -> list[float]:
+    """Low and high end of the axis, zero within it.
+
+    Optimizers whose interval reaches over five times as far from zero as the median one's
+    are left to `_beyond`: one broken optimizer would squeeze all the others to a point.
+    """
+    reach = [max(map(abs, verdict.interval)) for verdict in verdicts]
+    near = 5 * statistics.median(reach)
+    ends = [v.interval for v, far in zip(verdicts, reach, strict=True) if far <= near]
+    low = min(0.0, *(end for interval in ends for end in interval))
+    high = max(0.0, *(end for interval in ends for end in interval))
+    # where all intervals are the point zero any width serves
+    margin = 0.08 * (high - low) or 1.0
+    return [low - margin, high + margin]
+
+
+def _beyond(verdicts: Sequence[Verdict], span: list[float], places: int) -> list[dict[str, object]]:
+    """Values in place of the intervals that lie beyond the axis, at the side they lie on."""
+    return [
+        {
+            "text": f"\u25c0 {signed(v.difference, places)}"
+            if v.verdict == WORSE
+            else f"{signed(v.difference, places)} \u25b6",
+            "xref": "paper",
+            "yref": "y",
+            "x": 0 if v.verdict == WORSE else 1,
+            "y": row,
+            "xanchor": "left" if v.verdict == WORSE else "right",
+            "showarrow": False,
+        }
+        for row, v in enumerate(verdicts)
+        if not span[0] <= v.difference <= span[1]
+    ]
 
 
 def _interval(row: int, verdict: Verdict, look: Look, places: int) -> go.Scatter:
