@@ -13,6 +13,8 @@ from paramjax.cli.example import example
 from paramjax.cli.list import list_
 from paramjax.cli.report import report
 
+_EXTRA = {"sklearn", "jinja2", "markupsafe", "plotly", "matplotlib"}
+
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run a subcommand and exit with its code.
@@ -40,4 +42,9 @@ def main(args: Sequence[str] | None = None) -> None:
         )
     except KeyboardInterrupt:
         code = 130
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        print(f'error: {error.name} is missing: pip install "paramjax[bench]"', file=sys.stderr)
+        code = 2
     sys.exit(code)

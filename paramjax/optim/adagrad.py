@@ -16,6 +16,7 @@ def adagrad(
     eps: float = 1e-7,
     *,
     clip_norm: float | None = None,
+    weight_decay: float | Array = 0.0,
 ) -> optax.GradientTransformation:
     r"""$$\theta \leftarrow \theta - \eta\, g / \sqrt{\textstyle\sum_{s\le t} g_s^2 + \epsilon}$$
 
@@ -26,6 +27,7 @@ def adagrad(
         initial_accumulator_value: Where the sum of squares starts.
         eps: Added under the root.
         clip_norm: Largest global norm let through; None does not clip.
+        weight_decay: Decoupled decay, a number from 0 or a traced scalar.
 
     Returns:
         A gradient transformation.
@@ -42,7 +44,7 @@ def adagrad(
         [-0.477, -0.477]
     """
     direction = optax.scale_by_rss(initial_accumulator_value=initial_accumulator_value, eps=eps)
-    return chain(direction, learning_rate, clip_norm=clip_norm)
+    return chain(direction, learning_rate, clip_norm=clip_norm, weight_decay=weight_decay)
 
 
 ADAGRAD = Optimizer(

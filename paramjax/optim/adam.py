@@ -18,6 +18,7 @@ def adam(
     eps: float = 1e-8,
     *,
     clip_norm: float | None = None,
+    weight_decay: float | Array = 0.0,
 ) -> optax.GradientTransformation:
     r"""$$\theta \leftarrow \theta - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)$$
 
@@ -29,6 +30,7 @@ def adam(
         b2: Decay of the average of squared gradients, in [0, 1).
         eps: Added to the root, so that it never divides by zero.
         clip_norm: Largest global norm let through; None does not clip.
+        weight_decay: Decoupled decay, a number from 0 or a traced scalar.
 
     Returns:
         A gradient transformation.
@@ -48,7 +50,7 @@ def adam(
     check_rate("b1", b1, high=1.0)
     check_rate("b2", b2, high=1.0)
     direction = optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
-    return chain(direction, learning_rate, clip_norm=clip_norm)
+    return chain(direction, learning_rate, clip_norm=clip_norm, weight_decay=weight_decay)
 
 
 ADAM = Optimizer(

@@ -16,6 +16,7 @@ def momentum(
     momentum: float | Array = 0.9,
     *,
     clip_norm: float | None = None,
+    weight_decay: float | Array = 0.0,
 ) -> optax.GradientTransformation:
     r"""$$m \leftarrow \mu m + g,\quad \theta \leftarrow \theta - \eta m$$
 
@@ -25,6 +26,7 @@ def momentum(
         learning_rate: A number, a traced scalar, or a schedule of the update's index.
         momentum: Decay of the velocity, in [0, 1).
         clip_norm: Largest global norm let through; None does not clip.
+        weight_decay: Decoupled decay, a number from 0 or a traced scalar.
 
     Returns:
         A gradient transformation.
@@ -41,7 +43,8 @@ def momentum(
         [-0.95, -0.95]
     """
     check_rate("momentum", momentum, high=1.0)
-    return chain(optax.trace(decay=momentum), learning_rate, clip_norm=clip_norm)
+    direction = optax.trace(decay=momentum)
+    return chain(direction, learning_rate, clip_norm=clip_norm, weight_decay=weight_decay)
 
 
 def nesterov(
@@ -49,6 +52,7 @@ def nesterov(
     momentum: float | Array = 0.9,
     *,
     clip_norm: float | None = None,
+    weight_decay: float | Array = 0.0,
 ) -> optax.GradientTransformation:
     r"""$$m \leftarrow \mu m + g,\quad \theta \leftarrow \theta - \eta\,(\mu m + g)$$
 
@@ -59,6 +63,7 @@ def nesterov(
         learning_rate: A number, a traced scalar, or a schedule of the update's index.
         momentum: Decay of the velocity, in [0, 1).
         clip_norm: Largest global norm let through; None does not clip.
+        weight_decay: Decoupled decay, a number from 0 or a traced scalar.
 
     Returns:
         A gradient transformation.
@@ -74,7 +79,8 @@ def nesterov(
         [-0.95, -0.95]
     """
     check_rate("momentum", momentum, high=1.0)
-    return chain(optax.trace(decay=momentum, nesterov=True), learning_rate, clip_norm=clip_norm)
+    direction = optax.trace(decay=momentum, nesterov=True)
+    return chain(direction, learning_rate, clip_norm=clip_norm, weight_decay=weight_decay)
 
 
 _SPACE: Space = {"learning_rate": log_uniform(1e-4, 1.0), "momentum": uniform(0.8, 0.99)}

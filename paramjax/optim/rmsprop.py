@@ -17,6 +17,7 @@ def rmsprop(
     eps: float = 1e-8,
     *,
     clip_norm: float | None = None,
+    weight_decay: float | Array = 0.0,
 ) -> optax.GradientTransformation:
     r"""$$v \leftarrow \rho v + (1-\rho)g^2,\quad
       \theta \leftarrow \theta - \eta\, g/\sqrt{v + \epsilon}$$
@@ -28,6 +29,7 @@ def rmsprop(
         decay: Decay of the average of squared gradients, in [0, 1).
         eps: Added under the root.
         clip_norm: Largest global norm let through; None does not clip.
+        weight_decay: Decoupled decay, a number from 0 or a traced scalar.
 
     Returns:
         A gradient transformation.
@@ -46,7 +48,7 @@ def rmsprop(
     """
     check_rate("decay", decay, high=1.0)
     direction = optax.scale_by_rms(decay=decay, eps=eps)
-    return chain(direction, learning_rate, clip_norm=clip_norm)
+    return chain(direction, learning_rate, clip_norm=clip_norm, weight_decay=weight_decay)
 
 
 RMSPROP = Optimizer(

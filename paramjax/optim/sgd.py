@@ -14,6 +14,7 @@ def sgd(
     learning_rate: float | Array | Schedule,
     *,
     clip_norm: float | None = None,
+    weight_decay: float | Array = 0.0,
 ) -> optax.GradientTransformation:
     r"""$$\theta \leftarrow \theta - \eta g$$
 
@@ -22,6 +23,7 @@ def sgd(
     Args:
         learning_rate: A number, a traced scalar, or a schedule of the update's index.
         clip_norm: Largest global norm let through; None does not clip.
+        weight_decay: Decoupled decay, a number from 0 or a traced scalar.
 
     Returns:
         A gradient transformation.
@@ -38,7 +40,7 @@ def sgd(
         [-0.5, -0.5]
     """
     direction = optax.identity()
-    return chain(direction, learning_rate, clip_norm=clip_norm)
+    return chain(direction, learning_rate, clip_norm=clip_norm, weight_decay=weight_decay)
 
 
 SGD = Optimizer(

@@ -66,7 +66,8 @@ def fit(
         TypeError: For a legacy key, non-numeric data or parameters that are not
             floating-point.
         ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
-            larger than the data or a step count out of range.
+            larger than the data or a step count out of range; after the run, if the loss
+            was not finite at any step.
 
     Warns:
         NonFiniteWarning: If the loss was not finite at some step, with the step.
@@ -91,7 +92,7 @@ def fit(
     result = _run(
         trainer, params, model_state, data, key, rows=rows, steps=steps, batch_size=batch_size
     )
-    _warn_nonfinite(result.history["loss"])
+    _judge_losses(result.history["loss"])
     return result
 
 
@@ -149,19 +150,22 @@ def scan_steps(
     return jax.lax.scan(body, state, order, length=steps)
 
 
-def _warn_nonfinite(losses: Array) -> None:
+def _judge_losses(losses: Array) -> None:
     """Say at which step the loss was lost, once the run is over."""
-    wrong = np.flatnonzero(~np.isfinite(np.asarray(losses)))
-    if wrong.size:
-        first = int(wrong[0])
-        before = (
-            f"the last finite loss was {losses[first - 1]:.6g}"
-            if first
-            else ("it never was finite: are all labels in the range that the loss expects?")
+    finite = np.isfinite(np.asarray(losses))
+    if finite.all():
+        return
+    if not finite.any():
+        raise ValueError(
+            "fit: the loss was not finite at any step, so nothing was learned; are all labels in "
+            "the range that the loss expects (data.table checks that), and the parameters finite?"
         )
-        warnings.warn(
-            f"fit: the loss is not finite at step {first} ({wrong.size} such steps); {before}; "
-            "lower the learning rate, clip the gradient, or add pj.skip_nonfinite()",
-            NonFiniteWarning,
-            stacklevel=3,
-        )
+    first = int(np.argmin(finite))
+    before = f"the one before was {losses[first - 1]:.6g}" if first else "the first one"
+    warnings.warn(
+        f"fit: the loss is not finite at step {first} ({before}), and at {int((~finite).sum())} of "
+        f"{finite.size} steps; lower the learning rate, clip the gradient, check the labels, or "
+        "add pj.skip_nonfinite()",
+        NonFiniteWarning,
+        stacklevel=3,
+    )

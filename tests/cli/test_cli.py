@@ -80,6 +80,13 @@ def test_bad_input_is_said_and_nothing_is_written(paramjax, tmp_path, words, mes
     assert not (tmp_path / "out").exists()
 
 
+def test_a_missing_extra_is_named(paramjax, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    code, _, err = paramjax("bench", *WORKLOAD, *SMALL, "--out", tmp_path / "out")
+    assert code == 2
+    assert 'sklearn is missing: pip install "paramjax[bench]"' in err
+
+
 def test_report_of_nothing(paramjax, tmp_path):
     code, _, err = paramjax("report", tmp_path)
     assert code == 2

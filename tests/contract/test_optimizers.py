@@ -47,6 +47,29 @@ def test_equals_its_optax_alias(name):
 
 
 @EVERY
+def test_goes_through_the_common_chain(name):
+    """Clip, optimizer, decay, schedule: as four separate optax links in this order."""
+    schedule = optax.linear_schedule(0.1, 0.05, 3)
+    ours = get(name).factory(learning_rate=schedule, clip_norm=0.5, weight_decay=0.01)
+    plain = get(name).factory(learning_rate=1.0, weight_decay=0.0)  # its update is -direction
+    theirs = optax.chain(
+        optax.clip_by_global_norm(0.5),
+        plain,
+        optax.scale(-1.0),
+        optax.add_decayed_weights(0.01),
+        optax.scale_by_learning_rate(schedule),
+    )
+    p = q = {"w": jnp.array([2.0, -1.0, 0.3])}
+    s, t = ours.init(p), theirs.init(q)
+    for step in range(5):
+        grads = {"w": jnp.array([1.0, -2.0, 0.5]) * (step + 1)}
+        u, s = ours.update(grads, s, p)
+        v, t = theirs.update(grads, t, q)
+        p, q = optax.apply_updates(p, u), optax.apply_updates(q, v)
+    np.testing.assert_allclose(p["w"], q["w"], rtol=1e-6)
+
+
+@EVERY
 def test_converges_traces_once_and_keeps_dtypes(name, key):
     tx = get(name).factory(learning_rate=RATE.get(name, 0.1), clip_norm=10.0)
     trainer = pj.train_step(bowl, tx)
