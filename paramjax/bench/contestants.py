@@ -113,7 +113,7 @@ def _from_file(spec: str) -> Contestant | LeftOut:
         raise UnknownOptimizerError(f"optimizer {spec!r}: there is no file {path}")
     try:
         module = _load(path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return LeftOut(name, f"importing {path} raised {type(error).__name__}: {error}")
     factory = getattr(module, factory_name, None)
     if not callable(factory):

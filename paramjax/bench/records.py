@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -117,11 +118,13 @@ class Records:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(self.path, check_same_thread=False, timeout=30)
         try:
-            self._db.executescript(_SCHEMA)
+            self._db = sqlite3.connect(self.path, check_same_thread=False, timeout=30)
+            with contextlib.ExitStack() as undo:
+                undo.callback(self._db.close)
+                self._db.executescript(_SCHEMA)
+                undo.pop_all()
         except sqlite3.DatabaseError as error:
-            self._db.close()
             raise RecordsMismatchError(
                 f"{self.path}: not a database of records ({error}); name another --out, or "
                 "start over with --fresh"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -199,7 +200,7 @@ def _wait(futures: dict[Future[None], Contestant]) -> list[LeftOut]:
         error = future.exception()
         if error is None:
             continue
-        if contestant.file is None:
+        if contestant.file is None or isinstance(error, sqlite3.Error):
             raise error
         name = contestant.optimizer.name
         summary = " ".join(str(error).strip().splitlines()[:1])

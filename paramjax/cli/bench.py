@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -74,6 +75,8 @@ def bench(
             verdicts, left_out = run(options, ready, display.show)
     except KeyboardInterrupt:
         return fail(f"interrupted; what is finished is kept, go on with: {_command(out)}", 130)
+    except sqlite3.Error as error:
+        return fail(f"{out}: {error}; what is finished is kept, go on with: {_command(out)}", 1)
     finally:
         ready.records.close()
     for name, reason in left_out[len(ready.left_out) :]:

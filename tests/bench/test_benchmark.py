@@ -195,6 +195,14 @@ def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp
     assert {entry["name"] for entry in manifest["left_out"]} == set(reasons)
 
 
+@pytest.mark.parametrize("text", ["import sys; sys.exit('usage')", "def f(:", "import no_such_lib"])
+def test_a_file_that_cannot_be_imported_is_left_out(benchmark, tmp_path, text):
+    (tmp_path / "own.py").write_text(text)
+    _, left_out = benchmark(tmp_path / "out", f"{tmp_path}/own.py:f")
+    assert [name for name, _ in left_out] == ["own.py:f"]
+    assert "importing" in left_out[0].reason
+
+
 def test_plain_factories_get_a_learning_rate(benchmark, tmp_path):
     benchmark(tmp_path, "mine:plain")
     drawn = rows(tmp_path, "SELECT space FROM optimizers WHERE optimizer='mine.py:plain'")

@@ -86,6 +86,12 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     assert (tmp_path / "records.sqlite").read_text().startswith("my notes")
 
 
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path):
+    (tmp_path / "records.sqlite").mkdir()
+    with pytest.raises(RecordsMismatchError, match="unable to open database file"):
+        Records(tmp_path)
+
+
 def test_a_chunk_is_added_whole_or_not_at_all(records, tmp_path):
     bad = record(1, 0, 1.0)._replace(status="odd")
     with pytest.raises(sqlite3.IntegrityError):
