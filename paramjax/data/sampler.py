@@ -23,7 +23,7 @@ def epoch_order(key: Key, epoch: Array | int, rows: int) -> Array:
         >>> sorted(epoch_order(jax.random.key(0), 3, 5).tolist())
         [0, 1, 2, 3, 4]
     """
-    return jax.random.permutation(jax.random.fold_in(key, epoch), rows)
+    return jax.random.permutation(jax.random.fold_in(key, epoch), rows).astype(jnp.int32)
 
 
 def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:

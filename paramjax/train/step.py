@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
 from paramjax.checks import check_key, check_params, check_same_form
 from paramjax.train.gradients import GradFn, gradient
@@ -117,12 +118,26 @@ def train_step(
         return _apply_hooks(hooks, state, new_state, metrics | _learning_rate(opt_state))
 
     def eval_params(state: TrainState) -> Params:
-        params = state.params
+        params = _unscheduled(state.opt_state, state.params)
         for hook, own in zip(hooks, state.hook_state, strict=True):
             params = hook.eval_params(own, params)
         return params
 
     return Trainer(init, step, eval_params)
+
+
+def _unscheduled(opt_state: PyTree, params: Params) -> Params:
+    """The averaged iterate of a schedule-free optimizer (Defazio et al., 2024), else params."""
+    found = [
+        link
+        for link in jax.tree.leaves(opt_state, is_leaf=_is_schedule_free)
+        if _is_schedule_free(link)
+    ]
+    return optax.contrib.schedule_free_eval_params(found[0], params) if found else params
+
+
+def _is_schedule_free(link: Any) -> bool:
+    return isinstance(link, optax.contrib.ScheduleFreeState)
 
 
 def _check_parts(tx: Any, hooks: Sequence[Any]) -> None:

@@ -10,6 +10,7 @@ import optax
 import paramjax as pj
 from paramjax.bench.benchmark import Options, make_ready, run
 from paramjax.bench.protocol import Protocol
+from paramjax.cli.example import find_programs
 
 
 def loss_fn(params, batch, key):
@@ -34,5 +35,7 @@ with tempfile.TemporaryDirectory() as folder:
     assert len(verdicts) == 1, verdicts
     assert left_out == [], left_out
     assert (options.out / "report.html").stat().st_size > 1_000_000
+
+assert {"xor", "cnn", "linear_regression"} <= set(find_programs()), find_programs()
 
 print(f"smoke: paramjax {pj.__version__} runs on jax {jax.__version__}, {pj.__file__}")

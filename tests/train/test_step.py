@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 import paramjax as pj
@@ -68,6 +69,20 @@ def test_line_searches_get_the_loss_of_their_batch(line, line_loss, line_params,
         state, _ = jax.jit(trainer.step)(state, line)
     np.testing.assert_allclose(state.params["w"], 3.0, rtol=1e-4)
     np.testing.assert_allclose(state.params["b"], 2.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_schedule_free_is_evaluated_at_its_average(line, line_loss, line_params, key, clipped):
+    inner = optax.contrib.schedule_free_sgd(0.5)
+    tx = optax.chain(optax.clip_by_global_norm(10.0), inner) if clipped else inner
+    trainer = pj.train_step(line_loss, tx)
+    state = trainer.init(key, line_params)
+    for _ in range(3):
+        state, _ = trainer.step(state, line)
+    own = state.opt_state[1] if clipped else state.opt_state
+    expected = optax.contrib.schedule_free_eval_params(own, state.params)
+    chex.assert_trees_all_equal(trainer.eval_params(state), expected)
+    assert (expected["w"] != state.params["w"]).all()
 
 
 def test_own_gradient_estimators_take_the_place_of_a_loss(line_params, key):

@@ -1,0 +1,49 @@
+import json
+import subprocess
+
+import jax
+import pytest
+
+from paramjax import __version__
+from paramjax.bench.manifest import environment, manifest, provenance, write_json, write_text
+
+
+def git(folder, *words):
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    command = ["git", "-C", str(folder), *identity, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_committed_file_is_named_by_its_revision_and_a_changed_one_by_its_hash(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("a = 1\n")
+    git(tmp_path, "init", "-q")
+    assert "sha256" in provenance(file)  # not committed yet
+    git(tmp_path, "add", "mine.py")
+    git(tmp_path, "commit", "-q", "-m", "mine")
+    assert provenance(file)["git_revision"] == git(tmp_path, "rev-parse", "HEAD")
+    file.write_text("a = 2\n")
+    assert "git_revision" not in provenance(file)
+    assert len(provenance(file)["sha256"]) == 64
+
+
+def test_the_environment_names_versions_and_devices():
+    found = environment()
+    assert found["versions"]["paramjax"] == __version__
+    assert found["versions"]["jax"] == jax.__version__
+    assert len(found["devices"]) == jax.device_count()
+    json.dumps(manifest({"key": 3}, []))
+    assert manifest({"key": 3}, [])["key"] == 3
+
+
+def test_nan_never_reaches_a_json_file(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"value": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "a.txt", "\ud800")
+    assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("a.txt", "old")]
