@@ -1,6 +1,5 @@
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from paramjax import checks
@@ -79,40 +78,6 @@ def test_shapes_that_would_broadcast_are_refused():
 def test_other_trees_are_refused():
     with pytest.raises(ValueError, match="updates: expected the tree of the parameters"):
         checks.check_same_form("updates", {"v": jnp.ones(2)}, {"w": jnp.ones(2)})
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({}, "empty tree"),
-        ({"x": np.zeros((0, 3))}, r"leaf x is empty, shape \(0, 3\)"),
-        ({"x": np.zeros((4, 2)), "y": np.zeros(3)}, "one length, got {'x': 4, 'y': 3}"),
-        ({"x": np.array([[0.0], [np.nan], [np.inf]])}, "2 values that are NaN .* row 1"),
-        ({"x": np.array([1e300])}, "beyond the range of float32"),
-        ({"n": np.array([2**40])}, "do not fit in 32 bits"),
-    ],
-)
-def test_bad_data_is_refused(data, message):
-    with pytest.raises(ValueError, match=message):
-        checks.check_data(data)
-
-
-@pytest.mark.parametrize("leaf", [np.array(["a"]), [1.0, 2.0], np.float32(1.0)])
-def test_what_is_no_array_of_numbers_is_refused(leaf):
-    with pytest.raises(TypeError, match="data: leaf x"):
-        checks.check_data({"x": leaf})
-
-
-@pytest.mark.parametrize("label", [-1, 10])
-def test_labels_out_of_range_are_named(label):
-    labels = np.array([0, 3, label, 9])
-    with pytest.raises(ValueError, match=f"from 0 to 9, got {label} at row 2"):
-        checks.check_labels(labels, 10)
-
-
-def test_labels_are_integers():
-    with pytest.raises(TypeError, match="labels: expected integers"):
-        checks.check_labels(np.array([0.0, 1.0]), 2)
 
 
 def test_unknown_names_list_the_nearest():

@@ -109,7 +109,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one move, so that it is never seen half-written."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)

@@ -9,8 +9,9 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from paramjax.bench.rows import OptimizerRow, Training, WorkloadRow, describe_space
 from paramjax.optim.optimizer import Optimizer
 from paramjax.sweep import Record
 
@@ -31,69 +32,19 @@ CREATE TABLE IF NOT EXISTS trainings (
   status TEXT NOT NULL CHECK (status IN ('finished', 'diverged')), diverged_step INTEGER,
   metric TEXT NOT NULL, value REAL, curve TEXT NOT NULL,
   PRIMARY KEY (workload, optimizer, phase, trial, seed));
+CREATE VIEW IF NOT EXISTS results AS
+  SELECT workload, optimizer, phase, trial, seed, status, metric, round(value, 6) AS value,
+    hyperparameters
+  FROM trainings ORDER BY workload, optimizer, phase DESC, trial, seed;
+CREATE VIEW IF NOT EXISTS summary AS
+  SELECT workload, optimizer, phase, count(*) AS trainings, sum(status = 'diverged') AS diverged,
+    metric, round(avg(value), 6) AS mean, round(min(value), 6) AS min, round(max(value), 6) AS max
+  FROM trainings GROUP BY workload, optimizer, phase ORDER BY workload, optimizer, phase DESC;
 """
 
 
 class RecordsMismatchError(ValueError):
     """The records in a folder were made under other rules than those asked for."""
-
-
-class WorkloadRow(NamedTuple):
-    """A workload as the records know it.
-
-    Attributes:
-        workload: Its name.
-        description: One line.
-        metric: The metric that decides.
-        higher_is_better: Its direction.
-        initial: Seed -> test metric of the untrained parameters.
-        fingerprint: Hash of its data.
-    """
-
-    workload: str
-    description: str
-    metric: str
-    higher_is_better: bool
-    initial: dict[int, float]
-    fingerprint: str
-
-
-class OptimizerRow(NamedTuple):
-    """An optimizer as the records know it.
-
-    Attributes:
-        optimizer: Its name.
-        source: Paper or file.
-        space: Hyperparameter -> its distribution's kind and ends.
-        fingerprint: What must not change while trainings are added.
-    """
-
-    optimizer: str
-    source: str
-    space: dict[str, dict[str, Any]]
-    fingerprint: str
-
-
-class Training(NamedTuple):
-    """One training as the records hold it.
-
-    Attributes:
-        trial: Number of the hyperparameters.
-        seed: Number of the seed.
-        hyperparameters: Name -> value.
-        status: `finished` or `diverged`.
-        diverged_step: First step with a loss that was not finite, or None.
-        value: The deciding metric after the last step; NaN if it was not finite.
-        curve: `step`, `train_loss` and each metric along the training; NaN likewise.
-    """
-
-    trial: int
-    seed: int
-    hyperparameters: dict[str, Any]
-    status: str
-    diverged_step: int | None
-    value: float
-    curve: dict[str, list[float]]
 
 
 class Records:
@@ -258,32 +209,6 @@ class Records:
     def _write(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
         with self._lock, self._db:
             self._db.executemany(query, rows)
-
-
-def describe_space(optimizer: Optimizer) -> dict[str, dict[str, Any]]:
-    """A search space as JSON: kind, ends or options, and whether its axis is logarithmic.
-
-    Example:
-        >>> from paramjax.optim import get
-        >>> describe_space(get("sgd"))["learning_rate"]["kind"]
-        'LogUniform'
-    """
-    return {
-        name: {
-            "kind": type(distribution).__name__,
-            "logarithmic": distribution.logarithmic,
-            "static": distribution.static,
-            **{field: _plain(value) for field, value in vars(distribution).items()},
-        }
-        for name, distribution in optimizer.space.items()
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value: containers element by element, what JSON does not know by its repr."""
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | float | str | None) else repr(value)
 
 
 def _json_items(values: dict[str, Any]) -> list[tuple[str, str]]:

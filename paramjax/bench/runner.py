@@ -16,12 +16,13 @@ import numpy as np
 from paramjax.bench.contestants import Contestant, LeftOut
 from paramjax.bench.preflight import PreflightError, first_step, make_trainer
 from paramjax.bench.protocol import REPORT, TUNING, Protocol
-from paramjax.bench.records import Records, WorkloadRow
+from paramjax.bench.records import Records
+from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial
 from paramjax.bench.workloads import Workload
 from paramjax.cache import enable_cache
-from paramjax.checks import check_data
 from paramjax.data.splits import Splits
+from paramjax.data.validation import check_data
 from paramjax.optim.optimizer import Optimizer
 from paramjax.sweep import Population, Run, Starts, prepare_starts
 from paramjax.types import PyTree

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from paramjax.bench.records import Training
+from paramjax.bench.rows import Training
 from paramjax.sweep import DIVERGED, Run
+
+_OUTER = 0.1
+"""Share of a range that counts as its edge."""
 
 
 def by_trial(trainings: Sequence[Training]) -> dict[int, list[Training]]:
@@ -54,10 +58,11 @@ def diverged_trials(tuning: Sequence[Training]) -> int:
     return sum(any(t.status == DIVERGED for t in group) for group in groups)
 
 
-def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, object]]) -> list[str]:
-    """The hyperparameters of a trial beyond which no other trial went.
+def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, Any]]) -> list[str]:
+    """The hyperparameters of a trial that lie at an edge of their range.
 
-    A best trial there says that the range may have been too narrow.
+    At an edge means in the outer tenth of the range, with no other trial beyond. A best
+    trial there says that the range may have been too narrow.
 
     Args:
         tuning: All trainings of the tuning phase.
@@ -66,12 +71,30 @@ def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, obj
 
     Returns:
         Names with the end that they lie at, such as `learning_rate (high)`.
+
+    Example:
+        >>> rows = [Training(t, 0, {"a": a}, "", None, 0.0, {}) for t, a in enumerate((0.02, 0.5))]
+        >>> edges(rows, 0, {"a": {"low": 0.0, "high": 1.0, "logarithmic": False}})
+        ['a (low)']
     """
     trials = {t.trial: t.hyperparameters for t in tuning}
     found = []
-    for name in (n for n, entry in space.items() if "low" in entry):
-        values = sorted(hyperparameters[name] for hyperparameters in trials.values())
+    for name, entry in space.items():
+        if "low" not in entry:
+            continue
+        values = [hyperparameters[name] for hyperparameters in trials.values()]
         mine = trials[trial][name]
-        if mine in (values[0], values[-1]):
-            found.append(f"{name} ({'low' if mine == values[0] else 'high'})")
+        place = _place(mine, entry)
+        if place < _OUTER and mine == min(values):
+            found.append(f"{name} (low)")
+        elif place > 1 - _OUTER and mine == max(values):
+            found.append(f"{name} (high)")
     return found
+
+
+def _place(value: float, entry: dict[str, Any]) -> float:
+    """Where a value lies in its range, from 0 at the low end to 1 at the high one."""
+    low, high = entry["low"], entry["high"]
+    if entry["logarithmic"]:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low)

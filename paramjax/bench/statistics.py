@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paramjax.bench.protocol import REPORT, TUNING
-from paramjax.bench.records import OptimizerRow, Records, Training, WorkloadRow
+from paramjax.bench.records import Records
+from paramjax.bench.rows import OptimizerRow, Training, WorkloadRow
 from paramjax.bench.selection import diverged_trials, edges
 from paramjax.sweep import DIVERGED
 from paramjax.types import PyTree

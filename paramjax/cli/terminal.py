@@ -17,6 +17,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from paramjax.bench.statistics import Verdict
 
+_WIDE = 110
 _COLOURS = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -37,24 +38,36 @@ def warn(message: str) -> None:
     console(stderr=True).print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True)
 
 
-def verdict_tables(verdicts: Sequence[Verdict]) -> list[Table]:
-    """The verdicts as tables: one a workload, one row an optimizer."""
+def verdict_tables(verdicts: Sequence[Verdict], *, wide: bool) -> list[Table]:
+    """The verdicts as tables: one a workload, one row an optimizer.
+
+    Args:
+        verdicts: All of them.
+        wide: Whether there is room for the chosen hyperparameters.
+
+    Returns:
+        The tables.
+    """
     return [
-        _workload_table([verdict for verdict in verdicts if verdict.workload == workload])
+        _workload_table([v for v in verdicts if v.workload == workload], wide=wide)
         for workload in dict.fromkeys(verdict.workload for verdict in verdicts)
     ]
 
 
 def verdict_warnings(verdicts: Sequence[Verdict]) -> list[str]:
-    """What a reader should know before trusting the table."""
+    """What a reader should know before trusting the tables."""
     found = []
-    for verdict in verdicts:
-        who = f"{verdict.workload}, {verdict.optimizer}"
-        if verdict.diverged_seeds == verdict.seeds:
-            found.append(f"{who}: every training of the report diverged")
-        elif verdict.at_edge:
-            ends = ", ".join(verdict.edges)
-            found.append(f"{who}: no trial lies beyond the best one's {ends}; widen its space")
+    for workload in dict.fromkeys(verdict.workload for verdict in verdicts):
+        mine = [verdict for verdict in verdicts if verdict.workload == workload]
+        lost = [v.optimizer for v in mine if v.diverged_seeds == v.seeds]
+        at_edge = [f"{v.optimizer} {', '.join(v.edges)}" for v in mine if v.at_edge]
+        if lost:
+            found.append(f"{workload}: every training of the report diverged: {', '.join(lost)}")
+        if at_edge:
+            found.append(
+                f"{workload}: the best trial lies at the edge of its space, widen it: "
+                + "; ".join(at_edge)
+            )
     few = sorted({verdict.seeds for verdict in verdicts if verdict.seeds < 6})
     if few:
         found.append(f"with {few[0]} seeds the intervals rest on normality; take 6 or more")
@@ -64,7 +77,7 @@ def verdict_warnings(verdicts: Sequence[Verdict]) -> list[str]:
 def show_results(verdicts: Sequence[Verdict], page: Path, *, open_it: bool) -> None:
     """Print the verdicts with what to know about them, and where the report lies."""
     out = console()
-    for table in verdict_tables(verdicts):
+    for table in verdict_tables(verdicts, wide=out.width >= _WIDE):
         out.print(table)
     if not verdicts:
         out.print("no verdicts: the baseline or everyone else is not complete")
@@ -84,7 +97,7 @@ def open_page(path: Path) -> None:
         webbrowser.open(path.absolute().as_uri())
 
 
-def _workload_table(verdicts: Sequence[Verdict]) -> Table:
+def _workload_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
     from paramjax.bench.report.formatting import decimals, number
 
     first, places = verdicts[0], decimals(verdicts)
@@ -95,15 +108,17 @@ def _workload_table(verdicts: Sequence[Verdict]) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("optimizer", overflow="fold")
     table.add_column("verdict", no_wrap=True)
-    for column in (f"test {first.metric}", "difference", "95 % interval"):
+    for column in ("value", "difference", "95 % interval"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("chosen hyperparameters", overflow="fold")
     table.add_column("diverged", overflow="fold")
+    if wide:
+        table.add_column("chosen hyperparameters", overflow="fold")
     for verdict in verdicts:
-        table.add_row(*_row(verdict, places))
+        table.add_row(*_row(verdict, places)[: len(table.columns)])
     return table
 
 
@@ -120,6 +135,6 @@ def _row(verdict: Verdict, places: int) -> list[str]:
         number(verdict.optimizer_value, places),
         signed(verdict.difference, places),
         escape(bracketed(verdict.interval, places)),
-        escape(" ".join(chosen)),
         ", ".join(diverged) or "0",
+        escape(" ".join(chosen)),
     ]

@@ -5,11 +5,14 @@ from paramjax.data.idx import read_idx
 from paramjax.data.sampler import batch_order, epoch_order
 from paramjax.data.splits import Splits, split, standardise
 from paramjax.data.table import table
+from paramjax.data.validation import check_data, check_labels
 
 __all__ = [
     "Splits",
     "batch_order",
     "breast_cancer",
+    "check_data",
+    "check_labels",
     "digits",
     "epoch_order",
     "read_idx",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from paramjax.checks import check_data
+from paramjax.data.validation import check_data
 from paramjax.types import Batch, PyTree
 
 

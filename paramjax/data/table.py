@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paramjax.checks import check_data, check_labels
+from paramjax.data.validation import check_data, check_labels
 
 
 def table(x: Any, y: Any, *, num_classes: int | None = None) -> dict[str, np.ndarray]:

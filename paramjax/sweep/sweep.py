@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax.checks import check_count, check_data, check_key, nearest
+from paramjax.checks import check_count, check_key, nearest
+from paramjax.data.validation import check_data
 from paramjax.space import Space, check_space
 from paramjax.sweep.design import sobol_design
 from paramjax.sweep.population import Evaluate, MakeTrainer, Population, Trained

@@ -5,7 +5,7 @@ import pytest
 
 import paramjax as pj
 from paramjax.bench import Records, RecordsMismatchError, verdicts
-from paramjax.bench.records import WorkloadRow
+from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial, diverged_trials, edges
 from paramjax.optim import Optimizer
 from paramjax.sweep import Record
@@ -32,7 +32,7 @@ def records(tmp_path):
     made.add_workload(WorkloadRow("bowl", "", "loss", False, initial, "data"))
     for name in ("base", "other"):
         made.add_optimizer(optimizer(name), "mark")
-        tuning = [record(t, 0, 1.0 + t, rate=0.1 * (t + 1)) for t in range(3)]
+        tuning = [record(t, 0, 1.0 + t, rate=0.05 + 0.1 * t) for t in range(3)]
         made.add("bowl", name, "tuning", "loss", tuning)
     made.add("bowl", "base", "report", "loss", [record(0, s, 1.0 + 0.1 * s) for s in (1, 2, 3)])
     yield made
@@ -53,13 +53,13 @@ def test_verdicts_pair_by_seed(records):
 
 
 def test_a_lost_training_counts_as_the_worst_there_was(records):
-    lost = [record(2, 1, math.nan, "diverged"), record(2, 2, 0.5), record(2, 3, 0.5)]
+    lost = [record(0, 1, math.nan, "diverged"), record(0, 2, 0.5), record(0, 3, 0.5)]
     records.add("bowl", "other", "report", "loss", lost)
     (verdict,) = verdicts(records)
     assert verdict.optimizer_value == pytest.approx((9.0 + 0.5 + 0.5) / 3)
     assert verdict.diverged_seeds == 1
     assert verdict.verdict == "undecided"
-    assert (verdict.at_edge, verdict.edges) == (True, ["learning_rate (high)"])
+    assert (verdict.at_edge, verdict.edges) == (True, ["learning_rate (low)"])
 
 
 def test_an_incomplete_optimizer_has_no_verdict(records):
@@ -136,7 +136,14 @@ def test_edges_name_the_end(records):
     made = [record(t, 0, 1.0, rate=0.1 * (t + 1)) for t in range(4)]
     records.add("bowl", "e", "tuning", "loss", made)
     rows = records.trainings("bowl", "e", "tuning")
-    space = {"learning_rate": {"low": 0.0}, "chain": {"options": ["a"]}}
-    assert edges(rows, 0, space) == ["learning_rate (low)"]
-    assert edges(rows, 3, space) == ["learning_rate (high)"]
-    assert edges(rows, 1, space) == []
+    span = lambda low, high, log: {
+        "learning_rate": {"low": low, "high": high, "logarithmic": log},
+        "chain": {"options": ["a"]},
+    }
+    assert edges(rows, 0, span(0.09, 0.41, False)) == ["learning_rate (low)"]
+    assert edges(rows, 3, span(0.09, 0.41, False)) == ["learning_rate (high)"]
+    assert edges(rows, 1, span(0.09, 0.41, False)) == []
+    # nothing was tried beyond, yet the range goes on
+    assert edges(rows, 3, span(0.0, 1.0, False)) == []
+    # on a logarithmic scale 0.4 of 1e-5..1 is at the end
+    assert edges(rows, 3, span(1e-5, 1.0, True)) == ["learning_rate (high)"]

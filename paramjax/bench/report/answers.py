@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from paramjax.bench.protocol import REPORT, TUNING
-from paramjax.bench.records import Records, Training, WorkloadRow
+from paramjax.bench.records import Records
 from paramjax.bench.report.forest import by_merit
 from paramjax.bench.report.formatting import (
     bracketed,
@@ -18,6 +18,7 @@ from paramjax.bench.report.formatting import (
     settings,
     signed,
 )
+from paramjax.bench.rows import Training, WorkloadRow
 from paramjax.bench.selection import by_trial, diverged_trials
 from paramjax.bench.statistics import BETTER, UNDECIDED, WORSE, Result, Verdict
 from paramjax.sweep import DIVERGED

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from paramjax.bench.records import Training
 from paramjax.bench.report.formatting import count, number
 from paramjax.bench.report.looks import Figure, Look, axis, figure, hover, log_ticks, plot_text
+from paramjax.bench.rows import Training
 from paramjax.sweep import DIVERGED
 
 _HEIGHT = 380

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from paramjax.bench.records import WorkloadRow
 from paramjax.bench.report.formatting import bracketed, decimals, signed
 from paramjax.bench.report.looks import Figure, Look, axis, figure, hover, plot_text, tick_text
+from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.statistics import BETTER, UNDECIDED, WORSE, Verdict
 
 SYMBOLS = {BETTER: "triangle-right", WORSE: "triangle-left", UNDECIDED: "circle-open"}

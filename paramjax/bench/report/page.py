@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from paramjax.bench.contestants import LeftOut
-from paramjax.bench.records import OptimizerRow, Records
+from paramjax.bench.records import Records
 from paramjax.bench.report.answers import (
     Evidence,
     Row,
@@ -23,6 +23,7 @@ from paramjax.bench.report.forest import forest
 from paramjax.bench.report.formatting import setting
 from paramjax.bench.report.looks import Figure, Look, looks
 from paramjax.bench.report.search import scale, search
+from paramjax.bench.rows import OptimizerRow
 from paramjax.bench.statistics import LEVEL, Verdict, results, verdicts
 
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from paramjax.bench.records import OptimizerRow, Training, WorkloadRow
 from paramjax.bench.report.formatting import count, number, settings
 from paramjax.bench.report.looks import Figure, Look, axis, figure, hover, log_ticks, plot_text
+from paramjax.bench.rows import OptimizerRow, Training, WorkloadRow
 from paramjax.bench.selection import by_trial
 from paramjax.sweep import DIVERGED
 

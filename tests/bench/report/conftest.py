@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from paramjax.bench.protocol import Protocol
-from paramjax.bench.records import Records, WorkloadRow
+from paramjax.bench.records import Records
+from paramjax.bench.rows import WorkloadRow
 from paramjax.optim.optimizer import Optimizer
 from paramjax.space import log_uniform
 from paramjax.sweep import DIVERGED, FINISHED, Record

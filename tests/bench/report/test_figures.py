@@ -6,7 +6,6 @@ import math
 import pytest
 
 from paramjax.bench.protocol import REPORT, TUNING
-from paramjax.bench.records import OptimizerRow, Training
 from paramjax.bench.report.curves import curves
 from paramjax.bench.report.forest import forest
 from paramjax.bench.report.looks import (
@@ -18,6 +17,7 @@ from paramjax.bench.report.looks import (
     tick_text,
 )
 from paramjax.bench.report.search import scale, search
+from paramjax.bench.rows import OptimizerRow, Training
 from paramjax.bench.statistics import verdicts
 
 NAMES = ["adamw", "good", "bad", "alike"]
