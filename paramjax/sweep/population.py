@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from paramjax.space import Space
 from paramjax.sweep.runs import DIVERGED, Record, Run, judge, tail_mean
 from paramjax.sweep.starts import Starts
 from paramjax.train.loop import scan_steps
-from paramjax.train.step import Trainer
+from paramjax.train.step import Trainer, TrainState
 from paramjax.types import Array, Hyperparameters, Metrics, Params, PyTree
 
 MakeTrainer = Callable[[Hyperparameters], Trainer]
@@ -178,38 +180,47 @@ def _lane(
     make_trainer: MakeTrainer, fixed: dict[str, Any], evaluate: Evaluate, points: list[int]
 ) -> Callable[..., Trained]:
     """The whole of one run, to be mapped over runs."""
-    every = points[-1] - points[-2] if len(points) > 1 else points[-1]
 
     def lane(
         numbers: dict[str, Array], place: Array, starts: Starts, data: PyTree, eval_data: PyTree
     ) -> Trained:
         trainer = make_trainer({**fixed, **numbers})
         params, key = jax.tree.map(lambda leaf: leaf[place], (starts.params, starts.key))
-        state = trainer.init(key, params)
 
-        def segment(state: Any, order: Array | None, length: int) -> tuple[Any, Any]:
+        def segment(state: TrainState, order: Array | None, *, length: int) -> tuple[Any, Any]:
             rows = None if order is None else order[:, place]
             state, history = scan_steps(trainer, state, data, rows, length)
             return state, (history, evaluate(trainer.eval_params(state), eval_data))
 
-        # the first segment takes what the even ones leave over
-        first, rest = points[0], len(points) - 1
-        head = None if starts.order is None else starts.order[:first]
-        state, (history, curve) = segment(state, head, first)
-        curve = jax.tree.map(lambda value: value[None], curve)
-        if rest:
-            tail = None
-            if starts.order is not None:
-                tail = starts.order[first:].reshape(rest, every, *starts.order.shape[1:])
-            state, (later, points_later) = jax.lax.scan(
-                lambda state, order: segment(state, order, every), state, tail, length=rest
+        state, done, parts = trainer.init(key, params), 0, []
+        for count, length in _even_segments(points):
+            order = _cut(starts.order, done, count, length)
+            state, (history, curve) = jax.lax.scan(
+                functools.partial(segment, length=length), state, order, length=count
             )
-            flat = jax.tree.map(lambda v: v.reshape(rest * every, *v.shape[2:]), later)
-            history = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), history, flat)
-            curve = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), curve, points_later)
+            flat = jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:]), history)
+            parts.append((flat, curve))
+            done += count * length
+        history, curve = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
         return Trained(trainer.eval_params(state), history, curve)
 
     return lane
+
+
+def _even_segments(points: list[int]) -> list[tuple[int, int]]:
+    """How many segments of which length lead to the points; one kind wherever they are even.
+
+    Each kind compiles the step once more.
+    """
+    lengths = [end - start for start, end in itertools.pairwise([0, *points])]
+    return [(len(list(equal)), length) for length, equal in itertools.groupby(lengths)]
+
+
+def _cut(order: Array | None, start: int, count: int, length: int) -> Array | None:
+    """The rows of some segments, int32[count, length, seeds, batch]."""
+    if order is None:
+        return None
+    return order[start : start + count * length].reshape(count, length, *order.shape[1:])
 
 
 def _record(
