@@ -15,6 +15,7 @@ help:
 	@echo "make test   run the tests (TEST='-k name' for some of them)"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation, every page executed, into docs/_build/html"
+	@echo "make examples  run the founding programs and compare their figures"
 	@echo "make smoke  import and run on the newest JAX, where a newer Python is on the machine"
 
 demo: $(VENV)/bench.stamp
@@ -32,7 +33,7 @@ docs: $(VENV)/dev.stamp
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 examples: $(VENV)/bench.stamp
-	for name in $$($(BIN)/paramjax example --names); do $(BIN)/paramjax example $$name --check || exit 1; done
+	for name in $$($(BIN)/paramjax example --names); do $(BIN)/paramjax example $$name --check --out build/examples || exit 1; done
 
 smoke:
 	sh tests/smoke/newest.sh
@@ -53,4 +54,4 @@ touch $@
 endef
 
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache docs/_build paramjax-bench
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache docs/_build build paramjax-bench
