@@ -141,7 +141,7 @@ def run(
     )
     left_out = [*ready.left_out, *failed]
     if failed:
-        about = json.loads((options.out / MANIFEST).read_text(encoding="utf-8"))
+        about = read_manifest(options.out)
         about["left_out"] = [entry._asdict() for entry in left_out]
         write_json(options.out / MANIFEST, about)
     return write_results(ready.records, options.out), left_out
@@ -157,7 +157,8 @@ def redraw(folder: Path) -> list[Verdict]:
         The verdicts.
 
     Raises:
-        NoRecordsError: If the folder holds no benchmark.
+        NoRecordsError: If the folder holds no benchmark, or a damaged manifest.
+        DamagedError: If its records are damaged.
     """
     missing = [name for name in (FILE_NAME, MANIFEST) if not (folder / name).is_file()]
     if missing:
@@ -176,10 +177,25 @@ def write_results(records: Records, folder: Path) -> list[Verdict]:
     """`verdicts.json` and `report.html`, from the records and the manifest alone."""
     found = verdicts(records)
     write_json(folder / VERDICTS, [verdict._asdict() for verdict in found])
-    about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    about = read_manifest(folder)
     left_out = [LeftOut(**entry) for entry in about.get("left_out", [])]
     write_report(records, about, left_out, folder / REPORT_PAGE)
     return found
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder.
+
+    Raises:
+        NoRecordsError: If it is no JSON object.
+    """
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NoRecordsError(
+            f"{folder / MANIFEST}: damaged ({error}); the same bench command writes it anew"
+        ) from error
+    return about if isinstance(about, dict) else {}
 
 
 def clear(folder: Path) -> None:

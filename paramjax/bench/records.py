@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import sqlite3
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from paramjax.bench.rows import OptimizerRow, Training, WorkloadRow, describe_space
+from paramjax.bench.tables import Tables
 from paramjax.optim.optimizer import Optimizer
 from paramjax.sweep import Record
 
 FILE_NAME = "records.sqlite"
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (
+  name TEXT PRIMARY KEY, value TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS workloads (
   workload TEXT PRIMARY KEY, description TEXT NOT NULL, metric TEXT NOT NULL,
-  higher_is_better INTEGER NOT NULL, initial TEXT NOT NULL, fingerprint TEXT NOT NULL);
+  higher_is_better INTEGER NOT NULL, initial TEXT NOT NULL, fingerprint TEXT NOT NULL,
+  hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS optimizers (
   optimizer TEXT PRIMARY KEY, source TEXT NOT NULL, space TEXT NOT NULL,
-  fingerprint TEXT NOT NULL);
+  fingerprint TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trainings (
   workload TEXT NOT NULL, optimizer TEXT NOT NULL,
   phase TEXT NOT NULL CHECK (phase IN ('tuning', 'report')),
   trial INTEGER NOT NULL, seed INTEGER NOT NULL, hyperparameters TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('finished', 'diverged')), diverged_step INTEGER,
   metric TEXT NOT NULL, value REAL, curve TEXT NOT NULL,
+  hash TEXT NOT NULL,
   PRIMARY KEY (workload, optimizer, phase, trial, seed));
 CREATE VIEW IF NOT EXISTS results AS
   SELECT workload, optimizer, phase, trial, seed, status, metric, round(value, 6) AS value,
@@ -54,7 +55,7 @@ class Records:
         folder: Where `records.sqlite` lies or will lie; made if missing.
 
     Raises:
-        RecordsMismatchError: If the file is there but is no database.
+        DamagedError: If the file is there but is no database, or a damaged one.
         OSError: If the folder cannot be made.
 
     Example:
@@ -68,22 +69,11 @@ class Records:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
-        self._lock = threading.Lock()
-        try:
-            self._db = sqlite3.connect(self.path, check_same_thread=False, timeout=30)
-            with contextlib.ExitStack() as undo:
-                undo.callback(self._db.close)
-                self._db.executescript(_SCHEMA)
-                undo.pop_all()
-        except sqlite3.DatabaseError as error:
-            raise RecordsMismatchError(
-                f"{self.path}: not a database of records ({error}); name another --out, or "
-                "start over with --fresh"
-            ) from error
+        self._tables = Tables(self.path, _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._tables.close()
 
     def require(self, rules: dict[str, Any]) -> None:
         """Note the rules in an empty file, or refuse if the file was made under others.
@@ -105,15 +95,16 @@ class Records:
                 f"{self.path} was made under other rules: {changes}; go on under the old ones, "
                 "name another --out, or start over with --fresh"
             )
-        self._write("INSERT OR REPLACE INTO settings VALUES (?, ?)", _json_items(rules))
+        self.note(rules)
 
     def rules(self) -> dict[str, Any]:
         """The rules and settings noted so far."""
-        return {name: json.loads(v) for name, v in self._read("SELECT name, value FROM settings")}
+        return {name: json.loads(value) for name, value in self._tables.select("settings")}
 
     def note(self, settings: dict[str, Any]) -> None:
         """Note settings that may change from call to call, such as the baseline."""
-        self._write("INSERT OR REPLACE INTO settings VALUES (?, ?)", _json_items(settings))
+        items = [(name, json.dumps(v, sort_keys=True)) for name, v in settings.items()]
+        self._tables.insert("settings", items)
 
     def add_workload(self, row: WorkloadRow) -> None:
         """Note a workload.
@@ -124,8 +115,8 @@ class Records:
         known = {other.workload: other for other in self.workloads()}
         self._require_same("workload", row.workload, known.get(row.workload), row)
         initial = json.dumps({str(seed): value for seed, value in row.initial.items()})
-        values = (*row[:4], initial, row.fingerprint)
-        self._write("INSERT OR IGNORE INTO workloads VALUES (?, ?, ?, ?, ?, ?)", [values])
+        values = (*row[:3], int(row.higher_is_better), initial, row.fingerprint)
+        self._tables.insert("workloads", [values], verb="IGNORE")
 
     def add_optimizer(self, optimizer: Optimizer, fingerprint: str) -> None:
         """Note an optimizer.
@@ -137,7 +128,7 @@ class Records:
         known = {other.optimizer: other for other in self.optimizers()}
         self._require_same("optimizer", row.optimizer, known.get(row.optimizer), row)
         values = (row.optimizer, row.source, json.dumps(row.space), fingerprint)
-        self._write("INSERT OR IGNORE INTO optimizers VALUES (?, ?, ?, ?)", [values])
+        self._tables.insert("optimizers", [values], verb="IGNORE")
 
     def add(
         self, workload: str, optimizer: str, phase: str, metric: str, records: Sequence[Record]
@@ -159,25 +150,20 @@ class Records:
             )
             for record in records
         ]
-        marks = ", ".join("?" * 11)
-        self._write(f"INSERT OR REPLACE INTO trainings VALUES ({marks})", rows)
+        self._tables.insert("trainings", rows)
 
     def trainings(self, workload: str, optimizer: str, phase: str) -> list[Training]:
         """The trainings of one optimizer on one workload, by trial and seed."""
-        rows = self._read(
-            "SELECT trial, seed, hyperparameters, status, diverged_step, value, curve "
-            "FROM trainings WHERE workload = ? AND optimizer = ? AND phase = ? "
-            "ORDER BY trial, seed",
-            (workload, optimizer, phase),
-        )
-        return [
+        rows = self._tables.select("trainings", workload=workload, optimizer=optimizer, phase=phase)
+        found = [
             Training(trial, seed, json.loads(hp), status, step, _nan(value), _curve(curve))
-            for trial, seed, hp, status, step, value, curve in rows
+            for _, _, _, trial, seed, hp, status, step, _, value, curve in rows
         ]
+        return sorted(found, key=lambda training: (training.trial, training.seed))
 
     def workloads(self) -> list[WorkloadRow]:
         """The workloads noted so far, in the order they came."""
-        rows = self._read("SELECT * FROM workloads ORDER BY rowid")
+        rows = self._tables.select("workloads")
         return [
             WorkloadRow(
                 name,
@@ -192,7 +178,7 @@ class Records:
 
     def optimizers(self) -> list[OptimizerRow]:
         """The optimizers noted so far, in the order they came."""
-        rows = self._read("SELECT * FROM optimizers ORDER BY rowid")
+        rows = self._tables.select("optimizers")
         return [OptimizerRow(name, src, json.loads(sp), mark) for name, src, sp, mark in rows]
 
     def _require_same(self, kind: str, name: str, known: Any, row: Any) -> None:
@@ -201,18 +187,6 @@ class Records:
                 f"{self.path} holds trainings of {kind} {name!r} as it was before it changed; "
                 "name another --out, or start over with --fresh"
             )
-
-    def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
-
-    def _write(self, query: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        with self._lock, self._db:
-            self._db.executemany(query, rows)
-
-
-def _json_items(values: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(name, json.dumps(value, sort_keys=True)) for name, value in values.items()]
 
 
 def _curve(text: str) -> dict[str, list[float]]:

@@ -143,27 +143,23 @@ def decide(interval: tuple[float, float], *, higher_is_better: bool) -> str:
 
 
 def results(records: Records, workload: WorkloadRow) -> dict[str, Result]:
-    """What each optimizer reached on one workload, for those whose report is complete.
+    """What each optimizer reached on one workload, for those whose trainings are complete.
 
     A training whose metric was lost counts with the worst value that anyone had on the
     workload, the untrained parameters included: it cannot gain by being dropped.
     """
-    seeds = range(*records.rules()["report_seeds"])
-    report = {
-        row.optimizer: (row, records.trainings(workload.workload, row.optimizer, REPORT))
-        for row in records.optimizers()
-    }
-    complete = {
-        name: (row, trainings)
-        for name, (row, trainings) in report.items()
-        if {t.seed for t in trainings} == set(seeds)
-    }
-    seen = [t.value for _, trainings in complete.values() for t in trainings]
+    rules = records.rules()
+    seeds = set(range(*rules["report_seeds"]))
+    complete = []
+    for row in records.optimizers():
+        tuning = records.trainings(workload.workload, row.optimizer, TUNING)
+        report = records.trainings(workload.workload, row.optimizer, REPORT)
+        tuned = len(tuning) == rules["trials"] * rules["tuning_seeds"]
+        if tuned and {training.seed for training in report} == seeds:
+            complete.append((row, report, tuning))
+    seen = [training.value for _, report, _ in complete for training in report]
     worst = _worst([*seen, *workload.initial.values()], workload.higher_is_better)
-    return {
-        name: _result(row, trainings, records.trainings(workload.workload, name, TUNING), worst)
-        for name, (row, trainings) in complete.items()
-    }
+    return {row.optimizer: _result(row, report, tuning, worst) for row, report, tuning in complete}
 
 
 def verdicts(records: Records) -> list[Verdict]:
@@ -179,7 +175,7 @@ def verdicts(records: Records) -> list[Verdict]:
     found = []
     for workload in records.workloads():
         known = results(records, workload)
-        baseline = known.get(rules["baseline"])
+        baseline = known.get(rules.get("baseline", ""))
         others = [result for result in known.values() if result is not baseline]
         if baseline is not None:
             found += [_verdict(workload, other, baseline, rules["key"]) for other in others]

@@ -228,6 +228,12 @@ def test_unknown_names_are_refused(benchmark, tmp_path, spec, message):
         benchmark(tmp_path / "out", spec)
 
 
+def test_a_damaged_manifest_is_said(out):
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(NoRecordsError, match="manifest.json: damaged"):
+        redraw(out)
+
+
 def test_a_folder_without_records_is_not_made(tmp_path):
     with pytest.raises(NoRecordsError, match="no records.sqlite and no manifest.json"):
         redraw(tmp_path / "nothing")

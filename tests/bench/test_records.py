@@ -1,16 +1,18 @@
 import math
 import sqlite3
 
+import numpy as np
 import pytest
 
 import paramjax as pj
 from paramjax.bench import Records, RecordsMismatchError, verdicts
 from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial, diverged_trials, edges
+from paramjax.bench.tables import DamagedError
 from paramjax.optim import Optimizer
 from paramjax.sweep import Record
 
-RULES = {"key": 0, "report_seeds": [1, 4], "steps": 5}
+RULES = {"key": 0, "report_seeds": [1, 4], "steps": 5, "trials": 3, "tuning_seeds": 1}
 
 
 def record(trial, seed, value, status="finished", rate=0.1):
@@ -81,15 +83,58 @@ def test_other_rules_are_refused_by_name(records, tmp_path):
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     (tmp_path / "records.sqlite").write_text("my notes, " * 200)
-    with pytest.raises(RecordsMismatchError, match="not a database of records"):
+    with pytest.raises(DamagedError, match="not a database of records"):
         Records(tmp_path)
     assert (tmp_path / "records.sqlite").read_text().startswith("my notes")
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path):
     (tmp_path / "records.sqlite").mkdir()
-    with pytest.raises(RecordsMismatchError, match="unable to open database file"):
+    with pytest.raises(DamagedError, match="unable to open database file"):
         Records(tmp_path)
+
+
+def test_a_row_that_was_changed_is_refused_by_name(records, tmp_path):
+    with sqlite3.connect(tmp_path / "records.sqlite") as db:
+        db.execute("UPDATE trainings SET value = 0.5 WHERE optimizer = 'base' AND seed = 2")
+    db.close()
+    with pytest.raises(DamagedError, match=r"'base', 'report', 0, 2\) of trainings is not what"):
+        verdicts(records)
+
+
+def test_no_flipped_bit_and_no_cut_changes_a_verdict(records, tmp_path):
+    """Whatever is damaged, the verdict is the true one, or there is none."""
+    made = [record(1, seed, 0.5 + 0.1 * seed, rate=0.2) for seed in (1, 2, 3)]
+    records.add("bowl", "other", "report", "loss", made)
+    (truth,) = verdicts(records)
+    whole = (tmp_path / "records.sqlite").read_bytes()
+    rng = np.random.default_rng(0)
+    outcomes = []
+    for place in range(300):
+        damaged = bytearray(whole)
+        if place % 10 == 0:
+            del damaged[int(rng.integers(len(damaged))) :]
+        else:
+            damaged[int(rng.integers(len(damaged)))] ^= 1 << int(rng.integers(8))
+        folder = tmp_path / f"damaged{place}"
+        folder.mkdir()
+        (folder / "records.sqlite").write_bytes(damaged)
+        outcomes.append(verdicts_or_damage(folder))
+    assert all(found in ([truth], [], "damaged") for found in outcomes)
+    assert "damaged" in outcomes
+
+
+def verdicts_or_damage(folder):
+    try:
+        opened = Records(folder)
+    except DamagedError:
+        return "damaged"
+    try:
+        return verdicts(opened)
+    except DamagedError:
+        return "damaged"
+    finally:
+        opened.close()
 
 
 def test_a_chunk_is_added_whole_or_not_at_all(records, tmp_path):

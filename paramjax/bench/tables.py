@@ -1,0 +1,110 @@
+"""SQLite tables in which every row carries a hash of itself, so that damage is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class DamagedError(ValueError):
+    """A file is no database, or a row is no longer what was written."""
+
+
+class Tables:
+    """Tables whose last column is a hash of the others; safe to use from several threads.
+
+    Args:
+        path: The file; made if missing.
+        schema: SQL that makes what is not there yet.
+
+    Raises:
+        DamagedError: If the file is there but is no database, or is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.sqlite"
+        >>> tables = Tables(path, "CREATE TABLE t (name TEXT, value REAL, hash TEXT);")
+        >>> tables.insert("t", [("a", 0.5), ("b", 1.5)])
+        >>> tables.select("t", name="b")
+        [('b', 1.5)]
+        >>> tables.close()
+    """
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        try:
+            self._db.executescript(schema)
+            # False wherever a page is damaged, which reading alone may not come upon
+            (answer,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+            if answer != "ok":
+                raise sqlite3.DatabaseError(answer)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def insert(self, table: str, rows: Sequence[tuple[Any, ...]], *, verb: str = "REPLACE") -> None:
+        """Add rows in one transaction.
+
+        Args:
+            table: Its name.
+            rows: Values of str, int, float or None, without the hash.
+            verb: What to do with a row that is there already: `REPLACE` or `IGNORE`.
+
+        Raises:
+            sqlite3.Error: If it cannot be written; then nothing is.
+        """
+        if not rows:
+            return
+        hashed = [(*row, _hash(row)) for row in rows]
+        marks = ", ".join("?" * len(hashed[0]))
+        with self._lock, self._db:
+            self._db.executemany(f"INSERT OR {verb} INTO {table} VALUES ({marks})", hashed)
+
+    def select(self, table: str, **equal: Any) -> list[tuple[Any, ...]]:
+        """The rows of a table, in the order they were added.
+
+        Args:
+            table: Its name.
+            equal: Column -> value that the rows must have.
+
+        Returns:
+            Values without the hash.
+
+        Raises:
+            DamagedError: If a row no longer has its hash, or cannot be read.
+        """
+        where = " AND ".join(f"{column} = ?" for column in equal) or "1"
+        query = f"SELECT * FROM {table} WHERE {where} ORDER BY rowid"
+        try:
+            with self._lock:
+                rows = self._db.execute(query, tuple(equal.values())).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        for row in rows:
+            if _hash(row[:-1]) != row[-1]:
+                raise self._damaged(f"row {row[:5]} of {table} is not what was written")
+        return [row[:-1] for row in rows]
+
+    def _damaged(self, why: object) -> DamagedError:
+        return DamagedError(
+            f"{self.path}: not a database of records, or a damaged one ({why}); bring the file "
+            "back, name another --out, or start over with --fresh"
+        )
+
+
+def _hash(row: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(row).encode()).hexdigest()[:16]
