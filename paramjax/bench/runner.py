@@ -19,6 +19,7 @@ from paramjax.bench.protocol import REPORT, TUNING, Protocol
 from paramjax.bench.records import Records
 from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial
+from paramjax.bench.tables import DamagedError
 from paramjax.bench.workloads import Workload
 from paramjax.cache import enable_cache
 from paramjax.data.splits import Splits
@@ -201,7 +202,7 @@ def _wait(futures: dict[Future[None], Contestant]) -> list[LeftOut]:
         error = future.exception()
         if error is None:
             continue
-        if contestant.file is None or isinstance(error, sqlite3.Error):
+        if contestant.file is None or isinstance(error, sqlite3.Error | DamagedError):
             raise error
         name = contestant.optimizer.name
         summary = " ".join(str(error).strip().splitlines()[:1])

@@ -57,6 +57,7 @@ def bench(
     started = time.perf_counter()
     from paramjax.bench.benchmark import REPORT_PAGE, Options, make_ready, run
     from paramjax.bench.protocol import Protocol
+    from paramjax.bench.tables import DamagedError
     from paramjax.cli.terminal import console as make_console
     from paramjax.cli.terminal import fail, show_results, warn
 
@@ -75,7 +76,7 @@ def bench(
             verdicts, left_out = run(options, ready, display.show)
     except KeyboardInterrupt:
         return fail(f"interrupted; what is finished is kept, go on with: {_command(out)}", 130)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, DamagedError) as error:
         return fail(f"{out}: {error}; what is finished is kept, go on with: {_command(out)}", 1)
     finally:
         ready.records.close()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -87,6 +88,18 @@ def test_a_missing_extra_is_named(paramjax, monkeypatch, tmp_path):
     assert 'sklearn is missing: pip install "paramjax[bench]"' in err
 
 
+def test_damaged_records_are_said_and_not_trained_upon(paramjax, tmp_path):
+    words = ["bench", *WORKLOAD, "--optimizer", "sgd", *SMALL, "--out", tmp_path]
+    assert paramjax(*words)[0] == 0
+    with sqlite3.connect(tmp_path / "records.sqlite") as db:
+        db.execute("UPDATE trainings SET value = 0.0 WHERE optimizer = 'sgd' AND seed = 2")
+    db.close()
+    for again in (words, ["report", tmp_path]):
+        code, _, err = paramjax(*again)
+        assert code != 0
+        assert "of trainings is not what was written" in err
+
+
 def test_report_of_nothing(paramjax, tmp_path):
     code, _, err = paramjax("report", tmp_path)
     assert code == 2
@@ -104,8 +117,6 @@ def start(out, *more):
 
 def wait_for_records(out):
     """Until the first training is in the file."""
-    import sqlite3
-
     for _ in range(600):
         if (out / "records.sqlite").exists():
             db = sqlite3.connect(out / "records.sqlite", timeout=30)
