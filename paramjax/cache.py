@@ -36,7 +36,8 @@ def cache_dir() -> Path | None:
 def enable_cache() -> None:
     """Let XLA keep what it compiles, unless the user decided otherwise.
 
-    Called by `fit`, `sweep` and the command line before they compile. Does nothing
+    Called by `fit` and, through `prepare_starts`, by `sweep` and the benchmark before
+    they compile. Does nothing
     where `jax_compilation_cache_dir` is set already or the cache is switched off.
 
     Example:

@@ -7,9 +7,11 @@ gives every optimizer its space, the sweep draws trials from it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from paramjax.checks import check_learning_rate
 
@@ -206,6 +208,45 @@ def check_space(space: Any) -> Space:
         for end in (0.0, 1.0):
             check_learning_rate(space["learning_rate"].quantile(end))
     return dict(space)
+
+
+def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that are structure: each of their combinations is its own program.
+
+    Args:
+        space: Name -> distribution.
+        hyperparameters: Name -> value, of the same names.
+
+    Returns:
+        Name -> value of the static ones.
+
+    Example:
+        >>> space = {"chain": choice(["a", "b"]), "rate": uniform(0.0, 1.0)}
+        >>> structure(space, {"chain": "a", "rate": 0.5})
+        {'chain': 'a'}
+    """
+    return {name: hyperparameters[name] for name, d in space.items() if d.static}
+
+
+def traced(space: Space, runs: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """The hyperparameters that are numbers, as one program traces them.
+
+    Args:
+        space: Name -> distribution.
+        runs: The hyperparameters of each run.
+
+    Returns:
+        Name -> float32[runs], or int32[runs] where every value is an integer.
+
+    Example:
+        >>> traced({"rate": uniform(0.0, 1.0)}, [{"rate": 0.5}, {"rate": 0.25}])["rate"].tolist()
+        [0.5, 0.25]
+    """
+    columns = {n: np.array([run[n] for run in runs]) for n, d in space.items() if not d.static}
+    return {
+        name: values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32)
+        for name, values in columns.items()
+    }
 
 
 def _check_range(kind: str, low: float, high: float) -> None:

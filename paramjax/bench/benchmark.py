@@ -195,7 +195,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise NoRecordsError(
             f"{folder / MANIFEST}: damaged ({error}); the same bench command writes it anew"
         ) from error
-    return about if isinstance(about, dict) else {}
+    if not isinstance(about, dict):
+        raise NoRecordsError(f"{folder / MANIFEST}: damaged, expected a JSON object")
+    return about
 
 
 def clear(folder: Path) -> None:

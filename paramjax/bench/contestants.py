@@ -98,6 +98,16 @@ def spec_name(spec: str) -> str:
     return f"{Path(file).name}:{factory}"
 
 
+def one_line(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says.
+
+    Example:
+        >>> one_line(ValueError("no such thing, and here is more:"))
+        'ValueError: no such thing, and here is more:'
+    """
+    return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]])
+
+
 def _from_registry(name: str) -> Contestant:
     if name not in REGISTRY:
         hint = "; an optimizer of your own is FILE.py:FACTORY"
@@ -114,7 +124,7 @@ def _from_file(spec: str) -> Contestant | LeftOut:
     try:
         module = _load(path)
     except (Exception, SystemExit) as error:
-        return LeftOut(name, f"importing {path} raised {type(error).__name__}: {error}")
+        return LeftOut(name, f"importing {path} raised {one_line(error)}")
     factory = getattr(module, factory_name, None)
     if not callable(factory):
         known = [n for n, value in vars(module).items() if callable(value) and n[0] != "_"]
@@ -151,8 +161,11 @@ def _by_keyword(
         parameters = list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError):
         return factory
-    required = [p for p in parameters if p.default is p.empty and p.kind not in (2, 4)]
+    gathering = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = [p for p in parameters if p.default is p.empty and p.kind not in gathering]
     takes_mapping = (
-        len(required) == 1 and required[0].name not in space and required[0].kind in (0, 1)
+        len(required) == 1
+        and required[0].name not in space
+        and required[0].kind is not inspect.Parameter.KEYWORD_ONLY
     )
     return (lambda **hyperparameters: factory(hyperparameters)) if takes_mapping else factory

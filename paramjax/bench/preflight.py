@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from paramjax.bench.contestants import one_line
 from paramjax.bench.protocol import Protocol
 from paramjax.bench.workloads import Workload
 from paramjax.checks import leaf_name
 from paramjax.optim.optimizer import Optimizer
+from paramjax.space import structure, traced
 from paramjax.sweep import Starts
 from paramjax.train import Trainer, train_step
 from paramjax.types import Array, Batch, Hyperparameters, Params
@@ -70,8 +72,8 @@ def first_step(
             infinite after the step.
     """
     run = protocol.tuning_runs(optimizer)[0]
-    fixed = {n: run.hyperparameters[n] for n, d in optimizer.space.items() if d.static}
-    traced = {n: jnp.float32(v) for n, v in run.hyperparameters.items() if n not in fixed}
+    fixed = structure(optimizer.space, run.hyperparameters)
+    numbers = {n: v[0] for n, v in traced(optimizer.space, [run.hyperparameters]).items()}
     params, key = jax.tree.map(lambda leaf: leaf[0], (starts.params, starts.key))
     rows = None if starts.order is None else starts.order[0, 0]
     batch = data if rows is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], data)
@@ -83,7 +85,7 @@ def first_step(
         return trainer.step(trainer.init(key, params), batch)[0].params
 
     try:
-        after = step(traced, params, batch)
+        after = step(numbers, params, batch)
     except PreflightError:
         raise
     except jax.errors.ConcretizationTypeError as error:
@@ -92,9 +94,7 @@ def first_step(
             "one with choice([...], static=True), or use jnp.where"
         ) from error
     except Exception as error:
-        summary = str(error).strip().splitlines()[:1]
-        text = f"its first step raised {type(error).__name__}: {' '.join(summary)}"
-        raise PreflightError(text) from error
+        raise PreflightError(f"its first step raised {one_line(error)}") from error
     for path, leaf in jax.tree_util.tree_leaves_with_path(after):
         if not bool(jnp.isfinite(leaf).all()):
             raise PreflightError(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from paramjax.bench.contestants import Contestant, LeftOut
+from paramjax.bench.contestants import Contestant, LeftOut, one_line
 from paramjax.bench.preflight import PreflightError, first_step, make_trainer
 from paramjax.bench.protocol import REPORT, TUNING, Protocol
 from paramjax.bench.records import Records
@@ -21,7 +21,6 @@ from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial
 from paramjax.bench.tables import DamagedError
 from paramjax.bench.workloads import Workload
-from paramjax.cache import enable_cache
 from paramjax.data.splits import Splits
 from paramjax.data.validation import check_data
 from paramjax.optim.optimizer import Optimizer
@@ -78,7 +77,6 @@ def prepare(workload: Workload, protocol: Protocol) -> Stage:
     Raises:
         ValueError: If the data is empty, NaN, of uneven length, or smaller than a batch.
     """
-    enable_cache()
     splits = workload.load()
     rows, *_ = [check_data(part) for part in splits]
     starts = prepare_starts(
@@ -112,7 +110,8 @@ def preflight(
         try:
             if contestant.file is not None:
                 for stage in stages:
-                    _first_step(stage, contestant.optimizer, protocol)
+                    train = stage.splits.train
+                    first_step(stage.workload, contestant.optimizer, protocol, stage.starts, train)
         except PreflightError as error:
             left_out.append(LeftOut(contestant.optimizer.name, str(error)))
         else:
@@ -205,8 +204,7 @@ def _wait(futures: dict[Future[None], Contestant]) -> list[LeftOut]:
         if contestant.file is None or isinstance(error, sqlite3.Error | DamagedError):
             raise error
         name = contestant.optimizer.name
-        summary = " ".join(str(error).strip().splitlines()[:1])
-        failed[name] = LeftOut(name, f"training raised {type(error).__name__}: {summary}")
+        failed[name] = LeftOut(name, f"training raised {one_line(error)}")
     return list(failed.values())
 
 
@@ -249,10 +247,6 @@ def _train(
     best = best_trial(tuning, higher_is_better=workload.higher_is_better)
     report = [best._replace(seed=seed) for seed in protocol.report_seed_numbers]
     complete(REPORT, report, stage.splits.test)
-
-
-def _first_step(stage: Stage, optimizer: Optimizer, protocol: Protocol) -> None:
-    first_step(stage.workload, optimizer, protocol, stage.starts, stage.splits.train)
 
 
 def _workload_row(stage: Stage, protocol: Protocol) -> WorkloadRow:

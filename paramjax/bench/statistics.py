@@ -16,6 +16,9 @@ from paramjax.sweep import DIVERGED
 from paramjax.types import PyTree
 
 LEVEL = 0.95
+FEWEST_SEEDS = 6
+"""Below it the interval rests on the differences being normally distributed."""
+
 RESAMPLES = 10_000
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
@@ -149,6 +152,8 @@ def results(records: Records, workload: WorkloadRow) -> dict[str, Result]:
     workload, the untrained parameters included: it cannot gain by being dropped.
     """
     rules = records.rules()
+    if "report_seeds" not in rules:
+        return {}
     seeds = set(range(*rules["report_seeds"]))
     complete = []
     for row in records.optimizers():

@@ -75,9 +75,10 @@ def bench(
         with _Display(console, options, ready) as display:
             verdicts, left_out = run(options, ready, display.show)
     except KeyboardInterrupt:
-        return fail(f"interrupted; what is finished is kept, go on with: {_command(out)}", 130)
+        message = f"interrupted; what is finished is kept, go on with: {_command()}"
+        return fail(message, INTERRUPTED)
     except (sqlite3.Error, DamagedError) as error:
-        return fail(f"{out}: {error}; what is finished is kept, go on with: {_command(out)}", 1)
+        return fail(f"{out}: {error}; what is finished is kept, go on with: {_command()}", 1)
     finally:
         ready.records.close()
     for name, reason in left_out[len(ready.left_out) :]:
@@ -138,7 +139,8 @@ class _Display:
             self._console.print(f"{progress.workload}: {progress.optimizer} done", markup=False)
 
 
-def _command(out: Path) -> str:
+def _command() -> str:
+    """What was typed, without what would delete the records."""
     import shlex
     import sys
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tyro
 
-from paramjax.cli.bench import bench
+from paramjax.cli.bench import INTERRUPTED, bench
 from paramjax.cli.example import example
 from paramjax.cli.list import list_
 from paramjax.cli.report import report
@@ -41,7 +41,7 @@ def main(args: Sequence[str] | None = None) -> None:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise

@@ -56,6 +56,8 @@ def verdict_tables(verdicts: Sequence[Verdict], *, wide: bool) -> list[Table]:
 
 def verdict_warnings(verdicts: Sequence[Verdict]) -> list[str]:
     """What a reader should know before trusting the tables."""
+    from paramjax.bench.statistics import FEWEST_SEEDS
+
     found = []
     for workload in dict.fromkeys(verdict.workload for verdict in verdicts):
         mine = [verdict for verdict in verdicts if verdict.workload == workload]
@@ -68,9 +70,11 @@ def verdict_warnings(verdicts: Sequence[Verdict]) -> list[str]:
                 f"{workload}: the best trial lies at the edge of its space, widen it: "
                 + "; ".join(at_edge)
             )
-    few = sorted({verdict.seeds for verdict in verdicts if verdict.seeds < 6})
+    few = sorted({verdict.seeds for verdict in verdicts if verdict.seeds < FEWEST_SEEDS})
     if few:
-        found.append(f"with {few[0]} seeds the intervals rest on normality; take 6 or more")
+        found.append(
+            f"with {few[0]} seeds the intervals rest on normality; take {FEWEST_SEEDS} or more"
+        )
     return found
 
 

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax.cache import enable_cache
-from paramjax.space import Space
+from paramjax.space import Space, structure, traced
 from paramjax.sweep.runs import DIVERGED, Record, Run, judge, tail_mean
 from paramjax.sweep.starts import Starts
 from paramjax.train.loop import scan_steps
@@ -114,13 +113,13 @@ class Population:
         self._starts = starts
         self._data = jax.tree.map(jnp.asarray, data)
         self._programs: dict[tuple[Any, ...], Any] = {}
-        enable_cache()
 
     def chunks(self, runs: Sequence[Run]) -> list[list[Run]]:
         """Cut runs into calls of one structure and at most `width` runs."""
         groups: dict[tuple[Any, ...], list[Run]] = {}
         for run in runs:
-            groups.setdefault(self._structure(run), []).append(run)
+            which = tuple(structure(self.space, run.hyperparameters).values())
+            groups.setdefault(which, []).append(run)
         return [
             group[start : start + self.width]
             for group in groups.values()
@@ -138,12 +137,7 @@ class Population:
             Parameters, history and curve, each with a leading axis of runs.
         """
         padded = [*chunk, *[chunk[-1]] * (self.width - len(chunk))]
-        traced = {
-            name: np.array([run.hyperparameters[name] for run in padded])
-            for name, distribution in self.space.items()
-            if not distribution.static
-        }
-        numbers = {name: _in_32_bits(values) for name, values in traced.items()}
+        numbers = traced(self.space, [run.hyperparameters for run in padded])
         place = np.array([self._place[run.seed] for run in padded], np.int32)
         program = self._program(chunk[0])
         trained = program(numbers, place, self._starts, self._data, eval_data)
@@ -162,18 +156,15 @@ class Population:
             for place, run in enumerate(chunk)
         ]
 
-    def _structure(self, run: Run) -> tuple[Any, ...]:
-        return tuple(run.hyperparameters[n] for n, d in self.space.items() if d.static)
-
     def _program(self, run: Run) -> Any:
         """The compiled program of this run's structure, made when first asked for."""
-        structure = self._structure(run)
-        if structure not in self._programs:
-            fixed = {n: run.hyperparameters[n] for n, d in self.space.items() if d.static}
+        fixed = structure(self.space, run.hyperparameters)
+        which = tuple(fixed.values())
+        if which not in self._programs:
             lane = _lane(self._make_trainer, fixed, self._evaluate, self.points)
             over_runs = jax.vmap(lane, in_axes=(0, 0, None, None, None))
-            self._programs[structure] = jax.jit(over_runs)
-        return self._programs[structure]
+            self._programs[which] = jax.jit(over_runs)
+        return self._programs[which]
 
 
 def _lane(
@@ -237,8 +228,3 @@ def _record(
     curves = {"step": [float(p) for p in points], "train_loss": train_loss}
     curves |= {name: values.astype(float).tolist() for name, values in curve.items()}
     return Record(run.trial, run.seed, run.hyperparameters, status, step, last, curves)
-
-
-def _in_32_bits(values: np.ndarray) -> np.ndarray:
-    """float32 or int32, as the device will hold it."""
-    return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from paramjax.cache import enable_cache
 from paramjax.checks import check_seed
 from paramjax.data.sampler import batch_order
 from paramjax.types import Array, Key, Params
@@ -63,6 +64,8 @@ def prepare_starts(
         >>> prepare_starts(draw, key, [0, 1], rows=6, steps=4, batch_size=3).order.shape
         (4, 2, 3)
     """
+    # here, because initialisation is the first program that a population compiles
+    enable_cache()
     numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
     return _prepare(init, key, numbers, rows=rows, steps=steps, batch_size=batch_size)
 

@@ -229,9 +229,10 @@ def test_unknown_names_are_refused(benchmark, tmp_path, spec, message):
 
 
 def test_a_damaged_manifest_is_said(out):
-    (out / "manifest.json").write_text("{")
-    with pytest.raises(NoRecordsError, match="manifest.json: damaged"):
-        redraw(out)
+    for text in ("{", "[]"):
+        (out / "manifest.json").write_text(text)
+        with pytest.raises(NoRecordsError, match="manifest.json: damaged"):
+            redraw(out)
 
 
 def test_a_folder_without_records_is_not_made(tmp_path):

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -112,6 +116,25 @@ def test_a_design_fills_its_space_evenly():
     assert sorted(int((np.log10(t["b"]) + 4) * 4) for t in design) == list(range(16))
     assert design == sobol_design(space, 16, jax.random.key(3))
     assert design != sobol_design(space, 16, jax.random.key(4))
+
+
+SWEEP = """
+import jax, jax.numpy as jnp, optax
+import paramjax as pj
+
+pj.sweep(
+    lambda hp: pj.train_step(lambda p, batch, key: (jnp.sum(p**2), {}), optax.sgd(hp["rate"])),
+    {"rate": pj.uniform(0.1, 0.2)}, init=lambda key: jax.random.normal(key, (3,)),
+    data=jnp.ones(4), trials=2, seeds=2, steps=3, key=jax.random.key(0),
+)
+"""
+
+
+def test_initialisation_and_training_of_the_first_sweep_are_cached(tmp_path):
+    env = {**os.environ, "PARAMJAX_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", SWEEP], env=env, check=True)
+    assert list(tmp_path.glob("jit__prepare-*"))
+    assert list(tmp_path.glob("jit_lane-*"))
 
 
 @pytest.mark.parametrize("trials", [1, 3, 5])

@@ -20,13 +20,10 @@ from paramjax.bench.report.formatting import (
 )
 from paramjax.bench.rows import Training, WorkloadRow
 from paramjax.bench.selection import by_trial, diverged_trials
-from paramjax.bench.statistics import BETTER, UNDECIDED, WORSE, Result, Verdict
+from paramjax.bench.statistics import BETTER, FEWEST_SEEDS, UNDECIDED, WORSE, Result, Verdict
 from paramjax.sweep import DIVERGED
 
 BASELINE, INCOMPLETE, WAITING = "baseline", "incomplete", "no verdict"
-
-FEWEST_SEEDS = 6
-"""Below it the interval rests on the differences being normally distributed."""
 
 
 class Row(NamedTuple):
@@ -144,7 +141,7 @@ def warnings(evidence: Evidence) -> list[str]:
     for name, result in evidence.results.items():
         if result.edges:
             found.append(
-                f"{name}: the chosen {listed(result.edges)} lies at the edge of the trials. "
+                f"{name}: the chosen {listed(result.edges)} lies at the edge of its range. "
                 "A wider search space might have found a better one."
             )
         found += [f"{name}: {note}." for note in _lost(evidence.report[name])]

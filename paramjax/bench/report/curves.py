@@ -139,7 +139,7 @@ def _fate(optimizer: str, training: Training) -> str:
     if training.diverged_step is not None:
         what = f"loss not finite from step {training.diverged_step}"
     elif training.status == DIVERGED:
-        what = "diverged: ended above the loss it started from"
+        what = "diverged: its loss was still climbing at the end"
     else:
         what = "last value not finite"
     return hover(f"<b>{plot_text(optimizer)}</b>, seed {training.seed}", what)

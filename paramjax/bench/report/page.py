@@ -141,11 +141,8 @@ def describe(entry: dict[str, Any]) -> str:
 
 
 def _evidence(records: Records) -> tuple[list[Verdict], list[Evidence]]:
-    """What the statistics say; nothing if the rules are not noted yet."""
-    rules, workloads = records.rules(), records.workloads()
-    known = {w.workload: results(records, w) if "report_seeds" in rules else {} for w in workloads}
-    judged = verdicts(records) if {"report_seeds", "baseline"} <= rules.keys() else []
-    return judged, [gather(records, w, judged, known[w.workload]) for w in workloads]
+    judged = verdicts(records)
+    return judged, [gather(records, w, judged, results(records, w)) for w in records.workloads()]
 
 
 def _section(
