@@ -10,7 +10,8 @@ from paramjax.sweep.sweep import Sweep, sweep
 from paramjax.train.gradients import GradFn, gradient
 from paramjax.train.hooks import Hook, ema, skip_nonfinite
 from paramjax.train.loop import Fit, fit
-from paramjax.train.step import Trainer, TrainState, train_step
+from paramjax.train.state import Trainer, TrainState
+from paramjax.train.step import train_step
 
 __version__ = "0.1.0"
 

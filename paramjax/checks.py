@@ -205,6 +205,37 @@ def check_same_form(what: str, got: PyTree, params: PyTree) -> None:
             )
 
 
+def check_rows(what: str, batch: PyTree) -> int:
+    """Refuse a batch that cannot be split by rows.
+
+    Args:
+        what: What splits it, for the message.
+        batch: A pytree of arrays [rows, ...].
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If there are no leaves, a leaf has no leading axis, or leaves disagree
+            in length.
+
+    Example:
+        >>> check_rows("accumulate", {"x": jnp.zeros((8, 3)), "y": jnp.zeros(8)})
+        8
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(batch)
+    if not leaves:
+        raise ValueError(f"{what}: expected a batch of arrays [rows, ...], got an empty tree")
+    lengths = {leaf_name(path): jnp.shape(leaf)[:1] for path, leaf in leaves}
+    for name, length in lengths.items():
+        if not length:
+            raise ValueError(f"{what}: leaf {name} of the batch is a scalar, expected [rows, ...]")
+    if len(set(lengths.values())) > 1:
+        sizes = {name: length[0] for name, length in lengths.items()}
+        raise ValueError(f"{what}: expected leaves of one length in the batch, got {sizes}")
+    return next(iter(lengths.values()))[0]
+
+
 def nearest(name: str, known: Iterable[str], *, what: str) -> str:
     """The message for an unknown name, with the nearest known ones.
 

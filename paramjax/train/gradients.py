@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax.types import LossFn
+from paramjax.types import LossFn, Metrics, ModelState, Params
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class GradFn:
         loss_fn: The loss it estimates the gradient of, for optimizers that search along
             it (line searches); None if there is none.
         stateful: Whether it carries state that is not differentiated.
+        init: `(params, model_state) -> carried`, what it carries as `state.model_state`
+            where that is more than the model's own; None if it is not.
+        needs: Names of hooks without which it must not be used.
+        per_example: Whether its gradients have a leading axis of examples, [batch, ...],
+            for transformations that aggregate it themselves.
 
     Example:
         >>> downhill = GradFn(lambda params, batch, key: (jnp.ones(2), jnp.sum(params), {}))
@@ -32,6 +37,9 @@ class GradFn:
     estimate: Callable[..., tuple[Any, Any, Any]]
     loss_fn: LossFn | None = None
     stateful: bool = False
+    init: Callable[[Params, ModelState], ModelState] | None = None
+    needs: tuple[str, ...] = ()
+    per_example: bool = False
 
     def __call__(self, *args: Any) -> tuple[Any, Any, Any]:
         """Estimate the gradient."""
@@ -74,6 +82,63 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
     return GradFn(estimate, loss_fn, stateful)
 
 
+def as_grad_fn(loss_fn: LossFn | GradFn, *, stateful: bool = False) -> GradFn:
+    """A gradient estimator as it is, a loss with its gradient.
+
+    Args:
+        loss_fn: A loss or an estimator.
+        stateful: Whether a loss takes and returns model state; an estimator says it itself.
+
+    Returns:
+        A GradFn.
+
+    Raises:
+        TypeError: If it is neither.
+
+    Example:
+        >>> as_grad_fn(lambda params, batch, key: (params, {})).stateful
+        False
+    """
+    return loss_fn if isinstance(loss_fn, GradFn) else gradient(loss_fn, stateful=stateful)
+
+
+def split_aux(aux: Any, *, stateful: bool) -> tuple[tuple[ModelState, ...], Metrics]:
+    """What a loss or an estimator carries on, and its metrics.
+
+    Args:
+        aux: `metrics`; stateful: `(model_state, metrics)`.
+        stateful: Which of the two it is.
+
+    Returns:
+        `()` or `(model_state,)`, and the metrics.
+
+    Example:
+        >>> split_aux((3, {"accuracy": 0.5}), stateful=True)
+        ((3,), {'accuracy': 0.5})
+    """
+    if not stateful:
+        return (), aux
+    model_state, metrics = aux
+    return (model_state,), metrics
+
+
+def join_aux(carried: tuple[ModelState, ...], metrics: Metrics) -> Any:
+    """The inverse of `split_aux`.
+
+    Args:
+        carried: `()` or `(model_state,)`.
+        metrics: The metrics.
+
+    Returns:
+        `metrics`; with a model state, `(model_state, metrics)`.
+
+    Example:
+        >>> join_aux((3,), {})
+        (3, {})
+    """
+    return (*carried, metrics) if carried else metrics
+
+
 def _loss_and_aux(output: Any, *, stateful: bool) -> tuple[Any, Any]:
     """The pair a loss must return, refused with the reason where it is not one."""
     expected = "(loss, (model_state, metrics))" if stateful else "(loss, metrics)"
@@ -86,8 +151,11 @@ def _loss_and_aux(output: Any, *, stateful: bool) -> tuple[Any, Any]:
         raise ValueError(
             f"loss_fn: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
         )
-    if not stateful and not isinstance(aux, dict):
+    if stateful and not (isinstance(aux, tuple) and len(aux) == 2):
+        raise TypeError(f"loss_fn: expected it to return {expected}, got {type(aux).__name__} aux")
+    metrics = aux[1] if stateful else aux
+    if not isinstance(metrics, dict):
         raise TypeError(
-            f"loss_fn: expected metrics as a dict, got {type(aux).__name__}; return {{}}"
+            f"loss_fn: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
         )
     return loss, aux

@@ -14,7 +14,7 @@ from paramjax.cache import enable_cache
 from paramjax.checks import check_count, check_key, check_params
 from paramjax.data.sampler import batch_order
 from paramjax.data.validation import check_data
-from paramjax.train.step import Trainer, TrainState
+from paramjax.train.state import Trainer, TrainState
 from paramjax.types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 
 

@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-import optax.contrib
 
-from paramjax.checks import check_key, check_params, check_same_form
-from paramjax.train.gradients import GradFn, gradient
-from paramjax.train.hooks.hook import Hook
+from paramjax.checks import check_same_form
+from paramjax.train.assemble import assemble
+from paramjax.train.evaluation import begin, differentiated
+from paramjax.train.extra_args import update
+from paramjax.train.gradients import GradFn, as_grad_fn, split_aux
+from paramjax.train.hooks.hook import Hook, Observation
+from paramjax.train.state import Trainer, TrainState
 from paramjax.types import Array, Batch, Key, LossFn, Metrics, ModelState, Params, PyTree
-
-
-class TrainState(NamedTuple):
-    """All that the next step needs: arrays only, so it saves, shards and compares by leaf.
-
-    Attributes:
-        step: Steps done, int32[].
-        params: What is estimated.
-        model_state: What the model carries without being differentiated, `()` if nothing.
-        opt_state: State of the gradient transformation.
-        hook_state: State of each hook, a tuple in their order.
-        key: The run's key; step t uses `fold_in(key, t)`.
-    """
-
-    step: Array
-    params: Params
-    model_state: ModelState
-    opt_state: PyTree
-    hook_state: tuple[PyTree, ...]
-    key: Key
-
-
-class Trainer(NamedTuple):
-    """Three pure functions, whatever the step does inside.
-
-    Attributes:
-        init: `(key, params, model_state=()) -> state`.
-        step: `(state, batch) -> (state, metrics)`.
-        eval_params: `(state) -> params`, what must be evaluated.
-    """
-
-    init: Callable[..., TrainState]
-    step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
-    eval_params: Callable[[TrainState], Params]
 
 
 def train_step(
     loss_fn: LossFn | GradFn,
-    tx: optax.GradientTransformation,
+    tx: optax.GradientTransformation | optax.MultiSteps,
     hooks: Sequence[Hook] = (),
     *,
     stateful: bool = False,
@@ -61,9 +30,11 @@ def train_step(
 
     Args:
         loss_fn: A loss, `(params, batch, key) -> (loss, metrics)`, or a `GradFn`.
-        tx: Any optax gradient transformation. It is handed `value`, `grad` and, where
-            there is a loss, `value_fn`, so that line searches and Polyak steps work.
-        hooks: Averages and guards, applied in this order.
+        tx: Any optax gradient transformation. It is handed `value`, `grad`, `grad_fn` and,
+            where there is a loss, `value_fn` and `obj_fn`, so that line searches, Polyak
+            steps, sharpness-aware minimisation and Hessian estimates work. Lookahead gets
+            its pair of parameters in `state.params`.
+        hooks: Averages, guards and monitors, applied in this order.
         stateful: Whether a loss takes and returns model state (a GradFn says it itself).
 
     Returns:
@@ -74,8 +45,9 @@ def train_step(
     Raises:
         TypeError: If `tx` is no gradient transformation, a hook is none, or (in `init`)
             the key is a legacy one or a parameter is not floating-point.
-        ValueError: At the first trace, if the loss is not a scalar, or gradients or
-            updates differ from the parameters in tree or shape.
+        ValueError: If two hooks have one name or one that the estimator needs is missing; at
+            the first trace, if the loss is not a scalar, or gradients or updates differ from
+            the parameters in tree or shape.
 
     Example:
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
@@ -85,90 +57,133 @@ def train_step(
         >>> float(state.params), float(metrics["loss"])
         (2.0, 5.0)
     """
-    _check_parts(tx, hooks)
-    grad_fn = loss_fn if isinstance(loss_fn, GradFn) else gradient(loss_fn, stateful=stateful)
-    tx = optax.with_extra_args_support(tx)
-    hooks = tuple(hooks)
+    tx = as_transformation(tx)
+    grad_fn = as_grad_fn(loss_fn, stateful=stateful)
 
-    def init(key: Key, params: Params, model_state: ModelState = ()) -> TrainState:
-        check_key(key)
-        check_params(params)
-        own = tuple(hook.init(params) for hook in hooks)
-        step = jnp.zeros([], jnp.int32)
-        return TrainState(step, params, model_state, tx.init(params), own, key)
+    def start(params: Params, model_state: ModelState) -> tuple[Params, ModelState, PyTree]:
+        if grad_fn.init is not None:
+            model_state = grad_fn.init(differentiated(params), model_state)
+        params, opt_state = begin(tx, params)
+        return params, model_state, opt_state
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        key = jax.random.fold_in(state.key, state.step)
-        grads, loss, model_state, reported = _estimate(grad_fn, state, batch, key)
-        check_same_form("gradients", grads, state.params)
-        searched = _value_fn(grad_fn, state, batch, key)
-        updates, opt_state = tx.update(
-            grads, state.opt_state, state.params, value=loss, grad=grads, **searched
-        )
+    def advance(
+        state: TrainState, batch: Batch, key: Key
+    ) -> tuple[TrainState, Metrics, Observation]:
+        grads, loss, model_state, metrics = estimate(grad_fn, state, batch, key)
+        extra = extra_arguments(grad_fn, state, batch, key)
+        extra = {"value": loss, "grad": grads, **extra}
+        updates, opt_state = update(tx, grads, state.opt_state, state.params, extra)
         check_same_form("updates", updates, state.params)
-        new_state = TrainState(
-            state.step + 1,
-            optax.apply_updates(state.params, updates),
-            model_state,
-            opt_state,
-            state.hook_state,
-            state.key,
-        )
-        metrics = {**reported, "loss": loss, "grad_norm": optax.tree.norm(grads)}
-        return _apply_hooks(hooks, state, new_state, metrics | _learning_rate(opt_state))
+        params = optax.apply_updates(state.params, updates)
+        new = state._replace(params=params, model_state=model_state, opt_state=opt_state)
+        metrics = {**metrics, **_learning_rate(opt_state)}
+        return new, metrics, Observation(state, batch, key, grads, updates, grad_fn)
 
-    def eval_params(state: TrainState) -> Params:
-        params = _unscheduled(state.opt_state, state.params)
-        for hook, own in zip(hooks, state.hook_state, strict=True):
-            params = hook.eval_params(own, params)
-        return params
-
-    return Trainer(init, step, eval_params)
+    return assemble(start, advance, hooks, needs=grad_fn.needs)
 
 
-def _unscheduled(opt_state: PyTree, params: Params) -> Params:
-    """The averaged iterate of a schedule-free optimizer (Defazio et al., 2024), else params."""
-    found = [
-        link
-        for link in jax.tree.leaves(opt_state, is_leaf=_is_schedule_free)
-        if _is_schedule_free(link)
-    ]
-    return optax.contrib.schedule_free_eval_params(found[0], params) if found else params
+def as_transformation(
+    tx: optax.GradientTransformation | optax.MultiSteps, name: str = "tx"
+) -> optax.GradientTransformationExtraArgs:
+    """A gradient transformation that takes extra arguments, or a refusal.
 
+    Args:
+        tx: A gradient transformation, or `optax.MultiSteps`.
+        name: What it is called in the message.
 
-def _is_schedule_free(link: Any) -> bool:
-    return isinstance(link, optax.contrib.ScheduleFreeState)
+    Returns:
+        The transformation.
 
+    Raises:
+        TypeError: If it is neither.
 
-def _check_parts(tx: Any, hooks: Sequence[Any]) -> None:
+    Example:
+        >>> type(as_transformation(optax.sgd(0.1))).__name__
+        'GradientTransformationExtraArgs'
+    """
+    if isinstance(tx, optax.MultiSteps):
+        tx = tx.gradient_transformation()
     if not isinstance(tx, optax.GradientTransformation):
         raise TypeError(
-            "tx: expected an optax gradient transformation such as optax.adamw(1e-3), got "
+            f"{name}: expected an optax gradient transformation such as optax.adamw(1e-3), got "
             f"{type(tx).__name__}"
         )
-    for place, hook in enumerate(hooks):
-        if not isinstance(hook, Hook):
-            raise TypeError(f"hooks[{place}]: expected a Hook such as pj.ema(0.999), got {hook!r}")
+    return optax.with_extra_args_support(tx)
 
 
-def _estimate(
+def estimate(
     grad_fn: GradFn, state: TrainState, batch: Batch, key: Key
 ) -> tuple[PyTree, Array, ModelState, Metrics]:
-    """Call either form of a GradFn and bring its results into one form."""
-    if grad_fn.stateful:
-        grads, loss, (model_state, metrics) = grad_fn(state.params, state.model_state, batch, key)
-        return grads, loss, model_state, metrics
-    grads, loss, metrics = grad_fn(state.params, batch, key)
-    return grads, loss, state.model_state, metrics
+    """Call either form of a GradFn, check its gradient, and name its metrics.
 
+    Args:
+        grad_fn: The estimator.
+        state: Where to estimate.
+        batch: The batch.
+        key: The key of the step.
 
-def _value_fn(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) -> dict[str, Any]:
-    """The extra argument of line searches: the loss of this batch as a function of params."""
-    loss_fn = grad_fn.loss_fn
-    if loss_fn is None:
-        return {}
+    Returns:
+        Gradient, loss, model state, and metrics with `loss` and `grad_norm`.
+
+    Raises:
+        ValueError: If the gradient differs from the parameters in tree or shape.
+
+    Example:
+        >>> grad_fn = as_grad_fn(lambda params, batch, key: (params**2, {}))
+        >>> state = TrainState(jnp.int32(0), jnp.float32(3.0), (), (), (), jax.random.key(0))
+        >>> grads, loss, _, metrics = estimate(grad_fn, state, None, state.key)
+        >>> float(grads), float(loss), float(metrics["grad_norm"])
+        (6.0, 9.0, 6.0)
+    """
+    params = differentiated(state.params)
     carried = (state.model_state,) if grad_fn.stateful else ()
-    return {"value_fn": lambda params: loss_fn(params, *carried, batch, key)[0]}
+    grads, loss, aux = grad_fn(params, *carried, batch, key)
+    new_carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
+    mean = jax.tree.map(lambda g: g.mean(0), grads) if grad_fn.per_example else grads
+    check_same_form("gradients", mean, params)
+    model_state = new_carried[0] if new_carried else state.model_state
+    loss = jnp.asarray(loss)
+    return grads, loss, model_state, {**metrics, "loss": loss, "grad_norm": optax.tree.norm(mean)}
+
+
+def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) -> dict[str, Any]:
+    """What line searches and their like ask for: loss and gradient of this batch.
+
+    Args:
+        grad_fn: The estimator.
+        state: The state before the step; its model state is held fixed.
+        batch: The batch.
+        key: The key of the step.
+
+    Returns:
+        `grad_fn(params, i)` and, where there is a loss, `value_fn(params)` and
+        `obj_fn(params)`.
+
+    Example:
+        >>> estimator = as_grad_fn(lambda params, batch, key: (params**2, {}))
+        >>> state = TrainState(jnp.int32(0), jnp.float32(3.0), (), (), (), jax.random.key(0))
+        >>> float(extra_arguments(estimator, state, None, state.key)["value_fn"](4.0))
+        16.0
+    """
+    carried = (state.model_state,) if grad_fn.stateful else ()
+    loss_fn = grad_fn.loss_fn
+
+    def gradient_at(params: Params, index: Any = None) -> PyTree:
+        del index
+        return grad_fn(params, *carried, batch, key)[0]
+
+    if loss_fn is None:
+        return {"grad_fn": gradient_at}
+
+    def objective(params: Params) -> Array:
+        return loss_fn(params, *carried, batch, key)[0]
+
+    # zoom line search refuses arguments that its value_fn does not name
+    def value_fn(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+        del obj_fn, grad_fn
+        return objective(params)
+
+    return {"grad_fn": gradient_at, "value_fn": value_fn, "obj_fn": objective}
 
 
 def _learning_rate(opt_state: PyTree) -> Metrics:
@@ -176,13 +191,3 @@ def _learning_rate(opt_state: PyTree) -> Metrics:
     found = optax.tree.get_all_with_path(opt_state, "learning_rate")
     scalars = [value for _, value in found if jnp.shape(value) == ()]
     return {"learning_rate": scalars[-1]} if scalars else {}
-
-
-def _apply_hooks(
-    hooks: tuple[Hook, ...], old: TrainState, new: TrainState, metrics: Metrics
-) -> tuple[TrainState, Metrics]:
-    """Each hook in turn sees the state that the one before it left."""
-    for place, hook in enumerate(hooks):
-        own, new, metrics = hook.apply(old.hook_state[place], old, new, metrics)
-        new = new._replace(hook_state=(*new.hook_state[:place], own, *new.hook_state[place + 1 :]))
-    return new, metrics

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax.checks import check_rate
+from paramjax.train.evaluation import evaluated
 from paramjax.train.hooks.hook import Hook
 from paramjax.types import Array, Metrics, Params
 
@@ -29,7 +30,8 @@ def ema(decay: float) -> Hook:
 
     $$a_t = \gamma a_{t-1} + (1-\gamma)\theta_t,\quad \hat a_t = a_t / (1 - \gamma^t)$$
     from $a_0 = 0$, corrected as Kingma and Ba (2015, section 3) correct their averages;
-    averaging of iterates after Polyak and Juditsky (1992).
+    averaging of iterates after Polyak and Juditsky (1992). It averages what the optimizer
+    wants evaluated, such as lookahead's slow weights.
 
     Args:
         decay: The weight of the past, in [0, 1); about 1 / (1 - decay) steps are averaged.
@@ -55,7 +57,9 @@ def ema(decay: float) -> Hook:
     def apply(own: EMAState, old: Any, new: Any, metrics: Metrics) -> tuple[EMAState, Any, Metrics]:
         del old
         average = jax.tree.map(
-            lambda a, p: decay * a + (1 - decay) * p.astype(a.dtype), own.average, new.params
+            lambda a, p: decay * a + (1 - decay) * p.astype(a.dtype),
+            own.average,
+            evaluated(new.opt_state, new.params),
         )
         return EMAState(own.steps + 1, average), new, metrics
 
@@ -66,4 +70,4 @@ def ema(decay: float) -> Hook:
             lambda a, p: jnp.where(started, (a / weight).astype(p.dtype), p), own.average, params
         )
 
-    return Hook(init, apply, eval_params)
+    return Hook(init, apply, eval_params, name="ema")

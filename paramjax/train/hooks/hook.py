@@ -5,31 +5,130 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from paramjax.types import Metrics, Params, PyTree
+import jax
+import jax.numpy as jnp
+
+from paramjax.train.gradients import GradFn
+from paramjax.train.state import Surviving, TrainState
+from paramjax.types import Array, Batch, Key, Metrics, Params, PyTree
+
+
+class Observation(NamedTuple):
+    """What a monitor may look at in one step.
+
+    Attributes:
+        state: The state before the step.
+        batch: The batch of the step.
+        key: The key of the step.
+        grads: The gradient, as the estimator gave it.
+        updates: What was added to the parameters.
+        grad_fn: The estimator; its `loss_fn` is the loss where there is one.
+    """
+
+    state: TrainState
+    batch: Batch
+    key: Key
+    grads: PyTree
+    updates: PyTree
+    grad_fn: GradFn
+
+
+def as_is(own: PyTree, params: Params) -> Params:
+    """Evaluate at the parameters themselves.
+
+    Args:
+        own: The hook's arrays.
+        params: Parameters.
+
+    Returns:
+        The parameters.
+
+    Example:
+        >>> as_is((), 3.0)
+        3.0
+    """
+    del own
+    return params
+
+
+def unchanged(
+    own: PyTree, old: TrainState, new: TrainState, metrics: Metrics
+) -> tuple[PyTree, TrainState, Metrics]:
+    """Apply of a hook that only observes.
+
+    Args:
+        own: The hook's arrays.
+        old: The state before the step.
+        new: The state after it.
+        metrics: The metrics of the step.
+
+    Returns:
+        The hook's arrays, the new state and the metrics, as they came.
+
+    Example:
+        >>> unchanged((), "old", "new", {})
+        ((), 'new', {})
+    """
+    del old
+    return own, new, metrics
 
 
 class Hook(NamedTuple):
-    """Three pure functions around a step; their arrays live in `state.hook_state`.
+    """Pure functions around a step; their arrays live in `state.hook_state`.
 
     Hooks apply in the order of their list, each to the state that the one before it
     left. A guard that rejects a step restores the old state whole, with what the hooks
-    before it had just noted.
+    before it had just noted. Where several choose the parameters to evaluate, the last
+    in the list has the word.
 
     Attributes:
         init: `(params) -> own`, the hook's arrays before the first step.
         apply: `(own, old_state, new_state, metrics) -> (own, new_state, metrics)`.
         eval_params: `(own, params) -> params`, the parameters to evaluate.
+        observe: `(own, observation) -> (own, metrics)`, called before any `apply`, for
+            monitors that want gradients, updates or the loss; its metrics are added to the
+            step's. None if there is nothing to observe.
+        name: What errors call it. No two hooks of a step share a name; "" is no name.
 
     Example:
         >>> count = Hook(
         ...     init=lambda params: 0,
         ...     apply=lambda own, old, new, metrics: (own + 1, new, metrics),
-        ...     eval_params=lambda own, params: params,
         ... )
         >>> count.apply(0, None, None, {})[0]
         1
     """
 
     init: Callable[[Params], PyTree]
-    apply: Callable[[PyTree, Any, Any, Metrics], tuple[PyTree, Any, Metrics]]
-    eval_params: Callable[[PyTree, Params], Params]
+    apply: Callable[[PyTree, Any, Any, Metrics], tuple[PyTree, Any, Metrics]] = unchanged
+    eval_params: Callable[[PyTree, Params], Params] = as_is
+    observe: Callable[[PyTree, Observation], tuple[PyTree, Metrics]] | None = None
+    name: str = ""
+
+
+def reject(accepted: Array, old: TrainState, new: TrainState) -> TrainState:
+    """The new state where a guard accepts it, else the old one.
+
+    Args:
+        accepted: Whether the step stands, bool[].
+        old: The state before the step.
+        new: The state after it.
+
+    Returns:
+        A state; the step counter goes on either way, so that the next batch comes with its
+        own key, and arrays in `Surviving` are not taken back.
+
+    Example:
+        >>> old = TrainState(jnp.int32(4), jnp.float32(1.0), (), (), (), jax.random.key(0))
+        >>> kept = reject(jnp.bool_(False), old, old._replace(step=jnp.int32(5), params=2.0))
+        >>> int(kept.step), float(kept.params)
+        (5, 1.0)
+    """
+
+    def choose(before: Any, after: Any) -> Any:
+        if isinstance(after, Surviving):
+            return after
+        return jnp.where(accepted, after, before)
+
+    kept = jax.tree.map(choose, old, new, is_leaf=lambda leaf: isinstance(leaf, Surviving))
+    return kept._replace(step=new.step)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax.train.hooks.hook import Hook
+from paramjax.train.hooks.hook import Hook, reject
 from paramjax.types import Array, Metrics, Params
 
 
@@ -33,12 +33,7 @@ def skip_nonfinite() -> Hook:
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
         for leaf in jax.tree.leaves(new.params):
             finite &= jnp.isfinite(leaf).all()
-        kept = jax.tree.map(lambda o, n: jnp.where(finite, n, o), old, new)
         skipped = own + ~finite
-        return skipped, kept._replace(step=new.step), {**metrics, "skipped": skipped}
+        return skipped, reject(finite, old, new), {**metrics, "skipped": skipped}
 
-    def eval_params(own: Array, params: Params) -> Params:
-        del own
-        return params
-
-    return Hook(init, apply, eval_params)
+    return Hook(init, apply, name="skip_nonfinite")

@@ -1,0 +1,124 @@
+"""Which parameters an optimizer differentiates at, and which it wants evaluated.
+
+For most optimizers both are `state.params`. Lookahead holds a pair, sharpness-aware
+minimisation stands at a perturbed point between two of its updates, and schedule-free
+optimizers evaluate an average.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+import optax.contrib
+
+from paramjax.types import Params, PyTree
+
+
+def differentiated(params: Params) -> Params:
+    """Where the gradient is taken: lookahead's fast weights, else the parameters.
+
+    Args:
+        params: `state.params`.
+
+    Returns:
+        A pytree like the model's parameters.
+
+    Example:
+        >>> differentiated(optax.LookaheadParams(fast=1.0, slow=0.0))
+        1.0
+    """
+    return params.fast if isinstance(params, optax.LookaheadParams) else params
+
+
+def evaluated(opt_state: PyTree, params: Params) -> Params:
+    """What the optimizer says must be evaluated.
+
+    The slow weights of lookahead (Zhang et al., 2019), the average of schedule-free
+    optimizers (Defazio et al., 2024, eq. 4), the unperturbed weights between two updates of
+    sharpness-aware minimisation (Foret et al., 2021), else the parameters.
+
+    Args:
+        opt_state: `state.opt_state`.
+        params: `state.params`.
+
+    Returns:
+        A pytree like the model's parameters.
+
+    Example:
+        >>> float(evaluated(optax.EmptyState(), 3.0))
+        3.0
+    """
+    if isinstance(params, optax.LookaheadParams):
+        return params.slow
+    for own in _links(opt_state, optax.contrib.ScheduleFreeState):
+        params = _where_present(
+            lambda _, part, own=own: optax.contrib.schedule_free_eval_params(own, part),
+            own.z,
+            params,
+        )
+    for own in _links(opt_state, optax.contrib.SAMState):
+        if own.cache is not None:
+            params = _unperturbed(own, params)
+    return params
+
+
+def begin(tx: optax.GradientTransformation, params: Params) -> tuple[Params, PyTree]:
+    """Parameters and optimizer state before the first step; lookahead gets its pair.
+
+    Args:
+        tx: A gradient transformation.
+        params: The model's parameters, or `optax.LookaheadParams`.
+
+    Returns:
+        What `state.params` and `state.opt_state` start as.
+
+    Example:
+        >>> pair, _ = begin(optax.lookahead(optax.sgd(0.1), 5, 0.5), jnp.zeros(2))
+        >>> type(pair).__name__
+        'LookaheadParams'
+    """
+    absl = logging.getLogger("absl")
+    absl.addFilter(_not_about_pairs)
+    try:
+        opt_state = tx.init(params)
+    finally:
+        absl.removeFilter(_not_about_pairs)
+    paired = any(True for _ in _links(opt_state, optax.LookaheadState))
+    if not paired or isinstance(params, optax.LookaheadParams):
+        return params, opt_state
+    params = optax.LookaheadParams.init_synced(params)
+    return params, tx.init(params)
+
+
+def _not_about_pairs(record: logging.LogRecord) -> bool:
+    """Lookahead warns when it meets lone parameters; here it gets its pair right after."""
+    return "has no attribute `fast`" not in record.getMessage()
+
+
+def _links(opt_state: PyTree, kind: type) -> Iterator[Any]:
+    """The states of one kind, at any depth of chains and wrappers."""
+    leaves = jax.tree.leaves(opt_state, is_leaf=lambda link: isinstance(link, kind))
+    return (leaf for leaf in leaves if isinstance(leaf, kind))
+
+
+def _unperturbed(own: optax.contrib.SAMState, params: Params) -> Params:
+    """The weights that the last full update left, which lie in the cache between two."""
+    complete = own.steps_since_sync == 0
+    choose = lambda cached, part: jax.tree.map(  # noqa: E731
+        lambda c, p: jnp.where(complete, p, c), cached, part
+    )
+    return _where_present(choose, own.cache, params)
+
+
+def _where_present(function: Any, own: PyTree, params: Params) -> Params:
+    """Apply to the leaves that a masked or partitioned link holds; the rest stays."""
+    masked = optax.MaskedNode
+    is_masked = lambda leaf: isinstance(leaf, masked)  # noqa: E731
+    part = jax.tree.map(lambda o, p: o if is_masked(o) else p, own, params, is_leaf=is_masked)
+    result = function(own, part)
+    return jax.tree.map(lambda r, p: p if is_masked(r) else r, result, params, is_leaf=is_masked)
