@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paramjax.types import Array, Batch, Key, LossFn, Metrics, Params
+from paramjax.types import Array, Batch, Key, LossFn, Metrics, ModelState, Params
 
 PerExample = Callable[[Array, Array], Array]
 """`(outputs, targets) -> [batch]`."""
@@ -15,16 +15,27 @@ def supervised(
     apply: Callable[..., Any],
     loss: PerExample,
     metrics: Mapping[str, PerExample] | None = None,
+    *,
+    stateful: bool = False,
+    keyed: bool = False,
 ) -> LossFn:
     """The mean loss of `apply(params, batch["x"])` against `batch["y"]`.
 
     Args:
-        apply: `(params, x) -> outputs`, such as a flax module's `apply`.
+        apply: `(params, x) -> outputs`, such as a flax module's `apply`. A stateful one
+            takes its state after the parameters and returns `(outputs, model_state)`; a
+            keyed one takes the key last. Both: `(params, model_state, x, key)`.
         loss: Loss per example, `(outputs, targets) -> [batch]`.
         metrics: Name -> further per-example quantities, whose means are reported.
+        stateful: Whether `apply` carries state, such as batch statistics.
+        keyed: Whether `apply` draws random numbers, such as dropout masks.
 
     Returns:
-        `(params, batch, key) -> (loss, metrics)`, pure, with both averaged over the batch.
+        `(params, batch, key) -> (loss, metrics)`, pure, with both averaged over the batch;
+        stateful, `(params, model_state, batch, key) -> (loss, (model_state, metrics))`.
+
+    Raises:
+        TypeError: At the first call, if a stateful `apply` does not return a pair.
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,13 +44,31 @@ def supervised(
         >>> batch = {"x": jnp.array([1.0, 2.0]), "y": jnp.array([3.0, 6.0])}
         >>> float(loss_fn(jnp.float32(3.0), batch, None)[0])
         0.0
+        >>> count = lambda w, seen, x: (x * w, seen + x.shape[0])
+        >>> loss_fn = supervised(count, squared_error, stateful=True)
+        >>> loss_fn(jnp.float32(3.0), 0, batch, None)[1]
+        (2, {})
     """
     further = dict(metrics or {})
 
-    def loss_fn(params: Params, batch: Batch, key: Key | None) -> tuple[Array, Metrics]:
-        del key
-        outputs = apply(params, batch["x"])
+    def averaged(outputs: Any, batch: Batch) -> tuple[Array, Metrics]:
         reported = {name: metric(outputs, batch["y"]).mean() for name, metric in further.items()}
         return loss(outputs, batch["y"]).mean(), reported
 
-    return loss_fn
+    def plain_loss(params: Params, batch: Batch, key: Key | None) -> tuple[Array, Metrics]:
+        return averaged(apply(params, batch["x"], *([key] if keyed else [])), batch)
+
+    def stateful_loss(
+        params: Params, model_state: ModelState, batch: Batch, key: Key | None
+    ) -> tuple[Array, tuple[ModelState, Metrics]]:
+        output = apply(params, model_state, batch["x"], *([key] if keyed else []))
+        if not isinstance(output, tuple) or len(output) != 2:
+            raise TypeError(
+                "supervised: expected a stateful apply to return (outputs, model_state), got "
+                f"{type(output).__name__}"
+            )
+        outputs, model_state = output
+        value, reported = averaged(outputs, batch)
+        return value, (model_state, reported)
+
+    return stateful_loss if stateful else plain_loss

@@ -1,0 +1,98 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.losses import distillation
+
+X = jnp.linspace(-1, 1, 12).reshape(4, 3)
+Y = jnp.array([0, 2, 1, 1])
+BATCH = {"x": X, "y": Y}
+
+
+def linear(w, x):
+    return x @ w
+
+
+@pytest.fixture
+def weights(key):
+    return jax.random.normal(key, (3, 3)), 2 * jax.random.normal(jax.random.fold_in(key, 1), (3, 3))
+
+
+def by_hand(params, teacher, temperature, mixing):
+    soft = jax.nn.softmax(X @ teacher / temperature)
+    log_q = jax.nn.log_softmax(X @ params / temperature)
+    kl = optax.losses.kl_divergence(log_q, soft).mean()
+    hard = optax.losses.softmax_cross_entropy_with_integer_labels(X @ params, Y).mean()
+    return mixing * temperature**2 * kl + (1 - mixing) * hard
+
+
+@pytest.mark.parametrize("mixing", [0.0, 0.3, 1.0])
+def test_loss_and_gradient_are_those_written_with_optax(weights, mixing):
+    params, teacher = weights
+    loss_fn = distillation(linear, linear, temperature=3.0, mixing=mixing)
+    value = jax.value_and_grad(loss_fn, has_aux=True)
+    (loss, (kept, metrics)), grads = value(params, teacher, BATCH, None)
+    expected, expected_grads = jax.value_and_grad(by_hand)(params, teacher, 3.0, mixing)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(grads, expected_grads, rtol=1e-4, atol=1e-6)
+    assert kept is teacher
+    assert float(metrics["accuracy"]) == float(jnp.mean((X @ params).argmax(1) == Y))
+    total = mixing * 9 * metrics["divergence"] + (1 - mixing) * metrics["cross_entropy"]
+    np.testing.assert_allclose(total, loss, rtol=1e-6)
+
+
+def test_a_high_temperature_matches_logits(weights):
+    # Hinton et al. (2015, eq. 4): the gradient tends to (z - v) / N for logits of mean zero
+    z, v = (leaf - leaf.mean(axis=1, keepdims=True) for leaf in weights)
+    loss_fn = distillation(lambda z, x: z, lambda v, x: v, temperature=100.0, mixing=1.0)
+    batch = {"x": None, "y": jnp.array([0, 1, 2])}
+    grads = jax.grad(loss_fn, has_aux=True)(z, v, batch, None)[0]
+    np.testing.assert_allclose(grads * 3, (z - v) / 3, atol=0.02)  # of order 1 / T
+
+
+def test_the_teacher_is_not_differentiated_where_it_shares_the_parameters(weights):
+    params, _ = weights
+    loss_fn = distillation(linear, linear, mixing=1.0)
+    shared = jax.grad(lambda w: loss_fn(w, 2 * w, BATCH, None)[0])(params)
+    apart = jax.grad(lambda w: loss_fn(w, 2 * params, BATCH, None)[0])(params)
+    np.testing.assert_array_equal(shared, apart)
+
+
+def test_the_teacher_travels_in_the_state_and_is_no_constant(weights, key):
+    params, teacher = weights
+    trainer = pj.train_step(distillation(linear, linear), optax.sgd(0.1), stateful=True)
+    state = trainer.init(key, params, model_state=teacher)
+    # the closed-over batch and the scalars are constants, the teacher is not
+    sizes = [np.size(c) for c in jax.make_jaxpr(trainer.step)(state, BATCH).consts]
+    assert max(sizes, default=0) <= 1
+    state, history = jax.jit(
+        lambda s: jax.lax.scan(lambda s, _: trainer.step(s, BATCH), s, length=4)
+    )(state)
+    np.testing.assert_array_equal(state.model_state, teacher)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_temperature_and_mixing_are_traced(weights):
+    params, teacher = weights
+
+    def total(temperature, mixing):
+        return distillation(linear, linear, temperature, mixing)(params, teacher, BATCH, None)[0]
+
+    temperatures, mixings = jnp.array([1.0, 4.0]), jnp.array([0.2, 0.9])
+    ours = jax.vmap(total)(temperatures, mixings)
+    expected = [by_hand(params, teacher, t, m) for t, m in zip([1.0, 4.0], [0.2, 0.9], strict=True)]
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(TypeError, match="teacher: expected a function"):
+        distillation(linear, jnp.ones((3, 3)))
+    with pytest.raises(ValueError, match="temperature: expected a number from 1e-30, finite"):
+        distillation(linear, linear, temperature=0.0)
+    with pytest.raises(ValueError, match="mixing: expected a number from 0, to 1"):
+        distillation(linear, linear, mixing=1.5)
+    with pytest.raises(ValueError, match=r"logits of one shape, got \(4, 3\) and \(4, 2\)"):
+        distillation(linear, linear)(jnp.ones((3, 3)), jnp.ones((3, 2)), BATCH, None)

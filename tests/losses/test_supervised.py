@@ -1,0 +1,59 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.losses import squared_error, supervised
+
+BATCH = {"x": jnp.array([[1.0], [3.0]]), "y": jnp.array([[2.0], [5.0]])}
+
+
+def centred(params, mean, x):
+    return (x - mean) * params, 0.9 * mean + 0.1 * x.mean()
+
+
+def dropped(params, x, key):
+    return params * x * jax.random.bernoulli(key, 0.5, x.shape)
+
+
+def both(params, mean, x, key):
+    outputs, mean = centred(params, mean, x)
+    return dropped(1.0, outputs, key), mean
+
+
+def first(outputs, targets):
+    return outputs[:, 0]
+
+
+def test_state_goes_in_and_out(key):
+    loss_fn = supervised(centred, squared_error, {"output": first}, stateful=True)
+    loss, (mean, metrics) = loss_fn(2.0, jnp.float32(1.0), BATCH, key)
+    assert float(loss) == (2**2 + 1**2) / 2
+    assert float(mean) == pytest.approx(0.9 + 0.2)
+    assert float(metrics["output"]) == 2.0
+
+
+def test_the_key_goes_last(key):
+    kept = jax.random.bernoulli(key, 0.5, (2, 1))
+    expected = jnp.mean(jnp.square(2.0 * BATCH["x"] * kept - BATCH["y"]))
+    loss, metrics = supervised(dropped, squared_error, keyed=True)(2.0, BATCH, key)
+    assert (float(loss), metrics) == (float(expected), {})
+
+
+def test_state_and_key_together_run_in_a_step(key):
+    loss_fn = supervised(both, squared_error, stateful=True, keyed=True)
+    trainer = pj.train_step(loss_fn, optax.sgd(0.1), stateful=True)
+    state = trainer.init(key, jnp.float32(2.0), model_state=jnp.float32(1.0))
+    new, metrics = jax.jit(trainer.step)(state, BATCH)
+    kept = jax.random.bernoulli(jax.random.fold_in(key, 0), 0.5, (2, 1))
+    outputs = (BATCH["x"] - 1.0) * 2.0 * kept
+    np.testing.assert_allclose(metrics["loss"], jnp.mean(jnp.square(outputs - BATCH["y"])))
+    np.testing.assert_allclose(new.model_state, 1.1, rtol=1e-6)
+
+
+def test_a_stateful_model_that_returns_no_pair_is_refused(key):
+    loss_fn = supervised(lambda params, mean, x: x, squared_error, stateful=True)
+    with pytest.raises(TypeError, match=r"apply to return \(outputs, model_state\), got ArrayImpl"):
+        loss_fn(2.0, 1.0, BATCH, key)
