@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
 
+from paramjax.train.extra_args import update
 from paramjax.types import Params, PyTree
+
+
+class Separate(NamedTuple):
+    """States of parameters that are optimized apart, each by its own transformation.
+
+    Attributes:
+        states: Name -> the optimizer state of `params[name]`.
+    """
+
+    states: dict[str, PyTree]
 
 
 def differentiated(params: Params) -> Params:
@@ -53,6 +64,8 @@ def evaluated(opt_state: PyTree, params: Params) -> Params:
         >>> float(evaluated(optax.EmptyState(), 3.0))
         3.0
     """
+    if isinstance(opt_state, Separate):
+        return {name: evaluated(own, params[name]) for name, own in opt_state.states.items()}
     if isinstance(params, optax.LookaheadParams):
         return params.slow
     for own in _links(opt_state, optax.contrib.ScheduleFreeState):
@@ -89,10 +102,34 @@ def begin(tx: optax.GradientTransformation, params: Params) -> tuple[Params, PyT
     finally:
         absl.removeFilter(_not_about_pairs)
     paired = any(True for _ in _links(opt_state, optax.LookaheadState))
-    if not paired or isinstance(params, optax.LookaheadParams):
-        return params, opt_state
-    params = optax.LookaheadParams.init_synced(params)
-    return params, tx.init(params)
+    if paired and not isinstance(params, optax.LookaheadParams):
+        params = optax.LookaheadParams.init_synced(params)
+        opt_state = tx.init(params)
+    if any(not own.measurements for own in _links(opt_state, optax.MonitorState)):
+        opt_state = _measured(tx, params, opt_state)
+    return params, opt_state
+
+
+def _measured(tx: Any, params: Params, opt_state: PyTree) -> PyTree:
+    """Zeros where `optax.monitor` will write: it starts empty, so a scan would refuse it."""
+    grads = differentiated(params)
+    objective = lambda params, obj_fn=None, grad_fn=None: optax.tree.sum(params)  # noqa: E731
+    extra = {
+        "value": jnp.zeros([]),
+        "grad": grads,
+        "grad_fn": lambda params, index: grads,
+        "value_fn": objective,
+        "obj_fn": objective,
+    }
+    after = jax.eval_shape(lambda: update(tx, grads, opt_state, params, extra)[1])
+    is_monitor = lambda link: isinstance(link, optax.MonitorState)  # noqa: E731
+
+    def fill(before: Any, later: Any) -> Any:
+        if not is_monitor(before):
+            return before
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), later)
+
+    return jax.tree.map(fill, opt_state, after, is_leaf=is_monitor)
 
 
 def _not_about_pairs(record: logging.LogRecord) -> bool:

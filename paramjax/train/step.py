@@ -126,7 +126,9 @@ def estimate(
         Gradient, loss, model state, and metrics with `loss` and `grad_norm`.
 
     Raises:
-        ValueError: If the gradient differs from the parameters in tree or shape.
+        TypeError: If the estimator returns something other than a triple.
+        ValueError: If its loss is not a scalar, or its gradient differs from the parameters
+            in tree or shape.
 
     Example:
         >>> grad_fn = as_grad_fn(lambda params, batch, key: (params**2, {}))
@@ -137,13 +139,23 @@ def estimate(
     """
     params = differentiated(state.params)
     carried = (state.model_state,) if grad_fn.stateful else ()
-    grads, loss, aux = grad_fn(params, *carried, batch, key)
+    grads, loss, aux = _triple(grad_fn(params, *carried, batch, key))
     new_carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
     mean = jax.tree.map(lambda g: g.mean(0), grads) if grad_fn.per_example else grads
     check_same_form("gradients", mean, params)
     model_state = new_carried[0] if new_carried else state.model_state
     loss = jnp.asarray(loss)
     return grads, loss, model_state, {**metrics, "loss": loss, "grad_norm": optax.tree.norm(mean)}
+
+
+def _triple(output: Any) -> tuple[PyTree, Array, Any]:
+    """What a gradient estimator must return, refused with the reason where it is not."""
+    if not isinstance(output, tuple) or len(output) != 3:
+        form = f"{len(output)} values" if isinstance(output, tuple) else type(output).__name__
+        raise TypeError(f"grad_fn: expected it to return (grads, loss, metrics), got {form}")
+    if jnp.shape(output[1]) != ():
+        raise ValueError(f"grad_fn: expected a scalar loss, got shape {jnp.shape(output[1])}")
+    return output
 
 
 def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) -> dict[str, Any]:

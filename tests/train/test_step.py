@@ -99,6 +99,21 @@ def test_gradients_of_another_shape_are_refused(key):
         trainer.step(trainer.init(key, {"w": jnp.ones((2, 2))}), None)
 
 
+@pytest.mark.parametrize(
+    ("output", "error", "message"),
+    [
+        ((jnp.ones(2), 0.0), TypeError, "grad_fn: expected it to return .* got 2 values"),
+        ((jnp.ones(2), jnp.ones(3), {}), ValueError, r"expected a scalar loss, got shape \(3,\)"),
+        (([jnp.ones(2)], 0.0, {}), ValueError, "gradients: expected the tree of the parameters"),
+    ],
+    ids=["pair", "loss", "tree"],
+)
+def test_estimators_that_return_something_else_are_refused(output, error, message, key):
+    trainer = pj.train_step(pj.GradFn(lambda params, batch, key: output), optax.sgd(1.0))
+    with pytest.raises(error, match=message):
+        trainer.step(trainer.init(key, jnp.ones(2)), None)
+
+
 def test_updates_of_another_shape_are_refused(line, line_loss, line_params, key):
     flat = optax.stateless(lambda updates, params: jax.tree.map(jnp.ravel, updates))
     trainer = pj.train_step(line_loss, flat)

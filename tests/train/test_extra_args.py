@@ -1,0 +1,46 @@
+import jax.numpy as jnp
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.train.extra_args import update
+
+
+def taking(*names):
+    """A transformation that insists on some arguments and refuses all others."""
+    arguments = ", ".join(f"{name}" for name in names)
+    scope = {}
+    exec(
+        f"def update_fn(updates, state, params=None, *, {arguments}): return updates, state", scope
+    )
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, scope["update_fn"])
+
+
+@pytest.mark.parametrize("names", [("value",), ("grad_fn",), ("value_fn", "obj_fn")])
+def test_each_gets_what_it_takes(names, key):
+    trainer = pj.train_step(lambda p, batch, key: (p**2, {}), taking(*names))
+    trainer.step(trainer.init(key, jnp.float32(1.0)), None)
+
+
+def test_what_is_missed_is_named(key):
+    trainer = pj.train_step(lambda p, batch, key: (p**2, {}), taking("temperature"))
+    with pytest.raises(TypeError, match="temperature"):
+        trainer.step(trainer.init(key, jnp.float32(1.0)), None)
+
+
+def test_errors_of_the_transformation_itself_pass():
+    def broken(updates, state, params=None, **extra):
+        raise TypeError("a defect")
+
+    tx = optax.GradientTransformationExtraArgs(optax.init_empty_state, broken)
+    with pytest.raises(TypeError, match="a defect"):
+        update(tx, 1.0, optax.EmptyState(), 1.0, {"value": 2.0})
+
+
+def test_line_searches_go_with_hessian_estimates(key):
+    """Zoom line search refuses arguments that its value_fn does not name; sophia wants one."""
+    tx = optax.chain(optax.contrib.hutchinson_estimator_diag_hessian(), optax.lbfgs())
+    trainer = pj.train_step(lambda p, batch, key: (jnp.sum((p - 3.0) ** 2), {}), tx)
+    state = trainer.init(key, jnp.zeros(2))
+    state, metrics = trainer.step(state, None)
+    assert jnp.isfinite(metrics["loss"])
