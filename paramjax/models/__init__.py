@@ -1,8 +1,23 @@
-"""Models in flax linen: the only folder that imports flax."""
+"""Models in flax linen, and adapters for others: the only folder that imports flax."""
 
 from paramjax.models.activations import activation
+from paramjax.models.adapted import Adapted
 from paramjax.models.cnn import CNN, Conv, max_pool
+from paramjax.models.from_callable import from_callable
+from paramjax.models.from_nnx import from_nnx
 from paramjax.models.linear import Linear
 from paramjax.models.mlp import MLP
+from paramjax.models.transformer import Transformer
 
-__all__ = ["CNN", "MLP", "Conv", "Linear", "activation", "max_pool"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "Adapted",
+    "Conv",
+    "Linear",
+    "Transformer",
+    "activation",
+    "from_callable",
+    "from_nnx",
+    "max_pool",
+]

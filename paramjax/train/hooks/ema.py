@@ -56,11 +56,12 @@ def ema(decay: float) -> Hook:
 
     def apply(own: EMAState, old: Any, new: Any, metrics: Metrics) -> tuple[EMAState, Any, Metrics]:
         del old
-        average = jax.tree.map(
-            lambda a, p: decay * a + (1 - decay) * p.astype(a.dtype),
-            own.average,
-            evaluated(new.opt_state, new.params),
-        )
+
+        def blend(average: Array, param: Array) -> Array:
+            past = jnp.asarray(decay, average.dtype)
+            return past * average + (1 - past) * param.astype(average.dtype)
+
+        average = jax.tree.map(blend, own.average, evaluated(new.opt_state, new.params))
         return EMAState(own.steps + 1, average), new, metrics
 
     def eval_params(own: EMAState, params: Params) -> Params:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from paramjax.train.hooks.hook import Hook, reject
-from paramjax.types import Array, Metrics, Params
+from paramjax.train.state import Surviving
+from paramjax.types import Metrics, Params
 
 
 def skip_nonfinite() -> Hook:
@@ -21,19 +22,19 @@ def skip_nonfinite() -> Hook:
         A hook; the hooks before it in the list are reset with the rest.
 
     Example:
-        >>> int(skip_nonfinite().init({"w": jnp.zeros(3)}))
+        >>> int(skip_nonfinite().init({"w": jnp.zeros(3)}).value)
         0
     """
 
-    def init(params: Params) -> Array:
+    def init(params: Params) -> Surviving:
         del params
-        return jnp.zeros([], jnp.int32)
+        return Surviving(jnp.zeros([], jnp.int32))  # another guard does not take the count back
 
-    def apply(own: Array, old: Any, new: Any, metrics: Metrics) -> tuple[Array, Any, Metrics]:
+    def apply(own: Surviving, old: Any, new: Any, metrics: Metrics) -> tuple[Any, Any, Metrics]:
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
         for leaf in jax.tree.leaves(new.params):
             finite &= jnp.isfinite(leaf).all()
-        skipped = own + ~finite
-        return skipped, reject(finite, old, new), {**metrics, "skipped": skipped}
+        skipped = own.value + ~finite
+        return Surviving(skipped), reject(finite, old, new), {**metrics, "skipped": skipped}
 
     return Hook(init, apply, name="skip_nonfinite")

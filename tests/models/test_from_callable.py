@@ -1,0 +1,214 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import paramjax as pj
+from paramjax.losses import squared_error, supervised
+from paramjax.models import MLP, from_callable
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Dense:
+    kernel: Any
+    bias: Any
+
+    def __call__(self, x):
+        return x @ self.kernel + self.bias
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Net:
+    """A perceptron written for one example; functions and numbers are leaves among arrays."""
+
+    layers: list
+    between: Callable
+    scale: float
+    order: Any
+    shift: Any = None
+    name: str = field(default="net", metadata={"static": True})
+
+    def __call__(self, x, *, key=None):
+        for layer in self.layers[:-1]:
+            x = self.between(layer(x[self.order]))
+        if key is not None:
+            x = x + jax.random.normal(key, x.shape)
+        return self.scale * self.layers[-1](x)
+
+
+def net():
+    keys = jax.random.split(jax.random.key(0), 2)
+    return Net(
+        [
+            Dense(jax.random.normal(keys[0], (3, 4)), np.zeros(4, np.float32)),
+            Dense(jax.random.normal(keys[1], (4, 1)), jnp.zeros(1)),
+        ],
+        jnp.tanh,
+        2.0,
+        jnp.array([2, 0, 1]),
+    )
+
+
+@pytest.fixture(scope="module")
+def data():
+    x = jax.random.normal(jax.random.key(3), (16, 3))
+    return {"x": x, "y": jnp.sin(x.sum(axis=1, keepdims=True))}
+
+
+def test_what_is_parameter_what_is_state_and_what_stays():
+    adapted = from_callable(net())
+    assert jax.tree.map(jnp.shape, adapted.params) == {
+        "layers": {
+            "0": {"kernel": (3, 4), "bias": (4,)},
+            "1": {"kernel": (4, 1), "bias": (1,)},
+        }
+    }
+    assert jax.tree.map(np.ndarray.tolist, jax.device_get(adapted.model_state)) == {
+        "order": [2, 0, 1]
+    }
+    pj.checks.check_params(adapted.params)
+    doubled = jax.tree.map(lambda leaf: 2 * leaf, adapted.params)
+    merged = adapted.merge(doubled, adapted.model_state)
+    assert isinstance(merged, Net)
+    assert (merged.between, merged.scale, merged.shift, merged.name) == (jnp.tanh, 2.0, None, "net")
+    np.testing.assert_array_equal(merged.layers[1].kernel, 2 * net().layers[1].kernel)
+
+
+def test_training_equals_optax_by_hand(data, key):
+    adapted = from_callable(net())
+
+    def loss_fn(params, batch, key):
+        module = adapted.merge(params, adapted.model_state)
+        return squared_error(jax.vmap(module)(batch["x"]), batch["y"]).mean(), {}
+
+    trainer = pj.train_step(loss_fn, optax.adam(0.05))
+    run = pj.fit(trainer, adapted.params, data, key=key, steps=5)
+
+    def by_hand(weights):
+        hidden = jnp.tanh(data["x"][:, jnp.array([2, 0, 1])] @ weights[0] + weights[1][None])
+        outputs = 2 * (hidden @ weights[2] + weights[3][None])
+        return ((outputs - data["y"]) ** 2).mean()
+
+    module = net()
+    weights = [jnp.asarray(w) for d in module.layers for w in (d.kernel, d.bias)]
+    tx = optax.adam(0.05)
+    opt_state, losses = tx.init(weights), []
+    for _ in range(5):
+        value, grads = jax.value_and_grad(by_hand)(weights)
+        updates, opt_state = tx.update(grads, opt_state)
+        weights = optax.apply_updates(weights, updates)
+        losses.append(value)
+    np.testing.assert_allclose(run.history["loss"], losses, rtol=1e-5)
+    trained = adapted.merge(run.params, {"order": module.order})
+    ours = [w for d in trained.layers for w in (d.kernel, d.bias)]
+    chex.assert_trees_all_close(ours, weights, rtol=1e-5, atol=1e-6)
+
+
+def test_apply_fits_a_stateful_and_keyed_supervised_loss(data, key):
+    adapted = from_callable(Dense(jnp.ones((3, 1)), jnp.zeros((1, 1))))
+    whole = supervised(adapted.apply, squared_error, stateful=True, keyed=True)
+    trainer = pj.train_step(whole, optax.sgd(0.1), stateful=True)
+    run = pj.fit(trainer, adapted.params, data, key=key, steps=3, model_state=adapted.model_state)
+    twin = supervised(lambda p, x: x @ p["kernel"] + p["bias"], squared_error)
+    same = pj.fit(pj.train_step(twin, optax.sgd(0.1)), adapted.params, data, key=key, steps=3)
+    np.testing.assert_allclose(run.history["loss"], same.history["loss"], rtol=1e-5)
+
+
+def test_the_key_goes_to_a_call_that_takes_one(data, key):
+    module = net()
+    adapted = from_callable(module)
+    x = data["x"][0]
+    outputs, state = adapted.apply(adapted.params, adapted.model_state, x, key)
+    np.testing.assert_allclose(outputs, module(x, key=key), rtol=1e-6)
+    chex.assert_trees_all_equal(state, adapted.model_state)
+    without, _ = adapted.apply(adapted.params, adapted.model_state, x)
+    np.testing.assert_allclose(without, module(x), rtol=1e-6)
+    plain = from_callable(module.layers[0])
+    outputs, _ = plain.apply(plain.params, plain.model_state, x, key)
+    np.testing.assert_allclose(outputs, module.layers[0](x), rtol=1e-6)
+    with pytest.raises(TypeError, match=r"key: expected a typed key or None, got float32\[3\]"):
+        plain.apply(plain.params, plain.model_state, x, x)
+
+
+def test_equinox_trains_as_by_hand(data, key):
+    eqx = pytest.importorskip("equinox")
+    module = eqx.nn.MLP(3, 1, width_size=4, depth=1, activation=jnp.tanh, key=key)
+    adapted = from_callable(module)
+    assert {"/".join(map(str, p)) for p in _paths(adapted.params)} == {
+        f"layers/{i}/{kind}" for i in (0, 1) for kind in ("weight", "bias")
+    }
+
+    def loss_fn(params, batch, key):
+        module = adapted.merge(params, adapted.model_state)
+        return squared_error(jax.vmap(module)(batch["x"]), batch["y"]).mean(), {}
+
+    tx = optax.adam(0.05)
+    run = pj.fit(pj.train_step(loss_fn, tx), adapted.params, data, key=key, steps=5)
+    opt_state = tx.init(eqx.filter(module, eqx.is_inexact_array))
+
+    @eqx.filter_jit
+    def hand_step(module, opt_state):
+        loss = lambda m: squared_error(jax.vmap(m)(data["x"]), data["y"]).mean()
+        value, grads = eqx.filter_value_and_grad(loss)(module)
+        updates, opt_state = tx.update(grads, opt_state)
+        return eqx.apply_updates(module, updates), opt_state, value
+
+    for place in range(5):
+        module, opt_state, value = hand_step(module, opt_state)
+        np.testing.assert_allclose(run.history["loss"][place], value, rtol=1e-5)
+    trained = adapted.merge(run.params, {})
+    leaves = [jax.tree.leaves(eqx.filter(m, eqx.is_inexact_array)) for m in (trained, module)]
+    chex.assert_trees_all_close(*leaves, rtol=1e-5, atol=1e-6)
+
+
+def _paths(tree):
+    return [[key.key for key in path] for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+SHARED = jnp.ones((3, 3))
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "match"),
+    [
+        ([jnp.ones(3)], TypeError, "module: expected a callable pytree, got list; give it"),
+        (
+            nnx.Linear(3, 1, rngs=nnx.Rngs(0)),
+            TypeError,
+            "got a flax nnx module, whose batch statistics .* use paramjax.models.from_nnx",
+        ),
+        (MLP((2, 1)), ValueError, "at least one floating-point array in a registered pytree, got"),
+        (Dense(jnp.arange(3), 1.0), ValueError, "at least one floating-point array"),
+        (
+            Net([Dense(SHARED, jnp.ones(3)), Dense(SHARED, 0.0)], jnp.tanh, 1.0, None),
+            ValueError,
+            "module: layers/1/kernel is the same array as layers/0/kernel, but .* copy one with",
+        ),
+        (
+            Dense(jnp.ones(3), jax.random.key(0, impl="rbg")),
+            ValueError,
+            "random stream bias has a key of .*rbg.* expected threefry",
+        ),
+    ],
+    ids=["not callable", "nnx", "linen", "no floats", "shared", "rbg"],
+)
+def test_modules_that_are_refused(module, error, match):
+    with pytest.raises(error, match=match):
+        from_callable(module)
+
+
+def test_parameters_of_another_form_are_refused(data):
+    adapted = from_callable(net())
+    with pytest.raises(ValueError, match="params: expected the tree of the parameters"):
+        adapted.merge(adapted.params["layers"], adapted.model_state)
+    with pytest.raises(ValueError, match="model_state: expected the tree of the module's own"):
+        adapted.apply(adapted.params, {}, data["x"][0])

@@ -1,0 +1,320 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import paramjax as pj
+from paramjax.losses import squared_error, supervised
+from paramjax.models import MLP, from_nnx
+
+
+class Net(nnx.Module):
+    """A perceptron with batch normalisation, dropout and a list of layers."""
+
+    def __init__(self, rngs):
+        self.layers = nnx.List([nnx.Linear(3, 8, rngs=rngs), nnx.Linear(8, 1, rngs=rngs)])
+        self.norm = nnx.BatchNorm(8, momentum=0.9, rngs=rngs)
+        self.dropout = nnx.Dropout(0.25, rngs=rngs)
+
+    def __call__(self, x):
+        return self.layers[1](self.dropout(nnx.relu(self.norm(self.layers[0](x)))))
+
+
+class Tied(nnx.Module):
+    """Two layers that share a kernel, and a table of whole numbers."""
+
+    def __init__(self, rngs):
+        self.first = nnx.Linear(3, 3, use_bias=False, rngs=rngs)
+        self.second = nnx.Linear(3, 3, use_bias=False, rngs=rngs)
+        self.second.kernel = self.first.kernel
+        self.order = nnx.Param(jnp.array([2, 0, 1]))
+
+    def __call__(self, x, *, offset=0.0):
+        return self.second(nnx.relu(self.first(x)))[:, self.order[...]] + offset
+
+
+def net():
+    return Net(nnx.Rngs(params=0, dropout=1))
+
+
+@pytest.fixture(scope="module")
+def data():
+    x = jax.random.normal(jax.random.key(3), (16, 3))
+    return {"x": x, "y": jnp.sin(x.sum(axis=1, keepdims=True))}
+
+
+def test_training_equals_nnx_by_hand(data, key):
+    module, by_hand = net(), net()
+    adapted = from_nnx(module)
+    loss_fn = supervised(adapted.apply, squared_error, stateful=True, keyed=True)
+    trainer = pj.train_step(loss_fn, optax.adam(0.01), stateful=True)
+    state = trainer.init(key, adapted.params, adapted.model_state)
+    step = jax.jit(trainer.step)
+
+    optimizer = nnx.Optimizer(by_hand, optax.adam(0.01), wrt=nnx.Param)
+
+    @nnx.jit
+    def hand_step(model, optimizer, key):
+        nnx.reseed(model, dropout=jax.random.fold_in(key, 0))
+        loss = lambda model: squared_error(model(data["x"]), data["y"]).mean()
+        value, grads = nnx.value_and_grad(loss)(model)
+        optimizer.update(model, grads)
+        return value
+
+    for place in range(5):
+        state, metrics = step(state, data)
+        value = hand_step(by_hand, optimizer, jax.random.fold_in(key, place))
+        np.testing.assert_allclose(metrics["loss"], value, rtol=1e-5)
+
+    trained = adapted.merge(state.params, state.model_state)
+    kinds = (nnx.Param, nnx.BatchStat)
+    theirs, ours = (nnx.to_pure_dict(nnx.state(m, kinds)) for m in (by_hand, trained))
+    chex.assert_trees_all_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    trained.eval()
+    by_hand.eval()
+    np.testing.assert_allclose(trained(data["x"]), by_hand(data["x"]), rtol=1e-4, atol=1e-5)
+    # the module that was adapted keeps its first values
+    assert all(jax.tree.leaves(jax.tree.map(jnp.array_equal, *_states(module, net()))))
+
+
+def _states(*modules):
+    return [nnx.to_pure_dict(nnx.state(module, nnx.Param)) for module in modules]
+
+
+def test_params_and_state_are_plain_dicts_named_by_path():
+    adapted = from_nnx(net())
+    assert jax.tree.map(jnp.shape, adapted.params) == {
+        "layers": {
+            "0": {"kernel": (3, 8), "bias": (8,)},
+            "1": {"kernel": (8, 1), "bias": (1,)},
+        },
+        "norm": {"scale": (8,), "bias": (8,)},
+    }
+    assert jax.tree.map(jnp.shape, adapted.model_state) == {
+        "norm": {"mean": (8,), "var": (8,)},
+        "dropout": {"rngs": {"key": (), "count": ()}},
+    }
+    pj.checks.check_params(adapted.params)
+
+
+def test_more_than_ten_layers_keep_their_order(key):
+    """As strings "10" sorts before "2", as whole numbers after it."""
+    rngs = nnx.Rngs(0)
+    module = nnx.Sequential(*[nnx.Linear(1, 1, rngs=rngs) for _ in range(12)])
+    adapted = from_nnx(module)
+    numbered = {
+        "layers": {
+            str(i): {"kernel": jnp.full((1, 1), 1.0), "bias": jnp.full(1, float(i))}
+            for i in range(12)
+        }
+    }
+    merged = adapted.merge(numbered, {})
+    assert [float(layer.bias[0]) for layer in merged.layers] == list(range(12))
+    np.testing.assert_allclose(adapted.apply(numbered, {}, jnp.zeros((1, 1)))[0], sum(range(12)))
+
+
+def test_a_module_without_state_trains_like_its_linen_twin(data, key):
+    rngs = nnx.Rngs(0)
+    adapted = from_nnx(
+        nnx.Sequential(nnx.Linear(3, 4, rngs=rngs), jnp.tanh, nnx.Linear(4, 1, rngs=rngs))
+    )
+    assert adapted.model_state == {}
+    twin = MLP((4, 1), activation="tanh")
+    layers = adapted.params["layers"]
+    start = {"params": {"Dense_0": layers["0"], "Dense_1": layers["2"]}}
+    losses = (
+        supervised(lambda params, x: adapted.merge(params, {})(x), squared_error),
+        supervised(twin.apply, squared_error),
+    )
+    runs = [
+        pj.fit(pj.train_step(loss, optax.sgd(0.1)), params, data, key=key, steps=5, batch_size=8)
+        for loss, params in zip(losses, (adapted.params, start), strict=True)
+    ]
+    np.testing.assert_allclose(runs[0].history["loss"], runs[1].history["loss"], rtol=1e-5)
+    chex.assert_trees_all_close(
+        runs[0].params["layers"]["2"], runs[1].params["params"]["Dense_1"], rtol=1e-5
+    )
+
+
+def test_it_runs_whole_in_a_scan_with_guards_and_averages(data, key):
+    adapted = from_nnx(net())
+    loss_fn = supervised(adapted.apply, squared_error, stateful=True, keyed=True)
+    trainer = pj.train_step(
+        loss_fn, optax.adam(0.01), [pj.skip_nonfinite(), pj.ema(0.9)], stateful=True
+    )
+    run = pj.fit(
+        trainer,
+        adapted.params,
+        data,
+        key=key,
+        steps=60,
+        batch_size=8,
+        model_state=adapted.model_state,
+    )
+    assert run.history["loss"][-10:].mean() < run.history["loss"][:10].mean() / 2
+    chex.assert_trees_all_equal_shapes_and_dtypes(run.state.model_state, adapted.model_state)
+
+
+def test_dropout_is_a_function_of_the_key(data):
+    adapted = from_nnx(
+        nnx.Sequential(nnx.Linear(3, 2000, rngs=nnx.Rngs(0)), nnx.Dropout(0.25, rngs=nnx.Rngs(5)))
+    )
+    call = jax.jit(lambda state, key: adapted.apply(adapted.params, state, data["x"], key))
+    first, state = call(adapted.model_state, jax.random.key(0))
+    again, _ = call(state, jax.random.key(0))
+    other, _ = call(adapted.model_state, jax.random.key(1))
+    np.testing.assert_array_equal(first, again)
+    # 32,000 draws: the share dropped has a standard error of 0.0024
+    np.testing.assert_allclose((first == 0).mean(), 0.25, atol=0.012)
+    np.testing.assert_allclose(((first == 0) & (other == 0)).mean(), 0.25**2, atol=0.012)
+
+
+def test_streams_of_different_names_and_places_differ(key):
+    class Noise(nnx.Module):
+        def __init__(self):
+            self.scale = nnx.Param(jnp.ones(()))
+            self.streams = nnx.List([nnx.Rngs(a=0, b=0), nnx.Rngs(a=0)])
+
+        def __call__(self, x):
+            keys = [self.streams[0].a(), self.streams[0].b(), self.streams[1].a()]
+            return x + self.scale * jnp.stack([jax.random.uniform(k) for k in keys])
+
+    adapted = from_nnx(Noise())
+    outputs, _ = adapted.apply(adapted.params, adapted.model_state, jnp.zeros(3), key)
+    assert len(np.unique(outputs)) == 3
+
+
+def test_without_a_key_the_streams_go_on(data):
+    adapted, by_hand = from_nnx(net()), net()
+    first, state = adapted.apply(adapted.params, adapted.model_state, data["x"])
+    second, _ = adapted.apply(adapted.params, state, data["x"])
+    np.testing.assert_allclose(first, by_hand(data["x"]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(second, by_hand(data["x"]), rtol=1e-5, atol=1e-6)
+    assert (first != second).any()
+
+
+def test_evaluation_uses_the_running_statistics(data):
+    module = net()
+    adapted = from_nnx(module)
+    _, state = adapted.apply(adapted.params, adapted.model_state, data["x"], jax.random.key(0))
+    hidden = data["x"] @ adapted.params["layers"]["0"]["kernel"]
+    np.testing.assert_allclose(state["norm"]["mean"], 0.1 * hidden.mean(axis=0), atol=1e-6)
+    module.eval()
+    evaluated, after = from_nnx(module).apply(adapted.params, state, data["x"])
+    merged = adapted.merge(adapted.params, state)
+    merged.eval()
+    np.testing.assert_allclose(merged(data["x"]), evaluated, rtol=1e-6)
+    chex.assert_trees_all_equal(after["norm"], state["norm"])
+
+
+def test_tied_weights_stay_tied_and_whole_numbers_are_no_parameters(data):
+    adapted = from_nnx(Tied(nnx.Rngs(0)))
+    assert jax.tree.map(jnp.shape, adapted.params) == {"first": {"kernel": (3, 3)}}
+    assert adapted.model_state["order"].tolist() == [2, 0, 1]
+    loss = lambda params: adapted.apply(params, adapted.model_state, data["x"], offset=1.0)[0].sum()
+    by_hand = lambda w: (jax.nn.relu(data["x"] @ w) @ w + 1.0).sum()
+    kernel = adapted.params["first"]["kernel"]
+    np.testing.assert_allclose(
+        jax.grad(loss)(adapted.params)["first"]["kernel"],
+        jax.grad(by_hand)(kernel),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    merged = adapted.merge(adapted.params, adapted.model_state)
+    assert merged.first.kernel is merged.second.kernel
+
+
+def test_numbers_and_numpy_arrays_become_arrays():
+    class Scaled(nnx.Module):
+        def __init__(self):
+            self.slope = nnx.Param(2.0)
+            self.shift = nnx.Param(np.ones(2, np.float32))
+
+        def __call__(self, x):
+            return self.slope[...] * x + self.shift[...]
+
+    params = from_nnx(Scaled()).params
+    assert all(isinstance(leaf, jax.Array) and not leaf.weak_type for leaf in params.values())
+
+
+class Grows(nnx.Module):
+    def __init__(self, rngs):
+        self.layer = nnx.Linear(3, 1, rngs=rngs)
+
+    def __call__(self, x):
+        self.seen = nnx.Intermediate(x.sum())
+        return self.layer(x)
+
+
+class Counts(Grows):
+    calls = 0
+
+    def __call__(self, x):
+        self.calls = self.calls + 1
+        return self.layer(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (Grows, "module: its call added or removed the variables seen; create them before"),
+        (Counts, "module: its call changed an attribute that is no array"),
+        (
+            lambda rngs: nnx.WeightNorm(nnx.Linear(3, 1, rngs=rngs), rngs=rngs),
+            "its call changed the parameter layer_instance/kernel, which only the optimizer may",
+        ),
+    ],
+    ids=["grown", "counted", "overwritten"],
+)
+def test_a_call_that_a_pure_step_would_forget_is_refused(make, match, data):
+    adapted = from_nnx(make(nnx.Rngs(0)))
+    with pytest.raises(ValueError, match=match):
+        adapted.apply(adapted.params, adapted.model_state, data["x"])
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "match"),
+    [
+        (
+            MLP((2, 1)),
+            TypeError,
+            "module: expected a flax nnx module, got MLP; a linen module needs no",
+        ),
+        (nnx.List([]), TypeError, "module: expected it to be callable; give List a __call__"),
+        (
+            nnx.Sequential(jnp.tanh),
+            ValueError,
+            "module: expected at least one floating-point nnx.Param, got none",
+        ),
+    ],
+    ids=["linen", "not callable", "no parameters"],
+)
+def test_modules_that_are_refused(module, error, match):
+    with pytest.raises(error, match=match):
+        from_nnx(module)
+
+
+def test_random_streams_must_be_threefry():
+    key = jax.random.key(0, impl="rbg")
+    module = nnx.Sequential(
+        nnx.Linear(2, 2, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(key))
+    )
+    with pytest.raises(ValueError, match=r"stream layers/1/rngs/key has a key of .*rbg.*threefry"):
+        from_nnx(module)
+
+
+def test_what_apply_refuses(data):
+    adapted = from_nnx(net())
+    params, state = adapted.params, adapted.model_state
+    with pytest.raises(TypeError, match=r"key: expected a typed key or None, got float32\[16,1\]"):
+        adapted.apply(params, state, data["x"], data["y"])
+    with pytest.raises(ValueError, match="params: expected the tree of the parameters"):
+        adapted.apply({"norm": params["norm"]}, state, data["x"])
+    wide = params | {"norm": {"scale": jnp.ones(9), "bias": jnp.zeros(8)}}
+    with pytest.raises(ValueError, match=r"params: leaf norm/scale has shape \(9,\), expected"):
+        adapted.apply(wide, state, data["x"])
+    with pytest.raises(ValueError, match="model_state: expected the tree of the module's own"):
+        adapted.apply(params, (), data["x"])

@@ -1,0 +1,214 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy.special import erf, softmax
+
+import paramjax as pj
+from paramjax.models import Transformer
+
+TINY = Transformer(vocabulary=7, width=8, layers=1, heads=2, length=6)
+DEEP = Transformer(vocabulary=7, width=8, layers=2, heads=2, length=6, dropout=0.5)
+tiny, deep = jax.jit(TINY.apply), jax.jit(DEEP.apply)
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    return jax.random.randint(jax.random.key(1), (3, 6), 0, 7)
+
+
+@pytest.fixture(scope="module")
+def tiny_params(tokens):
+    return jittered(jax.jit(TINY.init)(jax.random.key(0), tokens))
+
+
+@pytest.fixture(scope="module")
+def deep_params(tokens):
+    return jax.jit(DEEP.init)(jax.random.key(0), tokens)
+
+
+def jittered(params):
+    """Parameters without zeros and ones, so that every bias and scale counts."""
+    leaves, treedef = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    noise = [0.3 * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
+    return jax.tree.map(jnp.add, params, jax.tree.unflatten(treedef, noise))
+
+
+def norm_by_hand(p, x):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-6) * p["scale"] + p["bias"]
+
+
+def dense_by_hand(p, x):
+    return x @ p["kernel"] + p["bias"]
+
+
+def attention_by_hand(projected, heads):
+    """One sequence and one head at a time, each place over the places up to itself."""
+    batch, length, size = projected.shape
+    width = size // 3
+    d = width // heads
+    out = np.zeros((batch, length, width))
+    for b in range(batch):
+        for h in range(heads):
+            q, k, v = (projected[b, :, i * width + h * d :][:, :d] for i in range(3))
+            for t in range(length):
+                weights = softmax(k[: t + 1] @ q[t] / np.sqrt(d))
+                out[b, t, h * d : (h + 1) * d] = weights @ v[: t + 1]
+    return out
+
+
+def test_one_layer_equals_numpy(tokens, tiny_params):
+    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tiny_params["params"])
+    layer = p["layer_0"]
+    x = p["embedding"][np.asarray(tokens)] + p["positions"]
+    projected = dense_by_hand(layer["attention_in"], norm_by_hand(layer["attention_norm"], x))
+    x = x + dense_by_hand(layer["attention_out"], attention_by_hand(projected, heads=2))
+    hidden = dense_by_hand(layer["mlp_in"], norm_by_hand(layer["mlp_norm"], x))
+    # the exact GELU (Hendrycks and Gimpel, 2016); flax takes their tanh form, within 1e-3
+    gelu = hidden * (1 + erf(hidden / np.sqrt(2))) / 2
+    tanh_form = np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3))
+    np.testing.assert_allclose(hidden * (1 + tanh_form) / 2, gelu, atol=1e-3)
+    x = x + dense_by_hand(layer["mlp_out"], hidden * (1 + tanh_form) / 2)
+    logits = norm_by_hand(p["norm"], x) @ p["embedding"].T
+    np.testing.assert_allclose(tiny(tiny_params, tokens), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_later_token_changes_no_earlier_logits(tokens, deep_params):
+    other = tokens.at[:, 3].set((tokens[:, 3] + 1) % 7)
+    before, after = deep(deep_params, tokens), deep(deep_params, other)
+    np.testing.assert_array_equal(before[:, :3], after[:, :3])
+    assert (jnp.abs(before[:, 3:] - after[:, 3:]).max(axis=-1) > 1e-6).all()
+
+
+def test_a_shorter_sequence_gives_the_first_logits(tokens, deep_params):
+    whole, start = DEEP.apply(deep_params, tokens), DEEP.apply(deep_params, tokens[:, :2])
+    np.testing.assert_allclose(start, whole[:, :2], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [-1, 7, 2**31 - 1])
+def test_a_token_outside_gives_nan_from_its_place_on(tokens, deep_params, wrong):
+    bad = tokens.at[1, 2].set(wrong)
+    logits, good = deep(deep_params, bad), deep(deep_params, tokens)
+    assert jnp.isnan(logits[1, 2:]).all()
+    np.testing.assert_array_equal(logits[1, :2], good[1, :2])
+    np.testing.assert_array_equal(logits[jnp.array([0, 2])], good[jnp.array([0, 2])])
+
+
+def test_padding_that_the_loss_masks_leaves_the_gradient_of_the_rest(tokens, tiny_params):
+    def loss(params, tokens, kept):
+        losses = optax.losses.softmax_cross_entropy_with_integer_labels(
+            TINY.apply(params, tokens[:, :-1]), tokens[:, 1:] % 7
+        )
+        return jnp.where(kept, losses, 0.0).sum()
+
+    kept = jnp.broadcast_to(jnp.arange(5) < 3, (3, 5))
+    padded = tokens.at[:, 4:].set(-1)
+    grad = jax.jit(jax.grad(loss))
+    grads = grad(tiny_params, padded, kept)
+    chex.assert_trees_all_close(grads, grad(tiny_params, tokens, kept), rtol=1e-6)
+    chex.assert_tree_all_finite(grads)
+
+
+def test_unsigned_tokens_are_taken_as_they_are(tokens, tiny_params):
+    logits = tiny(tiny_params, tokens.astype(jnp.uint8))
+    np.testing.assert_array_equal(logits, tiny(tiny_params, tokens))
+
+
+def test_size_and_first_values(deep_params):
+    p = deep_params["params"]
+    width, vocabulary, length, layers = 8, 7, 6, 2
+    size = sum(leaf.size for leaf in jax.tree.leaves(p))
+    assert size == (vocabulary + length + 2) * width + layers * (12 * width**2 + 13 * width)
+    kernels = [leaf for leaf in jax.tree.leaves(p) if leaf.ndim == 2]
+    # slices of one draw that overlapped would repeat a number, up to the scale
+    scaled = jnp.concatenate([(leaf / leaf.std()).ravel() for leaf in kernels])
+    correlation = np.corrcoef(scaled[:-1], scaled[1:])[0, 1]
+    assert abs(correlation) < 4 / np.sqrt(scaled.size)
+
+
+def test_kernels_have_the_stated_deviation(key):
+    model = Transformer(vocabulary=500, width=64, layers=1, heads=4, length=500)
+    p = jax.jit(model.init)(key, jnp.zeros((1, 2), jnp.int32))["params"]
+    layer = p["layer_0"]
+    expected = {
+        "attention_in": 64**-0.5,
+        "attention_out": (2 * 64) ** -0.5,
+        "mlp_in": 64**-0.5,
+        "mlp_out": (2 * 256) ** -0.5,
+    }
+    # 4,096 draws at least: the relative error of a deviation is 1 / sqrt(2 n), 0.011
+    for name, deviation in expected.items():
+        np.testing.assert_allclose(layer[name]["kernel"].std(), deviation, rtol=0.05)
+    np.testing.assert_allclose(p["embedding"].std(), 64**-0.5, rtol=0.05)
+    np.testing.assert_allclose(p["positions"].std(), 0.02, rtol=0.05)
+    values = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(p) if leaf.ndim == 2])
+    assert len(np.unique(values)) > 0.99 * values.size
+
+
+def test_it_learns_a_cycle(key):
+    """The next token of 0 1 2 3 4 5 6 0 ... is certain, so that the loss goes to 0."""
+    data = jnp.asarray(np.add.outer(np.arange(14), np.arange(6)) % 7)
+
+    def loss_fn(params, batch, key):
+        logits = TINY.apply(params, batch[:, :-1])
+        losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch[:, 1:])
+        return losses.mean(), {}
+
+    trainer = pj.train_step(loss_fn, optax.adam(0.03))
+    run = pj.fit(trainer, jax.jit(TINY.init)(key, data), data, key=key, steps=150)
+    assert run.history["loss"][0] > 1.0
+    assert run.history["loss"][-1] < 0.02
+    assert all(jnp.abs(leaf).max() > 0 for leaf in jax.tree.leaves(run.params))
+
+
+def test_dropout_needs_a_key_only_in_training(tokens, deep_params):
+    plain = DEEP.apply(deep_params, tokens)
+    np.testing.assert_array_equal(plain, DEEP.clone(dropout=0.0).apply(deep_params, tokens))
+    np.testing.assert_array_equal(
+        DEEP.clone(dropout=0.0).apply(deep_params, tokens, train=True), plain
+    )
+    with pytest.raises(Exception, match='needs PRNG for "dropout"'):
+        DEEP.apply(deep_params, tokens, train=True)
+    noisy = [
+        DEEP.apply(deep_params, tokens, train=True, rngs={"dropout": jax.random.key(seed)})
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(noisy[0], noisy[1])
+    assert (noisy[0] != noisy[2]).any()
+    assert (noisy[0] != plain).any()
+
+
+def test_half_precision_stays_and_agrees(tokens, tiny_params):
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), tiny_params)
+    logits = tiny(half, tokens)
+    assert logits.dtype == jnp.bfloat16
+    # bfloat16 keeps 8 bits: 0.4 % a number, times the depth
+    exact = tiny(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half), tokens)
+    np.testing.assert_allclose(logits.astype(jnp.float32), exact, atol=0.06, rtol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("change", "tokens", "error", "match"),
+    [
+        ({"heads": 3}, (1, 6), ValueError, "width: expected a multiple of heads, got 8 for 3 head"),
+        ({"layers": 0}, (1, 6), ValueError, "layers: expected a whole number from 1"),
+        ({"vocabulary": 2.5}, (1, 6), TypeError, "vocabulary: expected a whole number"),
+        ({"dropout": 1.0}, (1, 6), ValueError, "dropout: expected a number from 0, below 1, got 1"),
+        ({}, (1, 7), ValueError, r"a length from 1 to 6, got shape \(1, 7\); cut the sequences"),
+        ({}, (6,), ValueError, r"tokens: expected \[batch, length\] .* got shape \(6,\)"),
+        ({}, (1, 0), ValueError, r"got shape \(1, 0\)"),
+    ],
+    ids=["heads", "layers", "vocabulary", "dropout", "too long", "one sequence", "empty"],
+)
+def test_what_is_refused(key, change, tokens, error, match):
+    with pytest.raises(error, match=match):
+        TINY.clone(**change).init(key, jnp.zeros(tokens, jnp.int32))
+
+
+def test_tokens_must_be_integers(key):
+    with pytest.raises(TypeError, match="tokens: expected integers, got float32"):
+        TINY.init(key, jnp.zeros((1, 6)))
