@@ -11,11 +11,11 @@ def accuracy(logits: Array, labels: Array) -> Array:
     """Whether the largest logit is the label's.
 
     Args:
-        logits: [batch, classes].
-        labels: Integers [batch].
+        logits: [batch, classes], or [batch, ..., classes].
+        labels: Integers [batch, ...].
 
     Returns:
-        [batch] of 0.0 and 1.0; 0.0 where a logit is NaN.
+        [batch, ...] of 0.0 and 1.0; 0.0 where a logit is NaN.
 
     Example:
         >>> accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])).tolist()

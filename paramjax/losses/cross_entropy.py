@@ -42,12 +42,13 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     r"""$$\ell_i = \log\sum_k e^{z_{ik}} - z_{i,y_i}$$
 
     Args:
-        logits: [batch, classes].
-        labels: Integers [batch] from 0 to classes - 1. One outside gives NaN on the
+        logits: [batch, classes], or [batch, ..., classes] with a class at each place, such as
+            the characters of a text.
+        labels: Integers [batch, ...] from 0 to classes - 1. One outside gives NaN on the
             device; `data.table` refuses it on the host, where it can be named.
 
     Returns:
-        [batch].
+        [batch, ...].
 
     Raises:
         ValueError: If the shapes do not fit.
@@ -57,14 +58,14 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
         >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([2])).tolist()
         [1.3863]
     """
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+    if logits.ndim < 2 or labels.shape != logits.shape[:-1]:
         raise ValueError(
             "cross_entropy: expected logits [batch, classes] and integer labels [batch], got "
             f"{logits.shape} and {labels.shape}"
         )
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"cross_entropy: expected integer labels, got {labels.dtype}")
-    inside = (labels >= 0) & (labels < logits.shape[1])
-    chosen = jnp.take_along_axis(logits, jnp.where(inside, labels, 0)[:, None], axis=1)[:, 0]
-    loss = jax.nn.logsumexp(logits, axis=1) - chosen
+    inside = (labels >= 0) & (labels < logits.shape[-1])
+    chosen = jnp.take_along_axis(logits, jnp.where(inside, labels, 0)[..., None], axis=-1)[..., 0]
+    loss = jax.nn.logsumexp(logits, axis=-1) - chosen
     return jnp.where(inside, loss, jnp.nan)

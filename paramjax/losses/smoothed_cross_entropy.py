@@ -21,7 +21,7 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
             traced scalar.
 
     Returns:
-        `(logits [batch, classes], integer labels [batch]) -> [batch]`, for `supervised`.
+        `(logits [batch, ..., classes], integer labels [batch, ...]) -> [batch, ...]`, for `supervised`.
         It treats labels as `cross_entropy` does: one out of range gives NaN.
 
     Raises:
@@ -39,7 +39,7 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
 
     def per_example(logits: Array, labels: Array) -> Array:
         sharp = cross_entropy(logits, labels)
-        even = jax.nn.logsumexp(logits, axis=1) - logits.mean(axis=1)
+        even = jax.nn.logsumexp(logits, axis=-1) - logits.mean(axis=-1)
         return (1 - epsilon) * sharp + epsilon * even
 
     return per_example

@@ -30,6 +30,15 @@ def test_cross_entropy_is_sklearns_and_optax(key):
     assert float(ours.mean()) == pytest.approx(metrics.log_loss(labels, probabilities), rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.smoothed_cross_entropy(0.1)])
+def test_a_class_at_each_place_is_a_class_at_each_row(loss, key):
+    """The characters of two texts are eight rows."""
+    logits = jax.random.normal(key, (2, 4, 5))
+    labels = jnp.arange(8).reshape(2, 4) % 5
+    flat = loss(logits.reshape(8, 5), labels.reshape(8))
+    np.testing.assert_array_equal(loss(logits, labels), flat.reshape(2, 4))
+
+
 def test_cross_entropy_gradient_is_probability_minus_label(key):
     logits = jax.random.normal(key, (3, 4))
     labels = jnp.array([0, 3, 1])
