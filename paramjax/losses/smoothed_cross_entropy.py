@@ -21,8 +21,8 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
             traced scalar.
 
     Returns:
-        `(logits [batch, ..., classes], integer labels [batch, ...]) -> [batch, ...]`, for `supervised`.
-        It treats labels as `cross_entropy` does: one out of range gives NaN.
+        `(logits [batch, ..., classes], integer labels [batch, ...]) -> [batch, ...]`, for
+        `supervised`. It treats labels as `cross_entropy` does: one out of range gives NaN.
 
     Raises:
         TypeError: If epsilon is no number, or, at the first call, labels are not integers.

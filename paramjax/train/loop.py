@@ -14,6 +14,7 @@ from paramjax.cache import enable_cache
 from paramjax.checks import check_count, check_key, check_params
 from paramjax.data.sampler import batch_order
 from paramjax.data.validation import check_data
+from paramjax.train.processes import check_agreement
 from paramjax.train.state import Trainer, TrainState
 from paramjax.types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 
@@ -68,7 +69,8 @@ def fit(
             floating-point.
         ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
             larger than the data or a step count out of range; after the run, if the loss
-            was not finite at any step.
+            was not finite at any step, or processes that ran it together (see `shard`) were
+            given different arrays.
 
     Warns:
         NonFiniteWarning: If the loss was not finite at some step, with the step.
@@ -93,7 +95,11 @@ def fit(
     result = _run(
         trainer, params, model_state, data, key, rows=rows, steps=steps, batch_size=batch_size
     )
-    _judge_losses(result.history["loss"])
+    losses = result.history["loss"]
+    if not losses.is_fully_addressable:
+        # only a program over several processes can mix what each of them was given
+        check_agreement({"params": params, "model_state": model_state, "data": data, "key": key})
+    _judge_losses(np.asarray(losses))
     return result
 
 
@@ -151,9 +157,9 @@ def scan_steps(
     return jax.lax.scan(body, state, order, length=steps)
 
 
-def _judge_losses(losses: Array) -> None:
+def _judge_losses(losses: np.ndarray) -> None:
     """Say at which step the loss was lost, once the run is over."""
-    finite = np.isfinite(np.asarray(losses))
+    finite = np.isfinite(losses)
     if finite.all():
         return
     if not finite.any():

@@ -1,0 +1,51 @@
+"""What the files of the contract suite share: trainers, runs under jit, comparisons."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+from by_hand import loss_fn, problem, train
+from every_optax import FACTORIES, PER_EXAMPLE
+
+import paramjax as pj
+
+EVERY = pytest.mark.parametrize("name", sorted(FACTORIES))
+WHOLE_BATCH = pytest.mark.parametrize("name", sorted(set(FACTORIES) - PER_EXAMPLE))
+RATE = 0.05
+PARAMS, BATCHES = problem()
+
+
+def trainer_of(name, loss=loss_fn, hooks=(), rate=RATE):
+    """The transformation of this name behind the one step function."""
+    grad_fn = pj.per_example(loss) if name in PER_EXAMPLE else pj.gradient(loss)
+    return pj.train_step(grad_fn, FACTORIES[name](rate), hooks)
+
+
+def hand(name, batches=BATCHES, rate=RATE, **changes):
+    """The same by hand: the parameters to evaluate after each step, and the last state."""
+    per_example = name in PER_EXAMPLE
+    return train(name, FACTORIES[name](rate), batches, PARAMS, per_example=per_example, **changes)
+
+
+def run(trainer, batches=BATCHES, state=None):
+    """Step by step under jit, traced once; the parameters to evaluate after each step."""
+    state = trainer.init(jax.random.key(0), PARAMS) if state is None else state
+    dtypes = jax.tree.map(lambda leaf: leaf.dtype, state)
+    chex.clear_trace_counter()
+    step = jax.jit(chex.assert_max_traces(trainer.step, n=1))
+    iterates = []
+    for index in range(len(batches["x"])):
+        state, _ = step(state, at(batches, index))
+        iterates.append(trainer.eval_params(state))
+    chex.assert_trees_all_equal(dtypes, jax.tree.map(lambda leaf: leaf.dtype, state))
+    return iterates, state
+
+
+def at(tree, index):
+    """Every leaf at an index."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def assert_close(ours, theirs, rtol=1e-5):
+    """Relative 1e-5; parameters are of order 1."""
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol, atol=1e-6), ours, theirs)

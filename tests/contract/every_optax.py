@@ -1,0 +1,168 @@
+"""Every gradient transformation of optax, as `learning_rate -> tx`, for the contract suite.
+
+`FACTORIES` has an entry for each public function of optax and optax.contrib that returns a
+gradient transformation; a test compares it with what optax exports.
+"""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import optax
+import optax.contrib as contrib
+
+KEY = jax.random.key(7)
+
+
+def link(tx):
+    """A link that only scales the gradient, followed by the learning rate."""
+    return lambda rate: optax.chain(tx, optax.scale_by_learning_rate(rate))
+
+
+# Differentially private aggregation takes the gradient of each example.
+PER_EXAMPLE = {"differentially_private_aggregate", "dpsgd"}
+# Names that optax has deprecated, which warn when they are called.
+DEPRECATED = {"inject_stateful_hyperparams", "optimistic_adam"}
+
+
+def labels(params):
+    return {name: name for name in params}
+
+
+def matrices(params):
+    return jax.tree.map(lambda leaf: contrib.MuonDimensionNumbers(), params)
+
+
+def dpsgd(rate):
+    with warnings.catch_warnings():  # optax calls its own deprecated argument
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return contrib.dpsgd(rate, 1.0, 0.1, seed=7)
+
+
+def plateau(rate):
+    return optax.chain(
+        optax.sgd(rate), contrib.reduce_on_plateau(factor=0.5, patience=1, accumulation_size=1)
+    )
+
+
+def early(step, **extra):
+    return step < 2
+
+
+RATE_ONLY = [
+    "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan",
+    "amsgrad", "fromage", "lamb", "lars", "lbfgs", "lion", "nadam", "nadamw", "noisy_sgd",
+    "novograd", "optimistic_adam_v2", "optimistic_gradient_descent", "radam", "rmsprop", "rprop",
+    "scale_by_learning_rate", "scale_by_rprop", "sgd", "sign_sgd", "signum", "sm3", "yogi",
+]  # fmt: skip
+CONTRIB_RATE_ONLY = [
+    "acprop", "ademamix", "adopt", "cocob", "dadapt_adamw", "galore", "madgrad", "momo",
+    "momo_adam", "muon", "prodigy", "schedule_free_adamw", "schedule_free_sgd",
+    "simplified_ademamix", "sophia",
+]  # fmt: skip
+LINKS = [
+    "centralize", "identity", "keep_params_nonnegative", "normalize_by_update_norm",
+    "scale_by_adadelta", "scale_by_adam", "scale_by_adamax", "scale_by_adan", "scale_by_amsgrad",
+    "scale_by_belief", "scale_by_distance_over_gradients", "scale_by_factored_rms",
+    "scale_by_lbfgs", "scale_by_lion", "scale_by_novograd", "scale_by_optimistic_gradient",
+    "scale_by_param_block_norm", "scale_by_param_block_rms", "scale_by_polyak", "scale_by_radam",
+    "scale_by_rms", "scale_by_rss", "scale_by_sign", "scale_by_sm3", "scale_by_stddev",
+    "scale_by_trust_ratio", "scale_by_yogi", "set_to_zero", "zero_nans",
+]  # fmt: skip
+CONTRIB_LINKS = [
+    "normalize", "scale_by_acprop", "scale_by_ademamix", "scale_by_adopt", "scale_by_cocob",
+    "scale_by_simplified_ademamix",
+]  # fmt: skip
+NEED_A_PARAMETER = {
+    "adafactor": lambda rate: optax.adafactor(rate, min_dim_size_to_factor=2),
+    "scale_by_factored_rms": link(optax.scale_by_factored_rms(min_dim_size_to_factor=2)),
+    "cocob": lambda rate: contrib.cocob(learning_rate=rate),
+    "fromage": optax.fromage,
+    "galore": lambda rate: contrib.galore(rate, rank=1, update_proj_gap=2),
+    "scale_by_galore": link(contrib.scale_by_galore(rank=1, update_proj_gap=2)),
+    "momo": lambda rate: contrib.momo(learning_rate=rate),
+    "noisy_sgd": lambda rate: optax.noisy_sgd(rate, key=KEY),
+    "schedule_free_adamw": lambda rate: contrib.schedule_free_adamw(rate, warmup_steps=2),
+    "scale_by_muon": lambda rate: optax.partition(
+        {
+            "w": link(contrib.scale_by_muon(weight_dimension_numbers=matrices))(rate),
+            "b": optax.sgd(rate),
+        },
+        labels,
+    ),
+    "sophia": lambda rate: contrib.sophia(rate, update_interval=2),
+    "lbfgs": lambda rate: optax.lbfgs(),  # its line search finds the rate
+}
+FACTORIES = {
+    **{name: getattr(optax, name) for name in RATE_ONLY},
+    **{name: getattr(contrib, name) for name in CONTRIB_RATE_ONLY},
+    **{name: link(getattr(optax, name)()) for name in LINKS},
+    **{name: link(getattr(contrib, name)()) for name in CONTRIB_LINKS},
+    **NEED_A_PARAMETER,
+    "adaptive_grad_clip": link(optax.adaptive_grad_clip(0.1)),
+    "add_decayed_weights": link(optax.add_decayed_weights(0.1)),
+    "add_noise": link(optax.add_noise(0.01, 0.55, key=KEY)),
+    "apply_every": link(optax.apply_every(2)),
+    "apply_if_finite": lambda rate: optax.apply_if_finite(optax.adam(rate), 3),
+    "chain": lambda rate: optax.chain(optax.clip(0.5), optax.adam(rate)),
+    "clip": link(optax.clip(0.1)),
+    "clip_by_block_rms": link(optax.clip_by_block_rms(0.1)),
+    "clip_by_global_norm": link(optax.clip_by_global_norm(0.1)),
+    "conditionally_mask": lambda rate: optax.conditionally_mask(optax.sgd(rate), early),
+    "conditionally_transform": lambda rate: optax.conditionally_transform(optax.sgd(rate), early),
+    "ema": link(optax.ema(0.9)),
+    "flatten": lambda rate: optax.flatten(optax.adam(rate)),
+    "freeze": lambda rate: optax.chain(optax.sgd(rate), optax.freeze({"w": True, "b": False})),
+    "inject_hyperparams": lambda rate: optax.inject_hyperparams(optax.adam)(learning_rate=rate),
+    "lookahead": lambda rate: optax.lookahead(optax.sgd(rate), 2, 0.5),
+    "masked": lambda rate: optax.masked(optax.adam(rate), {"w": True, "b": False}),
+    "MultiSteps": lambda rate: optax.MultiSteps(optax.adam(rate), 2),
+    "measure_with_ema": lambda rate: optax.chain(
+        optax.monitor({"mean": optax.measure_with_ema(optax.tree.norm, 0.9)}), optax.sgd(rate)
+    ),
+    "monitor": lambda rate: optax.chain(optax.monitor({"norm": optax.tree.norm}), optax.sgd(rate)),
+    "multi_transform": lambda rate: optax.multi_transform(
+        {"w": optax.adam(rate), "b": optax.sgd(rate)}, labels
+    ),
+    "named_chain": lambda rate: optax.named_chain(
+        ("clip", optax.clip(0.5)), ("sgd", optax.sgd(rate))
+    ),
+    "partition": lambda rate: optax.partition(
+        {"w": contrib.schedule_free_sgd(rate), "b": optax.set_to_zero()}, labels
+    ),
+    "polyak_sgd": lambda rate: optax.polyak_sgd(max_learning_rate=10.0, scaling=rate),
+    "scale": lambda rate: optax.scale(-rate),
+    "scale_by_backtracking_linesearch": lambda rate: optax.chain(
+        optax.sgd(rate), optax.scale_by_backtracking_linesearch(5)
+    ),
+    "scale_by_madgrad": lambda rate: contrib.scale_by_madgrad(rate),
+    "scale_by_schedule": lambda rate: optax.scale_by_schedule(lambda step: -rate / (1 + step)),
+    "scale_by_zoom_linesearch": lambda rate: optax.chain(
+        optax.sgd(1.0), optax.scale_by_zoom_linesearch(5)
+    ),
+    "selective_transform": lambda rate: optax.chain(
+        optax.selective_transform(optax.sgd(rate), freeze_mask={"w": False, "b": True})
+    ),
+    "snapshot": lambda rate: optax.chain(
+        optax.snapshot("norm", optax.tree.norm),
+        optax.sgd(rate),
+    ),
+    "stateless": link(optax.stateless(lambda updates, params: jax.tree.map(jnp.sign, updates))),
+    "stateless_with_tree_map": link(optax.stateless_with_tree_map(lambda g, p: g + 0.1 * p)),
+    "trace": link(optax.trace(0.9)),
+    "with_extra_args_support": lambda rate: optax.with_extra_args_support(optax.sgd(rate)),
+    "differentially_private_aggregate": link(
+        contrib.differentially_private_aggregate(1.0, 0.1, key=KEY)
+    ),
+    "dpsgd": dpsgd,
+    "mechanize": lambda rate: contrib.mechanize(optax.sgd(rate)),
+    "reduce_on_plateau": plateau,
+    "sam": lambda rate: contrib.sam(
+        optax.sgd(rate), optax.chain(contrib.normalize(), optax.sgd(0.05))
+    ),
+    "sam_opaque": lambda rate: contrib.sam(
+        optax.sgd(rate), optax.chain(contrib.normalize(), optax.sgd(0.05)), opaque_mode=True
+    ),
+    "schedule_free": lambda rate: contrib.schedule_free(optax.adam(rate, b1=0.0), rate),
+    "split_real_and_imaginary": lambda rate: contrib.split_real_and_imaginary(optax.adam(rate)),
+}
