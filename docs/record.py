@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import json
 import math
@@ -85,19 +86,28 @@ def tolerance(text: str) -> Tolerance:
 
 def run(text: str, name: str = "page") -> list[str]:
     """Run the cells of a page in one namespace, and return what each printed."""
+    return list(execute(text, name)[0])
+
+
+@functools.cache
+def execute(text: str, name: str = "page") -> tuple[tuple[str, ...], dict[str, object]]:
+    """What each cell of a page printed, and the names that the page leaves behind.
+
+    A page runs once in a process, however many tests look at it.
+    """
     import jax
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
     mpl.use("Agg")
-    namespace = {"__name__": "__page__"}
+    namespace: dict[str, object] = {"__name__": "__page__"}
     # a page shows what a user sees; the tests' stricter broadcasting is not theirs
     with jax.numpy_rank_promotion("allow"):
         printed = [
             _run_cell(c, f"<{name}, cell {n}>", namespace) for n, c in enumerate(cells(text))
         ]
     plt.close("all")
-    return printed
+    return tuple(printed), namespace
 
 
 def _run_cell(code: str, label: str, namespace: dict[str, object]) -> str:

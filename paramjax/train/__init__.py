@@ -14,7 +14,7 @@ from paramjax.train.estimators.poisson import poisson
 from paramjax.train.estimators.private import private
 from paramjax.train.estimators.project_conflicting import project_conflicting
 from paramjax.train.estimators.spsa import spsa
-from paramjax.train.estimators.surgery import surgery
+from paramjax.train.estimators.surgery import average_tasks, surgery
 from paramjax.train.federated import federated
 from paramjax.train.gradients import GradFn, gradient
 from paramjax.train.hooks import (
@@ -54,6 +54,7 @@ __all__ = [
     "alternating",
     "assemble",
     "average_metrics",
+    "average_tasks",
     "best_params",
     "conflict_averse",
     "dynamic_loss_scale",

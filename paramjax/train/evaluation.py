@@ -50,7 +50,7 @@ def evaluated(opt_state: PyTree, params: Params) -> Params:
     """What the optimizer says must be evaluated.
 
     The slow weights of lookahead (Zhang et al., 2019), the average of schedule-free
-    optimizers (Defazio et al., 2024, eq. 4), the unperturbed weights between two updates of
+    optimizers (Defazio et al., 2024, eq. 5), the unperturbed weights between two updates of
     sharpness-aware minimisation (Foret et al., 2021), else the parameters.
 
     Args:
@@ -90,6 +90,9 @@ def begin(tx: optax.GradientTransformation, params: Params) -> tuple[Params, PyT
     Returns:
         What `state.params` and `state.opt_state` start as.
 
+    Raises:
+        ValueError: If lookahead stands inside a transformation that cannot take its pair.
+
     Example:
         >>> pair, _ = begin(optax.lookahead(optax.sgd(0.1), 5, 0.5), jnp.zeros(2))
         >>> type(pair).__name__
@@ -104,10 +107,20 @@ def begin(tx: optax.GradientTransformation, params: Params) -> tuple[Params, PyT
     paired = any(True for _ in _links(opt_state, optax.LookaheadState))
     if paired and not isinstance(params, optax.LookaheadParams):
         params = optax.LookaheadParams.init_synced(params)
-        opt_state = tx.init(params)
+        opt_state = _init_pair(tx, params)
     if any(not own.measurements for own in _links(opt_state, optax.MonitorState)):
         opt_state = _measured(tx, params, opt_state)
     return params, opt_state
+
+
+def _init_pair(tx: optax.GradientTransformation, params: optax.LookaheadParams) -> PyTree:
+    try:
+        return tx.init(params)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "tx: optax.lookahead takes a pair of fast and slow parameters, which another part of "
+            "this transformation does not; make it the outermost, with the others inside it"
+        ) from error
 
 
 def _measured(tx: Any, params: Params, opt_state: PyTree) -> PyTree:

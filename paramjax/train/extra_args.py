@@ -10,6 +10,7 @@ import optax
 
 from paramjax.types import Params, PyTree
 
+_MISSED = re.compile(r"missing \d+ required keyword-only arguments?: .*'(value_fn|obj_fn)'")
 _REFUSED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
@@ -36,6 +37,9 @@ def update(
     Returns:
         Updates and the new state.
 
+    Raises:
+        TypeError: If it asks for a loss to search along and the estimator has none.
+
     Example:
         >>> tx = optax.with_extra_args_support(optax.sgd(0.5))
         >>> updates, _ = update(tx, 2.0, tx.init(1.0), 1.0, {"value": 3.0})
@@ -47,7 +51,12 @@ def update(
         try:
             return tx.update(grads, opt_state, params, **{name: extra[name] for name in names})
         except TypeError as error:
-            refused = _REFUSED.search(str(error))
+            missed, refused = (found.search(str(error)) for found in (_MISSED, _REFUSED))
+            if missed is not None and missed[1] not in extra:
+                raise TypeError(
+                    f"tx: it asks for {missed[1]}, the loss along which it searches, and this "
+                    "gradient estimator has none"
+                ) from error
             if refused is None or refused[1] not in names:
                 raise
             names.remove(refused[1])

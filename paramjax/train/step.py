@@ -40,7 +40,8 @@ def train_step(
     Returns:
         A trainer. The metrics of a step are the loss's own and always `loss`, `grad_norm`
         (the global norm before any clipping) and, where the chain keeps one,
-        `learning_rate`; a metric of the loss under one of these names is replaced.
+        `learning_rate` (the last, where several links keep one); a metric of the loss under
+        one of these names is replaced.
 
     Raises:
         TypeError: If `tx` is no gradient transformation, a hook is none, or (in `init`)
@@ -72,7 +73,7 @@ def train_step(
         grads, loss, model_state, metrics = estimate(grad_fn, state, batch, key)
         extra = extra_arguments(grad_fn, state, batch, key)
         extra = {"value": loss, "grad": grads, **extra}
-        updates, opt_state = update(tx, grads, state.opt_state, state.params, extra)
+        updates, opt_state = _updates(tx, grads, state, extra)
         check_same_form("updates", updates, state.params)
         params = optax.apply_updates(state.params, updates)
         new = state._replace(params=params, model_state=model_state, opt_state=opt_state)
@@ -148,6 +149,22 @@ def estimate(
     return grads, loss, model_state, {**metrics, "loss": loss, "grad_norm": optax.tree.norm(mean)}
 
 
+def _updates(
+    tx: optax.GradientTransformationExtraArgs, grads: PyTree, state: TrainState, extra: Any
+) -> tuple[PyTree, PyTree]:
+    """Call the transformation; what lookahead cannot be part of is refused with the reason."""
+    if not isinstance(state.params, optax.LookaheadParams):
+        return update(tx, grads, state.opt_state, state.params, extra)
+    try:
+        return update(tx, grads, state.opt_state, state.params, extra)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "tx: optax.lookahead takes a pair of fast and slow parameters, so it must be the "
+            "outermost transformation or the last of a chain, and it hands on no extra arguments "
+            "such as value; put other wrappers inside it"
+        ) from error
+
+
 def _triple(output: Any) -> tuple[PyTree, Array, Any]:
     """What a gradient estimator must return, refused with the reason where it is not."""
     if not isinstance(output, tuple) or len(output) != 3:
@@ -201,5 +218,6 @@ def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) 
 def _learning_rate(opt_state: PyTree) -> Metrics:
     """The learning rate, where a link of the chain keeps one in its state."""
     found = optax.tree.get_all_with_path(opt_state, "learning_rate")
-    scalars = [value for _, value in found if jnp.shape(value) == ()]
+    # an injected schedule keeps its own state under the same name
+    scalars = [value for _, value in found if getattr(value, "shape", None) == ()]
     return {"learning_rate": scalars[-1]} if scalars else {}

@@ -74,6 +74,13 @@ def test_cells_run_in_one_namespace_without_their_options():
     assert record.run(PAGE) == ["x is 2.5\n", "     5.0 twice\n"]
 
 
+def test_a_page_runs_once_and_leaves_its_names():
+    printed, names = record.execute(PAGE)
+    assert names["x"] == 2.5
+    assert record.execute(PAGE) == (printed, names)
+    assert record.execute(PAGE)[1] is names
+
+
 @pytest.mark.parametrize("change", ["x = 2.7", "x = 2.3"])
 def test_a_number_within_the_tolerance_passes(change):
     printed = record.run(PAGE.replace("x = 2.5", change))

@@ -165,6 +165,8 @@ def check_compositions():
     on_eight = lambda trainer: shard(trainer, mesh_of(8), params_axis="data", min_size=512)
     every = composed(tx=optax.MultiSteps(optax.adam(1e-2), 2))
     accumulated = [run(trainer, params, data)[0] for trainer in (every, on_eight(every))]
+    parts = composed(pj.accumulate(loss_fn, 4))
+    whole_state, split = run(parts, params, data)[0], run(shard(parts, mesh_of(8)), params, data)
 
     def normed(params, model_state, batch, key):
         loss, metrics = loss_fn(params, batch, key)
@@ -178,6 +180,8 @@ def check_compositions():
     stepped, _ = jax.eval_shape(half.step, narrow, data)
     return {
         "accumulated": farthest(accumulated[0].params, accumulated[1].params),
+        "microbatches": farthest(whole_state.params, split[0].params),
+        "microbatches_move": sorted(set(COLLECTIVE.findall(split[3]))),
         "narrow": sorted({str(leaf.dtype) for leaf in jax.tree.leaves(stepped.params)}),
         "dtypes_stay": dtypes(narrow) == dtypes(stepped),
         "batch_mean": farthest(state.model_state["mean"], data["x"].mean(0)),

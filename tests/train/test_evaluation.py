@@ -42,6 +42,23 @@ def test_a_pair_of_the_users_own_is_taken_as_it_is(key):
     chex.assert_trees_all_equal(params, pair)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda ahead: optax.MultiSteps(ahead, 2),
+        lambda ahead: optax.partition({"a": ahead, "b": optax.sgd(0.1)}, {"w": "a", "b": "b"}),
+        lambda ahead: pj.optim.by_path({"w": ahead, ".*": optax.sgd(0.1)}),
+        lambda ahead: optax.apply_if_finite(ahead, 3),
+        lambda ahead: optax.lookahead(optax.polyak_sgd(), 5, 0.5),
+    ],
+    ids=["MultiSteps", "partition", "by_path", "apply_if_finite", "extra arguments"],
+)
+def test_what_cannot_hold_lookahead_is_refused_with_the_reason(wrap, key):
+    trainer = pj.train_step(bowl, wrap(optax.lookahead(optax.sgd(0.5), 2, 0.5)))
+    with pytest.raises(ValueError, match="lookahead takes a pair of fast and slow parameters"):
+        trainer.step(trainer.init(key, {"w": jnp.zeros(2), "b": jnp.zeros(2)}), None)
+
+
 def test_sharpness_aware_steps_are_evaluated_without_the_perturbation(key):
     tx = contrib.sam(optax.sgd(0.5), optax.chain(contrib.normalize(), optax.sgd(0.25)))
     params, state = final(tx, jnp.zeros(()), 1, key)

@@ -28,6 +28,13 @@ def test_what_is_missed_is_named(key):
         trainer.step(trainer.init(key, jnp.float32(1.0)), None)
 
 
+def test_a_search_along_a_loss_that_is_not_there_is_refused(key):
+    ones = pj.GradFn(lambda params, batch, key: (params, 0.0, {}))
+    trainer = pj.train_step(ones, optax.lbfgs())
+    with pytest.raises(TypeError, match="asks for value_fn, the loss along which it searches"):
+        trainer.step(trainer.init(key, jnp.ones(2)), None)
+
+
 def test_errors_of_the_transformation_itself_pass():
     def broken(updates, state, params=None, **extra):
         raise TypeError("a defect")

@@ -159,6 +159,13 @@ def test_accumulation_and_batch_statistics_see_all_rows(eight):
     assert report["model_state_held"] == {"mean": [16], "large": [8, 8]}
 
 
+def test_microbatches_take_rows_of_every_device(eight):
+    """No row of the batch travels: only sums over rows do."""
+    report = eight["compositions"]
+    assert report["microbatches"] < 1e-5
+    assert report["microbatches_move"] == ["all-reduce"]
+
+
 def test_bfloat16_parameters_stay(eight):
     assert eight["compositions"]["narrow"] == ["bfloat16"]
     assert eight["compositions"]["dtypes_stay"]

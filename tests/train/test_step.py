@@ -36,6 +36,8 @@ def test_the_learning_rate_is_reported_where_the_chain_keeps_one(line, line_loss
     assert float(rates(pj.optim.get("sgd").factory(learning_rate=0.25))) == 0.25
     injected = optax.inject_hyperparams(optax.sgd)(learning_rate=0.5)
     assert float(rates(injected)) == 0.5
+    scheduled = optax.inject_hyperparams(optax.sgd)(learning_rate=optax.linear_schedule(1, 0, 4))
+    assert float(rates(scheduled)) == 1.0
 
 
 def test_each_step_has_its_own_key_and_replays_it(key):

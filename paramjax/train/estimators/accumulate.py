@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from paramjax.checks import check_count, check_rows, check_same_form, describe, leaf_name
+from paramjax.train.estimators.interleaved import interleave, part
+from paramjax.train.estimators.private import PrivateGradFn
 from paramjax.train.estimators.sums import widened
 from paramjax.train.gradients import GradFn, as_grad_fn, join_aux, split_aux
 from paramjax.types import Array, Batch, Key, LossFn, Params, PyTree
@@ -24,16 +26,17 @@ def accumulate(
     weight: Weight | None = None,
     stateful: bool = False,
 ) -> GradFn:
-    r"""Estimate over contiguous microbatches and average, in the memory of one of them.
+    r"""Estimate over microbatches and average, in the memory of one of them.
 
     $$g = \frac{\sum_i w_i g_i}{\sum_i w_i}$$ and likewise for the loss and the metrics. For
     a loss that is a mean over rows this is the whole batch's gradient; for one that is a
     mean over what a mask keeps, it is with `weight=lambda batch: batch["mask"].sum()`. Each
     row is differentiated once. Sums are kept in at least float32.
 
-    Microbatch i takes the rows from i * m to (i + 1) * m and `fold_in(key, i)`; a model
-    state goes from each to the next. One of weight zero contributes nothing, even if its
-    loss is NaN; where all weigh zero there is no data, and gradient and loss are NaN.
+    Microbatch i of n takes the rows i, i + n, i + 2n and so on, which `shard` leaves on their
+    devices, and `fold_in(key, i)`; a model state goes from each to the next. One of weight
+    zero contributes nothing, even if its loss is NaN; where all weigh zero there is no data,
+    and gradient and loss are NaN.
 
     Args:
         loss_fn: A loss, or a gradient estimator, whose `init` and `needs` stay.
@@ -47,9 +50,9 @@ def accumulate(
 
     Raises:
         TypeError: If `loss_fn` is neither, `weight` no function or the count no whole number.
-        ValueError: If the count is not positive, or the estimator's gradients are per
-            example; at the first trace, if a batch cannot be split evenly or a weight is no
-            scalar.
+        ValueError: If the count is not positive, or the estimator is private or its gradients
+            per example; at the first trace, if a batch cannot be split evenly or a weight is
+            no scalar.
 
     Example:
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
@@ -64,18 +67,15 @@ def accumulate(
             f"accumulate: weight: expected a function of a microbatch, got {describe(weight)}"
         )
     grad_fn = as_grad_fn(loss_fn, stateful=stateful)
-    if grad_fn.per_example:
-        raise ValueError(
-            "accumulate: expected an estimator that averages over the batch, got gradients per "
-            "example; accumulate inside the estimator, as private(microbatch=...) does"
-        )
+    _check_averages(grad_fn)
 
     def estimate(params: Params, *rest: Any) -> tuple[PyTree, Array, Any]:
         *carried, batch, key = rest
+        view = _split(batch, microbatches)
 
-        def body(carry: Any, piece: Any) -> tuple[Any, Any]:
+        def body(carry: Any, index: Array) -> tuple[Any, Any]:
             sums, carried = carry
-            index, microbatch = piece
+            microbatch = part(view, index)
             grads, loss, aux = grad_fn(params, *carried, microbatch, _fold_in(key, index))
             check_same_form("gradients", grads, params)
             carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
@@ -84,9 +84,8 @@ def accumulate(
             return (sums, carried), (own, loss, metrics)
 
         zeros = jax.tree.map(lambda p: jnp.zeros_like(p, widened(p.dtype)), params)
-        pieces = (jnp.arange(microbatches), split_rows(batch, microbatches))
         (sums, after), (weights, losses, metrics) = jax.lax.scan(
-            body, (zeros, tuple(carried)), pieces
+            body, (zeros, tuple(carried)), jnp.arange(microbatches)
         )
         total = weights.sum()
         grads = jax.tree.map(lambda s, p: (s / total).astype(p.dtype), sums, params)
@@ -97,23 +96,22 @@ def accumulate(
     return GradFn(estimate, mean_loss, grad_fn.stateful, grad_fn.init, grad_fn.needs)
 
 
-def split_rows(batch: Batch, microbatches: int) -> Batch:
-    """Contiguous microbatches, stacked.
+def _check_averages(grad_fn: GradFn) -> None:
+    """Refuse estimators whose mean over microbatches is not what they are of the batch."""
+    if grad_fn.per_example:
+        raise ValueError(
+            "accumulate: expected an estimator that averages over the batch, got gradients per "
+            "example; a private estimate in little memory is private(..., microbatch=rows)"
+        )
+    if isinstance(grad_fn, PrivateGradFn):
+        raise ValueError(
+            "accumulate: a private estimate adds its noise once for the whole batch; give "
+            "private(..., microbatch=rows) instead"
+        )
 
-    Args:
-        batch: A pytree of arrays [rows, ...].
-        microbatches: How many.
 
-    Returns:
-        A pytree of arrays [microbatches, rows / microbatches, ...].
-
-    Raises:
-        ValueError: If the leaves disagree in length, or the rows do not divide.
-
-    Example:
-        >>> split_rows(jnp.arange(6), 3).tolist()
-        [[0, 1], [2, 3], [4, 5]]
-    """
+def _split(batch: Batch, microbatches: int) -> Batch:
+    """The batch as interleaved microbatches, refused where it cannot be divided."""
     rows = check_rows("accumulate", batch)
     if rows % microbatches or not rows:
         path = jax.tree_util.tree_leaves_with_path(batch)[0][0]
@@ -121,9 +119,7 @@ def split_rows(batch: Batch, microbatches: int) -> Batch:
             f"accumulate: leaf {leaf_name(path)} of the batch has {rows} rows, which do not divide "
             f"into {microbatches} microbatches; choose a batch size that is a multiple of it"
         )
-    return jax.tree.map(
-        lambda leaf: jnp.reshape(leaf, (microbatches, -1, *jnp.shape(leaf)[1:])), batch
-    )
+    return interleave(batch, microbatches)
 
 
 def _mean_loss(grad_fn: GradFn, microbatches: int, weight: Weight | None) -> LossFn:
@@ -132,20 +128,22 @@ def _mean_loss(grad_fn: GradFn, microbatches: int, weight: Weight | None) -> Los
 
     def mean_loss(params: Params, *rest: Any) -> tuple[Array, Any]:
         *carried, batch, key = rest
+        view = _split(batch, microbatches)
 
         # a line search differentiates this; without the checkpoint its backward pass
         # would keep the activations of all microbatches
         @jax.checkpoint
-        def body(carried: Any, piece: Any) -> tuple[Any, Any]:
-            index, microbatch = piece
+        def body(carried: Any, index: Array) -> tuple[Any, Any]:
+            microbatch = part(view, index)
             own = _weigh(weight, microbatch)
             used = params if weight is None else _held_where(own == 0, params)
             loss, aux = loss_fn(used, *carried, microbatch, _fold_in(key, index))
             carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
             return carried, (own, loss, metrics)
 
-        pieces = (jnp.arange(microbatches), split_rows(batch, microbatches))
-        after, (weights, losses, metrics) = jax.lax.scan(body, tuple(carried), pieces)
+        after, (weights, losses, metrics) = jax.lax.scan(
+            body, tuple(carried), jnp.arange(microbatches)
+        )
         loss, metrics = _means(weights, (losses, metrics))
         return loss, join_aux(after, metrics)
 

@@ -26,7 +26,7 @@ def conflict_averse(strength: float | Array = 0.5) -> Callable[[Array, Key], Arr
     its norm.
 
     Args:
-        strength: c, in [0, 1); 0 is the mean gradient.
+        strength: c, in [0, 1]; 0 is the mean gradient.
 
     Returns:
         What `surgery` takes as `combine`.

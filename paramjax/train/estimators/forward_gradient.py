@@ -19,8 +19,8 @@ def forward_gradient(loss_fn: LossFn, *, samples: int = 1, stateful: bool = Fals
 
     Baydin et al. (2022, Gradients without backpropagation, definition 1). Unbiased; the
     variance of a component is $(\|\nabla\ell\|^2 + (\partial_j\ell)^2) / n$. The directional
-    derivatives are exact, by forward-mode differentiation, so that no activation is kept;
-    the loss itself is evaluated once.
+    derivatives are exact, by forward-mode differentiation, without a backward pass; the
+    loss itself is evaluated once.
 
     Args:
         loss_fn: A differentiable loss.

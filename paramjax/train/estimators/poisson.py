@@ -75,7 +75,8 @@ def poisson(
         places = _places(rows, sampling_rate) if capacity is None else min(capacity, rows)
         drawn = _draw(sampling_key(state.key, state.step), rows, sampling_rate)
         sampled = drawn.sum(dtype=jnp.int32)
-        chosen = jnp.nonzero(drawn, size=places, fill_value=0)[0]
+        # of equal values the first ones: the rows drawn, in order, then rows that are masked
+        chosen = jax.lax.top_k(drawn.astype(jnp.float32), places)[1]
         batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], data)
         state, metrics = trainer.step(state, Masked(batch, jnp.arange(places) < sampled))
         overflow = jnp.maximum(sampled - places, 0)

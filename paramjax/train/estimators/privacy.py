@@ -27,8 +27,8 @@ def epsilon(
     """Epsilon of a run of `private` steps on rows drawn by `poisson`.
 
     The run is (epsilon, delta)-differentially private when one row of the data is added or
-    removed. By the dp-accounting package; its privacy loss distributions are an upper bound,
-    tight to about 1e-4 a step (Koskela et al., 2020; Doroshenko et al., 2022).
+    removed. By the dp-accounting package, whose privacy loss distributions give an upper
+    bound that is nearly tight (Koskela et al., 2020; Doroshenko et al., 2022).
 
     Args:
         noise_multiplier: As in `private`, positive.

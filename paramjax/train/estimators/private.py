@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -20,6 +21,11 @@ from paramjax.types import Array, Batch, Key, LossFn, Metrics, Params, PyTree
 _NO_NOISE = "a private step needs noise; for clipping alone take optax.contrib.dpsgd"
 
 
+@dataclass(frozen=True)
+class PrivateGradFn(GradFn):
+    """An estimator that adds noise once a call, so that nothing may split its batch."""
+
+
 def private(
     loss_fn: LossFn,
     *,
@@ -27,7 +33,7 @@ def private(
     noise_multiplier: float | Array,
     expected_batch_size: float | Array | None = None,
     microbatch: int | None = None,
-) -> GradFn:
+) -> PrivateGradFn:
     r"""$$\tilde g = \frac{1}{B}\Big(\sum_i \frac{g_i}{\max(1, \|g_i\|/C)} + \sigma C\,\xi\Big)$$
     with $\xi \sim N(0, I)$.
 
@@ -42,8 +48,8 @@ def private(
     finite adds nothing to the sum, because clipping could not bound it.
 
     There is no stateful form: a model state such as batch statistics would leave without
-    noise. Around it, `accumulate` would add noise once a microbatch; `microbatch` here
-    adds it once.
+    noise. `accumulate` refuses it, because it would add noise once a microbatch; for
+    memory there is `microbatch` here.
 
     Args:
         loss_fn: A loss, `(params, batch, key) -> (loss, metrics)`.
@@ -99,7 +105,7 @@ def private(
         loss, metrics = jax.tree.map(lambda s: s / jnp.maximum(mask.sum(), 1), reported)
         return grads, loss, metrics
 
-    return GradFn(estimate)
+    return PrivateGradFn(estimate)
 
 
 def _rows_and_mask(batch: Batch, expected_batch_size: Any) -> tuple[Batch, Array]:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from paramjax.train.estimators.interleaved import interleave, part
 from paramjax.types import Array, PyTree
 
 
@@ -53,17 +54,18 @@ def masked_sum(
     if size == rows:
         return _sum(function, xs, mask)
     xs, mask = _padded((xs, mask), -rows % size)
-    chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), (xs, mask))
+    chunks = mask.shape[0] // size
+    view = interleave((xs, mask), chunks)
 
-    def first(chunks: Any) -> PyTree:
-        return _sum(function, *jax.tree.map(lambda leaf: leaf[0], chunks))
+    def partial_sum(index: Array) -> PyTree:
+        return _sum(function, *part(view, index))
 
-    def body(sums: PyTree, piece: Any) -> tuple[PyTree, None]:
-        return jax.tree.map(jnp.add, sums, _sum(function, *piece)), None
+    def body(sums: PyTree, index: Array) -> tuple[PyTree, None]:
+        return jax.tree.map(jnp.add, sums, partial_sum(index)), None
 
-    shapes = jax.eval_shape(first, chunks)
+    shapes = jax.eval_shape(partial_sum, jnp.int32(0))
     zeros = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
-    return jax.lax.scan(body, zeros, chunks)[0]
+    return jax.lax.scan(body, zeros, jnp.arange(chunks))[0]
 
 
 def _sum(function: Callable[[Any], PyTree], xs: PyTree, mask: Array) -> PyTree:

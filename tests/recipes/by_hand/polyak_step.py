@@ -1,0 +1,27 @@
+"""Polyak's step: the loss of the batch is the value."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from paramjax.data import batch_order
+
+
+def losses(page):
+    data = jax.tree.map(jnp.asarray, page["splits"].train)
+    _, data_key = jax.random.split(page["key"])
+    order = batch_order(data_key, len(data["y"]), batch_size=32, steps=500)
+    tx = optax.polyak_sgd(max_learning_rate=100.0)
+
+    def scalar(params, batch):
+        logits = page["model"].apply(params, batch["x"])
+        return optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch["y"]).mean()
+
+    def step(carry, rows):
+        params, opt_state = carry
+        batch = jax.tree.map(lambda leaf: leaf[rows], data)
+        loss, grads = jax.value_and_grad(scalar)(params, batch)
+        updates, opt_state = tx.update(grads, opt_state, params, value=loss)
+        return (optax.apply_updates(params, updates), opt_state), loss
+
+    return jax.lax.scan(step, (page["params"], tx.init(page["params"])), order)[1]
