@@ -15,7 +15,7 @@ from paramjax.checks import check_count, check_key, check_params
 from paramjax.data.sampler import batch_order
 from paramjax.data.validation import check_data
 from paramjax.train.processes import check_agreement
-from paramjax.train.state import Trainer, TrainState
+from paramjax.train.state import Trainer, TrainState, WholeDataTrainer
 from paramjax.types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 
 
@@ -68,7 +68,8 @@ def fit(
         TypeError: For a legacy key, non-numeric data or parameters that are not
             floating-point.
         ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
-            larger than the data or a step count out of range; after the run, if the loss
+            larger than the data, one for a trainer that draws its own rows, or a step count
+            out of range; after the run, if the loss
             was not finite at any step, or processes that ran it together (see `shard`) were
             given different arrays.
 
@@ -91,6 +92,11 @@ def fit(
     check_count("steps", steps)
     if batch_size is not None:
         check_count("batch_size", batch_size)
+        if isinstance(trainer, WholeDataTrainer):
+            raise ValueError(
+                "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
+                f"batch_size out, got {batch_size}"
+            )
     enable_cache()
     result = _run(
         trainer, params, model_state, data, key, rows=rows, steps=steps, batch_size=batch_size

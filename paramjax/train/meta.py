@@ -93,7 +93,8 @@ def meta_loss(
 
     Returns:
         A loss whose batch is `{"support": ..., "query": ...}`, each a pytree of arrays
-        [tasks, rows, ...]. Its metrics are the means over tasks of the query metrics.
+        [tasks, rows, ...], so that the `batch_size` of `fit` counts tasks. Its metrics are the
+        means over tasks of the query metrics.
 
     Raises:
         TypeError: As `adapt`; at the first trace, if the batch is no such dict.

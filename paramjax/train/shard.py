@@ -120,7 +120,7 @@ def shard(
     def eval_params(state: TrainState) -> Params:
         return placed(trainer.eval_params(placed(state)))
 
-    return Trainer(init, step, eval_params)
+    return trainer._replace(init=init, step=step, eval_params=eval_params)
 
 
 def _on(mesh: Mesh, leaf: Any, spec: PartitionSpec) -> Any:

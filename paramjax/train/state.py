@@ -42,6 +42,10 @@ class Trainer(NamedTuple):
     eval_params: Callable[[TrainState], Params]
 
 
+class WholeDataTrainer(Trainer):
+    """A trainer whose step draws its own rows, so that its batch is the whole data."""
+
+
 class Surviving(NamedTuple):
     """Arrays in a state that a rejected step does not take back.
 

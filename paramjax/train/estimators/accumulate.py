@@ -28,8 +28,8 @@ def accumulate(
 ) -> GradFn:
     r"""Estimate over microbatches and average, in the memory of one of them.
 
-    $$g = \frac{\sum_i w_i g_i}{\sum_i w_i}$$ and likewise for the loss and the metrics. For
-    a loss that is a mean over rows this is the whole batch's gradient; for one that is a
+    $$g = \frac{\sum_i w_i g_i}{\sum_i w_i}$$
+    and likewise for the loss and the metrics. For a loss that is a mean over rows this is the whole batch's gradient; for one that is a
     mean over what a mask keeps, it is with `weight=lambda batch: batch["mask"].sum()`. Each
     row is differentiated once. Sums are kept in at least float32.
 

@@ -11,6 +11,7 @@ from paramjax.checks import check_count, describe, leaf_name
 from paramjax.losses.scalars import check_scalar
 from paramjax.train.estimators.directions import direction_key
 from paramjax.train.estimators.expect import check_positive
+from paramjax.train.gradients import GradFn
 from paramjax.types import Array, Batch, Key, LossFn, Params
 
 
@@ -45,7 +46,7 @@ def adversarial(
         bounds: Smallest and largest value of an input, such as (0.0, 1.0) for images; None
             does not clip.
         random_start: Whether the ascent starts at a uniform point of what is allowed, drawn
-            from the key.
+            with `fold_in(key, 0xD1EC0000)`; without it the key may be None.
 
     Returns:
         A loss; metrics are those at the perturbed input.
@@ -54,7 +55,8 @@ def adversarial(
         TypeError: If it is no function, or a number is none; at the first call, if the leaf
             is not floating-point.
         ValueError: If a number is not positive or the bounds are not in order; at the first
-            call, if the batch has no such leaf, with the names that it has.
+            call, if the batch has no such leaf, with the names that it has, or the key for a
+            random start is None.
 
     Example:
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params * batch["x"] - 1) ** 2), {})
@@ -62,8 +64,11 @@ def adversarial(
         >>> float(worst(jnp.float32(1.0), {"x": jnp.array([2.0])}, jax.random.key(0))[0])
         2.25
     """
-    if not callable(loss_fn):
-        raise TypeError(f"adversarial: expected a loss, got {describe(loss_fn)}")
+    if not callable(loss_fn) or isinstance(loss_fn, GradFn):
+        raise TypeError(
+            f"adversarial: expected a loss, got {type(loss_fn).__name__}; give what comes out to "
+            "gradient estimators"
+        )
     check_positive("adversarial: radius", radius)
     check_positive("adversarial: step_size", step_size)
     check_count("adversarial: steps", steps)
@@ -84,11 +89,17 @@ def adversarial(
             slope = jax.grad(lambda x: loss_fn(held[0], *held[1], with_input(x), key)[0])(x)
             return jnp.clip(x + jnp.asarray(step_size, x.dtype) * jnp.sign(slope), low, high), None
 
-        start = _anywhere(direction_key(key), low, high) if random_start else clean
+        start = _anywhere(_given(key), low, high) if random_start else clean
         worst, _ = jax.lax.scan(ascend, start, length=steps)
         return loss_fn(params, *carried, with_input(jax.lax.stop_gradient(worst)), key)
 
     return wrapped
+
+
+def _given(key: Key | None) -> Key:
+    if key is None:
+        raise ValueError("adversarial: a random start needs a key, got None")
+    return direction_key(key)
 
 
 def _check_bounds(bounds: Any) -> None:

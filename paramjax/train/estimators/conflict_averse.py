@@ -17,7 +17,8 @@ _ITERATIONS = 100
 
 def conflict_averse(strength: float | Array = 0.5) -> Callable[[Array, Key], Array]:
     r"""$$\max_d \min_i \langle\nabla\ell_i, d\rangle\ \text{with}\ \|d - g_0\| \le c\,\|g_0\|,
-    \quad d = g_0 + \frac{c\,\|g_0\|}{\|g_w\|}\,g_w$$ with the mean gradient $g_0$ and
+    \quad d = g_0 + \frac{c\,\|g_0\|}{\|g_w\|}\,g_w$$
+    with the mean gradient $g_0$ and
     $w = \arg\min_w \langle g_w, g_0\rangle + c\,\|g_0\|\,\|g_w\|$ on the simplex.
 
     Liu et al. (2021, Conflict-averse gradient descent for multi-task learning, eqs. 3 and 4

@@ -47,8 +47,8 @@ def dynamic_loss_scale(
     factor: float | Array = 2.0,
     stateful: bool = False,
 ) -> GradFn:
-    r"""$$g = \frac{1}{s}\nabla_\theta (s\,\ell(\theta))$$ with a scale s that grows until
-    gradients overflow.
+    r"""$$g = \frac{1}{s}\nabla_\theta (s\,\ell(\theta))$$
+    with a scale s that grows until gradients overflow.
 
     Micikevicius et al. (2018, Mixed precision training, section 3.2). The loss is scaled
     before the backward pass and the gradient is divided by the scale in float32. Where it

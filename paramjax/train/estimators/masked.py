@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from paramjax.types import Array, Batch
 
@@ -22,3 +22,12 @@ class Masked(NamedTuple):
 
     rows: Batch
     mask: Array
+
+    def __getitem__(self, index: Any) -> Any:
+        """A field by its number; by a name, as a loss would, it says what this is."""
+        if isinstance(index, str):
+            raise TypeError(
+                f"this batch is Masked rows, its {index!r} is in batch.rows[{index!r}]; pj.private "
+                "takes them, and so does a loss that leaves out rows where batch.mask is False"
+            )
+        return super().__getitem__(index)

@@ -13,7 +13,7 @@ from paramjax.losses.scalars import check_scalar
 from paramjax.train.estimators.directions import sampling_key
 from paramjax.train.estimators.expect import check_positive
 from paramjax.train.estimators.masked import Masked
-from paramjax.train.state import Trainer, TrainState
+from paramjax.train.state import Trainer, TrainState, WholeDataTrainer
 from paramjax.types import Array, Key, Metrics, PyTree
 
 _OVERFLOW = 1e-9
@@ -32,6 +32,9 @@ def poisson(
     subsampling): at most `steps * (1 + exp(epsilon))` times the probability of an overflow
     is to be added to delta.
 
+    Row i of step t is drawn where the i-th of `jax.random.bits` of the key
+    `fold_in(fold_in(state.key, 0x5A3B0000), t)` is below `sampling_rate * 2**32`.
+
     Args:
         trainer: A trainer that takes `Masked` batches, such as one of `private`.
         sampling_rate: The probability of each row at each step, in (0, 1]; it is kept to
@@ -40,7 +43,7 @@ def poisson(
             than 1e-9 a step.
 
     Returns:
-        A trainer whose step takes the whole data as its batch, `fit(..., batch_size=None)`.
+        A trainer whose step takes the whole data as its batch; `fit` refuses a batch size.
         Its metrics are the trainer's and `sampled`, the rows drawn, and `overflow`, the
         rows of them that were dropped.
 
@@ -82,7 +85,7 @@ def poisson(
         overflow = jnp.maximum(sampled - places, 0)
         return state, {**metrics, "sampled": sampled, "overflow": overflow}
 
-    return trainer._replace(step=step)
+    return WholeDataTrainer(trainer.init, step, trainer.eval_params)
 
 
 def _places(rows: int, sampling_rate: Any) -> int:

@@ -10,7 +10,8 @@ from paramjax.types import Array, Key
 
 def project_conflicting(inner_products: Array, key: Key) -> Array:
     r"""$$g_i \leftarrow g_i - \frac{\langle g_i, \nabla\ell_j\rangle}{\|\nabla\ell_j\|^2}
-    \nabla\ell_j$$ for each other task j with a negative inner product, in random order.
+    \nabla\ell_j$$
+    for each other task j with a negative inner product, in random order.
 
     Yu et al. (2020, Gradient surgery for multi-task learning, Algorithm 1). What remains
     of the tasks' gradients is averaged; the paper sums it, which is a learning rate tasks

@@ -20,7 +20,8 @@ the weights of their sum, float32[tasks]."""
 
 
 def surgery(losses: Mapping[str, LossFn], combine: Combine = project_conflicting) -> GradFn:
-    r"""$$g = \sum_i w_i\,\nabla\ell_i$$ with weights chosen from the inner products
+    r"""$$g = \sum_i w_i\,\nabla\ell_i$$
+    with weights chosen from the inner products
     $\langle\nabla\ell_i, \nabla\ell_j\rangle$ of the tasks' gradients.
 
     Each loss is differentiated once, on the whole batch and with one key, so that what the

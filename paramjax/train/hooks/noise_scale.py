@@ -43,7 +43,7 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
     cancels. An estimate that is not finite is left out.
 
     The metric is 0 before the first measurement, holds its value between two, and is
-    infinite where the average for |G|^2 is not positive: the gradient drowns in its noise.
+    infinite where the average for $|G|^2$ is not positive: the gradient drowns in its noise.
     Where the average for the trace is negative, it is negative: too few were averaged yet.
 
     The rows must be in random order, as `fit` with a batch size draws them. Noise that an

@@ -146,3 +146,15 @@ def test_leaves_that_cannot_be_moved_are_refused(key):
         attack(W, {"x": jnp.arange(3)}, key)
     with pytest.raises(TypeError, match="adversarial: expected a loss, got float"):
         adversarial(0.5, radius=0.1, step_size=0.1, steps=1)
+
+
+def test_a_random_start_without_a_key_is_refused():
+    loss_fn = lambda params, batch, key: (jnp.mean(params * batch["x"]), {})
+    worst = adversarial(loss_fn, radius=0.5, step_size=0.25, steps=1)
+    with pytest.raises(ValueError, match="a random start needs a key, got None"):
+        worst(jnp.float32(1.0), {"x": jnp.ones(2)}, None)
+
+
+def test_a_gradient_estimator_is_no_loss():
+    with pytest.raises(TypeError, match="expected a loss, got GradFn; give what comes out"):
+        adversarial(pj.gradient(lambda p, b, k: (p, {})), radius=1.0, step_size=1.0, steps=1)

@@ -23,6 +23,23 @@ def start(key):
     return pj.TrainState(jnp.int32(0), (), (), (), (), key)
 
 
+def test_a_batch_size_beside_the_rate_is_refused(key):
+    """The rate would apply to the batch, and the privacy would be another."""
+    loss_fn = lambda params, batch, key: (jnp.sum(params * batch.mean()), {})
+    grad_fn = private(loss_fn, clip_norm=1.0, noise_multiplier=1.0, expected_batch_size=2)
+    trainer = poisson(pj.train_step(grad_fn, optax.sgd(0.1)), 0.25)
+    for each in (trainer, pj.shard(trainer, jax.make_mesh((1,), ("data",)))):
+        with pytest.raises(ValueError, match="this trainer draws its own rows"):
+            pj.fit(each, jnp.zeros(2), jnp.ones(8), key=key, steps=2, batch_size=4)
+
+
+def test_a_loss_that_takes_no_masked_rows_says_so(key):
+    loss_fn = lambda params, batch, key: (jnp.mean((params - batch["x"]) ** 2), {})
+    trainer = poisson(pj.train_step(loss_fn, optax.sgd(0.1)), 0.25)
+    with pytest.raises(TypeError, match="this batch is Masked rows, its 'x' is in batch.rows"):
+        trainer.step(trainer.init(key, jnp.zeros(())), {"x": jnp.ones(8)})
+
+
 def test_every_row_comes_with_the_rate_and_independently(key):
     """40 rows over 4,000 steps at rate 0.3, each count binomial: chi-squared at 1e-3."""
     trainer = poisson(recorder(), 0.3, capacity=40)
