@@ -29,8 +29,8 @@ def accumulate(
     r"""Estimate over microbatches and average, in the memory of one of them.
 
     $$g = \frac{\sum_i w_i g_i}{\sum_i w_i}$$
-    and likewise for the loss and the metrics. For a loss that is a mean over rows this is the whole batch's gradient; for one that is a
-    mean over what a mask keeps, it is with `weight=lambda batch: batch["mask"].sum()`. Each
+    and likewise for the loss and the metrics. For a loss that is a mean over rows this is the
+    whole batch's gradient; for one that is a mean over what a mask keeps, it is with `weight=lambda batch: batch["mask"].sum()`. Each
     row is differentiated once. Sums are kept in at least float32.
 
     Microbatch i of n takes the rows i, i + n, i + 2n and so on, which `shard` leaves on their

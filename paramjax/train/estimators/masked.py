@@ -30,4 +30,4 @@ class Masked(NamedTuple):
                 f"this batch is Masked rows, its {index!r} is in batch.rows[{index!r}]; pj.private "
                 "takes them, and so does a loss that leaves out rows where batch.mask is False"
             )
-        return super().__getitem__(index)
+        return tuple.__getitem__(self, index)

@@ -39,8 +39,8 @@ def private(
 
     Abadi et al. (2016, Deep learning with differential privacy, Algorithm 1). The loss is
     called on batches of one row, with `fold_in(key, i)`, and the noise is one flat normal
-    draw of `fold_in(key, 0xD1EC0000)`, cut into leaves in their order. Privacy is that of `epsilon`, if
-    the rows are drawn as `poisson` draws them and the run's key stays secret.
+    draw of `fold_in(key, 0xD1EC0000)`, cut into leaves in their order. Privacy is that of
+    `epsilon`, if the rows are drawn as `poisson` draws them and the run's key stays secret.
 
     What is private: the gradient, `grad_norm` (of the noised gradient), and what follows
     from them alone, such as the parameters. What is not: the loss, the metrics of the loss
