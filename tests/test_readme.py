@@ -49,6 +49,18 @@ def test_readmes_training_reaches_its_accuracy(capsys):
     assert float(capsys.readouterr().out) == pytest.approx(claimed, abs=0.015)
 
 
+def test_readmes_composed_step_trains(capsys):
+    page = {}
+    for code in blocks("README.md")[1:3]:
+        exec(compile(code, "README.md", "exec"), page)
+    run = pj.fit(
+        page["trainer"], page["params"], page["splits"].train,
+        key=jax.random.key(1), steps=30, batch_size=128,
+    )  # fmt: skip
+    assert run.history["loss"][-1] < run.history["loss"][0]
+    assert int(run.history["skipped"][-1]) == 0
+
+
 def test_the_skeletons_of_contributing_are_whole(stage, key):
     optimizer, workload, hook = ({} for _ in range(3))
     for code, names in zip(blocks("CONTRIBUTING.md"), (optimizer, workload, hook), strict=True):

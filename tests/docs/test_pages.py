@@ -40,7 +40,8 @@ print(f"{2 * x:>8} twice")
 """
 
 
-@pytest.mark.parametrize("name", PAGES)
+# the recipes' pages are held by tests/recipes, which runs them for more than their record
+@pytest.mark.parametrize("name", [name for name in PAGES if not name.startswith("recipes/")])
 def test_prints_what_is_recorded(name):
     assert record.check(name, PAGES[name]) == []
 

@@ -59,6 +59,11 @@ def test_losses_equal_those_written_by_hand(recipe):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+def test_prints_what_is_recorded(recipe):
+    assert record.check(f"recipes/{recipe}", PAGES[f"recipes/{recipe}"]) == []
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_is_short(recipe):
     lines = [line for cell in record.cells(text(recipe)) for line in cell.splitlines()]
     assert len([line for line in lines if line.strip()]) <= MOST_LINES

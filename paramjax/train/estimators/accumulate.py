@@ -30,8 +30,9 @@ def accumulate(
 
     $$g = \frac{\sum_i w_i g_i}{\sum_i w_i}$$
     and likewise for the loss and the metrics. For a loss that is a mean over rows this is the
-    whole batch's gradient; for one that is a mean over what a mask keeps, it is with `weight=lambda batch: batch["mask"].sum()`. Each
-    row is differentiated once. Sums are kept in at least float32.
+    whole batch's gradient; for one that is a mean over what a mask keeps, it is with
+    `weight=lambda batch: batch["mask"].sum()`. Each row is differentiated once. Sums are
+    kept in at least float32.
 
     Microbatch i of n takes the rows i, i + n, i + 2n and so on, which `shard` leaves on their
     devices, and `fold_in(key, i)`; a model state goes from each to the next. One of weight

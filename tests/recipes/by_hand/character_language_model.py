@@ -8,7 +8,7 @@ from paramjax.data import batch_order
 
 def losses(page):
     windows = jax.numpy.asarray(page["windows"])
-    state_key, data_key = jax.random.split(page["key"])
+    _, data_key = jax.random.split(page["key"])
     order = batch_order(data_key, len(windows), batch_size=8, steps=300)
     schedule = optax.schedules.warmup_cosine_decay_schedule(0.0, 0.005, 30, 300)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule))

@@ -9,7 +9,7 @@ from paramjax.data import batch_order
 
 def losses(page):
     data = jax.tree.map(jnp.asarray, page["train"])
-    state_key, data_key = jax.random.split(page["key"])
+    _, data_key = jax.random.split(page["key"])
     order = batch_order(data_key, len(data["y"]), batch_size=256, steps=200)
     tx = optax.adam(1e-3)
 

@@ -9,7 +9,7 @@ from paramjax.data import batch_order
 
 def losses(page):
     data = jax.tree.map(jnp.asarray, page["tasks"])
-    state_key, data_key = jax.random.split(page["key"])
+    _, data_key = jax.random.split(page["key"])
     order = batch_order(data_key, 10_000, batch_size=25, steps=1000)
     tx = optax.adam(3e-3)
 
