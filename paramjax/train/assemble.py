@@ -87,7 +87,10 @@ def assemble(
 def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
     for place, hook in enumerate(hooks):
         if not isinstance(hook, Hook):
-            raise TypeError(f"hooks[{place}]: expected a Hook such as pj.ema(0.999), got {hook!r}")
+            raise TypeError(
+                f"hooks[{place}]: expected a Hook such as pj.ema(0.999) or "
+                f"pj.Hook(apply=function), got {hook!r}"
+            )
         for earlier, other in enumerate(hooks[:place]):
             if hook is other or (hook.name and hook.name == other.name):
                 name = hook.name or "this hook"

@@ -59,7 +59,7 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
 
     Raises:
         TypeError: If `loss_fn` is not callable; at the first call, if it returns
-            something other than a pair.
+            something other than a pair, or its loss is no floating-point number.
         ValueError: At the first call, if the loss is not a scalar.
 
     Example:
@@ -150,6 +150,11 @@ def _loss_and_aux(output: Any, *, stateful: bool) -> tuple[Any, Any]:
     if jnp.shape(loss) != ():
         raise ValueError(
             f"loss_fn: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
+        )
+    if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
+        raise TypeError(
+            f"loss_fn: expected a floating-point loss, got {jnp.result_type(loss)}; what is "
+            "counted has no gradient, but pj.evolution and pj.spsa take its mean as a float"
         )
     if stateful and not (isinstance(aux, tuple) and len(aux) == 2):
         raise TypeError(f"loss_fn: expected it to return {expected}, got {type(aux).__name__} aux")

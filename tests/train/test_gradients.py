@@ -52,3 +52,9 @@ def test_stateful_losses_carry_their_state(key):
     assert grads.tolist() == [2.0, 3.0]
     assert (float(loss), int(model_state), int(metrics["seen"])) == (5.0, 5, 4)
     assert jax.tree.structure(grads) == jax.tree.structure(jnp.ones(2))
+
+
+@pytest.mark.parametrize("loss", [jnp.bool_(True), jnp.int32(3)])
+def test_a_loss_that_counts_is_refused(loss):
+    with pytest.raises(TypeError, match="expected a floating-point loss, got (bool|int32)"):
+        pj.gradient(lambda params, batch, key: (loss, {}))(jnp.ones(2), None, None)

@@ -81,17 +81,17 @@ def accumulate(
             check_same_form("gradients", grads, params)
             carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
             own = _weigh(weight, microbatch)
-            sums = jax.tree.map(lambda s, g: s + _weighted(own, g), sums, grads)
-            return (sums, carried), (own, loss, metrics)
+            sums = jax.tree.map(lambda s, value: s + _weighted(own, value), sums, (loss, grads))
+            return (sums, carried), (own, metrics)
 
+        # the loss is summed on the way: a stack of scalars would cost a kernel a microbatch
         zeros = jax.tree.map(lambda p: jnp.zeros_like(p, widened(p.dtype)), params)
-        (sums, after), (weights, losses, metrics) = jax.lax.scan(
-            body, (zeros, tuple(carried)), jnp.arange(microbatches)
-        )
-        total = weights.sum()
+        start = ((jnp.zeros([]), zeros), tuple(carried))
+        (sums, after), (weights, metrics) = jax.lax.scan(body, start, jnp.arange(microbatches))
+        total = microbatches if weights is None else weights.sum()
+        loss, sums = sums[0] / total, sums[1]
         grads = jax.tree.map(lambda s, p: (s / total).astype(p.dtype), sums, params)
-        loss, metrics = _means(weights, (losses, metrics))
-        return grads, loss, join_aux(after, metrics)
+        return grads, loss, join_aux(after, _means(weights, metrics))
 
     mean_loss = _mean_loss(grad_fn, microbatches, weight) if grad_fn.loss_fn else None
     return GradFn(estimate, mean_loss, grad_fn.stateful, grad_fn.init, grad_fn.needs)
@@ -137,10 +137,10 @@ def _mean_loss(grad_fn: GradFn, microbatches: int, weight: Weight | None) -> Los
         def body(carried: Any, index: Array) -> tuple[Any, Any]:
             microbatch = part(view, index)
             own = _weigh(weight, microbatch)
-            used = params if weight is None else _held_where(own == 0, params)
+            used = params if own is None else _held_where(own == 0, params)
             loss, aux = loss_fn(used, *carried, microbatch, _fold_in(key, index))
             carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
-            return carried, (own, loss, metrics)
+            return carried, (own, jnp.asarray(loss, widened(loss.dtype)), metrics)
 
         after, (weights, losses, metrics) = jax.lax.scan(
             body, tuple(carried), jnp.arange(microbatches)
@@ -160,9 +160,11 @@ def _fold_in(key: Key | None, index: Array) -> Key | None:
     return None if key is None else jax.random.fold_in(key, index)
 
 
-def _weigh(weight: Weight | None, microbatch: Batch) -> Array:
-    """The weight of a microbatch, float32[]."""
-    value = 1.0 if weight is None else weight(microbatch)
+def _weigh(weight: Weight | None, microbatch: Batch) -> Array | None:
+    """The weight of a microbatch, float32[]; None where all weigh the same."""
+    if weight is None:
+        return None
+    value = weight(microbatch)
     if jnp.shape(value) != ():
         raise ValueError(
             f"accumulate: weight: expected a scalar for each microbatch, got shape "
@@ -171,19 +173,22 @@ def _weigh(weight: Weight | None, microbatch: Batch) -> Array:
     return jnp.asarray(value, jnp.float32)
 
 
-def _weighted(weights: Array, values: Array) -> Array:
+def _weighted(weights: Array | None, values: Array) -> Array:
     """Weight times value, and zero where the weight is zero, whatever the value."""
     wide = jnp.asarray(values, widened(jnp.result_type(values)))
+    if weights is None:
+        return wide
     weights = weights.reshape(weights.shape + (1,) * (wide.ndim - weights.ndim))
     return jnp.where(weights == 0, jnp.zeros([], wide.dtype), weights * wide)
 
 
-def _means(weights: Array, values: PyTree) -> PyTree:
+def _means(weights: Array | None, values: PyTree) -> PyTree:
     """Weighted means over the leading axis; integers and booleans become float32."""
 
     def mean(stacked: Array) -> Array:
         exact = jnp.issubdtype(stacked.dtype, jnp.inexact)
-        average = _weighted(weights, stacked).sum(0) / weights.sum()
+        total = len(stacked) if weights is None else weights.sum()
+        average = _weighted(weights, stacked).sum(0) / total
         return average.astype(stacked.dtype) if exact else average
 
     return jax.tree.map(mean, values)

@@ -26,8 +26,9 @@ def evolution(
     Salimans et al. (2017, Evolution strategies as a scalable alternative to reinforcement
     learning, eq. 1 and section 2.1, mirrored sampling). An unbiased estimate of the gradient
     of the smoothed loss $E\,\ell(\theta + \sigma\epsilon)$; the loss need not be
-    differentiable. All members see one key. Parameters in bfloat16 feel a perturbation only
-    to the 8 bits that they have.
+    differentiable. All members see one key; direction i is one flat normal draw of
+    `split(fold_in(key, 0xD1EC0000), n / 2)[i]`, cut into leaves in their order. Parameters
+    in bfloat16 feel a perturbation only to the 8 bits that they have.
 
     Args:
         loss_fn: A loss.

@@ -33,6 +33,23 @@ class Observation(NamedTuple):
     grad_fn: GradFn
 
 
+def nothing(params: Params) -> PyTree:
+    """No arrays of its own: the start of a hook without state.
+
+    Args:
+        params: Parameters.
+
+    Returns:
+        An empty tuple.
+
+    Example:
+        >>> nothing(3.0)
+        ()
+    """
+    del params
+    return ()
+
+
 def as_is(own: PyTree, params: Params) -> Params:
     """Evaluate at the parameters themselves.
 
@@ -82,7 +99,7 @@ class Hook(NamedTuple):
     in the list has the word.
 
     Attributes:
-        init: `(params) -> own`, the hook's arrays before the first step.
+        init: `(params) -> own`, the hook's arrays before the first step; none by default.
         apply: `(own, old_state, new_state, metrics) -> (own, new_state, metrics)`.
         eval_params: `(own, params) -> params`, the parameters to evaluate.
         observe: `(own, observation) -> (own, metrics)`, called before any `apply`, for
@@ -97,9 +114,13 @@ class Hook(NamedTuple):
         ... )
         >>> count.apply(0, None, None, {})[0]
         1
+        >>> double = Hook(apply=lambda own, old, new, metrics: (
+        ...     own, new, {**metrics, "double": 2 * metrics["loss"]}))
+        >>> double.apply(double.init(None), None, None, {"loss": 1.5})[2]["double"]
+        3.0
     """
 
-    init: Callable[[Params], PyTree]
+    init: Callable[[Params], PyTree] = nothing
     apply: Callable[[PyTree, Any, Any, Metrics], tuple[PyTree, Any, Metrics]] = unchanged
     eval_params: Callable[[PyTree, Params], Params] = as_is
     observe: Callable[[PyTree, Observation], tuple[PyTree, Metrics]] | None = None
@@ -126,8 +147,8 @@ def reject(accepted: Array, old: TrainState, new: TrainState) -> TrainState:
     """
 
     def choose(before: Any, after: Any) -> Any:
-        if isinstance(after, Surviving):
-            return after
+        if after is before or isinstance(after, Surviving):
+            return after  # nothing to choose: what later hooks hold is as it was
         return jnp.where(accepted, after, before)
 
     kept = jax.tree.map(choose, old, new, is_leaf=lambda leaf: isinstance(leaf, Surviving))

@@ -7,20 +7,21 @@ from paramjax.data import batch_order
 
 
 def losses(page):
-    windows = jax.numpy.asarray(page["windows"])
+    data = jax.tree.map(jax.numpy.asarray, page["data"])
     _, data_key = jax.random.split(page["key"])
-    order = batch_order(data_key, len(windows), batch_size=8, steps=300)
-    schedule = optax.schedules.warmup_cosine_decay_schedule(0.0, 0.005, 30, 300)
+    order = batch_order(data_key, len(data["y"]), batch_size=8, steps=300)
+    schedule = optax.schedules.warmup_cosine_decay_schedule(0.0, 0.003, 30, 300)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule))
 
     def scalar(params, batch):
-        logits = page["model"].apply(params, batch[:, :-1])
-        every = optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch[:, 1:])
+        logits = page["model"].apply(params, batch["x"])
+        every = optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch["y"])
         return every.mean()
 
     def step(carry, rows):
         params, opt_state = carry
-        loss, grads = jax.value_and_grad(scalar)(params, windows[rows])
+        batch = jax.tree.map(lambda leaf: leaf[rows], data)
+        loss, grads = jax.value_and_grad(scalar)(params, batch)
         updates, opt_state = tx.update(grads, opt_state, params)
         return (optax.apply_updates(params, updates), opt_state), loss
 
