@@ -74,20 +74,21 @@ def accumulate(
         *carried, batch, key = rest
         view = _split(batch, microbatches)
 
-        def body(carry: Any, index: Array) -> tuple[Any, Any]:
-            sums, carried = carry
+        def body(carry: Any, _: None) -> tuple[Any, Any]:
+            index, sums, carried = carry
             microbatch = part(view, index)
             grads, loss, aux = grad_fn(params, *carried, microbatch, _fold_in(key, index))
             check_same_form("gradients", grads, params)
             carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
             own = _weigh(weight, microbatch)
             sums = jax.tree.map(lambda s, value: s + _weighted(own, value), sums, (loss, grads))
-            return (sums, carried), (own, metrics)
+            return (index + 1, sums, carried), (own, metrics)
 
-        # the loss is summed on the way: a stack of scalars would cost a kernel a microbatch
+        # the index counts and the loss is summed on the way: an array of indices to read, or a
+        # stack of losses to write, would cost a kernel a microbatch each
         zeros = jax.tree.map(lambda p: jnp.zeros_like(p, widened(p.dtype)), params)
-        start = ((jnp.zeros([]), zeros), tuple(carried))
-        (sums, after), (weights, metrics) = jax.lax.scan(body, start, jnp.arange(microbatches))
+        start = (jnp.int32(0), (jnp.zeros([]), zeros), tuple(carried))
+        (_, sums, after), (weights, metrics) = jax.lax.scan(body, start, length=microbatches)
         total = microbatches if weights is None else weights.sum()
         loss, sums = sums[0] / total, sums[1]
         grads = jax.tree.map(lambda s, p: (s / total).astype(p.dtype), sums, params)
