@@ -45,8 +45,8 @@ def federated(
     is FederatedAveraging (McMahan et al., 2017, Algorithm 1), with $\mu > 0$ FedProx (Li et
     al., 2020, eq. 2), with another server the FedOpt family (Reddi et al., 2021, Algorithm 1).
 
-    A round's key is split into (draw, rest): `choice(draw, clients, (clients_per_round,),
-    replace=False)` are the clients, and the i-th of them gets `split(rest, clients_per_round)[i]`,
+    A round's key is split into (draw, rest). With `clients_per_round` the clients are a
+    `jax.random.choice` without replacement from draw; the i-th of n gets `split(rest, n)[i]`,
     which is split again into (order of its rows, key of its steps).
 
     Args:
