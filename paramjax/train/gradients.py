@@ -72,7 +72,8 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
         raise TypeError(f"loss_fn: expected a function, got {type(loss_fn).__name__}")
 
     def checked(params: Any, *rest: Any) -> tuple[Any, Any]:
-        loss, aux = _loss_and_aux(loss_fn(params, *rest), stateful=stateful)
+        loss, aux = loss_and_aux(loss_fn(params, *rest), stateful=stateful)
+        _check_differentiable(loss)
         return loss, (loss, aux)
 
     def estimate(params: Any, *rest: Any) -> tuple[Any, Any, Any]:
@@ -139,28 +140,48 @@ def join_aux(carried: tuple[ModelState, ...], metrics: Metrics) -> Any:
     return (*carried, metrics) if carried else metrics
 
 
-def _loss_and_aux(output: Any, *, stateful: bool) -> tuple[Any, Any]:
-    """The pair a loss must return, refused with the reason where it is not one."""
+def loss_and_aux(output: Any, *, stateful: bool, what: str = "loss_fn") -> tuple[Any, Any]:
+    """The pair a loss must return, refused with the reason where it is not one.
+
+    Args:
+        output: What the loss returned.
+        stateful: Whether the pair is `(loss, (model_state, metrics))`.
+        what: Who asks, for the message.
+
+    Returns:
+        The loss, and `metrics` or `(model_state, metrics)`.
+
+    Raises:
+        TypeError: If it is no such pair or the metrics are no dict.
+        ValueError: If the loss is not a scalar.
+
+    Example:
+        >>> loss_and_aux((0.5, {}), stateful=False)
+        (0.5, {})
+    """
     expected = "(loss, (model_state, metrics))" if stateful else "(loss, metrics)"
     if not isinstance(output, tuple) or len(output) != 2:
         form = f"{len(output)} values" if isinstance(output, tuple) else type(output).__name__
         hint = "; wrap a gradient estimator in pj.GradFn" if form == "3 values" else ""
-        raise TypeError(f"loss_fn: expected it to return {expected}, got {form}{hint}")
+        raise TypeError(f"{what}: expected the loss to return {expected}, got {form}{hint}")
     loss, aux = output
     if jnp.shape(loss) != ():
         raise ValueError(
-            f"loss_fn: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
+            f"{what}: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
         )
+    if stateful and not (isinstance(aux, tuple) and len(aux) == 2):
+        raise TypeError(f"{what}: expected the loss to return {expected}, got a lone second value")
+    metrics = aux[1] if stateful else aux
+    if not isinstance(metrics, dict):
+        raise TypeError(
+            f"{what}: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
+        )
+    return loss, aux
+
+
+def _check_differentiable(loss: Any) -> None:
     if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
         raise TypeError(
             f"loss_fn: expected a floating-point loss, got {jnp.result_type(loss)}; what is "
             "counted has no gradient, but pj.evolution and pj.spsa take its mean as a float"
         )
-    if stateful and not (isinstance(aux, tuple) and len(aux) == 2):
-        raise TypeError(f"loss_fn: expected it to return {expected}, got {type(aux).__name__} aux")
-    metrics = aux[1] if stateful else aux
-    if not isinstance(metrics, dict):
-        raise TypeError(
-            f"loss_fn: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
-        )
-    return loss, aux

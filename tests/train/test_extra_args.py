@@ -8,18 +8,24 @@ from paramjax.train.extra_args import update
 
 def taking(*names):
     """A transformation that insists on some arguments and refuses all others."""
-    arguments = ", ".join(f"{name}" for name in names)
-    scope = {}
-    exec(
-        f"def update_fn(updates, state, params=None, *, {arguments}): return updates, state", scope
-    )
-    return optax.GradientTransformationExtraArgs(optax.init_empty_state, scope["update_fn"])
+
+    def update_fn(updates, state, params=None, **given):
+        for name in given:
+            if name not in names:
+                raise TypeError(f"update_fn() got an unexpected keyword argument '{name}'")
+        for name in names:
+            if name not in given:
+                raise TypeError(f"update_fn() missing 1 required keyword-only argument: '{name}'")
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(optax.init_empty_state, update_fn)
 
 
 @pytest.mark.parametrize("names", [("value",), ("grad_fn",), ("value_fn", "obj_fn")])
 def test_each_gets_what_it_takes(names, key):
     trainer = pj.train_step(lambda p, batch, key: (p**2, {}), taking(*names))
-    trainer.step(trainer.init(key, jnp.float32(1.0)), None)
+    state, _ = trainer.step(trainer.init(key, jnp.float32(1.0)), None)
+    assert float(state.params) == 3.0  # the gradient, 2, as it came
 
 
 def test_what_is_missed_is_named(key):

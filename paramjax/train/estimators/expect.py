@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from paramjax.checks import leaf_name
 from paramjax.losses.scalars import check_scalar
-from paramjax.train.gradients import GradFn
+from paramjax.train.gradients import GradFn, loss_and_aux
 from paramjax.types import LossFn, Params
 
 
@@ -80,20 +80,8 @@ def scalar_loss(what: str, loss_fn: LossFn, *, stateful: bool = False) -> LossFn
             f"{what}: expected a loss, (params, batch, key) -> (loss, metrics), got "
             f"{type(loss_fn).__name__}"
         )
-    expected = "(loss, (model_state, metrics))" if stateful else "(loss, metrics)"
 
     def checked(params: Params, *rest: Any) -> tuple[Any, Any]:
-        output = loss_fn(params, *rest)
-        pair = isinstance(output, tuple) and len(output) == 2
-        metrics = output[1] if pair else None
-        if stateful and pair:
-            metrics = metrics[1] if isinstance(metrics, tuple) and len(metrics) == 2 else None
-        if not isinstance(metrics, dict):
-            raise TypeError(f"{what}: expected the loss to return {expected}, metrics as a dict")
-        if jnp.shape(output[0]) != ():
-            raise ValueError(
-                f"{what}: expected a scalar loss, got shape {jnp.shape(output[0])}; take its mean"
-            )
-        return output
+        return loss_and_aux(loss_fn(params, *rest), stateful=stateful, what=what)
 
     return checked
