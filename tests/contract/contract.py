@@ -5,12 +5,15 @@ import jax
 import numpy as np
 import pytest
 from by_hand import loss_fn, problem, train
-from every_optax import FACTORIES, PER_EXAMPLE
+from every_optax import FACTORIES, LINKS, PER_EXAMPLE
 
 import paramjax as pj
 
+# Links that only scale a gradient are tried plain; they are in the optimizers that all
+# variants hold.
+OPTIMIZER = pytest.mark.parametrize("name", sorted(set(FACTORIES) - set(LINKS)))
 EVERY = pytest.mark.parametrize("name", sorted(FACTORIES))
-WHOLE_BATCH = pytest.mark.parametrize("name", sorted(set(FACTORIES) - PER_EXAMPLE))
+WHOLE_BATCH = pytest.mark.parametrize("name", sorted(set(FACTORIES) - set(LINKS) - PER_EXAMPLE))
 RATE = 0.05
 PARAMS, BATCHES = problem()
 

@@ -60,7 +60,7 @@ CONTRIB_RATE_ONLY = [
     "momo_adam", "muon", "prodigy", "schedule_free_adamw", "schedule_free_sgd",
     "simplified_ademamix", "sophia",
 ]  # fmt: skip
-LINKS = [
+OPTAX_LINKS = [
     "centralize", "identity", "keep_params_nonnegative", "normalize_by_update_norm",
     "scale_by_adadelta", "scale_by_adam", "scale_by_adamax", "scale_by_adan", "scale_by_amsgrad",
     "scale_by_belief", "scale_by_distance_over_gradients", "scale_by_factored_rms",
@@ -73,6 +73,7 @@ CONTRIB_LINKS = [
     "normalize", "scale_by_acprop", "scale_by_ademamix", "scale_by_adopt", "scale_by_cocob",
     "scale_by_simplified_ademamix",
 ]  # fmt: skip
+LINKS = [*OPTAX_LINKS, *CONTRIB_LINKS]
 NEED_A_PARAMETER = {
     "adafactor": lambda rate: optax.adafactor(rate, min_dim_size_to_factor=2),
     "scale_by_factored_rms": link(optax.scale_by_factored_rms(min_dim_size_to_factor=2)),
@@ -96,7 +97,7 @@ NEED_A_PARAMETER = {
 FACTORIES = {
     **{name: getattr(optax, name) for name in RATE_ONLY},
     **{name: getattr(contrib, name) for name in CONTRIB_RATE_ONLY},
-    **{name: link(getattr(optax, name)()) for name in LINKS},
+    **{name: link(getattr(optax, name)()) for name in OPTAX_LINKS},
     **{name: link(getattr(contrib, name)()) for name in CONTRIB_LINKS},
     **NEED_A_PARAMETER,
     "adaptive_grad_clip": link(optax.adaptive_grad_clip(0.1)),

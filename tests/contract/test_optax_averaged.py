@@ -1,12 +1,12 @@
 """Every transformation under an exponential moving average of what it wants evaluated."""
 
 import jax
-from contract import EVERY, assert_close, hand, run, trainer_of
+from contract import OPTIMIZER, assert_close, hand, run, trainer_of
 
 import paramjax as pj
 
 
-@EVERY
+@OPTIMIZER
 def test_averaged(name):
     ours, _ = run(trainer_of(name, hooks=[pj.ema(0.5)]))
     theirs, _ = hand(name)

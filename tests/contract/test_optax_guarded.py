@@ -2,12 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from contract import BATCHES, EVERY, assert_close, at, hand, run, trainer_of
+from contract import BATCHES, OPTIMIZER, assert_close, at, hand, run, trainer_of
 
 import paramjax as pj
 
 
-@EVERY
+@OPTIMIZER
 def test_guarded(name):
     poisoned = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), BATCHES)
     ours, state = run(trainer_of(name, hooks=[pj.skip_nonfinite()]), poisoned)

@@ -2,12 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from contract import BATCHES, EVERY, PARAMS, assert_close, at, hand, trainer_of
+from contract import BATCHES, OPTIMIZER, PARAMS, assert_close, at, hand, trainer_of
 
 RATES = (0.02, 0.05)
 
 
-@EVERY
+@OPTIMIZER
 def test_mapped_over_learning_rates(name):
     def final(rate):
         trainer = trainer_of(name, rate=rate)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from by_hand import loss_fn
-from contract import EVERY, assert_close, hand, run, trainer_of
+from contract import OPTIMIZER, assert_close, hand, run, trainer_of
 
 import paramjax as pj
 
@@ -14,7 +14,7 @@ def low(params, batch, key):
     return loss_fn(*half, key)[0].astype(jnp.float32), {}
 
 
-@EVERY
+@OPTIMIZER
 def test_mixed_precision(name):
     ours, state = run(trainer_of(name, pj.losses.mixed_precision(loss_fn)))
     assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {jnp.dtype("float32")}

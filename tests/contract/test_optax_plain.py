@@ -1,7 +1,7 @@
 """Every gradient transformation of optax through one step function, against optax alone.
 
-The files test_optax_*.py hold each of them to the same: plain, accumulated, averaged, guarded,
-in mixed precision, resumed, mapped over rates, and sharded over eight devices.
+The other files test_optax_*.py hold each optimizer and wrapper to the same: accumulated,
+averaged, guarded, in mixed precision, resumed, mapped over rates, and sharded over eight devices.
 """
 
 import chex

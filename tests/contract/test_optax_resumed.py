@@ -4,12 +4,12 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contract import BATCHES, EVERY, at, run, trainer_of
+from contract import BATCHES, OPTIMIZER, at, run, trainer_of
 
 import paramjax as pj
 
 
-@EVERY
+@OPTIMIZER
 def test_resumed(name):
     trainer = trainer_of(name, hooks=[pj.ema(0.5)])
     whole, end = run(trainer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract import EVERY, PARAMS, assert_close, hand
+from contract import OPTIMIZER, PARAMS, assert_close, hand
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def sharded(tmp_path_factory):
         return dict(arrays)
 
 
-@EVERY
+@OPTIMIZER
 def test_sharded(name, sharded):
     theirs, _ = hand(name)
     ours = [
