@@ -1,6 +1,8 @@
 """Imports go one way: types, checks <- {models, losses, data, optim} <- train <- sweep <- ..."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,16 @@ def test_init_files_hold_names_only():
         for node in ast.parse(path.read_text()).body:
             is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             assert is_docstring or isinstance(node, ast.Import | ast.ImportFrom | ast.Assign), path
+
+
+@pytest.mark.parametrize("heavy", ["scipy.stats", "flax.nnx", "sklearn", "matplotlib", "sqlite3"])
+def test_importing_the_package_loads_no_heavy_part(heavy):
+    """Each costs a tenth of a second or more, and only those who use it should pay."""
+    code = (
+        "import sys, jax; before = set(sys.modules); import paramjax; "
+        "print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "paramjax" in done.stdout.split()
+    assert [name for name in done.stdout.split() if name.startswith(heavy)] == []

@@ -2,19 +2,22 @@
 
 from paramjax.train.alternating import alternating
 from paramjax.train.assemble import assemble
-from paramjax.train.estimators.accumulate import accumulate
-from paramjax.train.estimators.adversarial import adversarial
-from paramjax.train.estimators.conflict_averse import conflict_averse
-from paramjax.train.estimators.evolution import evolution
-from paramjax.train.estimators.forward_gradient import forward_gradient
-from paramjax.train.estimators.loss_scale import dynamic_loss_scale
-from paramjax.train.estimators.masked import Masked
-from paramjax.train.estimators.per_example import per_example
-from paramjax.train.estimators.poisson import poisson
-from paramjax.train.estimators.private import private
-from paramjax.train.estimators.project_conflicting import project_conflicting
-from paramjax.train.estimators.spsa import spsa
-from paramjax.train.estimators.surgery import average_tasks, surgery
+from paramjax.train.estimators import (
+    Masked,
+    accumulate,
+    adversarial,
+    average_tasks,
+    conflict_averse,
+    dynamic_loss_scale,
+    evolution,
+    forward_gradient,
+    per_example,
+    poisson,
+    private,
+    project_conflicting,
+    spsa,
+    surgery,
+)
 from paramjax.train.federated import federated
 from paramjax.train.gradients import GradFn, gradient
 from paramjax.train.hooks import (

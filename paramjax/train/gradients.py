@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax.types import LossFn, Metrics, ModelState, Params
+from paramjax.types import LossFn, Metrics, ModelState, Params, PyTree
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ class GradFn:
     def __call__(self, *args: Any) -> tuple[Any, Any, Any]:
         """Estimate the gradient."""
         return self.estimate(*args)
+
+    def carried(self, model_state: ModelState) -> tuple[ModelState, ...]:
+        """What it and its loss take between parameters and batch: the model state or nothing."""
+        return (model_state,) if self.stateful else ()
+
+    def of_batch(self, grads: PyTree) -> PyTree:
+        """The gradient of the batch, also where there is one for each example."""
+        return jax.tree.map(lambda g: g.mean(0), grads) if self.per_example else grads
 
 
 def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -51,6 +50,7 @@ def train_step(
             the parameters in tree or shape.
 
     Example:
+        >>> import jax
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> trainer = train_step(loss_fn, optax.sgd(0.5))
         >>> state = trainer.init(jax.random.key(0), jnp.zeros(()))
@@ -132,6 +132,7 @@ def estimate(
             in tree or shape.
 
     Example:
+        >>> import jax
         >>> grad_fn = as_grad_fn(lambda params, batch, key: (params**2, {}))
         >>> state = TrainState(jnp.int32(0), jnp.float32(3.0), (), (), (), jax.random.key(0))
         >>> grads, loss, _, metrics = estimate(grad_fn, state, None, state.key)
@@ -139,10 +140,10 @@ def estimate(
         (6.0, 9.0, 6.0)
     """
     params = differentiated(state.params)
-    carried = (state.model_state,) if grad_fn.stateful else ()
+    carried = grad_fn.carried(state.model_state)
     grads, loss, aux = _triple(grad_fn(params, *carried, batch, key))
     new_carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
-    mean = jax.tree.map(lambda g: g.mean(0), grads) if grad_fn.per_example else grads
+    mean = grad_fn.of_batch(grads)
     check_same_form("gradients", mean, params)
     model_state = new_carried[0] if new_carried else state.model_state
     loss = jnp.asarray(loss)
@@ -153,11 +154,11 @@ def _updates(
     tx: optax.GradientTransformationExtraArgs, grads: PyTree, state: TrainState, extra: Any
 ) -> tuple[PyTree, PyTree]:
     """Call the transformation; what lookahead cannot be part of is refused with the reason."""
-    if not isinstance(state.params, optax.LookaheadParams):
-        return update(tx, grads, state.opt_state, state.params, extra)
     try:
         return update(tx, grads, state.opt_state, state.params, extra)
     except (TypeError, ValueError) as error:
+        if not isinstance(state.params, optax.LookaheadParams):
+            raise
         raise ValueError(
             "tx: optax.lookahead takes a pair of fast and slow parameters, so it must be the "
             "outermost transformation or the last of a chain, and it hands on no extra arguments "
@@ -189,12 +190,13 @@ def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) 
         `obj_fn(params)`.
 
     Example:
+        >>> import jax
         >>> estimator = as_grad_fn(lambda params, batch, key: (params**2, {}))
         >>> state = TrainState(jnp.int32(0), jnp.float32(3.0), (), (), (), jax.random.key(0))
         >>> float(extra_arguments(estimator, state, None, state.key)["value_fn"](4.0))
         16.0
     """
-    carried = (state.model_state,) if grad_fn.stateful else ()
+    carried = grad_fn.carried(state.model_state)
     loss_fn = grad_fn.loss_fn
 
     def gradient_at(params: Params, index: Any = None) -> PyTree:

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from scipy import stats
 
 from paramjax.checks import check_count, check_rows
 from paramjax.losses.scalars import check_scalar
@@ -90,6 +89,8 @@ def poisson(
 
 def _places(rows: int, sampling_rate: Any) -> int:
     """The binomial quantile beyond which the number of rows hardly ever lies."""
+    from scipy import stats  # 0.4 s to import, and only private runs want it
+
     return max(1, int(stats.binom.isf(_OVERFLOW, rows, float(sampling_rate))))
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from paramjax.checks import describe, leaf_name
 from paramjax.train.evaluation import differentiated
 from paramjax.train.hooks.hook import Hook, Observation
-from paramjax.train.hooks.observed import mean_gradient, square_norm
+from paramjax.train.hooks.observed import square_norm
 from paramjax.types import Array, Metrics, PyTree
 
 
@@ -66,7 +66,7 @@ def monitor_groups(group: Callable[[str], str] = first_part) -> Hook:
         raise TypeError(f"monitor_groups: group: expected a function, got {describe(group)}")
 
     def observe(own: tuple[()], observation: Observation) -> tuple[tuple[()], Metrics]:
-        grads = _norms(mean_gradient(observation, observation.grads), group)
+        grads = _norms(observation.grad_fn.of_batch(observation.grads), group)
         updates = _norms(differentiated(observation.updates), group)
         params = _norms(differentiated(observation.state.params), group)
         metrics: Metrics = {}

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from paramjax.checks import check_count, check_rate, check_rows, describe
 from paramjax.train.evaluation import differentiated
 from paramjax.train.hooks.hook import Hook, Observation
-from paramjax.train.hooks.observed import carried, mean_gradient, total_square
+from paramjax.train.hooks.observed import total_square
 from paramjax.types import Array, Metrics, Params
 
 
@@ -126,9 +126,9 @@ def _estimates(observation: Observation, small: int, rows: int) -> tuple[Array, 
     state, grad_fn = observation.state, observation.grad_fn
     part = jax.tree.map(lambda leaf: leaf[:small], observation.batch)
     params = differentiated(state.params)
-    grads = grad_fn(params, *carried(observation), part, observation.key)[0]
-    of_part = total_square(mean_gradient(observation, grads))
-    of_all = total_square(mean_gradient(observation, observation.grads))
+    grads = grad_fn(params, *grad_fn.carried(state.model_state), part, observation.key)[0]
+    of_part = total_square(grad_fn.of_batch(grads))
+    of_all = total_square(grad_fn.of_batch(observation.grads))
     noise = (of_part - of_all) / (1 / small - 1 / rows)
     signal = (rows * of_all - small * of_part) / (rows - small)
     return noise, signal

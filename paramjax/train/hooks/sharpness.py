@@ -13,7 +13,7 @@ import optax
 from paramjax.checks import check_count, describe, leaf_name
 from paramjax.train.evaluation import differentiated
 from paramjax.train.hooks.hook import Hook, Observation
-from paramjax.train.hooks.observed import carried, total_square
+from paramjax.train.hooks.observed import total_square
 from paramjax.types import Array, Key, Metrics, Params, PyTree
 
 _FOLD = 2**32 - 1
@@ -119,7 +119,8 @@ def _loss(observation: Observation) -> Callable[[Params], Array]:
             "sharpness: this gradient estimator has no loss to differentiate twice; give it one, "
             "pj.GradFn(estimate, loss_fn=...), or leave the hook out"
         )
-    rest = (*carried(observation), observation.batch, observation.key)
+    carried = observation.grad_fn.carried(observation.state.model_state)
+    rest = (*carried, observation.batch, observation.key)
     return lambda params: loss_fn(params, *rest)[0]
 
 
