@@ -1,6 +1,7 @@
 """Data: where it comes from, how it is split, and the order in which it is seen."""
 
 from paramjax.data.bundled import breast_cancer, digits
+from paramjax.data.folds import folds
 from paramjax.data.idx import read_idx
 from paramjax.data.sampler import batch_order, epoch_order
 from paramjax.data.splits import Splits, split, standardise
@@ -15,6 +16,7 @@ __all__ = [
     "check_labels",
     "digits",
     "epoch_order",
+    "folds",
     "read_idx",
     "split",
     "standardise",
