@@ -6,14 +6,23 @@ ask of an optimizer whether it is better. Start at docs/five_minutes.md.
 
 from paramjax import data, losses, optim
 from paramjax.space import choice, log_uniform, uniform
+from paramjax.sweep.cross_validate import cross_validate
 from paramjax.sweep.sweep import Sweep, sweep
 from paramjax.train import (
+    CSVWriter,
+    EarlyStopping,
     Fit,
     GradFn,
     Hook,
+    JSONLWriter,
+    Keep,
     Masked,
+    NonFiniteError,
+    Rollback,
+    TensorBoardWriter,
     Trainer,
     TrainState,
+    Validation,
     accumulate,
     adapt,
     adversarial,
@@ -50,13 +59,21 @@ from paramjax.train.estimators import privacy
 __version__ = "0.1.0"
 
 __all__ = [
+    "CSVWriter",
+    "EarlyStopping",
     "Fit",
     "GradFn",
     "Hook",
+    "JSONLWriter",
+    "Keep",
     "Masked",
+    "NonFiniteError",
+    "Rollback",
     "Sweep",
+    "TensorBoardWriter",
     "TrainState",
     "Trainer",
+    "Validation",
     "accumulate",
     "adapt",
     "adversarial",
@@ -65,6 +82,7 @@ __all__ = [
     "best_params",
     "choice",
     "conflict_averse",
+    "cross_validate",
     "data",
     "dynamic_loss_scale",
     "ema",

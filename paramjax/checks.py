@@ -6,9 +6,10 @@ runs inside a compiled program: on the device a failure is a value.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -23,6 +24,19 @@ INT32_MAX = 2**31 - 1
 def leaf_name(path: tuple[Any, ...]) -> str:
     """The name of a leaf as errors print it, `params['dense']['kernel']` -> `dense/kernel`."""
     return jax.tree_util.keystr(path, simple=True, separator="/") or "(the tree itself)"
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether an array, or what stands for one, is a typed key rather than numbers.
+
+    Args:
+        leaf: Anything with a dtype, or a number.
+
+    Example:
+        >>> is_key(jax.random.key(0)), is_key(jnp.zeros(2))
+        (True, False)
+    """
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended)
 
 
 def check_key(key: Any) -> Key:
@@ -262,3 +276,25 @@ def describe(value: Any) -> str:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     return "None" if value is None else f"{type(value).__name__} {value!r}"
+
+
+@contextlib.contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Say how to install the optional package that an import within lacks.
+
+    Args:
+        extra: The extra of paramjax that brings it.
+
+    Raises:
+        ModuleNotFoundError: If an import fails for the lack of a package.
+
+    Example:
+        >>> with needs_extra("frames"):
+        ...     import math
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'{error.name} is missing: pip install "paramjax[{extra}]"', name=error.name
+        ) from None

@@ -1,5 +1,7 @@
 """Populations: many trainings as one program."""
 
+from paramjax.sweep.cross_validate import cross_validate
+from paramjax.sweep.cross_validation import CrossValidation
 from paramjax.sweep.design import sobol_design
 from paramjax.sweep.population import Population, evaluation_steps
 from paramjax.sweep.runs import DIVERGED, FINISHED, Record, Run
@@ -9,12 +11,14 @@ from paramjax.sweep.sweep import Sweep, Trial, sweep
 __all__ = [
     "DIVERGED",
     "FINISHED",
+    "CrossValidation",
     "Population",
     "Record",
     "Run",
     "Starts",
     "Sweep",
     "Trial",
+    "cross_validate",
     "evaluation_steps",
     "prepare_starts",
     "sobol_design",

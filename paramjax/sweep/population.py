@@ -15,7 +15,7 @@ import numpy as np
 from paramjax.space import Space, structure, traced
 from paramjax.sweep.runs import DIVERGED, Record, Run, judge, tail_mean
 from paramjax.sweep.starts import Starts
-from paramjax.train.loop import scan_steps
+from paramjax.train.scan import scan_steps
 from paramjax.train.state import Trainer, TrainState
 from paramjax.types import Array, Hyperparameters, Metrics, Params, PyTree
 

@@ -2,6 +2,7 @@
 
 from paramjax.train.alternating import alternating
 from paramjax.train.assemble import assemble
+from paramjax.train.checkpoint import DamageWarning, Keep, ProgramWarning, RunInUse, SaveWarning
 from paramjax.train.estimators import (
     Masked,
     accumulate,
@@ -34,23 +35,44 @@ from paramjax.train.hooks import (
     skip_nonfinite,
     skip_spikes,
 )
-from paramjax.train.loop import Fit, NonFiniteWarning, fit, scan_steps
+from paramjax.train.interrupt import InterruptWarning
+from paramjax.train.loop import fit
 from paramjax.train.meta import adapt, meta_loss
+from paramjax.train.nonfinite import NonFiniteError, NonFiniteWarning, Rollback
+from paramjax.train.result import Fit
+from paramjax.train.scan import scan_steps
 from paramjax.train.shard import shard
 from paramjax.train.simultaneous import simultaneous
 from paramjax.train.state import Surviving, Trainer, TrainState
 from paramjax.train.step import train_step
+from paramjax.train.validation import EarlyStopping, Validation
+from paramjax.train.writers import CSVWriter, JSONLWriter, TensorBoardWriter, Writer, WriterWarning
 
 __all__ = [
+    "CSVWriter",
+    "DamageWarning",
+    "EarlyStopping",
     "Fit",
     "GradFn",
     "Hook",
+    "InterruptWarning",
+    "JSONLWriter",
+    "Keep",
     "Masked",
+    "NonFiniteError",
     "NonFiniteWarning",
     "Observation",
+    "ProgramWarning",
+    "Rollback",
+    "RunInUse",
+    "SaveWarning",
     "Surviving",
+    "TensorBoardWriter",
     "TrainState",
     "Trainer",
+    "Validation",
+    "Writer",
+    "WriterWarning",
     "accumulate",
     "adapt",
     "adversarial",

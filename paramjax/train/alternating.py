@@ -12,7 +12,6 @@ from paramjax.checks import check_count
 from paramjax.train.assemble import assemble
 from paramjax.train.evaluation import Separate, begin, differentiated
 from paramjax.train.hooks.hook import Hook
-from paramjax.train.loop import scan_steps
 from paramjax.train.players import (
     by_player,
     check_by_player,
@@ -20,6 +19,7 @@ from paramjax.train.players import (
     check_players,
     own_loss,
 )
+from paramjax.train.scan import scan_steps
 from paramjax.train.state import Trainer, TrainState
 from paramjax.train.step import as_transformation, train_step
 from paramjax.types import Batch, Key, LossFn, Metrics, ModelState, Params, PyTree

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax.checks import check_key, check_params
+from paramjax.checks import check_key, check_params, is_key
 from paramjax.train.evaluation import evaluated
 from paramjax.train.hooks.hook import Hook, Observation
 from paramjax.train.state import Trainer, TrainState
@@ -105,7 +105,7 @@ def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
 
 def _settled(leaf: Any) -> Any:
     """An array of a fixed dtype: a weakly typed one would change it, and trace again."""
-    if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended):
+    if is_key(leaf):
         return leaf
     return jax.lax.convert_element_type(leaf, jnp.result_type(leaf))
 

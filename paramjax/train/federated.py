@@ -14,7 +14,7 @@ from paramjax.checks import check_count, check_rate, check_rows, describe, leaf_
 from paramjax.data.sampler import batch_order
 from paramjax.train.gradients import GradFn, as_grad_fn, join_aux
 from paramjax.train.hooks.hook import Hook
-from paramjax.train.loop import scan_steps
+from paramjax.train.scan import scan_steps
 from paramjax.train.state import Trainer
 from paramjax.train.step import as_transformation, train_step
 from paramjax.types import Array, Batch, Key, LossFn, Metrics, Params, PyTree

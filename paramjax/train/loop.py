@@ -1,83 +1,119 @@
-"""A whole training run as one compiled program."""
+"""A whole training run: compiled in chunks, validated, saved, and shown."""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import datetime
+import os
 import warnings
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from paramjax.cache import enable_cache
 from paramjax.checks import check_count, check_key, check_params
-from paramjax.data.sampler import batch_order
-from paramjax.data.validation import check_data
-from paramjax.train.processes import check_agreement
-from paramjax.train.state import Trainer, TrainState, WholeDataTrainer
-from paramjax.types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
-
-
-class Fit(NamedTuple):
-    """What a run leaves behind.
-
-    Attributes:
-        params: The parameters to evaluate, `trainer.eval_params(state)`.
-        state: The last state; it holds the raw parameters.
-        history: Metric name -> array [steps], one value a step.
-    """
-
-    params: Params
-    state: TrainState
-    history: Metrics
-
-
-class NonFiniteWarning(UserWarning):
-    """A run went on although its loss was no longer a finite number."""
+from paramjax.data.sampler import LastBatch
+from paramjax.data.source import is_stream
+from paramjax.train.checkpoint import CheckpointStore, Keep
+from paramjax.train.chunks import begin
+from paramjax.train.feeds import Feed, Resident, Streamed, placer
+from paramjax.train.held_out import HeldOut
+from paramjax.train.identity import identity, program
+from paramjax.train.interrupt import Interrupts, InterruptWarning
+from paramjax.train.nonfinite import NonFiniteError, Rollback, judge_losses
+from paramjax.train.padding import check_weight_is_read
+from paramjax.train.preflight import check_rates, check_saving, check_source, make_plan
+from paramjax.train.processes import check_agreement, spans_processes
+from paramjax.train.progress import Progress
+from paramjax.train.result import INTERRUPTED, NOT_FINITE, Fit
+from paramjax.train.run import Run, Setting
+from paramjax.train.state import Trainer
+from paramjax.train.validation import Validation, check_measures
+from paramjax.train.writers import Background, Writer
+from paramjax.types import Key, ModelState, Params
 
 
 def fit(
     trainer: Trainer,
     params: Params,
-    data: PyTree,
+    data: Any,
     *,
     key: Key,
     steps: int,
     batch_size: int | None = None,
+    last_batch: LastBatch = "drop",
     model_state: ModelState = (),
+    validation: Validation | None = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | datetime.timedelta | None = None,
+    resume: bool = False,
+    keep: Keep | None = None,
+    nonfinite: str | Rollback = "stop",
+    writers: Sequence[Writer] = (),
+    progress: bool | None = None,
 ) -> Fit:
-    """Train: the whole run is one program, and the data stays on the device.
+    """Train: compiled in chunks of steps, with all that the host does between two chunks.
 
-    Two calls with one trainer and equal shapes compile once.
+    Where a run is cut into chunks never changes a bit of it. Two calls with one trainer and
+    equal shapes compile once. docs/runs.md goes through the choices.
 
     Args:
         trainer: What a step is, see `train_step`.
         params: Where to start.
-        data: A pytree of arrays [rows, ...].
+        data: A pytree of arrays [rows, ...], which lies on the device; or a stream of batches:
+            an iterator, an iterable (begun again at its end), or a function `(step) ->
+            iterator` of the batches from that step on, read ahead by a thread. Iterators with
+            `get_state` and `set_state` (grain) or `state_dict` and `load_state_dict` (torchdata)
+            are resumed by their own state, others by drawing and dropping batches.
         key: A typed key; it names the order of the data and the randomness of the steps.
-        steps: Number of steps, positive.
-        batch_size: Rows a step, drawn without replacement epoch by epoch (rows left over
-            at an epoch's end are dropped); None takes the whole data at each step.
+        steps: Number of steps in all, positive; a resumed run does those that are left.
+        batch_size: Rows a step, drawn without replacement epoch by epoch; None takes the whole
+            data at each step, or what a stream yields.
+        last_batch: What becomes of the rows left over at an epoch's end: "drop" leaves them
+            out, "keep" makes a smaller batch of them, "pad" fills it up and adds
+            `batch["weight"]`, 1 for rows and 0 for padding (see `losses.supervised`).
         model_state: Where a stateful model starts.
+        validation: What to measure on held-out data, how often, and whether to stop early.
+        checkpoint_dir: A folder for checkpoints, made if need be; None saves nothing.
+        checkpoint_every: Steps, or a time, between checkpoints, written in the background; a
+            minute if None. There is one at the end, too, and one when a run is interrupted.
+        resume: Whether to go on from the newest good checkpoint in the folder, if there is one.
+        keep: Which checkpoints stay; `Keep()` the last three.
+        nonfinite: What to do about a step whose loss or gradient norm is not finite: "stop"
+            raises and keeps the state before it, "warn" goes on, a `Rollback` returns to the
+            last checkpoint with a lower rate. To skip such steps, give the trainer the hook
+            `skip_nonfinite()`, which is heard first.
+        writers: Logs: `CSVWriter`, `JSONLWriter`, `TensorBoardWriter` or your own.
+        progress: Whether to show a progress bar; None shows it on a terminal.
 
     Returns:
-        Parameters, state and history.
+        Parameters, state, history and validations. A run that Ctrl-C ends returns those so far.
 
     Raises:
-        TypeError: For a legacy key, non-numeric data or parameters that are not
-            floating-point.
+        TypeError: For a legacy key, non-numeric data, parameters that are not floating-point, or
+            an argument of another type.
         ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
-            larger than the data, one for a trainer that draws its own rows, or a step count
-            out of range; after the run, if the loss
-            was not finite at any step, or processes that ran it together (see `shard`) were
-            given different arrays.
+            larger than the data, one for a trainer that draws its own rows, a count out of
+            range, arguments that contradict each other; arrays that differ between processes
+            that run it together (see `shard`).
+        NonFiniteError: If a step was not finite, with step, leaf and last finite loss; its
+            `fit` holds all that was done before. With "warn", if no loss was finite.
+        StreamEnded: If a stream has fewer batches than steps.
+        StreamChanged: If a batch of it has another form than the first one.
+        RunInUse: If another run holds the folder.
+        OSError: If the folder, or the file of a writer, cannot be written.
 
     Warns:
-        NonFiniteWarning: If the loss was not finite at some step, with the step.
+        NonFiniteWarning: If a step was not finite and the run went on.
+        DamageWarning: For each checkpoint that was passed over because it is damaged.
+        SaveWarning: If a checkpoint could not be written; the run goes on.
+        ProgramWarning: If a resumed run's step computes something else than before.
+        InterruptWarning: If Ctrl-C or SIGTERM ended the run.
 
     Example:
         >>> import optax
+        >>> import jax.numpy as jnp
         >>> from paramjax.train.step import train_step
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> trainer = train_step(loss_fn, optax.sgd(0.1))
@@ -88,97 +124,76 @@ def fit(
     """
     check_key(key)
     check_params(params)
-    rows = check_data(data)
     check_count("steps", steps)
-    if batch_size is not None:
-        check_count("batch_size", batch_size)
-        if isinstance(trainer, WholeDataTrainer):
-            raise ValueError(
-                "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
-                f"batch_size out, got {batch_size}"
-            )
+    every = check_saving(
+        checkpoint_dir, checkpoint_every, resume=resume, keep=keep, nonfinite=nonfinite
+    )
+    plan = make_plan(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
+    check_source(data, nonfinite)
     enable_cache()
-    result = _run(
-        trainer, params, model_state, data, key, rows=rows, steps=steps, batch_size=batch_size
-    )
-    losses = result.history["loss"]
-    if not losses.is_fully_addressable:
+    state, cursor, data_key = begin(trainer, plan, params, model_state, key)
+    resident = None if is_stream(data) else data
+    joint = spans_processes(state)
+    if joint:
         # only a program over several processes can mix what each of them was given
-        check_agreement({"params": params, "model_state": model_state, "data": data, "key": key})
-    _judge_losses(np.asarray(losses))
-    return result
+        given = {"params": params, "model_state": model_state, "data": resident, "key": key}
+        check_agreement(given)
+    check_rates(state, nonfinite, validation)
+    place = placer(state)
+    feed: Feed
+    if resident is None:
+        feed = Streamed(trainer, plan, data, place)
+    else:
+        feed = Resident(trainer, plan, place(data), cursor, data_key)
+        if plan.last == "pad":
+            check_weight_is_read(trainer, state, feed.form)
+    measured = None if validation is None else place(validation.data)
+    if validation is not None:
+        check_measures(trainer, validation, state, measured)
+    setting = Setting(steps, every, nonfinite, joint)
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(contextlib.closing(feed))
+        store = None
+        if checkpoint_dir is not None:
+            store = CheckpointStore(
+                checkpoint_dir,
+                identity=identity(plan, key, resident),
+                program="" if resident is None else program(trainer, state, feed.form),
+                keep=keep,
+                resume=resume,
+                joint=joint,
+            )
+            opened.enter_context(store)
+        logs = Background(writers if jax.process_index() == 0 or not joint else ())
+        opened.enter_context(contextlib.closing(logs))
+        run = Run(setting, state, feed, HeldOut(trainer, validation, measured), store, logs)
+        del state  # its memory is taken over by the first chunk
+        if resume:
+            run.restore()
+        return _finished(run, setting, progress)
 
 
-@functools.partial(jax.jit, static_argnames=("trainer", "rows", "steps", "batch_size"))
-def _run(
-    trainer: Trainer,
-    params: Params,
-    model_state: ModelState,
-    data: PyTree,
-    key: Key,
-    *,
-    rows: int,
-    steps: int,
-    batch_size: int | None,
-) -> Fit:
-    """The compiled program: order of the data, first state, scan over the steps."""
-    state_key, data_key = jax.random.split(key)
-    state = trainer.init(state_key, params, model_state)
-    order = None if batch_size is None else batch_order(data_key, rows, batch_size, steps)
-    state, history = scan_steps(trainer, state, data, order, steps)
-    return Fit(trainer.eval_params(state), state, history)
-
-
-def scan_steps(
-    trainer: Trainer, state: TrainState, data: PyTree, order: Array | None, steps: int
-) -> tuple[TrainState, Metrics]:
-    """Run some steps as one scan.
-
-    Args:
-        trainer: What a step is.
-        state: Where to start.
-        data: A pytree of arrays [rows, ...].
-        order: int32[steps, batch], the rows of each step; None for all of them.
-        steps: Number of steps.
-
-    Returns:
-        The last state, and metrics as arrays [steps].
-
-    Example:
-        >>> import optax
-        >>> from paramjax.train.step import train_step
-        >>> trainer = train_step(lambda p, batch, key: (p * batch.mean(), {}), optax.sgd(1.0))
-        >>> state = trainer.init(jax.random.key(0), jnp.zeros(()))
-        >>> state, history = scan_steps(trainer, state, jnp.ones(4), None, steps=3)
-        >>> float(state.params)
-        -3.0
-    """
-
-    def body(state: TrainState, rows: Array | None) -> tuple[TrainState, Metrics]:
-        batch: Batch = data if rows is None else jax.tree.map(lambda leaf: leaf[rows], data)
-        return trainer.step(state, batch)
-
-    # numpy leaves inside a scan would be indexed by a tracer, which numpy refuses
-    data = jax.tree.map(jnp.asarray, data)
-    return jax.lax.scan(body, state, order, length=steps)
-
-
-def _judge_losses(losses: np.ndarray) -> None:
-    """Say at which step the loss was lost, once the run is over."""
-    finite = np.isfinite(losses)
-    if finite.all():
-        return
-    if not finite.any():
-        raise ValueError(
-            "fit: the loss was not finite at any step, so nothing was learned; are all labels in "
-            "the range that the loss expects (data.table checks that), and the parameters finite?"
+def _finished(run: Run, setting: Setting, progress: bool | None) -> Fit:
+    """Run to the end, or to Ctrl-C, in sight of a progress bar."""
+    try:
+        with (
+            Interrupts(terminations=run.saves) as interrupts,
+            Progress(setting.steps, progress, start=run.step) as bar,
+        ):
+            stopped = run.go(bar, interrupts)
+        result = run.result(stopped)
+        judge_losses(result.history["loss"])
+    except NonFiniteError as error:
+        error.fit = run.result(NOT_FINITE)
+        raise
+    if stopped == INTERRUPTED:
+        kept = "a checkpoint was saved" if run.saves else "nothing was saved"
+        warnings.warn(
+            f"fit: interrupted after {run.step} of {setting.steps} steps; what was done is "
+            f"returned, and {kept}",
+            InterruptWarning,
+            stacklevel=3,
         )
-    first = int(np.argmin(finite))
-    before = f"the one before was {losses[first - 1]:.6g}" if first else "the first one"
-    warnings.warn(
-        f"fit: the loss is not finite at step {first} ({before}), and at {int((~finite).sum())} of "
-        f"{finite.size} steps; lower the learning rate, clip the gradient, check the labels, or "
-        "add pj.skip_nonfinite()",
-        NonFiniteWarning,
-        stacklevel=3,
-    )
+        run.close()
+        interrupts.pass_on()
+    return result

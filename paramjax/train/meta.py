@@ -11,7 +11,7 @@ import optax
 
 from paramjax.checks import check_count, check_rows
 from paramjax.train.gradients import GradFn, gradient
-from paramjax.train.loop import scan_steps
+from paramjax.train.scan import scan_steps
 from paramjax.train.step import train_step
 from paramjax.types import Array, Batch, Key, LossFn, Metrics, Params
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from paramjax.checks import leaf_name
+from paramjax.checks import is_key, leaf_name
 from paramjax.types import PyTree
 
 
@@ -49,6 +48,38 @@ def check_agreement(inputs: Mapping[str, PyTree]) -> None:
 
 def _checksum(leaf: Any) -> int:
     """32 bits of the contents; keys count by the numbers in them."""
-    if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended):
+    if is_key(leaf):
         leaf = jax.random.key_data(leaf)
     return zlib.crc32(np.ascontiguousarray(leaf).tobytes())
+
+
+def agreed(most: int, *flags: bool) -> tuple[Any, ...]:
+    """What all processes go by: as far as the slowest can, with every flag that any of them set.
+
+    Args:
+        most: A count.
+        flags: Whether something is to be done.
+
+    Returns:
+        The smallest count, and the flags, the same in every process.
+
+    Example:
+        >>> agreed(5, False, True)
+        (5, False, True)
+    """
+    everyone = multihost_utils.process_allgather(np.array([-most, *flags], np.int32))
+    largest = everyone.reshape(-1, 1 + len(flags)).max(axis=0)
+    return -int(largest[0]), *(bool(flag) for flag in largest[1:])
+
+
+def spans_processes(tree: PyTree) -> bool:
+    """Whether a part of some array lies in another process.
+
+    Args:
+        tree: A pytree of arrays.
+
+    Example:
+        >>> spans_processes({"w": np.zeros(2)})
+        False
+    """
+    return not all(getattr(leaf, "is_fully_addressable", True) for leaf in jax.tree.leaves(tree))

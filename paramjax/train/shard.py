@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from paramjax.checks import check_count, check_rows, leaf_name
+from paramjax.checks import check_count, check_rows, is_key, leaf_name
 from paramjax.train.state import Trainer, TrainState
 from paramjax.types import Batch, Key, Metrics, ModelState, Params, PyTree
 
@@ -130,10 +130,9 @@ def _on(mesh: Mesh, leaf: Any, spec: PartitionSpec) -> Any:
 
 def _partition(leaf: Any, axes: Axes, devices: int, min_size: int) -> PartitionSpec:
     """Over which axes of the mesh each axis of an array is split."""
-    is_key = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended)
     shape = jnp.shape(leaf)
     even = [axis for axis, length in enumerate(shape) if length % devices == 0]
-    if not axes or is_key or not even or math.prod(shape) < min_size:
+    if not axes or is_key(leaf) or not even or math.prod(shape) < min_size:
         return PartitionSpec()
     longest = max(even, key=lambda axis: shape[axis])
     return PartitionSpec(*[None] * longest, axes)

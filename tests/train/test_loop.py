@@ -67,7 +67,7 @@ def test_a_lost_loss_is_said_with_its_step(line, line_loss, line_params, key):
     with pytest.warns(
         NonFiniteWarning, match=r"not finite at step \d+ \(the one before was .* of 30 steps"
     ):
-        pj.fit(trainer, line_params, line, key=key, steps=30)
+        pj.fit(trainer, line_params, line, key=key, steps=30, nonfinite="warn")
 
 
 @pytest.mark.parametrize("label", [-1, 3])

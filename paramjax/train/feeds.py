@@ -1,0 +1,172 @@
+"""Where the batches of a run come from: data that lies on the device, or a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from paramjax.checks import INT32_MAX
+from paramjax.data.source import start_position
+from paramjax.data.stream import Stack, Stacks, open_stacks
+from paramjax.train.chunks import Chunk, advance, advance_on
+from paramjax.train.order import Cursor, Plan
+from paramjax.train.padding import batch_form
+from paramjax.train.state import Trainer, TrainState
+from paramjax.types import Batch, Key, PyTree
+
+
+class Resident:
+    """Batches of data that lies on the device; their order is a function of key and epoch.
+
+    Args:
+        trainer: What a step is.
+        plan: What is static about the run.
+        data: Leaves [rows, ...] where they are used.
+        cursor: Where the order stands.
+        data_key: Names the order.
+    """
+
+    def __init__(
+        self, trainer: Trainer, plan: Plan, data: PyTree, cursor: Cursor | None, data_key: Key
+    ) -> None:
+        self._trainer, self._plan, self._data = trainer, plan, data
+        self._cursor, self._data_key = cursor, data_key
+
+    @property
+    def form(self) -> Batch:
+        """Shapes and dtypes of a batch."""
+        return batch_form(self._plan, self._data)
+
+    def prepare(self, step: int) -> None:
+        """All batches are there."""
+
+    def available(self) -> int:
+        """Steps whose batches are at hand."""
+        return INT32_MAX
+
+    def advance(self, state: TrainState, start: int, most: int) -> Chunk:
+        """At most so many steps after the `start` that are done."""
+        chunk = advance(
+            self._trainer, self._plan, state, self._cursor, self._data, self._data_key, start, most
+        )
+        self._cursor = chunk.cursor
+        return chunk
+
+    def taken(self, steps: int) -> None:
+        """Steps are done and stand."""
+
+    def position(self) -> Any:
+        """What to save of the position: nothing, the number of steps says it."""
+        return None
+
+    def rewind(self, step: int, position: Any) -> None:
+        """Go back or forth; the next chunk is told where it starts."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Streamed:
+    """Batches that an iterator delivers, in stacks, ahead of the steps.
+
+    Args:
+        trainer: What a step is.
+        plan: What is static about the run.
+        source: An iterator, an iterable, or a function `(step) -> iterator`.
+        place: Puts a stack of batches on the devices.
+    """
+
+    def __init__(
+        self, trainer: Trainer, plan: Plan, source: Any, place: Callable[[PyTree], PyTree]
+    ) -> None:
+        self._trainer, self._plan, self._source, self._place = trainer, plan, source, place
+        self._stacks: Stacks | None = None
+        self._stack: Stack | None = None
+        self._used = 0
+        self._position = start_position(source)
+
+    @property
+    def form(self) -> Batch:
+        """Shapes and dtypes of a batch; known once the source was opened."""
+        assert self._stacks is not None
+        return self._stacks.form
+
+    def prepare(self, step: int) -> None:
+        """Wait until there is a batch."""
+        if self._stacks is None:
+            self.rewind(step, self._position)
+        if self._stack is None or self._used == self._stack.filled:
+            assert self._stacks is not None
+            self._stack = None  # its memory is free while the next one is awaited
+            self._stack, self._used = self._stacks.next(), 0
+
+    def available(self) -> int:
+        """Steps whose batches are at hand, positive once they were prepared."""
+        return 0 if self._stack is None else self._stack.filled - self._used
+
+    def advance(self, state: TrainState, start: int, most: int) -> Chunk:
+        """At most so many steps, which must be available."""
+        assert self._stack is not None
+        del start
+        return advance_on(self._trainer, self._plan, state, self._stack.batches, self._used, most)
+
+    def taken(self, steps: int) -> None:
+        """Steps are done and stand, so that their batches are behind."""
+        if steps:
+            assert self._stack is not None
+            self._used += steps
+            self._position = self._stack.positions[self._used - 1]
+
+    def position(self) -> Any:
+        """What to save of the position: where the source stands after the last step."""
+        return self._position
+
+    def rewind(self, step: int, position: Any) -> None:
+        """Open the source again at a step."""
+        self.close()
+        self._position = position
+        self._stacks = open_stacks(self._source, step=step, position=position, place=self._place)
+
+    def close(self) -> None:
+        """Stop looking ahead."""
+        if self._stacks is not None:
+            self._stacks.close()
+        self._stacks = self._stack = None
+
+
+Feed = Resident | Streamed
+
+
+def placer(state: TrainState) -> Callable[[PyTree], PyTree]:
+    """What puts data on the devices that hold a state: whole on each device of a mesh.
+
+    Args:
+        state: A state; it is not kept.
+
+    Returns:
+        A function of leaves [rows, ...], the same in each process, to arrays of JAX.
+
+    Example:
+        >>> from paramjax.train.state import TrainState
+        >>> state = TrainState(jnp.int32(0), jnp.zeros(2), (), (), (), jax.random.key(0))
+        >>> placer(state)({"x": [1.0, 2.0]})["x"][0].dtype
+        dtype('float32')
+    """
+    shardings = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state))
+    meshes = [s.mesh for s in shardings if isinstance(s, NamedSharding) and s.mesh.size > 1]
+    if not meshes:
+        return lambda data: jax.tree.map(jnp.asarray, data)
+    whole = NamedSharding(meshes[0], PartitionSpec())
+    return lambda data: jax.tree.map(lambda leaf: _replicated(leaf, whole), data)
+
+
+def _replicated(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    """The array on every device of a mesh, also of one that spans processes."""
+    if not getattr(leaf, "is_fully_addressable", True):
+        return leaf  # spread by the user already
+    host = jax.device_get(jnp.asarray(leaf))
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

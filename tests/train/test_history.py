@@ -1,0 +1,34 @@
+import numpy as np
+
+from paramjax.train.history import History
+
+
+def test_appends_are_concatenated_whatever_their_lengths():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(rng.integers(0, 9), 2)).astype(np.float32) for _ in range(40)]
+    history = History()
+    for part in parts:
+        history.append({"a": part, "b": part[:, 0].astype(np.int32)})
+    np.testing.assert_array_equal(history.arrays()["a"], np.concatenate(parts))
+    assert history.arrays()["b"].dtype == np.int32
+
+
+def test_what_is_cut_off_is_written_over():
+    history = History({"loss": np.arange(5.0)})
+    history.truncate(2)
+    history.append({"loss": np.array([9.0])})
+    assert history.arrays()["loss"].tolist() == [0.0, 1.0, 9.0]
+    assert history.last("loss") == 9.0
+    assert len(history) == 3
+
+
+def test_what_was_handed_out_does_not_change():
+    history = History({"loss": np.arange(3.0)})
+    before = history.arrays()["loss"]
+    history.truncate(0)
+    history.append({"loss": np.array([7.0])})
+    assert before.tolist() == [0.0, 1.0, 2.0]
+
+
+def test_without_rows_there_is_no_last_value():
+    assert History().last("loss") is None

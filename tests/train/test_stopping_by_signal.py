@@ -1,0 +1,101 @@
+"""Ctrl-C and SIGTERM end a run with everything so far; the second Ctrl-C interrupts at once."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.train import InterruptWarning
+from paramjax.train.checkpoint.folder import steps_in
+
+TRAINER = pj.train_step(lambda w, batch, key: ((w - batch.mean()) ** 2, {}), optax.sgd(0.1))
+DATA = np.ones(3, np.float32)
+
+
+def run(measure, **options):
+    validation = pj.Validation(measure, DATA, every=10)
+    return pj.fit(
+        TRAINER, jnp.float32(0), DATA, key=jax.random.key(0), steps=100, validation=validation,
+        **options,
+    )  # fmt: skip
+
+
+def interrupting(params, batch):
+    """Ctrl-C, in the middle of the evaluation after step 30."""
+
+    calls = itertools.count(1)
+
+    def press(loss):
+        if next(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return loss
+
+    shape = jax.ShapeDtypeStruct((), jnp.float32)
+    return {"loss": jax.pure_callback(press, shape, (params - batch.mean()) ** 2)}
+
+
+@pytest.fixture(autouse=True)
+def _default_handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_returns_what_was_done(tmp_path):
+    whole = run(lambda w, batch: {"loss": (w - batch.mean()) ** 2})
+    with pytest.warns(InterruptWarning, match="after 30 of 100 steps.* a checkpoint was saved"):
+        fit = run(interrupting, checkpoint_dir=tmp_path)
+    assert fit.stopped == "interrupted"
+    assert int(fit.state.step) == 30
+    assert fit.validation["step"].tolist() == [10, 20, 30]
+    np.testing.assert_array_equal(fit.history["loss"], whole.history["loss"][:30])
+    rest = run(lambda w, b: {"loss": (w - b.mean()) ** 2}, checkpoint_dir=tmp_path, resume=True)
+    np.testing.assert_array_equal(rest.history["loss"], whole.history["loss"])
+
+
+def test_without_a_folder_it_says_that_nothing_was_saved():
+    with pytest.warns(InterruptWarning, match="and nothing was saved"):
+        run(interrupting)
+
+
+CHILD = """
+import sys, time, jax, jax.numpy as jnp, numpy as np, optax, paramjax as pj
+trainer = pj.train_step(lambda w, batch, key: ((w - batch.mean()) ** 2, {}), optax.sgd(0.1))
+def batches():
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.001)
+        yield np.ones(3, np.float32)
+pj.fit(trainer, jnp.float32(0), batches(), key=jax.random.key(0), steps=10**6,
+       checkpoint_dir=sys.argv[1])
+print("never here")
+"""
+
+
+def test_a_termination_saves_first(tmp_path):
+    words = [sys.executable, "-c", CHILD, str(tmp_path)]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "begun\n"
+    time.sleep(1.0)
+    child.terminate()
+    output, errors = child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGTERM
+    assert output == ""
+    assert "a checkpoint was saved" in errors
+    done = steps_in(tmp_path)[-1]
+    rest = pj.fit(
+        TRAINER, jnp.float32(0), itertools.repeat(np.ones(3, np.float32)), key=jax.random.key(0),
+        steps=done + 5, checkpoint_dir=tmp_path, resume=True,
+    )  # fmt: skip
+    assert int(rest.state.step) == done + 5
+    assert len(rest.history["loss"]) == done + 5
