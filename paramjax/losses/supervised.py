@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import jax.numpy as jnp
 
 from paramjax.types import Array, Batch, Key, LossFn, Metrics, ModelState, Params
 
@@ -21,6 +24,9 @@ def supervised(
 ) -> LossFn:
     """The mean loss of `apply(params, batch["x"])` against `batch["y"]`.
 
+    Where a batch holds a `weight` [batch], means are weighted by it: so the padding of
+    `fit(last_batch="pad")`, whose weight is 0, counts for nothing.
+
     Args:
         apply: `(params, x) -> outputs`, such as a flax module's `apply`. A stateful one
             takes its state after the parameters and returns `(outputs, model_state)`; a
@@ -36,6 +42,7 @@ def supervised(
 
     Raises:
         TypeError: At the first call, if a stateful `apply` does not return a pair.
+        ValueError: At the first call, if there is not a weight for each example.
 
     Example:
         >>> import jax.numpy as jnp
@@ -52,8 +59,9 @@ def supervised(
     further = dict(metrics or {})
 
     def averaged(outputs: Any, batch: Batch) -> tuple[Array, Metrics]:
-        reported = {name: metric(outputs, batch["y"]).mean() for name, metric in further.items()}
-        return loss(outputs, batch["y"]).mean(), reported
+        mean = functools.partial(_mean, weight=batch.get("weight"))
+        reported = {name: mean(metric(outputs, batch["y"])) for name, metric in further.items()}
+        return mean(loss(outputs, batch["y"])), reported
 
     def plain_loss(params: Params, batch: Batch, key: Key | None) -> tuple[Array, Metrics]:
         return averaged(apply(params, batch["x"], *([key] if keyed else [])), batch)
@@ -72,3 +80,16 @@ def supervised(
         return value, (model_state, reported)
 
     return stateful_loss if stateful else plain_loss
+
+
+def _mean(values: Array, weight: Array | None) -> Array:
+    """Mean over the batch, each example counting as much as it weighs."""
+    if weight is None:
+        return values.mean()
+    if weight.shape != values.shape[:1]:
+        raise ValueError(
+            f"supervised: expected a weight for each of the {values.shape[0]} examples, got shape "
+            f"{weight.shape}"
+        )
+    each = weight.reshape(-1, *[1] * (values.ndim - 1))
+    return (values * each).sum() / jnp.broadcast_to(each, values.shape).sum()

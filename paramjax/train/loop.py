@@ -19,7 +19,7 @@ from paramjax.train.checkpoint import CheckpointStore, Keep
 from paramjax.train.chunks import begin
 from paramjax.train.feeds import Feed, Resident, Streamed, placer
 from paramjax.train.held_out import HeldOut
-from paramjax.train.identity import identity, program
+from paramjax.train.identity import identity
 from paramjax.train.interrupt import Interrupts, InterruptWarning
 from paramjax.train.nonfinite import NonFiniteError, Rollback, judge_losses
 from paramjax.train.padding import check_weight_is_read
@@ -150,7 +150,7 @@ def fit(
     measured = None if validation is None else place(validation.data)
     if validation is not None:
         check_measures(trainer, validation, state, measured)
-    setting = Setting(steps, every, nonfinite, joint)
+    setting = Setting(trainer, steps, every, nonfinite, joint)
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(feed))
         store = None
@@ -158,7 +158,6 @@ def fit(
             store = CheckpointStore(
                 checkpoint_dir,
                 identity=identity(plan, key, resident),
-                program="" if resident is None else program(trainer, state, feed.form),
                 keep=keep,
                 resume=resume,
                 joint=joint,

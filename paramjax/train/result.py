@@ -58,7 +58,8 @@ class Fit(NamedTuple):
         """
         with needs_extra("frames"):
             import pandas as pd
-        scalars = {name: values for name, values in self.history.items() if values.ndim == 1}
+        names = sorted(self.history, key=lambda name: (name != "loss", name))
+        scalars = {name: self.history[name] for name in names if self.history[name].ndim == 1}
         steps = len(next(iter(self.history.values())))
         frame = pd.DataFrame(scalars, index=pd.RangeIndex(1, steps + 1, name="step"))
         if not self.validation:

@@ -19,6 +19,7 @@ from paramjax.train.chunks import REFUSING
 from paramjax.train.feeds import Feed
 from paramjax.train.held_out import HeldOut
 from paramjax.train.history import History
+from paramjax.train.identity import program
 from paramjax.train.interrupt import Interrupts
 from paramjax.train.nonfinite import (
     NonFiniteError,
@@ -32,7 +33,7 @@ from paramjax.train.pace import Pace
 from paramjax.train.processes import agreed
 from paramjax.train.progress import Progress
 from paramjax.train.result import EARLY, FINISHED, INTERRUPTED, Fit
-from paramjax.train.state import TrainState
+from paramjax.train.state import Trainer, TrainState
 from paramjax.train.writers import Background
 
 
@@ -41,12 +42,14 @@ class Setting:
     """What a run is asked to do.
 
     Attributes:
+        trainer: What a step is.
         steps: Steps in all.
         every: Steps, or time, between checkpoints.
         nonfinite: What to do about a step that is not finite.
         joint: Whether several processes run it together.
     """
 
+    trainer: Trainer
     steps: int
     every: int | datetime.timedelta
     nonfinite: str | Rollback
@@ -107,6 +110,7 @@ class Run:
         """Run to the end, showing it, and say why it was the end."""
         self._writers.open(self.step)
         if isinstance(self._setting.nonfinite, Rollback):
+            self._prepare()
             self._save_once()
         while (stopped := self._stopped()) is None:
             self._prepare()
@@ -150,6 +154,9 @@ class Run:
             self._save_once()
             error.add_note(f"fit: {self.step} of {self._setting.steps} steps were done")
             raise
+        if self._store is not None and not self._store.knows_program:
+            form = self._feed.form  # that of a stream is known now
+            self._store.declare(program(self._setting.trainer, self._state, form))
 
     def _decide(self, interrupts: Interrupts) -> tuple[int, bool, bool]:
         """How far the next chunk goes, and whether to save or to end before it."""

@@ -29,9 +29,8 @@ def run(measure, **options):
     )  # fmt: skip
 
 
-def interrupting(params, batch):
+def interrupting():
     """Ctrl-C, in the middle of the evaluation after step 30."""
-
     calls = itertools.count(1)
 
     def press(loss):
@@ -39,8 +38,11 @@ def interrupting(params, batch):
             os.kill(os.getpid(), signal.SIGINT)
         return loss
 
-    shape = jax.ShapeDtypeStruct((), jnp.float32)
-    return {"loss": jax.pure_callback(press, shape, (params - batch.mean()) ** 2)}
+    def measure(w, batch):
+        shape = jax.ShapeDtypeStruct((), jnp.float32)
+        return {"loss": jax.pure_callback(press, shape, (w - batch.mean()) ** 2)}
+
+    return measure
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +56,7 @@ def _default_handler():
 def test_ctrl_c_returns_what_was_done(tmp_path):
     whole = run(lambda w, batch: {"loss": (w - batch.mean()) ** 2})
     with pytest.warns(InterruptWarning, match="after 30 of 100 steps.* a checkpoint was saved"):
-        fit = run(interrupting, checkpoint_dir=tmp_path)
+        fit = run(interrupting(), checkpoint_dir=tmp_path)
     assert fit.stopped == "interrupted"
     assert int(fit.state.step) == 30
     assert fit.validation["step"].tolist() == [10, 20, 30]
@@ -65,7 +67,7 @@ def test_ctrl_c_returns_what_was_done(tmp_path):
 
 def test_without_a_folder_it_says_that_nothing_was_saved():
     with pytest.warns(InterruptWarning, match="and nothing was saved"):
-        run(interrupting)
+        run(interrupting())
 
 
 CHILD = """

@@ -17,6 +17,7 @@ from paramjax.train.checkpoint.folder import absolute, clean, make, steps_in
 from paramjax.train.checkpoint.host import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.train.checkpoint.keep import Keep
 from paramjax.train.checkpoint.lock import FolderLock
+from paramjax.train.checkpoint.manifest import Manifest
 from paramjax.train.checkpoint.restore import newest, warn_of_program
 from paramjax.train.checkpoint.write import Origin, Snapshot, write_checkpoint
 from paramjax.types import PyTree
@@ -50,7 +51,7 @@ class CheckpointStore:
     Args:
         folder: Where they lie; it is made if need be.
         identity: What makes the run the run it is, name -> value of JSON.
-        program: A fingerprint of what a step computes.
+        program: A fingerprint of what a step computes; "" if that is to be declared.
         keep: Which checkpoints stay.
         resume: Whether the run may go on from what is there.
         joint: Whether several processes save and restore together; the first one writes.
@@ -75,13 +76,14 @@ class CheckpointStore:
         folder: str | os.PathLike[str],
         *,
         identity: Mapping[str, Any],
-        program: str,
+        program: str = "",
         keep: Keep | None = None,
         resume: bool = False,
         joint: bool = False,
     ) -> None:
         self.folder = absolute(folder)
         self._origin, self._keep = Origin(dict(identity), program), keep or Keep()
+        self._restored: Manifest | None = None
         self._joint, self._writes = joint, not joint or jax.process_index() == 0
         self._thread: threading.Thread | None = None
         self._error: tuple[int, Exception] | None = None
@@ -137,8 +139,28 @@ class CheckpointStore:
         if contents is None:
             return None
         manifest, tree, (history, validation) = contents
-        warn_of_program(manifest, self._origin)
+        self._restored = manifest
+        if self._origin.program:
+            warn_of_program(manifest, self._origin)
         return Saved(manifest.step, tree, history, validation, manifest.extra)
+
+    @property
+    def knows_program(self) -> bool:
+        """Whether it was said what a step computes."""
+        return bool(self._origin.program)
+
+    def declare(self, program: str) -> None:
+        """Say what a step computes, where that was not known before the first batch was there.
+
+        Args:
+            program: A fingerprint of it.
+
+        Warns:
+            ProgramWarning: If what was restored was written by another step.
+        """
+        self._origin = self._origin._replace(program=program)
+        if self._restored is not None:
+            warn_of_program(self._restored, self._origin)
 
     def _meet(self) -> None:
         """Let no process look for checkpoints before the one that writes them is done."""
