@@ -49,9 +49,26 @@ def test_readmes_training_reaches_its_accuracy(capsys):
     assert float(capsys.readouterr().out) == pytest.approx(claimed, abs=0.015)
 
 
+def test_readmes_long_run_can_be_started_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = {}
+    training, long = blocks("README.md")[1:3]
+    exec(compile(training, "README.md", "exec"), page)
+    page["splits"] = page["splits"]._replace(
+        train=jax.tree.map(lambda a: a[:300], page["splits"].train)
+    )
+    ends = []
+    for steps in ("steps=500", "steps=700", "steps=700"):
+        exec(compile(long.replace("steps=2000", steps), "README.md", "exec"), page)
+        ends.append(page["run"])
+    assert [len(end.history["loss"]) for end in ends] == [500, 700, 700]
+    assert float(ends[2].history["loss"][-1]) == float(ends[1].history["loss"][-1])
+    assert len((tmp_path / "digits.csv").read_text().splitlines()) == 701
+
+
 def test_readmes_composed_step_trains(capsys):
     page = {}
-    for code in blocks("README.md")[1:3]:
+    for code in (blocks("README.md")[1], blocks("README.md")[3]):
         exec(compile(code, "README.md", "exec"), page)
     run = pj.fit(
         page["trainer"], page["params"], page["splits"].train,
