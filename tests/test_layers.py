@@ -12,7 +12,7 @@ BASE = 0
 LAYERS = {
     "types": BASE, "checks": BASE, "space": BASE, "cache": BASE, "paths": BASE,
     "models": 1, "losses": 1, "data": 1, "optim": 1, "estimate": 1,
-    "train": 2, "sweep": 3, "bench": 4, "cli": 5,
+    "train": 2, "sweep": 3, "bench": 4, "verify": 4, "cli": 5,
 }  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -12,6 +12,7 @@ from paramjax.cli.bench import INTERRUPTED, bench
 from paramjax.cli.example import example
 from paramjax.cli.list import list_
 from paramjax.cli.report import report
+from paramjax.cli.verify import verify
 
 _EXTRA = {"sklearn", "jinja2", "markupsafe", "plotly", "matplotlib"}
 
@@ -31,6 +32,7 @@ def main(args: Sequence[str] | None = None) -> None:
         "report": report,
         "list": list_,
         "example": example,
+        "verify": verify,
     }
     try:
         code: Any = tyro.extras.subcommand_cli_from_dict(

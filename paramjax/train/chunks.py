@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from paramjax.checks import is_key
 from paramjax.train.order import Cursor, Plan, at_step, batch_of, before_the_first, rest_of
@@ -105,7 +106,8 @@ def advance(
         The chunk.
     """
     program = _on_data if plan.stop else _on_data_in_place
-    numbers = jnp.int32(start), jnp.int32(steps)
+    # numbers of numpy, for those of jax would be put on the device by programs of their own
+    numbers = np.int32(start), np.int32(steps)
     return program(trainer, plan, state, cursor, data, data_key, *numbers)
 
 
@@ -126,7 +128,7 @@ def advance_on(
         The chunk.
     """
     program = _on_stack if plan.stop else _on_stack_in_place
-    return program(trainer, plan, state, batches, jnp.int32(first), jnp.int32(steps))
+    return program(trainer, plan, state, batches, np.int32(first), np.int32(steps))
 
 
 def _steps_on_data(

@@ -88,6 +88,8 @@ class HeldOut:
         """The parameters to evaluate: the best ones where they are to be restored."""
         if self._restores_best and math.isfinite(self._best.score):
             return self._best_params
+        if not jax.make_jaxpr(self._trainer.eval_params)(state).eqns:
+            return self._trainer.eval_params(state)  # nothing to compute, so nothing to compile
         return _eval_params(self._trainer, state)
 
     def score(self, step: int) -> float | None:

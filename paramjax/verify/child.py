@@ -25,18 +25,13 @@ Results = dict[str, Any]
 def first(problem: Problem, steps: int, folder: Path) -> Results:
     """The run that others are held against, and once more in the same process."""
     save_facts(folder, _facts())
-    twice = [
-        runs.everything(runs.run(problem, steps, **runs.validated(problem, steps)))
-        for _ in range(2)
-    ]
-    return {"first": twice[0], "second": twice[1]}
+    return {"first": _whole(problem, steps), "second": _whole(problem, steps)}
 
 
 def again(problem: Problem, steps: int, folder: Path) -> Results:
-    """The same run in another process; there, too, in few chunks and in many."""
+    """The same run in another process."""
     del folder
-    same = runs.run(problem, steps, **runs.validated(problem, steps))
-    return {"again": runs.everything(same)}
+    return {"again": _whole(problem, steps)}
 
 
 def resumed(problem: Problem, steps: int, folder: Path) -> Results:
@@ -45,7 +40,8 @@ def resumed(problem: Problem, steps: int, folder: Path) -> Results:
 
 
 def cuts(problem: Problem, steps: int, folder: Path) -> Results:
-    """The same run in few chunks, cut and resumed; and so a run on a stream."""
+    """A shorter run in few chunks, cut and resumed; and so a run on a stream."""
+    steps = max(1, steps // 4)
     return {
         "whole": runs.everything(runs.run(problem, steps)),
         "cut": runs.everything(runs.cut(problem, steps, folder / "cut")),
@@ -67,9 +63,13 @@ def population(problem: Problem, steps: int, folder: Path) -> Results:
     return {"alone": alone._asdict(), "in a population": mapped._asdict()}
 
 
-TASKS: dict[str, Callable[[Problem, int, Path], dict[str, PyTree]]] = {
+TASKS: dict[str, Callable[[Problem, int, Path], Results]] = {
     task.__name__: task for task in (first, again, resumed, cuts, devices, population)
 }
+
+
+def _whole(problem: Problem, steps: int) -> PyTree:
+    return runs.everything(runs.run(problem, steps, **runs.validated(problem, steps)))
 
 
 def _facts() -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Difference(NamedTuple):
         """As a table shows it."""
         if self.why:
             return f"{self.leaf}: {self.why}"
-        return f"{self.relative:.1e} relative in {self.leaf}"
+        return f"{scientific(self.relative)} in {self.leaf}"
 
 
 def compare(first: Arrays, second: Arrays) -> list[Difference]:
@@ -49,7 +49,7 @@ def compare(first: Arrays, second: Arrays) -> list[Difference]:
     Example:
         >>> a = {"w": np.array([1.0, 4.0]), "b": np.zeros(1)}
         >>> print(*compare(a, {"w": np.array([1.0, 4.2]), "b": np.zeros(1)}))
-        5.0e-02 relative in w
+        5.0e-2 in w
         >>> compare(a, a)
         []
     """
@@ -71,6 +71,21 @@ def largest(differences: Iterable[Difference]) -> Difference | None:
     return max(differences, key=lambda difference: difference.relative, default=None)
 
 
+def scientific(number: float, digits: int = 1) -> str:
+    """A small number as people write it.
+
+    Args:
+        number: The number.
+        digits: After the point.
+
+    Example:
+        >>> scientific(2.5e-07), scientific(1e-5, 0)
+        ('2.5e-7', '1e-5')
+    """
+    mantissa, exponent = f"{number:.{digits}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def _compare_leaf(name: str, a: np.ndarray | None, b: np.ndarray | None) -> Difference | None:
     if a is None or b is None:
         side = "first" if a is None else "second"
@@ -87,7 +102,10 @@ def _compare_leaf(name: str, a: np.ndarray | None, b: np.ndarray | None) -> Diff
 def _compare_numbers(name: str, a: np.ndarray, b: np.ndarray) -> Difference:
     """Leaves of one form that hold floating-point numbers of other bits."""
     finite = np.isfinite(a)
-    if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(b[finite]).all():
+    if (
+        not np.array_equal(a[~finite], b[~finite], equal_nan=True)
+        or not np.isfinite(b[finite]).all()
+    ):
         return Difference(name, math.inf, "other numbers are not finite")
     # in double precision, so that the difference of two large numbers does not overflow
     kind = np.complex128 if np.iscomplexobj(a) else np.float64
@@ -97,5 +115,5 @@ def _compare_numbers(name: str, a: np.ndarray, b: np.ndarray) -> Difference:
         return Difference(name, 0.0, "signs of zeros or payloads of NaN")
     scale = np.abs(numbers).max(initial=0.0)
     if scale == 0:
-        return Difference(name, math.inf, f"zeros became {apart:.1e}")
+        return Difference(name, math.inf, f"zeros became {scientific(apart)}")
     return Difference(name, float(apart / scale))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from paramjax.verify.comparison import compare, largest
+from paramjax.verify.comparison import compare, largest, scientific
 from paramjax.verify.results import Arrays
 
 EQUAL = "equal bits"
@@ -52,7 +51,7 @@ def promise(compared: str, first: Arrays, *others: Arrays, within: float | None 
     Example:
         >>> import numpy as np
         >>> promise("one", {"w": np.ones(2)}, {"w": np.ones(2) * 1.5}, within=1e-5)[2:4]
-        ('5.0e-01 relative in w', False)
+        ('5.0e-1 in w', False)
     """
     if not first or not others:
         raise ValueError(f"{compared}: expected two results with leaves to compare, got none")
@@ -67,24 +66,11 @@ def promise(compared: str, first: Arrays, *others: Arrays, within: float | None 
     return Finding(compared, promised, f"{worst}{count}", kept, worst.relative, worst.leaf)
 
 
-def unchecked(compared: Sequence[tuple[str, float | None]], reason: str) -> list[Finding]:
-    """Promises that could not be looked at, and so were not seen to be kept.
-
-    Args:
-        compared: What was to be compared, and within how much.
-        reason: Why it was not.
-
-    Returns:
-        A finding for each.
-    """
-    return [Finding(name, promised_words(within), reason, False) for name, within in compared]
-
-
 def promised_words(within: float | None) -> str:
     """A promise in words.
 
     Example:
         >>> promised_words(None), promised_words(1e-5)
-        ('equal bits', 'within 1e-05')
+        ('equal bits', 'within 1e-5')
     """
-    return EQUAL if within is None else f"within {within:.0e}"
+    return EQUAL if within is None else f"within {scientific(within, 0)}"

@@ -45,9 +45,10 @@ def save_result(folder: Path, name: str, tree: PyTree) -> None:
         name: What to call it.
         tree: Arrays, numbers and keys.
     """
-    # handed over as one dict, for a leaf may have the name of an argument
+    # no leaf may have the name of an argument of savez
+    arrays: dict[str, Any] = {f"/{leaf}": array for leaf, array in flatten(tree).items()}
     with open(folder / f"{name}.npz", "wb") as file:
-        np.savez(file, **{f"/{leaf}": array for leaf, array in flatten(tree).items()})
+        np.savez(file, **arrays)
 
 
 def load_result(folder: Path, name: str) -> dict[str, np.ndarray]:

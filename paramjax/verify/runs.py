@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,8 +100,8 @@ def streamed(problem: Problem, steps: int, folder: Path | None = None) -> Fit:
     Returns:
         The run.
     """
-    stream = {"data": lambda step: _batches(problem, step), "batch_size": None}
-    stream["last_batch"] = "drop"
+    stream: dict[str, Any] = {"batch_size": None, "last_batch": "drop"}
+    stream["data"] = functools.partial(_batches, problem)
     if folder is None:
         return run(problem, steps, **stream)
     for end in (max(1, steps // 3), steps):
