@@ -28,21 +28,22 @@ class History:
         return self._length
 
     def append(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Add rows.
+        """Add rows; where a name was not there before, or is not there now, they are NaN.
 
         Args:
-            arrays: Name -> [rows, ...], the same names each time.
+            arrays: Name -> [rows, ...].
         """
         added = len(next(iter(arrays.values())))
         end = self._length + added
-        for name, array in arrays.items():
+        for name in {**self._buffers, **arrays}:
+            before, array = self._buffers.get(name), arrays.get(name)
+            if array is None:
+                assert before is not None
+                array = _missing(added, before)
             array = np.asarray(array)
-            buffer = self._buffers.get(name)
-            if buffer is None or len(buffer) < end:
-                grown = np.empty((max(end, 2 * self._length), *array.shape[1:]), array.dtype)
-                if buffer is not None:
-                    grown[: self._length] = buffer[: self._length]
-                self._buffers[name] = buffer = grown
+            if before is None:
+                before = _missing(self._length, array)
+            self._buffers[name] = buffer = _with_room(before, self._length, end, array)
             buffer[self._length : end] = array
         self._length = end
 
@@ -63,3 +64,19 @@ class History:
     def arrays(self) -> dict[str, np.ndarray]:
         """Copies of all rows, name -> [rows, ...]."""
         return {name: buffer[: self._length].copy() for name, buffer in self._buffers.items()}
+
+
+def _missing(rows: int, like: np.ndarray) -> np.ndarray:
+    """Rows that nobody measured, of a dtype that can say so; none keep the dtype."""
+    dtype = np.promote_types(like.dtype, np.float16) if rows else like.dtype
+    return np.full((rows, *like.shape[1:]), np.nan if rows else 0, dtype)
+
+
+def _with_room(buffer: np.ndarray, length: int, end: int, added: np.ndarray) -> np.ndarray:
+    """The buffer, or a longer one with its first rows, that can hold what is added."""
+    dtype = np.promote_types(buffer.dtype, added.dtype)
+    if len(buffer) >= end and buffer.dtype == dtype:
+        return buffer
+    grown = np.empty((max(end, 2 * length), *added.shape[1:]), dtype)
+    grown[:length] = buffer[:length]
+    return grown

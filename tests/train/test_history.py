@@ -32,3 +32,13 @@ def test_what_was_handed_out_does_not_change():
 
 def test_without_rows_there_is_no_last_value():
     assert History().last("loss") is None
+
+
+def test_what_was_not_measured_is_nan():
+    history = History({"loss": np.float32([2.0, 1.0]), "seen": np.int32([1, 2])})
+    history.append({"loss": np.float32([0.5]), "accuracy": np.float32([[0.5, 0.75]])})
+    arrays = history.arrays()
+    np.testing.assert_array_equal(arrays["loss"], np.float32([2.0, 1.0, 0.5]))
+    np.testing.assert_array_equal(arrays["seen"], [1, 2, np.nan])
+    np.testing.assert_array_equal(arrays["accuracy"], [[np.nan] * 2, [np.nan] * 2, [0.5, 0.75]])
+    assert arrays["loss"].dtype == arrays["accuracy"].dtype == np.float32
