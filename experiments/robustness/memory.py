@@ -35,9 +35,6 @@ WARM_UP = 0.35
 TOLERANCE = 1.0
 """MB a minute that pass for none: a leak of one state a save would be several."""
 
-ARRAYS = 200
-"""By how many the live arrays may differ: the parts of a state, a chunk and two stacks."""
-
 
 def read_text() -> np.ndarray:
     """Tiny Shakespeare as numbers of its characters, or words from a small dictionary."""
@@ -142,9 +139,9 @@ def judge(rows: list[tuple[float, float, int]], steps: int) -> bool:
         f"\n{steps} steps; {mb_a_minute:+.2f} +- {noise:.2f} MB a minute after the warm-up, of "
         f"which the history may take {history:.2f}\n"
     )
-    half = [row[2] for row in rows if row[0] > WARM_UP * rows[-1][0]]
-    few = max(half) - min(half) <= ARRAYS
-    return mb_a_minute - history <= max(TOLERANCE, noise) and few
+    first, second = np.array_split([row[2] for row in rows if row[0] > WARM_UP * rows[-1][0]], 2)
+    as_many = np.median(second) <= np.median(first)
+    return bool(as_many) and mb_a_minute - history <= max(TOLERANCE, noise)
 
 
 def main() -> None:

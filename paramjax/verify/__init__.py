@@ -3,6 +3,7 @@
 from paramjax.verify.children import ChildFailed
 from paramjax.verify.comparison import Difference, compare, largest
 from paramjax.verify.promise import Finding, promise
+from paramjax.verify.results import flatten
 from paramjax.verify.verify import FULL, QUICK, Report, Size, verify
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Report",
     "Size",
     "compare",
+    "flatten",
     "largest",
     "promise",
     "verify",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from paramjax.checks import describe
@@ -94,7 +95,7 @@ def _compare_leaf(name: str, a: np.ndarray | None, b: np.ndarray | None) -> Diff
         return Difference(name, math.inf, f"{describe(a)} became {describe(b)}")
     if a.tobytes() == b.tobytes():
         return None
-    if not np.issubdtype(a.dtype, np.inexact):
+    if not jnp.issubdtype(a.dtype, jnp.inexact):
         return Difference(name, math.inf, "other whole numbers")
     return _compare_numbers(name, a, b)
 

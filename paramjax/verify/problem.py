@@ -23,6 +23,8 @@ ROWS, FEATURES, HIDDEN, CLASSES = 500, 16, 64, 10
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
 _KEPT, _MOMENTUM, _VARIANCE_FLOOR = 0.9, 0.9, 1e-5
+_EPS = 1e-4
+"""Of AdamW. The usual 1e-8 makes a whole step of a gradient that is zero but for rounding."""
 
 
 class Problem(NamedTuple):
@@ -79,7 +81,7 @@ def make_trainer(
         The trainer.
     """
     loss = decorate(loss_fn) if decorate else loss_fn
-    tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rate))
+    tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rate, eps=_EPS))
     trainer = train_step(loss, tx, [ema(0.99), skip_nonfinite()], stateful=True)
 
     def init(key: Key, params: Params, model_state: ModelState = ()) -> Any:

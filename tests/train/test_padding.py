@@ -40,7 +40,7 @@ def test_a_loss_that_never_reads_the_weight_is_refused():
     ("data", "message"),
     [
         (np.ones((10, 3), np.float32), "the data must be a dict, got ndarray"),
-        ({**DATA, "weight": np.ones(10, np.float32)}, r'adds batch\["weight"\], which the data has'),
+        ({**DATA, "weight": np.ones(10, np.float32)}, r'adds batch\["weight"\], which the'),
     ],
 )
 def test_data_that_cannot_be_padded_is_refused(data, message):

