@@ -113,9 +113,11 @@ def steady(args):
     on_device = jax.tree.map(jnp.asarray, data)
     trainer, train = pj.train_step(loss_fn, chain()), by_hand(args.steps)
     sides = {
-        "ours": lambda: pj.fit(
-            trainer, params, data, key=jax.random.key(1), steps=args.steps, batch_size=BATCH
-        ).state,
+        "ours": lambda: (
+            pj.fit(
+                trainer, params, data, key=jax.random.key(1), steps=args.steps, batch_size=BATCH
+            ).state
+        ),
         "by hand": lambda: train(params, on_device, jax.random.key(1)),
     }
     times = interleaved(sides, args.rounds)

@@ -34,6 +34,7 @@ class HeldOut:
     def __init__(self, trainer: Trainer, validation: Validation | None, data: PyTree) -> None:
         self._trainer, self._validation, self._data = trainer, validation, data
         self._best, self._best_params = Best(), None
+        self._computes: bool | None = None
         self.history = History()
 
     @property
@@ -88,7 +89,9 @@ class HeldOut:
         """The parameters to evaluate: the best ones where they are to be restored."""
         if self._restores_best and math.isfinite(self._best.score):
             return self._best_params
-        if not jax.make_jaxpr(self._trainer.eval_params)(state).eqns:
+        if self._computes is None:  # asked once, for each trace stays in the caches of JAX
+            self._computes = bool(jax.make_jaxpr(self._trainer.eval_params)(state).eqns)
+        if not self._computes:
             return self._trainer.eval_params(state)  # nothing to compute, so nothing to compile
         return _eval_params(self._trainer, state)
 

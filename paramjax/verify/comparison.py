@@ -18,7 +18,7 @@ class Difference(NamedTuple):
 
     Attributes:
         leaf: Its name.
-        relative: max |a - b| / max |a| over the leaf, so that an entry near zero does not
+        relative: `max |a - b| / max |a|` over the leaf, so that an entry near zero does not
             count for more than the leaf's size warrants; 0 where only the sign of a zero or
             the payload of a NaN differs; infinite where rounding cannot be the reason: a leaf
             is missing, form, whole numbers or places of NaN and infinity differ, or all of

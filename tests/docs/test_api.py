@@ -12,7 +12,7 @@ TEXT = "\n".join(
     f.read_text(encoding="utf-8") for f in DOCS.rglob("*.md") if "_build" not in f.parts
 )
 DESCRIBED = re.findall(r"^\.\. automodule:: (\S+)\n   :members:", TEXT, re.M)
-PACKAGES = ["losses", "data", "models", "optim", "train", "sweep", "bench"]
+PACKAGES = ["losses", "data", "models", "optim", "train", "sweep", "bench", "verify"]
 
 
 def test_every_name_of_the_top_is_on_a_page():

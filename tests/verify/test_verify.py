@@ -1,0 +1,200 @@
+"""Every check finds its promise kept here, and finds it broken where it is."""
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from paramjax.verify import ChildFailed, Size, children, kills, runs, verify
+from paramjax.verify.children import Session, environment
+from paramjax.verify.problem import make_problem
+from paramjax.verify.promise import Finding, promise
+from paramjax.verify.results import flatten, load_facts, save_facts, save_result
+from paramjax.verify.surroundings import DETERMINISTIC, advice, header
+
+module = sys.modules["paramjax.verify.verify"]
+SMALL = Size(steps=120, kills=1)
+FACTS = {
+    "platform": "cpu", "device_kind": "cpu", "devices": 1, "flags": "",
+    "matmul_precision": "default", "x64": False,
+}  # fmt: skip
+
+
+def arrays():
+    """What each task would leave, if all runs were equal."""
+    return {
+        "params/w": np.array([1.0, 2.0], np.float32),
+        "history/rows": np.array([3, 4], np.uint32),
+        "history/dropped": np.array([5, 6], np.uint32),
+        "state/key": np.array([0, 7], np.uint32),
+    }
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Results without processes; `broken[task]` changes the last one of a task."""
+    broken = {}
+
+    def results(session, task, *names, simulated=0):
+        del simulated
+        if task == "first":
+            save_facts(session.folder, FACTS)
+            save_result(session.folder, "first", arrays())
+        change = broken.get(task, dict)
+        return [*(arrays() for _ in names[1:]), {**arrays(), **change()}]
+
+    def kill_and_resume(session):
+        return session.kills, {**arrays(), **broken.get("resumed", dict)()}
+
+    monkeypatch.setattr(module, "results", results)
+    monkeypatch.setattr(module, "kill_and_resume", kill_and_resume)
+    return broken
+
+
+def test_kept_promises_are_all_said(pretended):
+    told = []
+    report = verify(3, SMALL, say=told.append)
+    assert report.kept
+    assert len(report.findings) == 10
+    assert len(told) == 6
+    assert {finding.found for finding in report.findings} == {"equal bits"}
+    assert [f.compared for f in report.findings if "killed" in f.compared] == [
+        "killed once and resumed"
+    ]
+
+
+def one_bit():
+    return {"params/w": np.array([1.0, 2.0000002], np.float32)}
+
+
+@pytest.mark.parametrize("task", ["first", "again", "resumed", "cuts"])
+def test_one_bit_breaks_what_is_promised_to_the_bit(pretended, task):
+    pretended[task] = one_bit
+    report = verify(0, SMALL)
+    (broken,) = [finding for finding in report.findings if not finding.kept]
+    assert not report.kept
+    assert broken.promised == "equal bits"
+    assert broken.found == "1.2e-7 in params/w (1 of 4 leaves differ)"
+
+
+@pytest.mark.parametrize("task", ["devices", "population"])
+def test_rounding_is_allowed_between_programs_and_other_random_numbers_are_not(pretended, task):
+    pretended[task] = one_bit
+    assert verify(0, SMALL).kept
+    pretended[task] = lambda: {"params/w": np.array([1.0, 2.1], np.float32)}
+    assert [f.found for f in verify(0, SMALL).findings if not f.kept] == ["5.0e-2 in params/w"]
+    pretended[task] = lambda: {"history/dropped": np.array([5, 7], np.uint32)}
+    findings = [f for f in verify(0, SMALL).findings if not f.kept]
+    assert {f.leaf for f in findings} == {"history/dropped"}
+    assert any("random numbers" in f.compared for f in findings)
+
+
+def test_a_check_that_fails_keeps_no_promise_and_the_others_go_on(pretended, monkeypatch):
+    def never(session):
+        return 0, arrays()
+
+    monkeypatch.setattr(module, "kill_and_resume", never)
+    report = verify(0, SMALL)
+    assert [f[0:4] for f in report.findings if not f.kept] == [
+        ("killed and resumed", "equal bits", "the run ended before it could be killed", False)
+    ]
+    assert len(report.findings) == 10
+
+
+def test_a_report_is_json_with_null_for_infinity(pretended):
+    pretended["again"] = lambda: {"params/w": np.zeros(3)}
+    report = verify(0, SMALL).as_json()
+    assert report["kept"] is False
+    (broken,) = [f for f in report["findings"] if not f["kept"]]
+    assert broken["relative"] is None
+    assert broken["found"].startswith("params/w: float32[2] became float64[3]")
+    assert report["environment"]["versions"]["jax"] == jax.__version__
+
+
+def test_a_key_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="key: expected an integer from 0"):
+        verify(-1, SMALL)
+
+
+def test_a_child_that_fails_is_named_with_its_last_line(tmp_path):
+    session = Session(tmp_path, 0, 5, 1)
+    with pytest.raises(
+        ChildFailed, match="task 'nonsense' ended with code 1: KeyError: 'nonsense'"
+    ):
+        children.results(session, "nonsense", "x")
+
+
+def test_a_child_does_not_outlive_its_block(tmp_path):
+    with children.child(Session(tmp_path, 0, 10**6, 1), "first") as process:
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def test_children_share_the_memory_of_an_accelerator(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2 --xla_cpu_x=1")
+    assert environment()["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    assert environment()["XLA_FLAGS"] == os.environ["XLA_FLAGS"]
+    simulated = environment(8)
+    assert simulated["XLA_FLAGS"] == "--xla_cpu_x=1 --xla_force_host_platform_device_count=8"
+    assert simulated["JAX_PLATFORMS"] == "cpu"
+
+
+def test_a_trainer_with_hidden_randomness_does_not_keep_the_promise(monkeypatch):
+    """The program itself differs from run to run: what `verify` is there to find."""
+    drawn = itertools.count(1)
+
+    def leaky(loss):
+        return lambda params, *rest: loss(
+            jax.tree.map(lambda leaf: leaf * (1 + 1e-6 * next(drawn)), params), *rest
+        )
+
+    problem = make_problem(0)
+    from paramjax.verify.problem import make_trainer
+
+    ends = [runs.run(problem._replace(trainer=make_trainer(1e-3, leaky)), 4) for _ in range(2)]
+    finding = promise("twice", *(flatten(runs.everything(end)) for end in ends))
+    assert not finding.kept
+    assert 0 < finding.relative < 1
+
+
+def test_a_run_that_is_too_short_to_be_killed_is_said_to_be_so(monkeypatch, tmp_path):
+    """Its process ends before it saves what is waited for."""
+    session = Session(tmp_path, 0, 5, 3)
+    (tmp_path / "resumed.log").touch()
+    save_result(tmp_path, "resumed", arrays())
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        children.subprocess, "Popen", lambda command, **_: start([sys.executable, "-c", ""])
+    )
+    assert kills.kill_and_resume(session)[0] == 0
+
+
+BROKEN = Finding("it", "equal bits", "1e-7 in w", False)
+GPU = {**FACTS, "platform": "gpu", "device_kind": "H100"}
+
+
+def test_a_gpu_is_told_of_its_flag():
+    assert header(FACTS)[0] == "platform   cpu: 1 x cpu"
+    assert len(header(FACTS)) == 4
+    assert header(GPU)[-1].endswith("=true: not set")
+    assert DETERMINISTIC in advice(GPU, [BROKEN])
+    for flags in (DETERMINISTIC, DETERMINISTIC.removesuffix("=true")):
+        assert header({**GPU, "flags": f"--x {flags}"})[-1].endswith("=true: set")
+        assert advice({**GPU, "flags": flags}, [BROKEN]) is None
+    assert advice(FACTS, [BROKEN]) is None
+    assert advice(GPU, [BROKEN._replace(promised="within 1e-5")]) is None
+    assert advice(GPU, [BROKEN._replace(kept=True)]) is None
+
+
+def test_facts_are_read_as_they_were_saved(tmp_path):
+    save_facts(tmp_path, FACTS)
+    assert load_facts(tmp_path) == FACTS
+
+
+def test_infinity_is_no_number_of_json():
+    assert module._finite({"relative": math.inf})["relative"] is None
