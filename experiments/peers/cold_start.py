@@ -46,15 +46,19 @@ def loss_fn(params, x, y):
 @jax.jit
 def train(key):
     k1, k2, k3 = jax.random.split(key, 3)
-    params = ((jax.random.normal(k1, (2, 4)), jnp.zeros(4)), (jax.random.normal(k2, (4, 1)), jnp.zeros(1)))
+    first = jax.random.normal(k1, (2, 4)), jnp.zeros(4)
+    params = first, (jax.random.normal(k2, (4, 1)), jnp.zeros(1))
     zeros = jax.tree.map(jnp.zeros_like, params)
-    order = jax.vmap(lambda key: jax.random.permutation(key, 4))(jax.random.split(k3, 1000)).reshape(-1)
+    epochs = jax.random.split(k3, 1000)
+    order = jax.vmap(lambda key: jax.random.permutation(key, 4))(epochs).reshape(-1)
     def step(carry, row):
         params, m, v, t = carry
         loss, g = jax.value_and_grad(loss_fn)(params, x[row][None], y[row][None])
         m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
         v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-        params = jax.tree.map(lambda p, m, v: p - 0.01 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8), params, m, v)
+        def update(p, m, v):
+            return p - 0.01 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        params = jax.tree.map(update, params, m, v)
         return (params, m, v, t + 1), loss
     return jax.lax.scan(step, (params, zeros, zeros, 1.0), order)[1]
 
@@ -89,7 +93,8 @@ import keras, numpy as np
 keras.utils.set_random_seed(0)
 x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 y = np.array([[0], [1], [1], [0]], np.float32)
-model = keras.Sequential([keras.layers.Dense(4, activation="sigmoid"), keras.layers.Dense(1, activation="sigmoid")])
+Dense = keras.layers.Dense
+model = keras.Sequential([Dense(4, activation="sigmoid"), Dense(1, activation="sigmoid")])
 model.compile(optimizer=keras.optimizers.Adam(0.01), loss="binary_crossentropy")
 history = model.fit(x, y, batch_size=1, epochs=1000, verbose=0)
 print(history.history["loss"][-1])

@@ -230,5 +230,5 @@ def test_another_constant_in_the_loss_is_said(tmp_path):
 
     train(0.1, 7)
     train(0.1, 8)
-    with pytest.warns(ProgramWarning, match="loss, optimizer, a constant in them or the version"):
+    with pytest.warns(ProgramWarning, match="its loss, optimizer, a constant in them, the version"):
         train(0.2, 9)

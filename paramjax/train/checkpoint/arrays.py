@@ -1,6 +1,6 @@
 """Arrays on disk, by orbax.
 
-Arrays are handed over and taken back as numpy arrays, whole, in a flat dict. So one process
+Arrays are handed over and taken back as numpy arrays, whole, in blocks of bytes. So one process
 writes them in a thread of its own without waiting for others, they are read onto any number
 of devices and processes, and their bits are checked before a device sees them.
 """
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
+from paramjax.train.checkpoint.blocks import block_sizes, pack, places
 from paramjax.train.checkpoint.hashes import Damaged, array_hash
 from paramjax.train.checkpoint.manifest import Leaf
 
@@ -26,21 +29,20 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     Args:
         folder: The checkpoint; they get a folder of their own in it.
-        arrays: Name -> array. They are stored under their number, for any name is a good one;
-            empty arrays are left out.
+        arrays: Name -> array.
 
     Raises:
         ValueError: If they cannot be written. So says the library where a disk is full.
     """
-    filled = {
-        _number(index): _storable(array)
-        for index, array in enumerate(arrays.values())
-        if array.size
-    }
-    if not filled:
+    blocks = pack({name: array for name, array in arrays.items() if array.size})
+    if not blocks:
         return
+    tree = {_number(index): block for index, block in enumerate(blocks)}
     with _alone_and_quiet() as ocp:
-        ocp.save(folder / FOLDER, filled)
+        if jax.process_count() == 1:
+            ocp.save(folder / FOLDER, tree)
+        else:
+            _save_alone(folder / FOLDER, tree)
 
 
 def read_arrays(
@@ -60,22 +62,19 @@ def read_arrays(
         Damaged: With the first leaf that is not as it was written.
     """
     wanted = leaves if chosen is None else {name: leaves[name] for name in chosen}
-    arrays = {name: _zeros(name, leaf) for name, leaf in wanted.items()}
-    numbers = {name: _number(index) for index, name in enumerate(leaves)}
-    # an ellipsis tells the library to skip what is stored there
-    tree: dict[str, Any] = {
-        numbers[name]: _storable(arrays[name]) if name in wanted else ...
-        for name, leaf in leaves.items()
-        if not leaf.empty
-    }
-    if any(not leaf.empty for leaf in wanted.values()):
-        stored = _load(folder, tree)
-        for name in wanted:
-            if numbers[name] in tree:
-                # one at a time, so that no more than one array is there twice
-                arrays[name] = np.array(stored.pop(numbers[name])).view(arrays[name].dtype)
+    dtypes = {name: _dtype(name, leaf) for name, leaf in leaves.items()}
+    placed = places({n: _bytes(leaf, dtypes[n]) for n, leaf in leaves.items() if not leaf.empty})
+    needed = {placed[name].block for name in wanted if name in placed}
+    blocks = _load(folder, block_sizes(placed), needed)
+    arrays = {}
     for name, leaf in wanted.items():
-        if arrays[name].shape != leaf.shape or array_hash(arrays[name], leaf.form) != leaf.hash:
+        if leaf.empty:
+            arrays[name] = np.zeros(leaf.shape, dtypes[name])
+        else:
+            block, start, end = placed[name]
+            own = blocks[block][start:end].copy()
+            arrays[name] = own.view(dtypes[name]).reshape(leaf.shape)
+        if array_hash(arrays[name], leaf.form) != leaf.hash:
             raise Damaged(f"leaf {name} does not have the hash that it was written with")
     return arrays
 
@@ -101,27 +100,53 @@ def named_dtype(name: str) -> np.dtype:
     return dtype
 
 
-def _zeros(name: str, leaf: Leaf) -> np.ndarray:
+def _dtype(name: str, leaf: Leaf) -> np.dtype:
     try:
-        return np.zeros(leaf.shape, named_dtype(leaf.dtype))
-    except (TypeError, ValueError, MemoryError) as error:
+        return named_dtype(leaf.dtype)
+    except TypeError as error:
         raise Damaged(f"leaf {name} cannot be what the manifest says: {error}") from error
 
 
-def _load(folder: Path, tree: dict[str, Any]) -> dict[str, Any]:
-    with _alone_and_quiet() as ocp:
-        try:
-            return ocp.load(folder / FOLDER, tree)
-        # the files have the right hashes, so this is for the disk that fails while they are read
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise Damaged(f"{FOLDER} cannot be read: {error}") from error
+def _bytes(leaf: Leaf, dtype: np.dtype) -> int:
+    return math.prod(leaf.shape) * dtype.itemsize
 
 
-def _storable(array: np.ndarray) -> np.ndarray:
-    """The narrow numbers that no store knows, as whole bytes."""
-    if array.dtype.kind != "V" or array.dtype.name == "bfloat16":
-        return array
-    return array.view(f"uint{8 * array.dtype.itemsize}")
+def _load(folder: Path, sizes: list[int], needed: Collection[int]) -> dict[int, np.ndarray]:
+    """The blocks that are needed, by their number."""
+    if not needed:
+        return {}
+    try:
+        # an ellipsis tells the library to skip what is stored there
+        tree: dict[str, Any] = {
+            _number(block): np.zeros(size, np.uint8) if block in needed else ...
+            for block, size in enumerate(sizes)
+        }
+        with _alone_and_quiet() as ocp:
+            stored = ocp.load(folder / FOLDER, tree)
+        return {block: np.asarray(stored[_number(block)]) for block in needed}
+    # the files have the right hashes, so this is for the disk that fails while they are read
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError) as error:
+        raise Damaged(f"{FOLDER} cannot be read: {error}") from error
+
+
+def _save_alone(path: Path, tree: dict[str, np.ndarray]) -> None:
+    """As `save` of the library's newer interface, which first asks all processes for the path.
+
+    It does so (0.12.8) whichever processes are said to save, and waits for ever for the others.
+    """
+    from orbax import checkpoint as ocp
+
+    alone = ocp.options.MultiprocessingOptions(**_alone())
+    handler = ocp.PyTreeCheckpointHandler(use_compression=False, multiprocessing_options=alone)
+    with ocp.Checkpointer(handler, multiprocessing_options=alone) as saver:
+        saver.save(path, args=ocp.args.PyTreeSave(tree))
+
+
+def _alone() -> dict[str, Any]:
+    """What tells the library that this process waits for no other one."""
+    here = jax.process_index()
+    prefix = f"process_{here}"
+    return {"primary_host": here, "active_processes": {here}, "barrier_sync_key_prefix": prefix}
 
 
 def _number(index: int) -> str:
@@ -131,15 +156,12 @@ def _number(index: int) -> str:
 @contextlib.contextmanager
 def _alone_and_quiet() -> Iterator[Any]:
     """Orbax, without waiting for other processes and without pages of traceback in the log."""
-    import jax
     from orbax.checkpoint import v1 as ocp
 
-    here = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process_{here}"
-    )
-    several = jax.process_count() > 1
-    context = ocp.Context(multiprocessing_options=alone if several else None)
+    context = ocp.Context()
+    if jax.process_count() > 1:
+        for name, value in _alone().items():
+            setattr(context.multiprocessing, name, value)
     # compressing random numbers takes four times the processor time and saves 7 % of the disk
     context.array.saving.use_compression = False
     log = logging.getLogger("absl")

@@ -100,10 +100,10 @@ def warn_of_program(manifest: Manifest, origin: Origin) -> None:
     if origin.program == manifest.program:
         return
     warnings.warn(
-        f"the training step computes something else than the one that wrote the checkpoint of "
-        f"step {manifest.step}: loss, optimizer, a constant in them or the version of JAX is "
-        f"another (it was {manifest.versions.get('jax')}); what follows is not what the same run "
-        "without a stop would have given",
+        f"the training step computes something else than the one that wrote the checkpoint of step "
+        f"{manifest.step}: its loss, optimizer, a constant in them, the version of JAX (it was "
+        f"{manifest.versions.get('jax')}) or the devices are others; what follows is not what the "
+        "same run without a stop would have given",
         ProgramWarning,
         stacklevel=4,
     )
