@@ -68,7 +68,13 @@ def test_init_files_hold_names_only():
             assert is_docstring or isinstance(node, ast.Import | ast.ImportFrom | ast.Assign), path
 
 
-@pytest.mark.parametrize("heavy", ["scipy.stats", "flax.nnx", "sklearn", "matplotlib", "sqlite3"])
+HEAVY = [
+    "scipy.stats", "flax.nnx", "sklearn", "matplotlib", "sqlite3", "orbax", "pandas", "tensorboardX",
+    "rich.live", "safetensors", "grain",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("heavy", HEAVY)
 def test_importing_the_package_loads_no_heavy_part(heavy):
     """Each costs a tenth of a second or more, and only those who use it should pay."""
     code = (
