@@ -10,6 +10,8 @@ import tyro
 
 from paramjax.cli.bench import INTERRUPTED, bench
 from paramjax.cli.example import example
+from paramjax.cli.export import export
+from paramjax.cli.inspect import inspect
 from paramjax.cli.list import list_
 from paramjax.cli.report import report
 from paramjax.cli.verify import verify
@@ -32,21 +34,26 @@ def main(args: Sequence[str] | None = None) -> None:
         "report": report,
         "list": list_,
         "example": example,
+        "inspect": inspect,
+        "export": export,
         "verify": verify,
     }
     try:
         code: Any = tyro.extras.subcommand_cli_from_dict(
             commands,
             prog="paramjax",
-            description="Functional optimisation on JAX: is this optimizer better?",
+            description="Functional optimisation on JAX: compare optimizers, look after runs.",
             args=args,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
     except KeyboardInterrupt:
         code = INTERRUPTED
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        if "pip install" in str(error):
+            print(f"error: {error}", file=sys.stderr)
+        elif error.name in _EXTRA:
+            print(f'error: {error.name} is missing: pip install "paramjax[bench]"', file=sys.stderr)
+        else:
             raise
-        print(f'error: {error.name} is missing: pip install "paramjax[bench]"', file=sys.stderr)
         code = 2
     sys.exit(code)

@@ -73,6 +73,8 @@ def read_arrays(
         else:
             block, start, end = placed[name]
             own = blocks[block][start:end].copy()
+            if own.size != end - start:
+                raise Damaged(f"leaf {name} has {own.size} bytes, expected {end - start}")
             arrays[name] = own.view(dtypes[name]).reshape(leaf.shape)
         if array_hash(arrays[name], leaf.form) != leaf.hash:
             raise Damaged(f"leaf {name} does not have the hash that it was written with")

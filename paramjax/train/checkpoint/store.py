@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 from paramjax.train.checkpoint.folder import absolute, clean, make, steps_in
 from paramjax.train.checkpoint.host import check_leaf, named_leaves, start_transfer, to_host
@@ -19,6 +18,7 @@ from paramjax.train.checkpoint.keep import Keep
 from paramjax.train.checkpoint.lock import FolderLock
 from paramjax.train.checkpoint.manifest import Manifest
 from paramjax.train.checkpoint.restore import newest, warn_of_program
+from paramjax.train.checkpoint.together import NONE, check_same_step, meet
 from paramjax.train.checkpoint.write import Origin, Snapshot, write_checkpoint
 from paramjax.types import PyTree
 
@@ -47,6 +47,8 @@ class Saved(NamedTuple):
 
 class CheckpointStore:
     """A folder of checkpoints, held by one run; a context manager that lets it go.
+
+    A save that nobody waits for before the interpreter ends is lost, the ones before it are not.
 
     Args:
         folder: Where they lie; it is made if need be.
@@ -133,9 +135,11 @@ class CheckpointStore:
             ProgramWarning: If the step computes something else than the one that wrote it.
         """
         self.wait()
-        self._meet()
+        if self._joint:
+            meet()
         contents = newest(self.folder, like, self._origin)
-        self._check_agreement(-1 if contents is None else contents[0].step)
+        if self._joint:
+            check_same_step(self.folder, NONE if contents is None else contents[0].step)
         if contents is None:
             return None
         manifest, tree, (history, validation) = contents
@@ -161,22 +165,6 @@ class CheckpointStore:
         self._origin = self._origin._replace(program=program)
         if self._restored is not None:
             warn_of_program(self._restored, self._origin)
-
-    def _meet(self) -> None:
-        """Let no process look for checkpoints before the one that writes them is done."""
-        if self._joint:
-            multihost_utils.sync_global_devices("checkpoint_dir")
-
-    def _check_agreement(self, step: int) -> None:
-        """Refuse to go on where the processes have not read the same checkpoint."""
-        if not self._joint:
-            return
-        steps = multihost_utils.process_allgather(np.array(step)).reshape(-1).tolist()
-        if len(set(steps)) > 1:
-            raise ValueError(
-                f"checkpoint_dir: expected the same checkpoint in every process, got steps {steps} "
-                f"from {self.folder} (-1 is none); choose a folder that all processes share"
-            )
 
     def save(
         self,

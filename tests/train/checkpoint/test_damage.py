@@ -145,7 +145,9 @@ def test_arrays_that_do_not_have_the_hash_of_their_leaf_are_named(open_store, ne
     assert (step, f"leaf {name} does not have the hash" in said[0]) == (1, True)
 
 
-@pytest.mark.parametrize("change", [{"dtype": "object"}, {"dtype": "no such"}, {"shape": (5,)}])
+@pytest.mark.parametrize(
+    "change", [{"dtype": "object"}, {"dtype": "no such"}, {"shape": (5,)}, {"shape": (500,)}]
+)
 def test_a_leaf_that_does_not_fit_its_form_is_named(open_store, newest, blank, change):
     name = "params/dense/bias"
     leaves = read_manifest(newest).leaves

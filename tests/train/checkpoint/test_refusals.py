@@ -110,7 +110,9 @@ def test_none_differs_from_nothing(open_store):
 
 def test_another_program_is_told(store, open_store, adam):
     store.close()
-    with pytest.warns(ProgramWarning, match="the checkpoint of step 1: loss, optimizer, a const"):
+    with pytest.warns(
+        ProgramWarning, match="the checkpoint of step 1: its loss, optimizer, a const"
+    ):
         saved = open_store(
             identity={"key": [0, 7], "batch_size": 32, "data x": "float32[9,2] 0a1b"},
             program="q",

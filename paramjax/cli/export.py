@@ -1,0 +1,147 @@
+"""`paramjax export`: the plain parameters of a checkpoint, for others to read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from paramjax.checks import needs_extra
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from paramjax.train.checkpoint.look import Look
+
+SUFFIXES = (".npz", ".safetensors")
+
+
+def export(
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="DIR")],
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="OUT")],
+    step: int | None = None,
+    force: bool = False,
+) -> int:
+    """Write the parameters to evaluate of a checkpoint as .npz or .safetensors.
+
+    Args:
+        folder: The checkpoint_dir of a run, or one checkpoint in it.
+        out: The file; its suffix says the format.
+        step: The checkpoint to take; the newest good one if none is named.
+        force: Write over a file that is there.
+
+    Returns:
+        Exit code: 0, or 2 if there is no such checkpoint or the file cannot be written.
+    """
+    from paramjax.cli.inspect import size
+    from paramjax.cli.terminal import console, fail
+    from paramjax.train.checkpoint.hashes import Damaged
+    from paramjax.train.checkpoint.look import look, parameters
+
+    try:
+        _check_file(out, force=force)
+        chosen = _chosen(look(folder), step)
+        arrays = parameters(chosen)
+        write(out, arrays)
+    except (ValueError, OSError, Damaged) as error:
+        return fail(str(error))
+    count = sum(array.size for array in arrays.values())
+    console().print(
+        f"{out}: {len(arrays)} arrays, {count:,} numbers, {size(out.stat().st_size)}, "
+        f"of step {chosen.step:,}",
+        soft_wrap=True,
+    )
+    return 0
+
+
+def write(out: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays to a file, whole or not at all.
+
+    Args:
+        out: The file, with one of the suffixes.
+        arrays: Name -> array.
+
+    Raises:
+        ModuleNotFoundError: Without safetensors, where that is asked for.
+        ValueError: If the format does not know a dtype.
+        OSError: If the file cannot be written.
+    """
+    import numpy as np
+
+    out = out.expanduser().absolute()
+    descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if out.suffix == ".npz":
+                _check_dtypes(arrays)
+                # by ** a parameter called "file" would be taken for the file
+                np.savez(file, allow_pickle=False, **arrays)
+            else:
+                file.write(_safetensors(arrays))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _check_file(out: Path, *, force: bool) -> None:
+    if out.suffix not in SUFFIXES:
+        raise ValueError(f"OUT: expected a file that ends in .npz or .safetensors, got {out.name}")
+    if out.exists() and not force:
+        raise ValueError(f"OUT: {out} is there already; pass --force to write over it")
+    if not out.expanduser().absolute().parent.is_dir():
+        raise ValueError(f"OUT: {out.parent} is no folder; make it first")
+
+
+def _chosen(seen: list[Look], step: int | None) -> Look:
+    from paramjax.cli.terminal import warn
+
+    if step is not None:
+        found = [one for one in seen if one.step == step]
+        if not found:
+            known = ", ".join(str(one.step) for one in seen)
+            raise ValueError(f"--step: there is no checkpoint of step {step}; there are {known}")
+        if found[0].damage is not None:
+            raise ValueError(f"--step: the checkpoint of step {step} is damaged: {found[0].damage}")
+        return found[0]
+    good = [one for one in seen if one.damage is None]
+    if not good:
+        raise ValueError(f"none of the {len(seen)} checkpoints is as it was written")
+    for one in seen:
+        if one.step > good[-1].step:
+            warn(f"{one.path.name} is damaged: {one.damage}; step {good[-1].step} is taken")
+    return good[-1]
+
+
+def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind == "V":
+            raise ValueError(
+                f"OUT: .npz does not know {array.dtype}, which {name} has; write .safetensors"
+            )
+        if name == "file":
+            raise ValueError("OUT: .npz knows no array called 'file'; write .safetensors")
+
+
+def _safetensors(arrays: dict[str, np.ndarray]) -> bytes:
+    with needs_extra("export"):
+        from safetensors.numpy import save
+    import numpy as np
+
+    try:
+        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    except (KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"OUT: .safetensors does not know a dtype: {error}") from error
+
+
+def _umask() -> int:
+    """What the user takes from the rights of new files; asking for it means setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
