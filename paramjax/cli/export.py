@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import tyro
 
@@ -41,6 +41,7 @@ def export(
     from paramjax.train.checkpoint.hashes import Damaged
     from paramjax.train.checkpoint.look import look, parameters
 
+    out = out.expanduser()
     try:
         _check_file(out, force=force)
         chosen = _chosen(look(folder), step)
@@ -69,16 +70,13 @@ def write(out: Path, arrays: dict[str, np.ndarray]) -> None:
         ValueError: If the format does not know a dtype.
         OSError: If the file cannot be written.
     """
-    import numpy as np
-
-    out = out.expanduser().absolute()
+    out = out.absolute()
     descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             if out.suffix == ".npz":
                 _check_dtypes(arrays)
-                # by ** a parameter called "file" would be taken for the file
-                np.savez(file, allow_pickle=False, **arrays)
+                _npz(file, arrays)
             else:
                 file.write(_safetensors(arrays))
             file.flush()
@@ -95,7 +93,7 @@ def _check_file(out: Path, *, force: bool) -> None:
         raise ValueError(f"OUT: expected a file that ends in .npz or .safetensors, got {out.name}")
     if out.exists() and not force:
         raise ValueError(f"OUT: {out} is there already; pass --force to write over it")
-    if not out.expanduser().absolute().parent.is_dir():
+    if not out.absolute().parent.is_dir():
         raise ValueError(f"OUT: {out.parent} is no folder; make it first")
 
 
@@ -125,19 +123,29 @@ def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
             raise ValueError(
                 f"OUT: .npz does not know {array.dtype}, which {name} has; write .safetensors"
             )
-        if name == "file":
-            raise ValueError("OUT: .npz knows no array called 'file'; write .safetensors")
+
+
+def _npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """As numpy's savez, which takes an array called "file" for one of its own arguments."""
+    import zipfile
+
+    from numpy.lib import format
+
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                format.write_array(entry, array, allow_pickle=False)
 
 
 def _safetensors(arrays: dict[str, np.ndarray]) -> bytes:
     with needs_extra("export"):
+        from safetensors import SafetensorError
         from safetensors.numpy import save
-    import numpy as np
 
     try:
-        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"OUT: .safetensors does not know a dtype: {error}") from error
+        return save(arrays)
+    except SafetensorError as error:
+        raise ValueError(f"OUT: .safetensors cannot hold these arrays: {error}") from error
 
 
 def _umask() -> int:

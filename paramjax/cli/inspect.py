@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,13 +34,13 @@ def inspect(
     Args:
         folder: The checkpoint_dir of a run, or one checkpoint in it.
         leaves: List the arrays of the newest good checkpoint, too: name, shape, dtype, size.
-        json: Print JSON for a machine to read, leaves included.
+        json: Print JSON for a machine to read, leaves included; null is what is not finite.
 
     Returns:
         Exit code: 0; 1 if a checkpoint is damaged; 2 if there is none.
     """
     from paramjax.cli.terminal import console, fail
-    from paramjax.train.checkpoint.look import look
+    from paramjax.train.checkpoint.look import kept, look
 
     try:
         seen = look(folder)
@@ -50,10 +51,12 @@ def inspect(
     else:
         out = console()
         out.print(_table(seen))
+        if (keep := kept(folder)) is not None:
+            out.print(f"kept: the last {keep['last']}, and the best {keep['best']} besides")
         for one in seen:
             if one.damage is not None:
                 out.print(f"[red]damaged:[/] {escape(one.path.name)}: {escape(one.damage)}")
-        good = [one for one in seen if one.manifest is not None]
+        good = [one for one in seen if one.damage is None]
         if good and leaves:
             out.print(_leaves(good[-1]))
         elif good:
@@ -75,18 +78,22 @@ def size(count: int) -> str:
 
 
 def _table(seen: list[Look]) -> Table:
+    from paramjax.train.checkpoint.look import best
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("step", justify="right", no_wrap=True)
     table.add_column("saved", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("last metrics", overflow="fold")
+    chosen = best(seen)
     for one in seen:
         saved, metrics = "", ""
         if one.manifest is not None:
             moment = time.localtime(one.manifest.saved)
             saved, metrics = time.strftime("%Y-%m-%d %H:%M:%S", moment), _metrics(one)
-        state = "[green]good[/]" if one.damage is None else "[red]damaged[/]"
+        good = "[green]good, best[/]" if one.step == chosen else "[green]good[/]"
+        state = good if one.damage is None else "[red]damaged[/]"
         table.add_row(f"{one.step:,}", saved, size(one.size), state, escape(metrics))
     return table
 
@@ -102,12 +109,13 @@ def _metrics(one: Look) -> str:
 
 def _summary(one: Look) -> str:
     assert one.manifest is not None
-    from paramjax.train.checkpoint.look import PARAMS, leaf_bytes
+    from paramjax.train.checkpoint.look import leaf_bytes, parameter_name
 
-    own = [leaf for name, leaf in one.manifest.leaves.items() if name.split("/")[0] == PARAMS]
+    leaves = one.manifest.leaves
+    own = [leaf for name, leaf in leaves.items() if parameter_name(name) is not None]
     whole = sum(map(leaf_bytes, own))
     return (
-        f"step {one.step:,}: {len(one.manifest.leaves)} arrays, of which {len(own)} are "
+        f"step {one.step:,}: {len(leaves)} arrays, of which {len(own)} are "
         f"parameters ({size(whole)}); --leaves lists them"
     )
 
@@ -139,4 +147,13 @@ def _print_json(seen: list[Look]) -> None:
             found["leaves"] = {name: leaf.form for name, leaf in one.manifest.leaves.items()}
         return found
 
-    print(json.dumps([described(one) for one in seen], indent=1))
+    print(json.dumps(_finite([described(one) for one in seen]), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that are not finite, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

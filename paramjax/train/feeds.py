@@ -78,12 +78,19 @@ class Streamed:
         plan: What is static about the run.
         source: An iterator, an iterable, or a function `(step) -> iterator`.
         place: Puts a stack of batches on the devices.
+        end: Steps of the run: batches beyond are left to whoever reads the source next.
     """
 
     def __init__(
-        self, trainer: Trainer, plan: Plan, source: Any, place: Callable[[PyTree], PyTree]
+        self,
+        trainer: Trainer,
+        plan: Plan,
+        source: Any,
+        place: Callable[[PyTree], PyTree],
+        end: int,
     ) -> None:
         self._trainer, self._plan, self._source, self._place = trainer, plan, source, place
+        self._end = end
         self._stacks: Stacks | None = None
         self._stack: Stack | None = None
         self._used = 0
@@ -129,7 +136,9 @@ class Streamed:
         """Open the source again at a step."""
         self.close()
         self._position = position
-        self._stacks = open_stacks(self._source, step=step, position=position, place=self._place)
+        self._stacks = open_stacks(
+            self._source, step=step, position=position, place=self._place, end=self._end
+        )
 
     def close(self) -> None:
         """Stop looking ahead."""

@@ -142,7 +142,7 @@ def fit(
     place = placer(state)
     feed: Feed
     if resident is None:
-        feed = Streamed(trainer, plan, data, place)
+        feed = Streamed(trainer, plan, data, place, steps)
     else:
         feed = Resident(trainer, plan, place(data), cursor, data_key)
         if plan.last == "pad":

@@ -1,3 +1,4 @@
+import itertools
 import warnings
 
 import chex
@@ -103,3 +104,20 @@ def test_bad_input_is_refused_at_the_edge(trainer, line, line_params, key, chang
     arguments = {"params": line_params, "data": line, "key": key, "steps": 2} | change
     with pytest.raises(error, match=message):
         pj.fit(trainer, **arguments)
+
+
+def test_a_stream_is_read_as_far_as_the_run_goes(trainer, line, line_params, key):
+    drawn = []
+
+    def batches():
+        for number in itertools.count():
+            drawn.append(number)
+            yield line
+
+    stream = batches()
+    first = pj.fit(trainer, line_params, stream, key=key, steps=7)
+    assert drawn == list(range(7))
+    pj.fit(trainer, first.state.params, stream, key=key, steps=5)
+    assert drawn == list(range(12))
+    whole = pj.fit(trainer, line_params, line, key=key, steps=7)
+    np.testing.assert_allclose(first.history["loss"], whole.history["loss"], rtol=1e-5)

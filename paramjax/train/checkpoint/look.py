@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from paramjax.train.checkpoint.arrays import read_arrays
+from paramjax.train.checkpoint.arrays import named_dtype, read_arrays
 from paramjax.train.checkpoint.folder import absolute, checkpoint, examine, steps_in
 from paramjax.train.checkpoint.hashes import Damaged
-from paramjax.train.checkpoint.manifest import NAME, Leaf, Manifest
+from paramjax.train.checkpoint.manifest import NAME, Leaf, Manifest, read_manifest
+from paramjax.train.checkpoint.write import RUN
 
 PARAMS = "params"
 """The part of a checkpoint's tree that holds the parameters to evaluate."""
@@ -24,8 +27,8 @@ class Look(NamedTuple):
         path: Its folder.
         step: Steps done, as its name says.
         size: Bytes of all its files.
-        manifest: What it says about itself, None where it is damaged.
-        damage: What is wrong with it, None where nothing is.
+        manifest: What it says about itself, None where that is damaged.
+        damage: What is wrong with it or why it cannot be read, None where nothing is.
     """
 
     path: Path
@@ -48,7 +51,7 @@ def look(folder: str | Path) -> list[Look]:
         What is there, by steps.
 
     Raises:
-        ValueError: If the folder holds no checkpoint, or one of a later format.
+        ValueError: If the folder holds no checkpoint.
 
     Example:
         >>> import tempfile
@@ -72,13 +75,48 @@ def look(folder: str | Path) -> list[Look]:
 
 def _seen(paths: list[Path]) -> Iterator[Look]:
     for path in paths:
-        manifest = damage = None
-        try:
-            manifest = examine(path)
-        except Damaged as error:
-            damage = str(error)
+        manifest, damage = _examined(path)
+        if damage is not None:  # or a run has put another one in its place meanwhile
+            manifest, damage = _examined(path)
         if path.is_dir():
             yield Look(path, int(path.name[5:]), _size(path), manifest, damage)
+
+
+def _examined(path: Path) -> tuple[Manifest | None, str | None]:
+    manifest = None
+    try:
+        manifest = read_manifest(path)
+        examine(path)
+    except (Damaged, ValueError) as error:
+        return manifest, str(error)
+    return manifest, None
+
+
+def kept(folder: str | Path) -> dict[str, int] | None:
+    """Which checkpoints the run keeps, None where that is not written or cannot be read.
+
+    Args:
+        folder: The folder of a run.
+
+    Returns:
+        Such as `{"last": 3, "best": 0}`.
+    """
+    try:
+        keep = json.loads((absolute(folder) / RUN).read_bytes())["keep"]
+        return {"last": int(keep["last"]), "best": int(keep["best"])}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # no run reads the file, and each save writes it anew
+
+
+def best(seen: list[Look]) -> int | None:
+    """The step of the good checkpoint with the best validation, None where none has one."""
+    scores = [
+        (one.manifest.score, -one.step)
+        for one in seen
+        if one.damage is None and one.manifest is not None and one.manifest.score is not None
+    ]
+    finite = [pair for pair in scores if math.isfinite(pair[0])]
+    return -min(finite)[1] if finite else None
 
 
 def _size(path: Path) -> int:
@@ -104,14 +142,40 @@ def parameters(seen: Look) -> dict[str, np.ndarray]:
         Damaged: If it is not as it was written.
         ValueError: If it holds no parameters.
     """
-    if seen.manifest is None:
+    if seen.manifest is None or seen.damage is not None:
         raise Damaged(seen.damage or f"{NAME} cannot be read")
     leaves = seen.manifest.leaves
-    names = [name for name in leaves if name == PARAMS or name.startswith(f"{PARAMS}/")]
-    if not names:
+    named = {name: short for name in leaves if (short := parameter_name(name)) is not None}
+    if not named:
         raise ValueError(f"checkpoint {seen.path}: it holds no parameters; pj.fit did not write it")
-    arrays = read_arrays(seen.path, leaves, names)
-    return {name.removeprefix(f"{PARAMS}/"): array for name, array in arrays.items()}
+    for name in named:
+        if leaves[name].key is not None:
+            raise ValueError(
+                f"checkpoint {seen.path}: expected numbers as parameters, got {leaves[name].form} "
+                f"for {name}, which no other file knows"
+            )
+    arrays = read_arrays(seen.path, leaves, list(named))
+    return {named[name]: array for name, array in arrays.items()}
+
+
+def parameter_name(leaf: str) -> str | None:
+    """What to call a leaf among the parameters, None if it is none of them.
+
+    Args:
+        leaf: Its name in the checkpoint.
+
+    Example:
+        >>> parameter_name("params/Dense_0/kernel"), parameter_name("state/params/Dense_0/kernel")
+        ('Dense_0/kernel', None)
+        >>> parameter_name("['params']['a/b']['c']")
+        "['a/b']['c']"
+    """
+    if leaf in (PARAMS, f"['{PARAMS}']"):
+        return PARAMS
+    for prefix in (f"{PARAMS}/", f"['{PARAMS}']"):
+        if leaf.startswith(prefix):
+            return leaf.removeprefix(prefix)
+    return None
 
 
 def leaf_bytes(leaf: Leaf) -> int:
@@ -121,6 +185,4 @@ def leaf_bytes(leaf: Leaf) -> int:
         >>> leaf_bytes(Leaf("float32[3,2]", "float32", (3, 2), None, ""))
         24
     """
-    from paramjax.train.checkpoint.arrays import named_dtype
-
-    return int(np.prod(leaf.shape, dtype=np.int64)) * named_dtype(leaf.dtype).itemsize
+    return int(math.prod(leaf.shape)) * named_dtype(leaf.dtype).itemsize
