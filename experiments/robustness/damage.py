@@ -104,10 +104,14 @@ def attempt(
         shutil.copytree(good, folder)
         newest = folder / "step_000000020"
         files = sorted(path for path in newest.rglob("*") if path.is_file() and path.stat().st_size)
-        what = damage(rng.choice(files), rng)
+        file = rng.choice(files)
+        what = damage(file, rng)
+        named = "stray" if damage is add else file.relative_to(newest).as_posix()
         fit, said = noticed(folder, 30)
         if not said or "step_000000020 is damaged" not in said[0]:
             return f"{what}: not noticed"
+        if named not in said[0]:
+            return f"{what}: not named, but {said[0]}"
         if bits(fit) != whole:
             return f"{what}: the resumed run ended otherwise"
     return None

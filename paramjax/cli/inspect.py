@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 DAMAGED = 1
 """Exit code where a checkpoint is not as it was written."""
 
+_OTHER_COLUMNS = 58
+"""What the table takes beside the metrics, for steps of up to seven digits."""
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -50,12 +53,13 @@ def inspect(
         _print_json(seen)
     else:
         out = console()
-        out.print(_table(seen))
+        out.print(_table(seen, out.width - _OTHER_COLUMNS))
         if (keep := kept(folder)) is not None:
             out.print(f"kept: the last {keep['last']}, and the best {keep['best']} besides")
         for one in seen:
             if one.damage is not None:
-                out.print(f"[red]damaged:[/] {escape(one.path.name)}: {escape(one.damage)}")
+                text = f"[red]damaged:[/] {escape(one.path.name)}: {escape(one.damage)}"
+                out.print(text, soft_wrap=True)
         good = [one for one in seen if one.damage is None]
         if good and leaves:
             out.print(_leaves(good[-1]))
@@ -77,7 +81,7 @@ def size(count: int) -> str:
     return f"{number:.3g} {_UNITS[unit]}"
 
 
-def _table(seen: list[Look]) -> Table:
+def _table(seen: list[Look], room: int) -> Table:
     from paramjax.train.checkpoint.look import best
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -91,20 +95,22 @@ def _table(seen: list[Look]) -> Table:
         saved, metrics = "", ""
         if one.manifest is not None:
             moment = time.localtime(one.manifest.saved)
-            saved, metrics = time.strftime("%Y-%m-%d %H:%M:%S", moment), _metrics(one)
+            saved, metrics = time.strftime("%Y-%m-%d %H:%M:%S", moment), _metrics(one, room)
         good = "[green]good, best[/]" if one.step == chosen else "[green]good[/]"
         state = good if one.damage is None else "[red]damaged[/]"
         table.add_row(f"{one.step:,}", saved, size(one.size), state, escape(metrics))
     return table
 
 
-def _metrics(one: Look) -> str:
-    """The loss first, then what was validated."""
+def _metrics(one: Look, room: int) -> str:
+    """The loss first, then what was validated; one a line where they do not fit in one."""
     assert one.manifest is not None
     shown = {"loss": one.manifest.metrics["loss"]} if "loss" in one.manifest.metrics else {}
     validated = one.manifest.validation
     shown |= {f"val {name}": value for name, value in validated.items() if name != "step"}
-    return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+    texts = [f"{name} {value:.4g}" for name, value in shown.items()]
+    line = "  ".join(texts)
+    return line if len(line) <= room else "\n".join(texts)
 
 
 def _summary(one: Look) -> str:

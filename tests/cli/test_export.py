@@ -8,7 +8,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import paramjax as pj
+from paramjax.cli.export import write
 from paramjax.cli.main import main
+from paramjax.train.checkpoint import CheckpointStore
 
 DATA = np.ones((4, 2), np.float32)
 
@@ -64,6 +66,72 @@ def test_npz_holds_numbers_that_numpy_knows(tmp_path, capsys):
     assert call("export", tmp_path / "run", tmp_path / "w.npz") == 0
     with np.load(tmp_path / "w.npz", allow_pickle=False) as read:
         np.testing.assert_array_equal(read["params"], fit.params)
+
+
+NUMBERS = {
+    "scalar": np.array(2.5, np.float32),
+    "empty": np.zeros((0, 3), np.float16),
+    "file": np.arange(3),
+    "allow_pickle": np.array([True, False]),
+    "a/b": np.array([1 + 2j], np.complex64),
+}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_any_shape_and_name_comes_back(tmp_path, suffix):
+    out = tmp_path / f"w{suffix}"
+    write(out, NUMBERS)
+    read = load_file(out) if suffix == ".safetensors" else dict(np.load(out, allow_pickle=False))
+    assert read.keys() == NUMBERS.keys()
+    for name, array in NUMBERS.items():
+        assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
+        assert read[name].tobytes() == array.tobytes()
+
+
+def test_what_a_format_cannot_hold_is_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(ValueError, match="safetensors cannot hold these arrays: .*complex128"):
+        write(tmp_path / "w.safetensors", {"w": np.ones(1, complex)})
+    with pytest.raises(ValueError, match="npz does not know int4, which w has"):
+        write(tmp_path / "w.npz", {"w": np.ones(1, jnp.int4)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_collide_are_told_apart(tmp_path):
+    params = {"a/b": np.ones(1), "a": {"b": np.zeros(1)}}
+    with CheckpointStore(tmp_path / "run", identity={}) as store:
+        store.save(1, {"state": (), "params": params}, {}, {}, {})
+    assert call("export", tmp_path / "run", tmp_path / "w.npz") == 0
+    read = np.load(tmp_path / "w.npz")
+    assert {name: read[name].item() for name in read} == {"['a/b']": 1.0, "['a']['b']": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [({"w": jax.random.key(0)}, "expected numbers as parameters, got key<fry>[] for params/w"),
+     ({}, "it holds no parameters; pj.fit did not write it")],
+    ids=["key", "none"],
+)  # fmt: skip
+def test_a_checkpoint_without_plain_parameters_is_refused(tmp_path, capsys, params, message):
+    with CheckpointStore(tmp_path / "run", identity={}) as store:
+        store.save(1, {"state": np.ones(1), "params": params}, {}, {}, {})
+    assert call("export", tmp_path / "run", tmp_path / "w.npz") == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_where_none_is_good_nothing_is_written(run, tmp_path, capsys):
+    folder, _ = run
+    for step in (3, 6, 9):
+        damage(folder, step)
+    assert call("export", folder, tmp_path / "w.safetensors") == 2
+    assert "none of the 3 checkpoints is as it was written" in capsys.readouterr().err
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    train(tmp_path / "run", jnp.ones(3))
+    assert call("export", "~/run", "~/w.npz") == 0
+    assert (tmp_path / "w.npz").is_file()
 
 
 def test_a_step_can_be_chosen(run, tmp_path):
