@@ -16,9 +16,10 @@ from paramjax.data.source import Source, StreamEnded
 from paramjax.data.stack import Begun, Stack
 from paramjax.types import Batch, PyTree
 
-_GATHER_SECONDS = 0.01
-"""How long a full stack is waited for before one that is begun is taken: the batches of a slow
-stream go on in groups, so that starting a chunk for each takes no time from the reading thread."""
+_GATHER_SECONDS = 0.002
+"""How long a full stack is waited for before one that is begun is taken: the batches of a rather
+slow stream go on in groups, so that starting a chunk for each takes no time from the reading
+thread, and those of a very slow one at once."""
 
 _CLOSE_SECONDS = 5.0
 """How long a batch that is being drawn is waited for when a stream is closed."""
