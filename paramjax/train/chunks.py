@@ -177,7 +177,8 @@ def _steps_on_stack(
     def batch(done: Array) -> Batch:
         return jax.tree.map(lambda leaf: leaf[first + done], batches)
 
-    step = _Step(trainer, plan, state, jax.tree.map(lambda leaf: leaf[0], batches))
+    most = jax.tree.leaves(batches)[0].shape[0]
+    step = _Step(trainer, plan, state, jax.tree.map(lambda leaf: leaf[0], batches), most)
     carry = step.until(steps, batch, step.begin(state))
     return Chunk(carry.state, None, carry.done, carry.ok, carry.metrics)
 
@@ -191,7 +192,14 @@ _on_stack_in_place = _static(_steps_on_stack, donate_argnames="state")
 class _Step:
     """One step with its metrics written down, traced once however often it is used."""
 
-    def __init__(self, trainer: Trainer, plan: Plan, state: TrainState, batch: Batch) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        plan: Plan,
+        state: TrainState,
+        batch: Batch,
+        most: int = _CHUNK_STEPS,
+    ) -> None:
         # compiled within, so that asking for the shapes and running trace it once together
         self._step = jax.jit(trainer.step)
         _, self._shapes = jax.eval_shape(self._step, state, batch)
@@ -201,7 +209,7 @@ class _Step:
                 "pj.train_step and pj.train.assemble report one"
             )
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes))
-        self.capacity = min(_CHUNK_STEPS, max(1, _BUFFER_BYTES // max(1, size)))
+        self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, size)))
         # a guard among the hooks has its own way with such steps
         self._stop = plan.stop and "skipped" not in self._shapes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,9 @@ from paramjax.train.order import Cursor, Plan
 from paramjax.train.padding import batch_form
 from paramjax.train.state import Trainer, TrainState
 from paramjax.types import Batch, Key, PyTree
+
+_LOOK_SECONDS = 0.1
+"""How long a batch is waited for before a look at whether the run was interrupted."""
 
 
 class Resident:
@@ -41,8 +45,9 @@ class Resident:
         """Shapes and dtypes of a batch."""
         return batch_form(self._plan, self._data)
 
-    def prepare(self, step: int) -> None:
+    def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """All batches are there."""
+        return True
 
     def available(self) -> int:
         """Steps whose batches are at hand."""
@@ -102,14 +107,18 @@ class Streamed:
         assert self._stacks is not None
         return self._stacks.form
 
-    def prepare(self, step: int) -> None:
-        """Wait until there is a batch."""
+    def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
+        """Wait until there is a batch, and say whether there is: nobody waits once interrupted."""
         if self._stacks is None:
             self.rewind(step, self._position)
+        assert self._stacks is not None
         if self._stack is None or self._used == self._stack.filled:
-            assert self._stacks is not None
             self._stack = None  # its memory is free while the next one is awaited
+            while not self._stacks.wait(_LOOK_SECONDS):
+                if interrupted():
+                    return False
             self._stack, self._used = self._stacks.next(), 0
+        return True
 
     def available(self) -> int:
         """Steps whose batches are at hand, positive once they were prepared."""
@@ -134,7 +143,9 @@ class Streamed:
 
     def rewind(self, step: int, position: Any) -> None:
         """Open the source again at a step."""
-        self.close()
+        if self._stacks is not None:
+            self._stacks.close(math.inf)  # two threads must not read one iterator
+        self._stacks = self._stack = None
         self._position = position
         self._stacks = open_stacks(
             self._source, step=step, position=position, place=self._place, end=self._end
@@ -150,11 +161,12 @@ class Streamed:
 Feed = Resident | Streamed
 
 
-def placer(state: TrainState) -> Callable[[PyTree], PyTree]:
+def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], PyTree]:
     """What puts data on the devices that hold a state: whole on each device of a mesh.
 
     Args:
         state: A state; it is not kept.
+        private: Whether nobody else writes to the data, so that its memory can be taken over.
 
     Returns:
         A function of leaves [rows, ...], the same in each process, to arrays of JAX.
@@ -168,7 +180,7 @@ def placer(state: TrainState) -> Callable[[PyTree], PyTree]:
     shardings = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state))
     meshes = [s.mesh for s in shardings if isinstance(s, NamedSharding) and s.mesh.size > 1]
     if not meshes:
-        return lambda data: jax.tree.map(jnp.asarray, data)
+        return jax.device_put if private else lambda data: jax.tree.map(jnp.asarray, data)
     whole = NamedSharding(meshes[0], PartitionSpec())
     return lambda data: jax.tree.map(lambda leaf: _replicated(leaf, whole), data)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from paramjax.cache import enable_cache
 from paramjax.checks import check_count, check_key, check_params
@@ -142,7 +143,7 @@ def fit(
     place = placer(state)
     feed: Feed
     if resident is None:
-        feed = Streamed(trainer, plan, data, place, steps)
+        feed = Streamed(trainer, plan, data, placer(state, private=True), steps)
     else:
         feed = Resident(trainer, plan, place(data), cursor, data_key)
         if plan.last == "pad":
@@ -181,7 +182,7 @@ def _finished(run: Run, setting: Setting, progress: bool | None) -> Fit:
         ):
             stopped = run.go(bar, interrupts)
         result = run.result(stopped)
-        judge_losses(result.history["loss"])
+        judge_losses(result.history.get("loss", np.zeros(0)))
     except NonFiniteError as error:
         error.fit = run.result(NOT_FINITE)
         raise

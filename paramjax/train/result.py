@@ -60,7 +60,7 @@ class Fit(NamedTuple):
             import pandas as pd
         names = sorted(self.history, key=lambda name: (name != "loss", name))
         scalars = {name: self.history[name] for name in names if self.history[name].ndim == 1}
-        steps = len(next(iter(self.history.values())))
+        steps = len(next(iter(self.history.values()), ()))
         frame = pd.DataFrame(scalars, index=pd.RangeIndex(1, steps + 1, name="step"))
         if not self.validation:
             return frame

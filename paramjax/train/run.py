@@ -110,12 +110,12 @@ class Run:
         """Run to the end, showing it, and say why it was the end."""
         self._writers.open(self.step)
         if isinstance(self._setting.nonfinite, Rollback):
-            self._prepare()
+            self._prepare(interrupts)
             self._save_once()
         while (stopped := self._stopped()) is None:
-            self._prepare()
+            ready = self._prepare(interrupts)
             most, save, interrupted = self._decide(interrupts)
-            if interrupted:
+            if interrupted or not ready:
                 stopped = INTERRUPTED
                 break
             if save:
@@ -146,17 +146,20 @@ class Run:
             return EARLY
         return FINISHED if self.step >= self._setting.steps else None
 
-    def _prepare(self) -> None:
+    def _prepare(self, interrupts: Interrupts) -> bool:
         """Wait for batches; where none come, nothing of what is done is lost."""
+        # what one of several processes was asked, the others learn at their next chunk
+        stops = lambda: interrupts.received is not None and not self._setting.joint  # noqa: E731
         try:
-            self._feed.prepare(self.step)
+            ready = self._feed.prepare(self.step, stops)
         except Exception as error:
             self._save_once()
             error.add_note(f"fit: {self.step} of {self._setting.steps} steps were done")
             raise
-        if self._store is not None and not self._store.knows_program:
+        if ready and self._store is not None and not self._store.knows_program:
             form = self._feed.form  # that of a stream is known now
             self._store.declare(program(self._setting.trainer, self._state, form))
+        return ready
 
     def _decide(self, interrupts: Interrupts) -> tuple[int, bool, bool]:
         """How far the next chunk goes, and whether to save or to end before it."""

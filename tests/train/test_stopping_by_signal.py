@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -101,3 +102,45 @@ def test_a_termination_saves_first(tmp_path):
     )  # fmt: skip
     assert int(rest.state.step) == done + 5
     assert len(rest.history["loss"]) == done + 5
+
+
+def test_a_stream_that_never_comes_can_be_interrupted(tmp_path):
+    released = threading.Event()
+
+    def batches():
+        yield np.ones(3, np.float32)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        released.wait(20)
+        yield np.ones(3, np.float32)
+
+    threading.Timer(2.0, released.set).start()
+    began = time.monotonic()
+    with pytest.warns(InterruptWarning, match="after 1 of 9 steps"):
+        fit = pj.fit(
+            TRAINER, jnp.float32(0), batches(), key=jax.random.key(0), steps=9,
+            checkpoint_dir=tmp_path,
+        )  # fmt: skip
+    assert time.monotonic() - began < 10
+    assert int(fit.state.step) == 1
+    assert steps_in(tmp_path) == [1]
+
+
+def test_a_run_without_a_step_is_one(tmp_path):
+    def none():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        yield np.ones(3, np.float32)
+
+    with pytest.warns(InterruptWarning, match="after 0 of 9 steps"):
+        fit = pj.fit(
+            TRAINER, jnp.float32(0), none(), key=jax.random.key(0), steps=9,
+            checkpoint_dir=tmp_path,
+        )  # fmt: skip
+    assert fit.history == {}
+    assert len(fit.to_frame()) == 0
+    stream = itertools.repeat(np.ones(3, np.float32))
+    whole = pj.fit(
+        TRAINER, jnp.float32(0), stream, key=jax.random.key(0), steps=9, checkpoint_dir=tmp_path,
+        resume=True,
+    )  # fmt: skip
+    assert len(whole.history["loss"]) == 9

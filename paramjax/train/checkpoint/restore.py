@@ -97,8 +97,8 @@ def warn_of_program(manifest: Manifest, origin: Origin) -> None:
         manifest: Of the checkpoint that it goes on from.
         origin: What the run is now.
     """
-    if origin.program == manifest.program:
-        return
+    if not manifest.program or origin.program == manifest.program:
+        return  # a run that ended before its first batch never knew its program
     warnings.warn(
         f"the training step computes something else than the one that wrote the checkpoint of step "
         f"{manifest.step}: its loss, optimizer, a constant in them, the version of JAX (it was "
