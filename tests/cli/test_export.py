@@ -101,8 +101,8 @@ def test_names_that_collide_are_told_apart(tmp_path):
     with CheckpointStore(tmp_path / "run", identity={}) as store:
         store.save(1, {"state": (), "params": params}, {}, {}, {})
     assert call("export", tmp_path / "run", tmp_path / "w.npz") == 0
-    read = np.load(tmp_path / "w.npz")
-    assert {name: read[name].item() for name in read} == {"['a/b']": 1.0, "['a']['b']": 0.0}
+    with np.load(tmp_path / "w.npz") as read:
+        assert {name: read[name].item() for name in read} == {"['a/b']": 1.0, "['a']['b']": 0.0}
 
 
 @pytest.mark.parametrize(
