@@ -33,6 +33,11 @@ def run(tmp_path):
     return tmp_path / "run", train(tmp_path / "run", params)
 
 
+def read_npz(file):
+    with np.load(file, allow_pickle=False) as read:
+        return dict(read)
+
+
 def call(*words):
     with pytest.raises(SystemExit) as caught:
         main([str(word) for word in words])
@@ -81,7 +86,7 @@ NUMBERS = {
 def test_any_shape_and_name_comes_back(tmp_path, suffix):
     out = tmp_path / f"w{suffix}"
     write(out, NUMBERS)
-    read = load_file(out) if suffix == ".safetensors" else dict(np.load(out, allow_pickle=False))
+    read = load_file(out) if suffix == ".safetensors" else read_npz(out)
     assert read.keys() == NUMBERS.keys()
     for name, array in NUMBERS.items():
         assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
