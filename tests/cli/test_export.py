@@ -1,4 +1,5 @@
 import builtins
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from safetensors.numpy import load_file
 import paramjax as pj
 from paramjax.cli.export import write
 from paramjax.cli.main import main
-from paramjax.train.checkpoint import CheckpointStore
+from paramjax.train.checkpoint import CheckpointStore, look
 
 DATA = np.ones((4, 2), np.float32)
 
@@ -176,6 +177,20 @@ def test_what_cannot_be_written_is_refused(run, tmp_path, capsys, out, words, me
     assert message in " ".join(capsys.readouterr().err.split())
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "there.safetensors").read_bytes() == b""
+
+
+def test_one_that_is_removed_before_it_is_read_is_said(run, tmp_path, capsys, monkeypatch):
+    read = look.read_arrays
+
+    def removed_first(path, leaves, chosen):
+        shutil.rmtree(path)
+        return read(path, leaves, chosen)
+
+    monkeypatch.setattr(look, "read_arrays", removed_first)
+    assert call("export", run[0], tmp_path / "w.safetensors") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "step_000000009: a run has just removed it; try again" in said
+    assert not (tmp_path / "w.safetensors").exists()
 
 
 def test_force_writes_over_a_file(run, tmp_path):

@@ -184,6 +184,28 @@ def test_what_vanishes_while_it_is_looked_at_is_left_out(run, capsys, monkeypatc
     assert [line.split()[0] for line in out.splitlines() if "good" in line] == ["20"]
 
 
+def test_what_vanishes_while_it_is_measured_is_left_out(run, capsys, monkeypatch):
+    """Its name is taken from it after it was listed, before the folders below it are."""
+    folder, _ = run
+    measure, scandir = look._size, os.scandir
+
+    def removed_first(path):
+        if (parent := Path(path).parent).name == "step_000000010" and parent.exists():
+            parent.rename(folder / "removed_step_000000010")
+        return scandir(path)
+
+    def measured(path):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", removed_first)
+            return measure(path)
+
+    monkeypatch.setattr(look, "_size", measured)
+    assert call("inspect", folder) == 0
+    assert (folder / "removed_step_000000010").is_dir()
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines() if "good" in line] == ["20"]
+
+
 def test_no_device_is_started(run):
     folder, _ = run
     environment = {**os.environ, "JAX_PLATFORMS": "none_such", "PYTHONPATH": str(ROOT)}

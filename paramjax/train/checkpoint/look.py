@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -78,8 +79,9 @@ def _seen(paths: list[Path]) -> Iterator[Look]:
         manifest, damage = _examined(path)
         if damage is not None:  # or a run has put another one in its place meanwhile
             manifest, damage = _examined(path)
+        size = _size(path)
         if path.is_dir():
-            yield Look(path, int(path.name[5:]), _size(path), manifest, damage)
+            yield Look(path, int(path.name[5:]), size, manifest, damage)
 
 
 def _examined(path: Path) -> tuple[Manifest | None, str | None]:
@@ -121,11 +123,12 @@ def best(seen: list[Look]) -> int | None:
 
 def _size(path: Path) -> int:
     sizes = 0
-    for file in path.rglob("*"):
-        try:
-            sizes += file.stat().st_size if file.is_file() else 0
-        except FileNotFoundError:  # removed meanwhile, with the rest of it
-            continue
+    for place, _, names in os.walk(path):  # unlike rglob, it passes over a folder that vanished
+        for name in names:
+            try:
+                sizes += os.stat(os.path.join(place, name)).st_size
+            except FileNotFoundError:  # removed meanwhile, with the rest of it
+                continue
     return sizes
 
 
@@ -140,7 +143,7 @@ def parameters(seen: Look) -> dict[str, np.ndarray]:
 
     Raises:
         Damaged: If it is not as it was written.
-        ValueError: If it holds no parameters.
+        ValueError: If it holds no parameters, or a run has removed it meanwhile.
     """
     if seen.manifest is None or seen.damage is not None:
         raise Damaged(seen.damage or f"{NAME} cannot be read")
@@ -154,7 +157,12 @@ def parameters(seen: Look) -> dict[str, np.ndarray]:
                 f"checkpoint {seen.path}: expected numbers as parameters, got {leaves[name].form} "
                 f"for {name}, which no other file knows"
             )
-    arrays = read_arrays(seen.path, leaves, list(named))
+    try:
+        arrays = read_arrays(seen.path, leaves, list(named))
+    except Damaged:
+        if seen.path.is_dir():
+            raise
+        raise ValueError(f"checkpoint {seen.path}: a run has just removed it; try again") from None
     return {named[name]: array for name, array in arrays.items()}
 
 

@@ -217,9 +217,10 @@ class CheckpointStore:
         if failed is not None:
             steps = steps_in(self.folder)
             last = f"the last good one is of step {steps[-1]}" if steps else "there is none yet"
+            reason = str(failed[1]).partition(" [tensorstore_spec=")[0]  # 2 kB that say no more
             warnings.warn(
                 f"checkpoint_dir: the checkpoint of step {failed[0]} could not be written to "
-                f"{self.folder}: {failed[1]}; the run goes on, {last}",
+                f"{self.folder}: {reason}; the run goes on, {last}",
                 SaveWarning,
                 stacklevel=4,
             )
