@@ -16,7 +16,11 @@ _STACK_BATCHES = 64
 """Batches of a stack at most."""
 
 _STACK_BYTES = 2**24
-"""Bytes of a stack at most, a single batch excepted."""
+"""Bytes of a stack at most, a single batch excepted.
+
+The best of 1, 4, 8, 16, 32 and 64 MB for an MLP on batches of 1.5 MB: with less the host waits
+more often for the metrics of a stack, with more its batches have left the cache when they are used.
+"""
 
 _ALIGNMENT = 64
 """Bytes; an array that begins at a multiple is taken over by XLA on a CPU without a copy."""
