@@ -47,14 +47,6 @@ class History:
             buffer[self._length : end] = array
         self._length = end
 
-    def truncate(self, length: int) -> None:
-        """Forget all rows but the first.
-
-        Args:
-            length: Rows to keep.
-        """
-        self._length = min(self._length, length)
-
     def last(self, name: str) -> float | None:
         """The last value of a scalar metric, None where there is none."""
         if not self._length or name not in self._buffers:

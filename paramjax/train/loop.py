@@ -29,7 +29,7 @@ from paramjax.train.processes import check_agreement, spans_processes
 from paramjax.train.progress import Progress
 from paramjax.train.result import INTERRUPTED, NOT_FINITE, Fit
 from paramjax.train.run import Run, Setting
-from paramjax.train.state import Trainer
+from paramjax.train.state import Trainer, TrainState
 from paramjax.train.validation import Validation, check_measures
 from paramjax.train.writers import Background, Writer
 from paramjax.types import Key, ModelState, Params
@@ -140,37 +140,40 @@ def fit(
         given = {"params": params, "model_state": model_state, "data": resident, "key": key}
         check_agreement(given)
     check_rates(state, nonfinite, validation)
-    place = placer(state)
     feed: Feed
     if resident is None:
         feed = Streamed(trainer, plan, data, placer(state, private=True), steps)
     else:
-        feed = Resident(trainer, plan, place(data), cursor, data_key)
+        feed = Resident(trainer, plan, placer(state)(data), cursor, data_key)
         if plan.last == "pad":
             check_weight_is_read(trainer, state, feed.form)
-    measured = None if validation is None else place(validation.data)
-    if validation is not None:
-        check_measures(trainer, validation, state, measured)
+    held_out = _held_out(trainer, validation, state)
     setting = Setting(trainer, steps, every, nonfinite, joint)
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(feed))
         store = None
         if checkpoint_dir is not None:
             store = CheckpointStore(
-                checkpoint_dir,
-                identity=identity(plan, key, resident),
-                keep=keep,
-                resume=resume,
+                checkpoint_dir, identity=identity(plan, key, resident), keep=keep, resume=resume,
                 joint=joint,
-            )
+            )  # fmt: skip
             opened.enter_context(store)
         logs = Background(writers if jax.process_index() == 0 or not joint else ())
         opened.enter_context(contextlib.closing(logs))
-        run = Run(setting, state, feed, HeldOut(trainer, validation, measured), store, logs)
+        run = Run(setting, state, feed, held_out, store, logs)
         del state  # its memory is taken over by the first chunk
         if resume:
             run.restore()
         return _finished(run, setting, progress)
+
+
+def _held_out(trainer: Trainer, validation: Validation | None, state: TrainState) -> HeldOut:
+    """The validations to come, which are seen to measure what they go by."""
+    if validation is None:
+        return HeldOut(trainer, None, None)
+    data = placer(state)(validation.data)
+    check_measures(trainer, validation, state, data)
+    return HeldOut(trainer, validation, data)
 
 
 def _finished(run: Run, setting: Setting, progress: bool | None) -> Fit:

@@ -80,4 +80,4 @@ def test_closing_frees_the_folder_and_does_no_harm_twice(open_store):
     store = open_store()
     store.close()
     store.close()
-    open_store()
+    assert open_store().folder == store.folder

@@ -18,7 +18,7 @@ def adam():
     return {"params": params, "opt_state": optax.adam(0.1).init(params), "key": jax.random.key(0)}
 
 
-def refused(store, like, *lines, last="choose another folder"):
+def check_refused(store, like, *lines, last="choose another folder"):
     """The restore is refused with exactly these lines between the first and the last."""
     with pytest.raises(ValueError, match="checkpoint .*step_000000001: expected ") as caught:
         store.restore(like)
@@ -37,7 +37,7 @@ def store(open_store, adam):
 
 def test_another_architecture(store, adam):
     params = {"first": jnp.ones((2, 4)), "second": jnp.ones((4, 1)), "third": jnp.ones(1)}
-    refused(
+    check_refused(
         store, adam | {"params": params},
         "params/first: expected float32[2,4], got float32[2,3]",
         "params/second: expected float32[4,1], got float32[3,1]",
@@ -46,7 +46,7 @@ def test_another_architecture(store, adam):
 
 
 def test_another_optimizer(store, adam):
-    refused(
+    check_refused(
         store, adam | {"opt_state": optax.sgd(0.1, momentum=0.9).init(adam["params"])},
         "opt_state/0/trace/first: expected float32[2,3], got nothing",
         "opt_state/0/trace/second: expected float32[3,1], got nothing",
@@ -63,20 +63,20 @@ def test_another_optimizer(store, adam):
 def test_another_dtype(store, adam, dtype):
     params = adam["params"] | {"first": jnp.ones((2, 3), dtype)}
     expected = f"params/first: expected {dtype}[2,3], got float32[2,3]"
-    refused(store, adam | {"params": params}, expected)
+    check_refused(store, adam | {"params": params}, expected)
 
 
 def test_another_kind_of_key(store, adam):
     other = adam | {"key": jax.random.key(0, impl="rbg")}
-    refused(store, other, "key: expected key<rbg>[], got key<fry>[]")
+    check_refused(store, other, "key: expected key<rbg>[], got key<fry>[]")
     old = adam | {"key": jax.random.PRNGKey(0)}
-    refused(store, old, "key: expected uint32[2], got key<fry>[]")
+    check_refused(store, old, "key: expected uint32[2], got key<fry>[]")
 
 
 def test_another_key_batch_size_and_data(store, open_store, adam):
     store.close()
     other = open_store(identity={"key": [0, 8], "batch_size": 64, "data": "stream"}, program="p")
-    refused(
+    check_refused(
         other, adam,
         "key: [0, 7] in the checkpoint, [0, 8] now",
         "batch_size: 32 in the checkpoint, 64 now",
@@ -105,7 +105,7 @@ def test_an_identity_equals_itself_when_it_comes_back(open_store, values):
 def test_none_differs_from_nothing(open_store):
     with open_store(identity={"limit": None}) as store:
         store.save(1, {}, {}, {}, {})
-    refused(open_store(identity={}), {}, "limit: null in the checkpoint, nothing now")
+    check_refused(open_store(identity={}), {}, "limit: null in the checkpoint, nothing now")
 
 
 def test_another_program_is_told(store, open_store, adam):
