@@ -5,8 +5,9 @@ ask of an optimizer whether it is better. Start at docs/five_minutes.md.
 """
 
 from paramjax import data, losses, optim
-from paramjax.space import choice, log_uniform, uniform
+from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.sweep.cross_validate import cross_validate
+from paramjax.sweep.designs import grid, random_design, sobol_design
 from paramjax.sweep.sweep import Sweep, sweep
 from paramjax.train import (
     CSVWriter,
@@ -81,6 +82,7 @@ __all__ = [
     "average_metrics",
     "best_params",
     "choice",
+    "conditional",
     "conflict_averse",
     "cross_validate",
     "data",
@@ -91,6 +93,8 @@ __all__ = [
     "fit",
     "forward_gradient",
     "gradient",
+    "grid",
+    "integer",
     "log_uniform",
     "losses",
     "meta_loss",
@@ -103,11 +107,13 @@ __all__ = [
     "privacy",
     "private",
     "project_conflicting",
+    "random_design",
     "shard",
     "sharpness",
     "simultaneous",
     "skip_nonfinite",
     "skip_spikes",
+    "sobol_design",
     "spsa",
     "surgery",
     "sweep",

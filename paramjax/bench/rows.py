@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from paramjax.optim.optimizer import Optimizer
+from paramjax.space import Distribution
 
 
 class WorkloadRow(NamedTuple):
@@ -73,19 +74,22 @@ def describe_space(optimizer: Optimizer) -> dict[str, dict[str, Any]]:
         >>> describe_space(get("sgd"))["learning_rate"]["kind"]
         'LogUniform'
     """
+    return {name: _describe(distribution) for name, distribution in optimizer.space.items()}
+
+
+def _describe(distribution: Distribution) -> dict[str, Any]:
     return {
-        name: {
-            "kind": type(distribution).__name__,
-            "logarithmic": distribution.logarithmic,
-            "static": distribution.static,
-            **{field: _plain(value) for field, value in vars(distribution).items()},
-        }
-        for name, distribution in optimizer.space.items()
+        "kind": type(distribution).__name__,
+        "logarithmic": distribution.logarithmic,
+        "static": distribution.static,
+        **{field: _plain(value) for field, value in vars(distribution).items()},
     }
 
 
 def _plain(value: Any) -> Any:
     """A JSON value: containers element by element, what JSON does not know by its repr."""
+    if isinstance(value, Distribution):
+        return _describe(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value if isinstance(value, bool | int | float | str | None) else repr(value)

@@ -2,7 +2,7 @@
 
 from paramjax.sweep.cross_validate import cross_validate
 from paramjax.sweep.cross_validation import CrossValidation
-from paramjax.sweep.design import sobol_design
+from paramjax.sweep.designs import Design, grid, random_design, sobol_design
 from paramjax.sweep.population import Population, evaluation_steps
 from paramjax.sweep.runs import DIVERGED, FINISHED, Record, Run
 from paramjax.sweep.starts import Starts, prepare_starts
@@ -12,6 +12,7 @@ __all__ = [
     "DIVERGED",
     "FINISHED",
     "CrossValidation",
+    "Design",
     "Population",
     "Record",
     "Run",
@@ -20,7 +21,9 @@ __all__ = [
     "Trial",
     "cross_validate",
     "evaluation_steps",
+    "grid",
     "prepare_starts",
+    "random_design",
     "sobol_design",
     "sweep",
 ]

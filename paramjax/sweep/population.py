@@ -118,7 +118,7 @@ class Population:
         """Cut runs into calls of one structure and at most `width` runs."""
         groups: dict[tuple[Any, ...], list[Run]] = {}
         for run in runs:
-            which = tuple(structure(self.space, run.hyperparameters).values())
+            which = tuple(structure(self.space, run.hyperparameters).items())
             groups.setdefault(which, []).append(run)
         return [
             group[start : start + self.width]
@@ -159,7 +159,7 @@ class Population:
     def _program(self, run: Run) -> Any:
         """The compiled program of this run's structure, made when first asked for."""
         fixed = structure(self.space, run.hyperparameters)
-        which = tuple(fixed.values())
+        which = tuple(fixed.items())
         if which not in self._programs:
             lane = _lane(self._make_trainer, fixed, self._evaluate, self.points)
             over_runs = jax.vmap(lane, in_axes=(0, 0, None, None, None))

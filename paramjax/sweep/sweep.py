@@ -13,7 +13,7 @@ import numpy as np
 from paramjax.checks import check_count, check_key, nearest
 from paramjax.data.validation import check_data
 from paramjax.space import Space, check_space
-from paramjax.sweep.design import sobol_design
+from paramjax.sweep.designs import Design, sobol_design
 from paramjax.sweep.population import Evaluate, MakeTrainer, Population, Trained
 from paramjax.sweep.runs import Record, Run
 from paramjax.sweep.starts import prepare_starts
@@ -87,7 +87,7 @@ def sweep(
     *,
     init: Callable[[Key], Params],
     data: PyTree,
-    trials: int,
+    trials: int | None = None,
     seeds: int,
     steps: int,
     key: Key,
@@ -95,6 +95,7 @@ def sweep(
     evaluate: Evaluate | None = None,
     eval_data: PyTree = None,
     evaluations: int = 1,
+    design: Design = sobol_design,
 ) -> Sweep:
     """Train trials x seeds as one vmapped program and compare them.
 
@@ -104,10 +105,11 @@ def sweep(
 
     Args:
         make_trainer: `(hyperparameters) -> Trainer`.
-        space: Hyperparameter name -> `log_uniform`, `uniform` or `choice`.
+        space: Hyperparameter name -> `log_uniform`, `uniform`, `integer`, `choice`, or one of
+            them that is `conditional` on another hyperparameter.
         init: `(key) -> params`, compiled by itself.
         data: Training data, leaves [rows, ...].
-        trials: Hyperparameters to draw, quasi-randomly.
+        trials: Hyperparameters to draw; a `grid` counts its own.
         seeds: Trainings of each, from seed 0.
         steps: Steps of each training.
         key: A typed key; it names the trials, the starts and the orders.
@@ -116,6 +118,7 @@ def sweep(
             Without it they hold the training metrics, averaged over the last tenth.
         eval_data: What `evaluate` is given.
         evaluations: How often to evaluate along a training.
+        design: Which hyperparameters are tried: `sobol_design`, `random_design` or `grid(points)`.
 
     Returns:
         Records, parameters, histories and curves.
@@ -142,11 +145,11 @@ def sweep(
     check_key(key)
     space = check_space(space)
     rows = check_data(data)
-    for name, count in (("trials", trials), ("seeds", seeds), ("steps", steps)):
+    for name, count in (("seeds", seeds), ("steps", steps)):
         check_count(name, count)
     design_key, run_key = jax.random.split(key)
-    design = sobol_design(space, trials, design_key)
-    runs = [Run(t, s, hp) for t, hp in enumerate(design) for s in range(seeds)]
+    tried = design(space, trials, design_key)
+    runs = [Run(t, s, hp) for t, hp in enumerate(tried) for s in range(seeds)]
     population = Population(
         make_trainer,
         space,

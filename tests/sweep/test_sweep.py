@@ -137,6 +137,33 @@ def test_initialisation_and_training_of_the_first_sweep_are_cached(tmp_path):
     assert list(tmp_path.glob("jit_lane-*"))
 
 
+def test_a_grid_of_a_conditional_space_is_trained_whole(line, line_loss):
+    """Two rates of plain descent, and of the other two with both ends of a momentum."""
+    chains = {
+        "plain": lambda hp: optax.sgd(hp["rate"]),
+        "momentum": lambda hp: optax.sgd(hp["rate"], momentum=hp["momentum"]),
+    }
+    result = pj.sweep(
+        lambda hp: pj.train_step(line_loss, chains[hp["chain"]](hp)),
+        {
+            "chain": pj.choice(["plain", "momentum"]),
+            "rate": pj.uniform(0.05, 0.2),
+            "momentum": pj.conditional("chain", "momentum", pj.uniform(0.0, 0.5)),
+        },
+        init=draw, data=line, seeds=1, steps=5, key=jax.random.key(1), design=pj.grid(2),
+    )  # fmt: skip
+    tried = [record.hyperparameters for record in result.records]
+    assert sum("momentum" in hp for hp in tried) == 4
+    assert len(tried) == 6
+    last = {
+        tuple(hp.values()): r.metrics["loss"] for hp, r in zip(tried, result.records, strict=True)
+    }
+    # without momentum both chains are the same descent
+    for rate in (0.05, 0.2):
+        rate = float(np.float32(rate))
+        np.testing.assert_allclose(last["momentum", rate, 0.0], last["plain", rate], rtol=1e-5)
+
+
 @pytest.mark.parametrize("trials", [1, 3, 5])
 def test_any_number_of_trials_is_drawn(trials):
     assert len(sobol_design({"a": pj.uniform(0.0, 1.0)}, trials, jax.random.key(0))) == trials

@@ -1,4 +1,4 @@
-"""Which hyperparameters the trials try: a quasi-random design."""
+"""Trials spread evenly: a quasi-random design."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import numpy as np
 
 from paramjax.checks import check_count, check_key
 from paramjax.space import Space, check_space
+from paramjax.sweep.designs.design import trial_at
 from paramjax.types import Key
 
 
-def sobol_design(space: Space, trials: int, key: Key) -> list[dict[str, Any]]:
+def sobol_design(space: Space, trials: int | None, key: Key) -> list[dict[str, Any]]:
     """Trials spread evenly over a space by a scrambled Sobol sequence.
 
     Sobol' (1967); scrambling after Owen (1998), so that every trial is uniformly
     distributed by itself and the design differs from key to key. Numbers are rounded to
-    float32, which is what the trainings see.
+    float32, which is what the trainings see. A conditional hyperparameter has its
+    dimension in every trial, and is left out where it does not exist.
 
     Args:
         space: Hyperparameter name -> distribution; an empty space gives equal trials.
@@ -29,8 +31,8 @@ def sobol_design(space: Space, trials: int, key: Key) -> list[dict[str, Any]]:
         One dict of hyperparameters a trial.
 
     Raises:
-        TypeError: If the space is none, or for a legacy key.
-        ValueError: If there is no trial, or a space of learning rates reaches below zero.
+        TypeError: If the space is none, `trials` is None, or for a legacy key.
+        ValueError: If there is no trial, or `check_space` refuses the space.
 
     Example:
         >>> from paramjax.space import uniform
@@ -38,19 +40,11 @@ def sobol_design(space: Space, trials: int, key: Key) -> list[dict[str, Any]]:
         >>> sorted(int(rate["a"] * 4) for rate in rates)
         [0, 1, 2, 3]
     """
-    space = check_space(space)
-    check_count("trials", trials)
-    points = _sobol_points(len(space), trials, check_key(key))
-    return [
-        {
-            name: _value(d.quantile(float(u)))
-            for (name, d), u in zip(space.items(), row, strict=True)
-        }
-        for row in points
-    ]
+    space, count = check_space(space), check_count("trials", trials)
+    return [trial_at(space, point) for point in _points(len(space), count, check_key(key))]
 
 
-def _sobol_points(dimensions: int, trials: int, key: Key) -> np.ndarray:
+def _points(dimensions: int, trials: int, key: Key) -> np.ndarray:
     """The first `trials` points of a scrambled sequence, [trials, dimensions]."""
     if dimensions == 0:
         return np.empty((trials, 0))
@@ -59,8 +53,3 @@ def _sobol_points(dimensions: int, trials: int, key: Key) -> np.ndarray:
     seed = np.asarray(jax.random.key_data(key)).tolist()
     sampler = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
     return sampler.random_base2(math.ceil(math.log2(trials)))[:trials]
-
-
-def _value(value: Any) -> Any:
-    """Floats as float32 sees them, everything else as it is."""
-    return float(np.float32(value)) if isinstance(value, float) else value

@@ -1,0 +1,47 @@
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import paramjax as pj
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [([], "at least one option, got none"), ([1, 1], "distinct options"), ([1, True], "distinct"),
+     ([0.1, math.nan], "finite numbers within float32"), (["a", 1e39], "finite numbers"),
+     ([1, 2**31], "traced whole numbers within int32")],
+)  # fmt: skip
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=f"choice: expected {message}"):
+        pj.choice(options)
+
+
+@pytest.mark.parametrize("options", [3, None, {"a", "b"}, frozenset("ab")])
+def test_what_has_no_order_is_refused(options):
+    with pytest.raises(TypeError, match="choice: expected a list of options, got"):
+        pj.choice(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "static"),
+    [(["a", "b"], True), ([True, False], True), ([None, 1], True), ([8, 16], False),
+     ([0.5, 2], False), (np.array([1, 2]), False), (np.array([0.1], np.float32), False)],
+)  # fmt: skip
+def test_numbers_are_traced(options, static):
+    assert pj.choice(options).static is static
+    assert pj.choice(options, static=True).static
+
+
+def test_only_numbers_are_traced():
+    with pytest.raises(ValueError, match="only numbers can be traced"):
+        pj.choice(["a", "b"], static=False)
+
+
+@pytest.mark.parametrize("options", ["abc", [1, 2, 3, 5, 7], [(3, 3)]])
+def test_each_option_is_equally_likely(options):
+    even = (np.arange(60) + 0.5) / 60
+    counts = Counter(pj.choice(options).quantile(u) for u in even)
+    assert counts == {option: 60 // len(options) for option in options}
+    assert [pj.choice(options).quantile(u) for u in (0.0, 1.0)] == [options[0], options[-1]]
