@@ -6,7 +6,7 @@ from typing import Any
 
 from paramjax.checks import check_learning_rate, nearest
 from paramjax.space.choice import Choice
-from paramjax.space.conditional import Conditional
+from paramjax.space.conditional import Conditional, unconditional
 from paramjax.space.distribution import Distribution, Space
 from paramjax.space.integer import Integer
 from paramjax.space.rounding import same
@@ -38,7 +38,7 @@ def check_space(space: Any) -> Space:
             f"got {type(space).__name__}"
         )
     for name, distribution in space.items():
-        drawn = _unconditional(distribution)
+        drawn = unconditional(distribution)
         known = isinstance(drawn, Distribution) and not isinstance(drawn, Conditional)
         if not isinstance(name, str) or not known:
             raise TypeError(
@@ -62,7 +62,7 @@ def _check_condition(space: Space, name: str, condition: Conditional) -> None:
             f"search space: {name!r} depends on an "
             + nearest(parent, space.keys() - {name}, what="hyperparameter")
         )
-    drawn = _unconditional(space[parent])
+    drawn = unconditional(space[parent])
     if not isinstance(drawn, Choice | Integer):
         raise ValueError(
             f"{where}, which is continuous, {drawn}; expected a choice or an integer there"
@@ -94,9 +94,5 @@ def _can_be(distribution: Choice | Integer, value: Any) -> bool:
 
 
 def _extremes(distribution: Distribution) -> list[Any]:
-    drawn = _unconditional(distribution)
+    drawn = unconditional(distribution)
     return list(drawn.options) if isinstance(drawn, Choice) else [*map(drawn.quantile, (0.0, 1.0))]
-
-
-def _unconditional(distribution: Any) -> Any:
-    return distribution.distribution if isinstance(distribution, Conditional) else distribution

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from paramjax.checks import INT32_MAX, describe
 from paramjax.space.ends import FLOAT32_MAX
+from paramjax.space.rounding import plain
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def choice(options: Sequence[Any], *, static: bool | None = None) -> Choice:
     # strings in a set change their order from process to process
     if not isinstance(options, Iterable) or isinstance(options, set | frozenset):
         raise TypeError(f"choice: expected a list of options, got {describe(options)}")
-    options = tuple(o.item() if isinstance(o, np.generic) else o for o in options)
+    options = tuple(map(plain, options))
     if not options:
         raise ValueError("choice: expected at least one option, got none")
     if any(a == b for i, a in enumerate(options) for b in options[:i]):

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from paramjax.checks import describe
 from paramjax.space.distribution import Distribution, Space
-from paramjax.space.rounding import same
+from paramjax.space.rounding import plain, same
 
 
 @dataclass(frozen=True)
@@ -97,15 +95,40 @@ def conditional(parent: str, values: Any, distribution: Distribution) -> Conditi
             "conditional: expected a distribution such as uniform(0.0, 1.0), "
             f"got {describe(distribution)}"
         )
-    admitted = tuple(
-        value.item() if isinstance(value, np.generic) else value
-        for value in (values if isinstance(values, list | tuple) else [values])
-    )
+    admitted = tuple(map(plain, values if isinstance(values, list | tuple) else [values]))
     if not admitted:
         raise ValueError(f"conditional: expected at least one value of {parent!r}, got none")
     if any(same(a, b) for i, a in enumerate(admitted) for b in admitted[:i]):
         raise ValueError(f"conditional: expected distinct values of {parent!r}, got {admitted}")
     return Conditional(parent, admitted, distribution)
+
+
+def unconditional(distribution: Distribution) -> Distribution:
+    """What a hyperparameter is drawn from where it exists.
+
+    Args:
+        distribution: Any distribution, conditional or not.
+
+    Example:
+        >>> from paramjax.space import choice
+        >>> unconditional(conditional("depth", 2, choice([3, 4]))).options
+        (3, 4)
+    """
+    return distribution.distribution if isinstance(distribution, Conditional) else distribution
+
+
+def parents(space: Space) -> set[str]:
+    """The hyperparameters that others depend on.
+
+    Args:
+        space: Name -> distribution.
+
+    Example:
+        >>> from paramjax.space import choice
+        >>> parents({"depth": choice([1, 2]), "skip": conditional("depth", 2, choice([3, 4]))})
+        {'depth'}
+    """
+    return {d.parent for d in space.values() if isinstance(d, Conditional)}
 
 
 def exists(space: Space, name: str, hyperparameters: Mapping[str, Any]) -> bool:

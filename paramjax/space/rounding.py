@@ -7,6 +7,19 @@ from typing import Any
 import numpy as np
 
 
+def plain(value: Any) -> Any:
+    """Scalars of numpy as those of Python, everything else as it is.
+
+    Args:
+        value: The value of a hyperparameter.
+
+    Example:
+        >>> type(plain(np.int64(3))).__name__
+        'int'
+    """
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def rounded(value: Any) -> Any:
     """Floats as float32 sees them, everything else as it is.
 

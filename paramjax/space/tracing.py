@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paramjax.space.choice import Choice
-from paramjax.space.conditional import Conditional, exists
+from paramjax.space.conditional import exists, parents, unconditional
 from paramjax.space.distribution import Distribution, Space
 from paramjax.space.integer import Integer
 
@@ -30,9 +30,7 @@ def is_structural(space: Space, name: str) -> bool:
         >>> space["depth"].static, is_structural(space, "depth"), is_structural(space, "skip")
         (False, True, False)
     """
-    return space[name].static or any(
-        isinstance(d, Conditional) and d.parent == name for d in space.values()
-    )
+    return space[name].static or name in parents(space)
 
 
 def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,8 +85,7 @@ def traced(space: Space, runs: Sequence[Mapping[str, Any]]) -> dict[str, np.ndar
 
 def _whole(distribution: Distribution) -> bool:
     """Whether every value is a whole number, whichever the runs at hand have."""
-    if isinstance(distribution, Conditional):
-        return _whole(distribution.distribution)
-    if isinstance(distribution, Choice):
-        return all(isinstance(option, int) for option in distribution.options)
-    return isinstance(distribution, Integer)
+    drawn = unconditional(distribution)
+    if isinstance(drawn, Choice):
+        return all(isinstance(option, int) for option in drawn.options)
+    return isinstance(drawn, Integer)

@@ -10,6 +10,7 @@ import numpy as np
 
 from paramjax.checks import check_count, describe, nearest
 from paramjax.space import Choice, Conditional, Distribution, Integer, Space, active, check_space
+from paramjax.space.conditional import parents, unconditional
 from paramjax.space.rounding import rounded
 from paramjax.sweep.designs.design import Design
 from paramjax.types import Key
@@ -70,7 +71,7 @@ def grid(points: int | Mapping[str, int]) -> Design:
 
 def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
     """The values of each hyperparameter, whether or not it exists."""
-    bare = {n: d.distribution if isinstance(d, Conditional) else d for n, d in space.items()}
+    bare = {name: unconditional(d) for name, d in space.items()}
     given = points if isinstance(points, Mapping) else {}
     for name in given:
         if name not in space:
@@ -119,7 +120,7 @@ def _count(space: Space, levels: Levels, name: str) -> int:
 
     They are counted before they are made: a number too large to hold is refused at once.
     """
-    if not any(isinstance(d, Conditional) and d.parent == name for d in space.values()):
+    if name not in parents(space):
         return len(levels[name])
     return sum(
         math.prod(_count(space, levels, child) for child in _children(space, name, value))

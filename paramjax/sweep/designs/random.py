@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import numpy as np
-
-from paramjax.checks import check_count, check_key
-from paramjax.space import Space, check_space
-from paramjax.sweep.designs.design import trial_at
+from paramjax.space import Space
+from paramjax.sweep.designs.design import drawn
 from paramjax.types import Key
 
 
@@ -33,12 +29,10 @@ def random_design(space: Space, trials: int | None, key: Key) -> list[dict[str, 
         ValueError: If there is no trial, or `check_space` refuses the space.
 
     Example:
+        >>> import jax
         >>> from paramjax.space import uniform
         >>> rates = random_design({"a": uniform(0.0, 1.0)}, trials=9, key=jax.random.key(0))
         >>> len(rates), all(0 <= rate["a"] <= 1 for rate in rates)
         (9, True)
     """
-    space, count = check_space(space), check_count("trials", trials)
-    seed = np.asarray(jax.random.key_data(check_key(key))).tolist()
-    points = np.random.default_rng(seed).random((count, len(space)))
-    return [trial_at(space, point) for point in points]
+    return drawn(space, trials, key, lambda generator, *shape: generator.random(shape))

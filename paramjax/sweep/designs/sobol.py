@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import numpy as np
 
-from paramjax.checks import check_count, check_key
-from paramjax.space import Space, check_space
-from paramjax.sweep.designs.design import trial_at
+from paramjax.space import Space
+from paramjax.sweep.designs.design import drawn
 from paramjax.types import Key
 
 
@@ -35,21 +33,20 @@ def sobol_design(space: Space, trials: int | None, key: Key) -> list[dict[str, A
         ValueError: If there is no trial, or `check_space` refuses the space.
 
     Example:
+        >>> import jax
         >>> from paramjax.space import uniform
         >>> rates = sobol_design({"a": uniform(0.0, 1.0)}, trials=4, key=jax.random.key(0))
         >>> sorted(int(rate["a"] * 4) for rate in rates)
         [0, 1, 2, 3]
     """
-    space, count = check_space(space), check_count("trials", trials)
-    return [trial_at(space, point) for point in _points(len(space), count, check_key(key))]
+    return drawn(space, trials, key, _points)
 
 
-def _points(dimensions: int, trials: int, key: Key) -> np.ndarray:
+def _points(generator: np.random.Generator, trials: int, dimensions: int) -> np.ndarray:
     """The first `trials` points of a scrambled sequence, [trials, dimensions]."""
     if dimensions == 0:
         return np.empty((trials, 0))
     from scipy.stats import qmc  # scipy.stats costs 0.4 s, and only designs want it
 
-    seed = np.asarray(jax.random.key_data(key)).tolist()
-    sampler = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    sampler = qmc.Sobol(dimensions, scramble=True, rng=generator)
     return sampler.random_base2(math.ceil(math.log2(trials)))[:trials]
