@@ -67,7 +67,7 @@ def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, Any
     Args:
         tuning: All trainings of the tuning phase.
         trial: The chosen trial.
-        space: As the records hold it; choices have no edge.
+        space: As the records hold it; choices and single values have no edge.
 
     Returns:
         Names with the end that they lie at, such as `learning_rate (high)`.
@@ -80,7 +80,8 @@ def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, Any
     trials = {t.trial: t.hyperparameters for t in tuning}
     found = []
     for name, entry in space.items():
-        if "low" not in entry:
+        # an integer may have a single value, which is no end of anything
+        if "low" not in entry or entry["low"] == entry["high"]:
             continue
         values = [hyperparameters[name] for hyperparameters in trials.values()]
         mine = trials[trial][name]

@@ -192,3 +192,11 @@ def test_edges_name_the_end(records):
     assert edges(rows, 3, span(0.0, 1.0, False)) == []
     # on a logarithmic scale 0.4 of 1e-5..1 is at the end
     assert edges(rows, 3, span(1e-5, 1.0, True)) == ["learning_rate (high)"]
+
+
+def test_a_single_value_has_no_edge(records):
+    """`integer(1, 1)` is a range without width."""
+    records.add("bowl", "e", "tuning", "loss", [record(t, 0, 1.0, rate=1) for t in range(2)])
+    rows = records.trainings("bowl", "e", "tuning")
+    space = {"learning_rate": {"low": 1, "high": 1, "logarithmic": False}}
+    assert edges(rows, 0, space) == []
