@@ -75,8 +75,8 @@ def first_step(
     fixed = structure(optimizer.space, run.hyperparameters)
     numbers = {n: v[0] for n, v in traced(optimizer.space, [run.hyperparameters]).items()}
     params, key = jax.tree.map(lambda leaf: leaf[0], (starts.params, starts.key))
-    rows = None if starts.order is None else starts.order[0, 0]
-    batch = data if rows is None else jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], data)
+    rows = slice(workload.batch_size)
+    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], data)
     make = make_trainer(workload, optimizer, protocol)
 
     @jax.jit

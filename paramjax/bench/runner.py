@@ -24,7 +24,8 @@ from paramjax.bench.workloads import Workload
 from paramjax.data.splits import Splits
 from paramjax.data.validation import check_data
 from paramjax.optim.optimizer import Optimizer
-from paramjax.sweep import Population, Run, Starts, prepare_starts
+from paramjax.sweep import Layout, Population, Run, Starts, prepare_starts
+from paramjax.sweep import records as record_all
 from paramjax.types import PyTree
 
 
@@ -78,15 +79,9 @@ def prepare(workload: Workload, protocol: Protocol) -> Stage:
         ValueError: If the data is empty, NaN, of uneven length, or smaller than a batch.
     """
     splits = workload.load()
-    rows, *_ = [check_data(part) for part in splits]
-    starts = prepare_starts(
-        workload.init,
-        protocol.starts_key,
-        protocol.all_seed_numbers,
-        rows=rows,
-        steps=protocol.steps,
-        batch_size=workload.batch_size,
-    )
+    for part in splits:
+        check_data(part)
+    starts = prepare_starts(workload.init, protocol.starts_key, protocol.all_seed_numbers)
     return Stage(workload, Splits(*(jax.device_put(part) for part in splits)), starts)
 
 
@@ -224,21 +219,21 @@ def _train(
         seeds=protocol.all_seed_numbers,
         data=stage.splits.train,
         steps=protocol.steps,
+        batch_size=stage.workload.batch_size,
         evaluate=stage.workload.evaluate,
         evaluations=protocol.evaluations,
-        width=protocol.width,
     )
-    workload = stage.workload
+    workload, layout = stage.workload, Layout(protocol.width)
 
     def complete(phase: str, runs: Sequence[Run], eval_data: PyTree) -> None:
         known = records.trainings(workload.name, optimizer.name, phase)
         done = {(training.trial, training.seed) for training in known}
-        for chunk in population.chunks(runs):
+        for chunk in population.chunks(runs, layout):
             if stop.is_set():
                 raise StoppedError
             missing = not {(run.trial, run.seed) for run in chunk} <= done
             if missing:
-                made = population.records(chunk, population.train(chunk, eval_data))
+                made = record_all(population.train(chunk, layout, eval_data))
                 records.add(workload.name, optimizer.name, phase, workload.metric, made)
             on_progress(Progress(workload.name, optimizer.name, phase, len(chunk), missing))
 

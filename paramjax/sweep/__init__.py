@@ -3,16 +3,27 @@
 from paramjax.sweep.cross_validate import cross_validate
 from paramjax.sweep.cross_validation import CrossValidation
 from paramjax.sweep.designs import Design, grid, random_design, sobol_design
-from paramjax.sweep.population import Population, evaluation_steps
-from paramjax.sweep.runs import DIVERGED, FINISHED, Record, Run
-from paramjax.sweep.starts import Starts, prepare_starts
+from paramjax.sweep.engine import (
+    Layout,
+    Part,
+    Population,
+    Starts,
+    evaluation_steps,
+    prepare_starts,
+    record_of,
+    records,
+)
+from paramjax.sweep.runs import DIVERGED, FINISHED, STOPPED, Record, Run
 from paramjax.sweep.sweep import Sweep, Trial, sweep
 
 __all__ = [
     "DIVERGED",
     "FINISHED",
+    "STOPPED",
     "CrossValidation",
     "Design",
+    "Layout",
+    "Part",
     "Population",
     "Record",
     "Run",
@@ -24,6 +35,8 @@ __all__ = [
     "grid",
     "prepare_starts",
     "random_design",
+    "record_of",
+    "records",
     "sobol_design",
     "sweep",
 ]

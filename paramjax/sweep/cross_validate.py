@@ -15,7 +15,7 @@ from paramjax.data.folds import folds as deal
 from paramjax.data.sampler import batch_order
 from paramjax.data.validation import check_data
 from paramjax.sweep.cross_validation import CrossValidation, judge_folds
-from paramjax.sweep.starts import Starts, prepare_starts
+from paramjax.sweep.engine import Starts, prepare_starts
 from paramjax.train.means import means
 from paramjax.train.scan import scan_steps
 from paramjax.train.state import Trainer, TrainState, WholeDataTrainer
@@ -97,12 +97,7 @@ def cross_validate(
     groups = _groups(fold)
     _check_batch(trainer, batch_size, min(group.train.shape[1] for group in groups))
     starts = prepare_starts(
-        init,
-        start_key,
-        np.concatenate([group.fold for group in groups]).tolist(),
-        rows=rows,
-        steps=steps,
-        batch_size=None,
+        init, start_key, np.concatenate([group.fold for group in groups]).tolist()
     )
     trained = _train(
         trainer, evaluate, starts, model_state, data, order_key, groups,

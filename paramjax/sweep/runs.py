@@ -8,6 +8,7 @@ import numpy as np
 
 FINISHED = "finished"
 DIVERGED = "diverged"
+STOPPED = "stopped"
 
 
 class Run(NamedTuple):
@@ -31,12 +32,15 @@ class Record(NamedTuple):
         trial: As in its run.
         seed: As in its run.
         hyperparameters: As in its run.
-        status: `finished`; or `diverged` if its loss was not finite at some step, a metric
-            is not finite after the last one, or the loss was still climbing at the end: on
-            average over the last tenth of the steps above every loss of the first half.
-        diverged_step: The first step whose loss was not finite, else None.
+        status: `finished`; `stopped` if early stopping ended it; or `diverged` if its loss was
+            not finite from some step on, a metric is not finite after the last one, or the loss
+            was still climbing at the end: on average over the last tenth of the steps above
+            every loss of the first half.
+        diverged_step: The step, from 0, in which it was lost: the first whose loss was not
+            finite and that was not rejected by a guard; else None.
         metrics: Name -> last value; NaN where there is none.
-        curve: Name -> values at the steps listed under `step`.
+        curve: Name -> values at the steps listed under `step`; NaN once it was lost.
+        steps: Steps that were done.
     """
 
     trial: int
@@ -46,6 +50,7 @@ class Record(NamedTuple):
     diverged_step: int | None
     metrics: dict[str, float]
     curve: dict[str, list[float]]
+    steps: int
 
 
 def judge(losses: np.ndarray) -> tuple[str, int | None]:
@@ -55,7 +60,7 @@ def judge(losses: np.ndarray) -> tuple[str, int | None]:
         losses: Training loss before each step, [steps].
 
     Returns:
-        The status, and the first step whose loss was not finite or None.
+        The status, and the first step from which on no loss was finite, or None.
 
     Example:
         >>> judge(np.array([2.0, 1.0, np.nan]))
@@ -65,9 +70,11 @@ def judge(losses: np.ndarray) -> tuple[str, int | None]:
         >>> judge(np.array([2.0, 3.0, 4.0]))
         ('diverged', None)
     """
-    wrong = np.flatnonzero(~np.isfinite(losses))
-    if wrong.size:
-        return DIVERGED, int(wrong[0])
+    finite = np.isfinite(losses)
+    if not finite[-1]:
+        return DIVERGED, len(losses) - int(np.argmax(finite[::-1])) if finite.any() else 0
+    # a guard rejected the other steps, and the run went on
+    losses = losses[finite]
     climbing = tail_mean(losses) > losses[: max(1, len(losses) // 2)].max()
     return (DIVERGED if climbing else FINISHED), None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -14,9 +15,16 @@ from paramjax.checks import check_count, check_key, nearest
 from paramjax.data.validation import check_data
 from paramjax.space import Space, check_space
 from paramjax.sweep.designs import Design, sobol_design
-from paramjax.sweep.population import Evaluate, MakeTrainer, Population, Trained
+from paramjax.sweep.engine import (
+    Evaluate,
+    Layout,
+    MakeTrainer,
+    Part,
+    Population,
+    prepare_starts,
+    record_of,
+)
 from paramjax.sweep.runs import Record, Run
-from paramjax.sweep.starts import prepare_starts
 from paramjax.types import Key, Metrics, Params, PyTree
 
 WIDTH = 64
@@ -144,7 +152,7 @@ def sweep(
     """
     check_key(key)
     space = check_space(space)
-    rows = check_data(data)
+    check_data(data)
     for name, count in (("seeds", seeds), ("steps", steps)):
         check_count(name, count)
     design_key, run_key = jax.random.split(key)
@@ -153,15 +161,13 @@ def sweep(
     population = Population(
         make_trainer,
         space,
-        starts=prepare_starts(
-            init, run_key, range(seeds), rows=rows, steps=steps, batch_size=batch_size
-        ),
+        starts=prepare_starts(init, run_key, range(seeds)),
         seeds=range(seeds),
         data=data,
         steps=steps,
         evaluate=evaluate,
         evaluations=evaluations,
-        width=_even_width(len(runs)),
+        batch_size=batch_size,
     )
     return _train_all(population, runs, eval_data)
 
@@ -169,14 +175,23 @@ def sweep(
 def _train_all(population: Population, runs: list[Run], eval_data: PyTree) -> Sweep:
     """Every chunk in turn, put back into the order of trials and seeds."""
     records: list[Record] = []
-    parts: list[Trained] = []
-    for chunk in population.chunks(runs):
-        trained = population.train(chunk, eval_data)
-        records += population.records(chunk, trained)
-        parts.append(jax.device_get(trained))
+    parts: list[Part] = []
+    layout = Layout(1, workers=2)
+    with ThreadPoolExecutor(layout.workers) as pool:
+        chunks = population.chunks(runs, layout)
+        population.cohort(chunks[0][0], eval_data).compile(chunks[0][0], layout, eval_data)
+        for part in pool.map(lambda chunk: population.train(chunk, layout, eval_data), chunks):
+            records += [record_of(part, place) for place in range(len(part.runs))]
+            parts.append(part)
     order = sorted(range(len(records)), key=lambda i: (records[i].trial, records[i].seed))
-    whole = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)[order]), *parts)
-    return Sweep([records[i] for i in order], whole.params, whole.history, whole.curve)
+
+    def whole(name: str) -> PyTree:
+        return jax.tree.map(
+            lambda *leaves: jnp.asarray(np.concatenate(leaves)[order]),
+            *[getattr(part, name) for part in parts],
+        )
+
+    return Sweep([records[i] for i in order], whole("params"), whole("history"), whole("curve"))
 
 
 def _even_width(runs: int) -> int:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax.sharding import AxisType
 
 from paramjax.space import log_uniform
-from paramjax.sweep.population import Population
+from paramjax.sweep.engine import Layout, Population, prepare_starts
+from paramjax.sweep.engine.orders import Orders
 from paramjax.sweep.runs import Run
-from paramjax.sweep.starts import prepare_starts
 from paramjax.train.loop import fit
 from paramjax.train.scan import scan_steps
 from paramjax.train.shard import shard
@@ -128,9 +128,9 @@ def in_population(problem: Problem) -> Mapped:
         seeds=range(_SEEDS),
         data=problem.data,
         steps=STEPS,
-        width=len(_runs()),
+        batch_size=BATCH_SIZE,
     )
-    trained = population.train(_runs())
+    trained = population.train(_runs(), Layout(len(_runs())))
     return Mapped(trained.params, trained.history)
 
 
@@ -145,14 +145,15 @@ def alone(problem: Problem) -> Mapped:
     """
     starts = _starts(problem)
     data = jax.tree.map(jnp.asarray, problem.data)
+    order = Orders(starts.data_key, ROWS, BATCH_SIZE, STEPS).block(0)
+    assert order is not None
 
     @jax.jit
     def one(hyperparameters: Hyperparameters, seed: Array) -> Mapped:
         trainer = make_trainer(hyperparameters["learning_rate"], in_float32)
         params, key = jax.tree.map(lambda leaf: leaf[seed], (starts.params, starts.key))
         state = trainer.init(key, params)
-        assert starts.order is not None
-        state, history = scan_steps(trainer, state, data, starts.order[:, seed], STEPS)
+        state, history = scan_steps(trainer, state, data, order[:, seed], STEPS)
         return Mapped(trainer.eval_params(state), history)
 
     ends = [one(run.hyperparameters, jnp.int32(run.seed)) for run in _runs()]
@@ -160,9 +161,7 @@ def alone(problem: Problem) -> Mapped:
 
 
 def _starts(problem: Problem) -> Any:
-    return prepare_starts(
-        draw_params, problem.key, range(_SEEDS), rows=ROWS, steps=STEPS, batch_size=BATCH_SIZE
-    )
+    return prepare_starts(draw_params, problem.key, range(_SEEDS))
 
 
 def _runs() -> list[Run]:

@@ -17,7 +17,7 @@ RULES = {"key": 0, "report_seeds": [1, 4], "steps": 5, "trials": 3, "tuning_seed
 
 def record(trial, seed, value, status="finished", rate=0.1):
     curve = {"step": [5.0], "train_loss": [value], "loss": [value]}
-    return Record(trial, seed, {"learning_rate": rate}, status, None, {"loss": value}, curve)
+    return Record(trial, seed, {"learning_rate": rate}, status, None, {"loss": value}, curve, 10)
 
 
 def optimizer(name):

@@ -63,7 +63,7 @@ def part(data, rows):
 def alone(trainer, data, fold, number, batch_size=None, steps=STEPS):
     """One fold trained by itself, from the keys that the documentation names."""
     _, start_key, order_key = jax.random.split(KEY, 3)
-    starts = prepare_starts(draw, start_key, [number], rows=len(fold), steps=steps, batch_size=None)
+    starts = prepare_starts(draw, start_key, [number])
     state = trainer.init(starts.key[0], jax.tree.map(lambda leaf: leaf[0], starts.params))
     own = part(data, np.flatnonzero(fold != number))
     order = None

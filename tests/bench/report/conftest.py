@@ -49,6 +49,7 @@ def training(
         diverged_step=step,
         metrics={metric: math.nan if lost else value},
         curve={"step": [10.0, 20.0, 30.0], "train_loss": [1.0, 0.5, 0.25], metric: along},
+        steps=step if lost else 30,
     )
 
 

@@ -1,0 +1,22 @@
+"""The engine of populations: what a run computes, compiled at any width, trained in chunks."""
+
+from paramjax.sweep.engine.cohort import Cohort
+from paramjax.sweep.engine.layout import Layout
+from paramjax.sweep.engine.part import Part, record_of, records
+from paramjax.sweep.engine.points import evaluation_steps
+from paramjax.sweep.engine.population import Evaluate, MakeTrainer, Population
+from paramjax.sweep.engine.starts import Starts, prepare_starts
+
+__all__ = [
+    "Cohort",
+    "Evaluate",
+    "Layout",
+    "MakeTrainer",
+    "Part",
+    "Population",
+    "Starts",
+    "evaluation_steps",
+    "prepare_starts",
+    "record_of",
+    "records",
+]

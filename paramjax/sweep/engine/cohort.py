@@ -1,0 +1,155 @@
+"""The runs of one structure: one task, and programs for it of any width."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from paramjax.space import Space, traced
+from paramjax.sweep.engine.devices import fetched, placed
+from paramjax.sweep.engine.layout import Layout
+from paramjax.sweep.engine.loop import Carry
+from paramjax.sweep.engine.orders import Orders
+from paramjax.sweep.engine.part import Part, cut
+from paramjax.sweep.engine.points import longest, stretches
+from paramjax.sweep.engine.programs import Programs, Shared
+from paramjax.sweep.engine.task import Task
+from paramjax.sweep.runs import Run
+from paramjax.types import PyTree
+
+
+class Cohort:
+    """Runs of one structure; safe to use from several threads.
+
+    Args:
+        task: What a run computes.
+        space: Tells the dtypes of the traced hyperparameters.
+        seeds: The seeds in the order of the starts.
+        shared: What all runs read.
+        orders: The order of their batches.
+        points: After how many steps they are evaluated.
+        rungs: Steps at which they are cut into stretches besides.
+        mesh: The devices; None for the default one.
+    """
+
+    def __init__(
+        self, task: Task, space: Space, seeds: Sequence[int], shared: Shared, orders: Orders,
+        points: Sequence[int], *, rungs: Sequence[int] = (), mesh: Mesh | None = None,
+    ) -> None:  # fmt: skip
+        self.task, self.orders, self.shared, self.mesh = task, orders, shared, mesh
+        self._space = space
+        self._place = {seed: place for place, seed in enumerate(seeds)}
+        self._points = tuple(points)
+        self._ends = sorted({*points, *rungs, *orders.ends})
+        self._programs: dict[int, Programs] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def devices(self) -> int:
+        """Number of devices."""
+        return 1 if self.mesh is None else self.mesh.size
+
+    def programs(self, width: int) -> Programs:
+        """The programs of one width, compiled or not."""
+        with self._lock:
+            if width not in self._programs:
+                self._programs[width] = Programs(
+                    self.task, self.shared, self.orders, width, longest(self._ends), self.mesh
+                )
+            return self._programs[width]
+
+    def compile(self, run: Run, layout: Layout, eval_data: PyTree) -> Programs:
+        """Compile what a layout needs, unless it is.
+
+        Args:
+            run: Any of the runs.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given.
+
+        Returns:
+            The programs.
+        """
+        programs = self.programs(layout.width)
+        numbers = traced(self._space, [run.hyperparameters] * programs.runs)
+        programs.compile(numbers, eval_data, stepwise=layout.stepwise)
+        return programs
+
+    def train(
+        self, runs: Sequence[Run], layout: Layout, *,
+        eval_data: PyTree, first: int = 0, end: int | None = None, carried: PyTree = None,
+        last: bool = True,
+    ) -> Part:  # fmt: skip
+        """Train a chunk for some steps.
+
+        Args:
+            runs: From one to as many runs as a call has.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given, of the shapes that the task was traced with.
+            first: Steps they have done.
+            end: Steps they have done afterwards; None for all.
+            carried: What they go on from, None at the start.
+            last: Whether nothing goes on from here.
+
+        Returns:
+            What came of them.
+        """
+        programs = self.compile(runs[0], layout, eval_data)
+        padded = [*runs, *[runs[-1]] * (programs.runs - len(runs))]
+        numbers = traced(self._space, [run.hyperparameters for run in padded])
+        place = np.array([self._place[run.seed] for run in padded], np.int32)
+        carry = (
+            programs.begin(numbers, place) if carried is None else self._resumed(carried, padded)
+        )
+        ways = stretches([e for e in self._ends if e <= (end or self._ends[-1])], first)
+        history, curve = [], []
+        for start, stop in ways:
+            carry, reported, measured = programs.advance(
+                numbers, carry, place, start, stop - start, eval_data, stepwise=layout.stepwise
+            )
+            history.append(reported)
+            if stop in self._points:
+                curve.append(measured)
+        params = programs.params(numbers, carry) if last else None
+        rest = (carry.alive, carry.steps) if last else carry
+        history, curve, params, rest = fetched((history, curve, params, rest), self.mesh)
+        part = Part(
+            padded,
+            tuple(point for point in self._points if first < point <= ways[-1][1]),
+            _along(history, [stop - start for start, stop in ways]),
+            _stacked(curve, self.task.evaluate.out if curve else ()),
+            rest[-2],
+            rest[-1],
+            params,
+            None if last else rest,
+        )
+        return cut(part, len(runs))
+
+    def _resumed(self, carried: Any, padded: Sequence[Run]) -> Carry:
+        """Runs that were fetched, on the devices again, the last one repeated."""
+        rest = len(padded) - len(carried.alive)
+
+        def filled(leaf: Any) -> Any:
+            return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
+
+        return placed(jax.tree.map(filled, carried), self.mesh, split=True)
+
+
+def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str, np.ndarray]:
+    """The steps of some stretches, [runs, steps], without the room that a shorter one left."""
+    return {
+        name: np.concatenate(
+            [own[name][:, :n] for own, n in zip(history, lengths, strict=True)], axis=1
+        )
+        for name in history[0]
+    }
+
+
+def _stacked(curve: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The evaluations, [runs, evaluations]."""
+    return {name: np.stack([own[name] for own in curve], axis=1) for name in names}

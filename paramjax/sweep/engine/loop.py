@@ -1,0 +1,204 @@
+"""Steps of one run or of several mapped ones; what diverges stays as it was.
+
+The loop is outside of the mapping, so that how many steps it takes is one number for all,
+and it ends where every run has diverged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from paramjax.sweep.engine.starts import Starts
+from paramjax.sweep.engine.task import Numbers, Task
+from paramjax.train.state import TrainState
+from paramjax.types import Array, Batch, Metrics, ModelState, PyTree
+
+
+class Carry(NamedTuple):
+    """Where runs stand; each leaf [runs, ...] where they are mapped.
+
+    Attributes:
+        state: The state; of a run that diverged, the one before the step that it was lost in.
+        alive: Whether it goes on, bool[].
+        steps: Steps that it has done, int32[].
+    """
+
+    state: TrainState
+    alive: Array
+    steps: Array
+
+
+class Reading(NamedTuple):
+    """The order of a stretch of steps.
+
+    Attributes:
+        order: int32[steps, seeds, batch], None where each step takes all rows.
+        place: The place of each run's seed in the order, int32[] or int32[runs].
+        offset: The place of the stretch's first step in the order, int32[].
+        length: Steps of the stretch, int32[].
+    """
+
+    order: Array | None
+    place: Array
+    offset: Array
+    length: Array
+
+
+def begin(
+    task: Task, mapped: bool, numbers: Numbers, place: Array, starts: Starts, model: ModelState
+) -> Carry:
+    """Where runs start.
+
+    Args:
+        task: What a run computes.
+        mapped: Whether there are several, on a leading axis.
+        numbers: Hyperparameters, leaves [] or [runs].
+        place: The place of each run's seed among the starts.
+        starts: Leaves [seeds, ...].
+        model: What a stateful model starts with.
+
+    Returns:
+        The carry.
+    """
+    params, key = jax.tree.map(lambda leaf: leaf[place], (starts.params, starts.key))
+    init = _over_runs(mapped, task.init.call, (0, 0, 0, None))
+    state = init(numbers, key, params, model)
+    return Carry(state, jnp.ones(place.shape, bool), jnp.zeros(place.shape, jnp.int32))
+
+
+def step(
+    task: Task, mapped: bool, numbers: Numbers, carry: Carry, batch: Batch, *, shared: bool
+) -> tuple[Carry, Metrics]:
+    """One step of every run that goes on.
+
+    A run is lost in a step whose loss is not finite, unless the step left its parameters as
+    they were, as a guard does that rejects it.
+
+    Args:
+        task: What a run computes.
+        mapped: Whether there are several, on a leading axis.
+        numbers: Hyperparameters.
+        carry: Where they stand.
+        batch: Leaves [batch, ...], with runs in front unless it is shared.
+        shared: Whether all runs take the same batch.
+
+    Returns:
+        Where they stand then; the metrics, NaN for those that were lost before.
+    """
+    over = _over_runs(mapped, task.step.call, (0, 0, None if shared else 0))
+    new, metrics = over(numbers, carry.state, batch)
+    suspect = carry.alive & ~jnp.isfinite(metrics["loss"])
+    lost = jax.lax.cond(
+        jnp.any(suspect),
+        lambda: suspect & _over_runs(mapped, _moved, (0, 0))(carry.state.params, new.params),
+        lambda: jnp.zeros_like(suspect),
+    )
+    alive = carry.alive & ~lost
+    state = jax.tree.map(lambda new, old: _where(alive, new, old), new, carry.state)
+    reported = {name: _or_nan(carry.alive, metric) for name, metric in metrics.items()}
+    return Carry(state, alive, carry.steps + alive), reported
+
+
+def advance(
+    task: Task,
+    mapped: bool,
+    capacity: int,
+    numbers: Numbers,
+    carry: Carry,
+    reading: Reading,
+    data: PyTree,
+) -> tuple[Carry, Metrics]:
+    """A stretch of steps, as one loop.
+
+    Args:
+        task: What a run computes.
+        mapped: Whether there are several, on a leading axis.
+        capacity: Steps of the longest stretch.
+        numbers: Hyperparameters.
+        carry: Where the runs stand.
+        reading: Which rows they read, and for how many steps.
+        data: Leaves [rows, ...].
+
+    Returns:
+        Where they stand then; the metrics [capacity, ...], of which the first `length` hold
+        steps, NaN where all were lost before.
+    """
+
+    def one(done: Array, carry: Carry) -> tuple[Carry, Metrics]:
+        batch = batch_of(reading, done, data)
+        shared = reading.order is None
+        return step(task, mapped, numbers, carry, batch, shared=shared)
+
+    def go_on(loop: tuple[Array, Carry, Metrics]) -> Array:
+        return (loop[0] < reading.length) & jnp.any(loop[1].alive)
+
+    def body(loop: tuple[Array, Carry, Metrics]) -> tuple[Array, Carry, Metrics]:
+        done, carry, history = loop
+        carry, metrics = one(done, carry)
+        return done + 1, carry, jax.tree.map(lambda h, m: h.at[done].set(m), history, metrics)
+
+    history = _empty(task.step.out[1], (capacity, *carry.alive.shape))
+    _, carry, history = jax.lax.while_loop(go_on, body, (jnp.int32(0), carry, history))
+    return carry, history
+
+
+def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
+    """The rows of one step.
+
+    Args:
+        reading: Which rows are read.
+        done: Steps of the stretch done before.
+        data: Leaves [rows, ...].
+
+    Returns:
+        Leaves [batch, ...], with runs in front where they are mapped; all rows without an order.
+    """
+    if reading.order is None:
+        return data
+    rows = reading.order[reading.offset + done][reading.place]
+    return jax.tree.map(lambda leaf: leaf[rows], data)
+
+
+def evaluate(
+    task: Task, mapped: bool, numbers: Numbers, carry: Carry, eval_data: PyTree
+) -> Metrics:
+    """Evaluate every run where it stands."""
+    return _over_runs(mapped, task.evaluate.call, (0, 0, None))(numbers, carry.state, eval_data)
+
+
+def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:
+    return jax.vmap(function, in_axes=axes) if mapped else function
+
+
+def _moved(before: PyTree, after: PyTree) -> Array:
+    """Whether any parameter changed, as NaN does."""
+    moved = jnp.bool_(False)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        moved |= (new != old).any()
+    return moved
+
+
+def _where(alive: Array, new: Array, old: Array) -> Array:
+    """The new one where alive; shapes [runs, ...], or any for one run."""
+    return jnp.where(alive.reshape(alive.shape + (1,) * (new.ndim - alive.ndim)), new, old)
+
+
+def _or_nan(alive: Array, metric: Array) -> Array:
+    """The metric where alive, else NaN, or 0 for whole numbers."""
+    return _where(alive, metric, jnp.full_like(metric, _nothing(metric.dtype)))
+
+
+def _empty(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
+    """Room for metrics, none of them reported yet."""
+    return {
+        name: jnp.full((*leading, *shape.shape), _nothing(shape.dtype), shape.dtype)
+        for name, shape in shapes.items()
+    }
+
+
+def _nothing(dtype: Any) -> float | int:
+    return jnp.nan if jnp.issubdtype(dtype, jnp.inexact) else 0

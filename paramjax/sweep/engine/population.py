@@ -1,0 +1,251 @@
+"""Many trainings of one kind, with their numeric hyperparameters traced."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from paramjax.space import Space, structure, traced
+from paramjax.sweep.engine.cohort import Cohort
+from paramjax.sweep.engine.devices import placed
+from paramjax.sweep.engine.layout import Layout
+from paramjax.sweep.engine.orders import Orders
+from paramjax.sweep.engine.part import Part
+from paramjax.sweep.engine.points import evaluation_steps
+from paramjax.sweep.engine.programs import Shared
+from paramjax.sweep.engine.starts import Starts
+from paramjax.sweep.engine.task import Inputs, trace_task
+from paramjax.sweep.runs import Run
+from paramjax.train.state import Trainer
+from paramjax.types import Hyperparameters, Metrics, ModelState, PyTree
+
+MakeTrainer = Callable[[Hyperparameters], Trainer]
+"""`(hyperparameters) -> Trainer`, called while the population is traced."""
+
+Evaluate = Callable[..., Metrics]
+"""`(params, data) -> metrics` over a whole evaluation set; `(params, model_state, data)` where
+the loss is stateful; the structural hyperparameters come last where it takes one more."""
+
+
+class Population:
+    """Trainings of one kind; each structure among the hyperparameters is traced once.
+
+    Args:
+        make_trainer: `(hyperparameters) -> Trainer`.
+        space: Tells which hyperparameters are structure and which are traced.
+        starts: Initial parameters and keys of the seeds, or `(structure) -> starts` where they
+            depend on the structure.
+        seeds: The seeds in the order of `starts`.
+        data: Training data, leaves [rows, ...].
+        steps: Steps of each run.
+        batch_size: Rows a step; None for all; or `(structure) -> rows`.
+        evaluate: `(params, data) -> metrics`, or None for the training metrics alone.
+        evaluations: How often to evaluate, evenly spaced, the last time at the end.
+        rungs: Steps after which runs may be taken up again, in the order they come.
+        model_state: What a stateful model starts with.
+        stateful: Whether `evaluate` takes the model state too.
+        mesh: The devices; None for the default one.
+
+    Example:
+        >>> import optax
+        >>> from paramjax.space import log_uniform
+        >>> from paramjax.sweep.engine.starts import prepare_starts
+        >>> from paramjax.train.step import train_step
+        >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        >>> population = Population(
+        ...     lambda hp: train_step(loss_fn, optax.sgd(hp["learning_rate"])),
+        ...     {"learning_rate": log_uniform(0.1, 1.0)},
+        ...     starts=prepare_starts(lambda key: jnp.zeros(()), jax.random.key(0), [0]),
+        ...     seeds=[0], data=jnp.array([1.0, 3.0]), steps=9,
+        ... )
+        >>> part = population.train([Run(0, 0, {"learning_rate": 0.5})], Layout(2))
+        >>> part.params.tolist()
+        [2.0]
+    """
+
+    def __init__(
+        self,
+        make_trainer: MakeTrainer,
+        space: Space,
+        *,
+        starts: Starts | Callable[[Hyperparameters], Starts],
+        seeds: Sequence[int],
+        data: PyTree,
+        steps: int,
+        batch_size: int | Callable[[Hyperparameters], int | None] | None = None,
+        evaluate: Evaluate | None = None,
+        evaluations: int = 1,
+        rungs: Sequence[int] = (),
+        model_state: ModelState = (),
+        stateful: bool = False,
+        mesh: Mesh | None = None,
+    ) -> None:
+        self.space, self.seeds, self.steps, self.mesh = space, list(seeds), steps, mesh
+        self.rungs = tuple(rungs)
+        self.points = evaluation_steps(steps, evaluations)
+        self._make_trainer, self._evaluate, self._stateful = make_trainer, evaluate, stateful
+        self._starts, self._batch_size = starts, batch_size
+        self._model_state, self._data = placed(
+            jax.tree.map(jnp.asarray, (model_state, data)), mesh, split=False
+        )
+        self._cohorts: dict[Any, Cohort] = {}
+        self._lock = threading.Lock()
+
+    def groups(self, runs: Sequence[Run]) -> list[list[Run]]:
+        """The runs of each structure, in the order in which structures come.
+
+        Args:
+            runs: Any runs.
+        """
+        groups: dict[Any, list[Run]] = {}
+        for run in runs:
+            groups.setdefault(_key_of(structure(self.space, run.hyperparameters)), []).append(run)
+        return list(groups.values())
+
+    def chunks(self, runs: Sequence[Run], layout: Layout) -> list[list[Run]]:
+        """Cut runs into calls of one structure.
+
+        Args:
+            runs: Any runs.
+            layout: Says how many a call trains.
+        """
+        width = layout.width * (1 if self.mesh is None else self.mesh.size)
+        return [
+            group[start : start + width]
+            for group in self.groups(runs)
+            for start in range(0, len(group), width)
+        ]
+
+    def cohort(self, run: Run, eval_data: PyTree = None) -> Cohort:
+        """The runs of one structure, traced when first asked for.
+
+        Args:
+            run: One of them.
+            eval_data: What `evaluate` is given.
+
+        Raises:
+            TypeError: See `trace_task`.
+            ValueError: See `trace_task`; and if a batch is larger than the data.
+        """
+        fixed = structure(self.space, run.hyperparameters)
+        forms = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), eval_data)
+        which = (_key_of(fixed), str(forms))
+        with self._lock:
+            if which not in self._cohorts:
+                self._cohorts[which] = self._new_cohort(fixed, run, eval_data)
+            return self._cohorts[which]
+
+    def train(
+        self, chunk: Sequence[Run], layout: Layout, eval_data: PyTree = None, **between: Any
+    ) -> Part:
+        """Train one chunk.
+
+        Args:
+            chunk: Runs of one structure, no more than a call has.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given.
+            between: `first`, `end`, `carried` and `last` of `Cohort.train`.
+
+        Returns:
+            What came of them.
+        """
+        eval_data = placed(eval_data, self.mesh, split=False)
+        return self.cohort(chunk[0], eval_data).train(chunk, layout, eval_data=eval_data, **between)
+
+    def _new_cohort(self, fixed: dict[str, Any], run: Run, eval_data: PyTree) -> Cohort:
+        starts = self._starts(fixed) if callable(self._starts) else self._starts
+        batch_size = self._batch_size(fixed) if callable(self._batch_size) else self._batch_size
+        rows = len(jax.tree.leaves(self._data)[0])
+        orders = Orders(starts.data_key, rows, batch_size, self.steps)
+        batch = self._data if batch_size is None else _rows_of(self._data, batch_size)
+        inputs = _shapes(
+            Inputs(
+                _one(traced(self.space, [run.hyperparameters])),
+                _one(starts.key),
+                _one(starts.params),
+                self._model_state,
+                batch,
+                eval_data,
+            )
+        )
+        task = trace_task(
+            lambda numbers: self._make_trainer({**fixed, **numbers}),
+            self._evaluation(fixed),
+            inputs,
+        )
+        shared = Shared(placed(starts, self.mesh, split=False), self._model_state, self._data)
+        return Cohort(
+            task, self.space, self.seeds, shared, orders, self.points,
+            rungs=self.rungs, mesh=self.mesh,
+        )  # fmt: skip
+
+    def _evaluation(self, fixed: dict[str, Any]) -> Callable[..., Metrics]:
+        """`(params, model_state, data) -> metrics`."""
+        if self._evaluate is None:
+            return lambda params, model_state, data: {}
+        evaluate = with_structure(self._evaluate, fixed, 3 if self._stateful else 2)
+        if self._stateful:
+            return evaluate
+        return lambda params, model_state, data: evaluate(params, data)
+
+
+def with_structure(
+    function: Callable[..., Any], fixed: Hyperparameters, inputs: int
+) -> Callable[..., Any]:
+    """Give a function the structural hyperparameters, if it takes one argument more.
+
+    Args:
+        function: Takes `inputs` positional arguments, or one more without a default.
+        fixed: The structural hyperparameters.
+        inputs: How many it takes without them.
+
+    Returns:
+        A function of `inputs` arguments.
+
+    Example:
+        >>> with_structure(lambda key, hp: hp["width"], {"width": 3}, 1)(None)
+        3
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return function
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
+    if len(needed) != inputs + 1:
+        return function
+    return lambda *args: function(*args, fixed)
+
+
+def _key_of(fixed: dict[str, Any]) -> Any:
+    """What tells a structure from others, whether or not its values can be hashed."""
+    return tuple((name, _hashable(value), type(value).__name__) for name, value in fixed.items())
+
+
+def _hashable(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
+def _one(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def _rows_of(data: PyTree, count: int) -> PyTree:
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), data
+    )
+
+
+def _shapes(tree: PyTree) -> PyTree:
+    """Shapes and dtypes alone, as JAX sees them."""
+    return jax.eval_shape(lambda same: same, tree)

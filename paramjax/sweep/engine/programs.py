@@ -1,0 +1,245 @@
+"""The compiled programs of one structure at one width."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from paramjax.sweep.engine import loop
+from paramjax.sweep.engine.devices import fetched, over_devices, placed
+from paramjax.sweep.engine.loop import Carry, Reading
+from paramjax.sweep.engine.orders import Orders
+from paramjax.sweep.engine.starts import Starts
+from paramjax.sweep.engine.task import Numbers, Task
+from paramjax.types import Array, Metrics, ModelState, Params, PyTree
+
+
+class Shared(NamedTuple):
+    """What all runs of a structure read, on the devices.
+
+    Attributes:
+        starts: Leaves [seeds, ...].
+        model_state: What a stateful model starts with.
+        data: Training data, leaves [rows, ...].
+    """
+
+    starts: Starts
+    model_state: ModelState
+    data: PyTree
+
+
+class Programs:
+    """Programs that begin runs, advance them by a stretch of steps, and evaluate them.
+
+    Args:
+        task: What a run computes.
+        shared: What all runs read.
+        orders: The order of their batches.
+        width: Runs a call on each device; 1 is the lone run, which is not mapped.
+        capacity: Steps of the longest stretch.
+        mesh: The devices; None for the default one.
+    """
+
+    def __init__(
+        self, task: Task, shared: Shared, orders: Orders, width: int, capacity: int,
+        mesh: Mesh | None,
+    ) -> None:  # fmt: skip
+        self.task, self.shared, self.orders, self.mesh = task, shared, orders, mesh
+        self.capacity = capacity
+        self.runs = width * (1 if mesh is None else mesh.size)
+        self.compile_seconds = 0.0
+        self._mapped = width > 1
+        self._positions = _handed_on(task)
+        self._compiled: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def compile(self, numbers: Numbers, eval_data: PyTree, *, stepwise: bool) -> None:
+        """Compile what a layout needs and is not compiled yet.
+
+        Args:
+            numbers: Hyperparameters of as many runs as a call has, to tell their dtypes.
+            eval_data: What `evaluate` is given.
+            stepwise: Whether each step is a call of its own.
+        """
+        names = ("once", "measure") if stepwise else ("stretch",)
+        with self._lock:
+            if all(name in self._compiled for name in names):
+                return
+            start = time.perf_counter()
+            place = np.zeros(self.runs, np.int32)
+            inputs = self._begin_inputs(numbers, place)
+            carry = self._program("begin", *inputs)(*inputs)
+            if self._positions is None:
+                self._program("finish", placed(numbers, self.mesh, split=True), carry)
+            inputs = self._inputs(numbers, carry, place, self.orders.block(0), 0, 0, eval_data)
+            for name in names:
+                self._program(name, *inputs)
+            self.compile_seconds += time.perf_counter() - start
+
+    def begin(self, numbers: Numbers, place: np.ndarray) -> Carry:
+        """Where runs start.
+
+        Args:
+            numbers: Hyperparameters, [runs] each.
+            place: Place of each run's seed among the starts, int32[runs].
+
+        Returns:
+            The carry, leaves [runs, ...].
+        """
+        return self._compiled["begin"](*self._begin_inputs(numbers, place))
+
+    def advance(
+        self, numbers: Numbers, carry: Carry, place: np.ndarray, first: int, count: int,
+        eval_data: PyTree, *, stepwise: bool,
+    ) -> tuple[Carry, Metrics, Metrics]:  # fmt: skip
+        """Advance by some steps, then evaluate.
+
+        Args:
+            numbers: Hyperparameters, [runs] each.
+            carry: Where the runs stand; it is consumed.
+            place: Place of each run's seed among the starts, int32[runs].
+            first: Steps done before.
+            count: Steps to do, at most `capacity`.
+            eval_data: What `evaluate` is given.
+            stepwise: Whether each step is a call of its own.
+
+        Returns:
+            The carry; step metrics, [runs, count] or longer; metrics of the evaluation, [runs].
+        """
+        order, offset = self.orders.block(first), self.orders.offset(first)
+        if not stepwise:
+            inputs = self._inputs(numbers, carry, place, order, offset, count, eval_data)
+            return self._compiled["stretch"](*inputs)
+        reported = []
+        for done in range(count):
+            inputs = self._inputs(numbers, carry, place, order, offset + done, 1, eval_data)
+            carry, metrics = self._compiled["once"](*inputs)
+            reported.append(metrics)
+        inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
+        measured = self._compiled["measure"](*inputs)
+        rows = fetched(reported, self.mesh)
+        return carry, jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows), measured
+
+    def params(self, numbers: Numbers, carry: Carry) -> Params:
+        """The parameters to evaluate, leaves [runs, ...]."""
+        if self._positions is None:
+            return self._compiled["finish"](placed(numbers, self.mesh, split=True), carry)
+        leaves = jax.tree.leaves((numbers, carry.state))
+        tree = jax.tree.structure(self.task.eval_params.out)
+        return jax.tree.unflatten(tree, [leaves[place] for place in self._positions])
+
+    def bytes_of_a_call(self) -> int:
+        """Bytes that one call under way takes, without what all calls share."""
+        own = 0
+        for compiled in self._compiled.values():
+            analysis = compiled.memory_analysis()
+            if analysis is not None:
+                own = max(own, analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
+        return int(own)
+
+    def _begin_inputs(self, numbers: Numbers, place: np.ndarray) -> tuple[Any, ...]:
+        split = placed((numbers, place), self.mesh, split=True)
+        return (*split, self.shared.starts, self.shared.model_state)
+
+    def _inputs(
+        self, numbers: Numbers, carry: Carry, place: Any, order: Array | None, offset: int,
+        count: int, eval_data: PyTree,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        numbers, place = placed((numbers, place), self.mesh, split=True)
+        counts = placed((np.int32(offset), np.int32(count)), self.mesh, split=False)
+        return numbers, carry, place, order, *counts, self.shared.data, eval_data
+
+    def _program(self, name: str, *inputs: Any) -> Any:
+        if name not in self._compiled:
+            function, split, donated = _FUNCTIONS[name]
+            local = functools.partial(function, self.task, self._mapped, self.capacity)
+            named = _named(local, name)
+            over = over_devices(named, self.mesh, split)
+            self._compiled[name] = jax.jit(over, donate_argnums=donated).lower(*inputs).compile()
+        return self._compiled[name]
+
+
+def _begin(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Carry:
+    del capacity
+    numbers, place, starts, model_state = inputs
+    numbers, place = _lone(mapped, (numbers, place))
+    return _again(mapped, loop.begin(task, mapped, numbers, place, starts, model_state))
+
+
+def _stretch(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Any:
+    numbers, carry, place, order, offset, count, data, eval_data = inputs
+    numbers, carry, place = _lone(mapped, (numbers, carry, place))
+    reading = Reading(order, place, offset, count)
+    carry, history = loop.advance(task, mapped, capacity, numbers, carry, reading, data)
+    measured = loop.evaluate(task, mapped, numbers, carry, eval_data)
+    if mapped:
+        history = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history)
+    return _again(mapped, (carry, history, measured))
+
+
+def _once(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Any:
+    del capacity
+    numbers, carry, place, order, offset, count, data, _ = inputs
+    numbers, carry, place = _lone(mapped, (numbers, carry, place))
+    batch = loop.batch_of(Reading(order, place, offset, count), jnp.int32(0), data)
+    return _again(mapped, loop.step(task, mapped, numbers, carry, batch, shared=order is None))
+
+
+def _measure(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Metrics:
+    del capacity
+    numbers, carry, *_, eval_data = inputs
+    numbers, carry = _lone(mapped, (numbers, carry))
+    return _again(mapped, loop.evaluate(task, mapped, numbers, carry, eval_data))
+
+
+def _finish(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Params:
+    del capacity
+    numbers, carry = _lone(mapped, inputs)
+    params = task.eval_params.call
+    return _again(mapped, (jax.vmap(params) if mapped else params)(numbers, carry.state))
+
+
+def _handed_on(task: Task) -> list[int] | None:
+    """Which leaves of a state are the parameters to evaluate, None if they are computed."""
+    jaxpr = task.eval_params.jaxpr.jaxpr
+    places = {id(variable): place for place, variable in enumerate(jaxpr.invars)}
+    found = [places.get(id(variable)) for variable in jaxpr.outvars]
+    return None if None in found else [place for place in found if place is not None]
+
+
+def _lone(mapped: bool, tree: PyTree) -> PyTree:
+    """The only run without its axis, unless there are several."""
+    return tree if mapped else jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def _again(mapped: bool, tree: PyTree) -> PyTree:
+    """With its axis again."""
+    return tree if mapped else jax.tree.map(lambda leaf: leaf[None], tree)
+
+
+def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Under a name by which the compilation cache and a profile show it."""
+
+    def program(*inputs: Any) -> Any:
+        return function(*inputs)
+
+    program.__name__ = program.__qualname__ = f"population_{name}"
+    return program
+
+
+_STRETCH_SPLIT: Sequence[bool] = (True, True, True, False, False, False, False, False)
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], Sequence[bool], tuple[int, ...]]] = {
+    "begin": (_begin, (True, True, False, False), ()),
+    "stretch": (_stretch, _STRETCH_SPLIT, (1,)),
+    "once": (_once, _STRETCH_SPLIT, (1,)),
+    "finish": (_finish, (True, True), ()),
+    "measure": (_measure, _STRETCH_SPLIT, ()),
+}
