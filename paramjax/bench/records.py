@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from paramjax.bench.rows import OptimizerRow, Training, WorkloadRow, describe_space
-from paramjax.bench.tables import Tables
+from paramjax.sweep.store import Tables
 from paramjax.optim.optimizer import Optimizer
 from paramjax.sweep import Record
 
@@ -69,7 +69,11 @@ class Records:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
-        self._tables = Tables(self.path, _SCHEMA)
+        self._tables = Tables(
+            self.path,
+            _SCHEMA,
+            "bring the file back, name another --out, or start over with --fresh",
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -19,7 +19,7 @@ from paramjax.bench.protocol import REPORT, TUNING, Protocol
 from paramjax.bench.records import Records
 from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial
-from paramjax.bench.tables import DamagedError
+from paramjax.sweep.store import DamagedError
 from paramjax.bench.workloads import Workload
 from paramjax.data.splits import Splits
 from paramjax.data.validation import check_data

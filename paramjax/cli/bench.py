@@ -57,7 +57,7 @@ def bench(
     started = time.perf_counter()
     from paramjax.bench.benchmark import REPORT_PAGE, Options, make_ready, run
     from paramjax.bench.protocol import Protocol
-    from paramjax.bench.tables import DamagedError
+    from paramjax.sweep.store import DamagedError
     from paramjax.cli.terminal import console as make_console
     from paramjax.cli.terminal import fail, show_results, warn
 

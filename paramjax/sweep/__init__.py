@@ -13,8 +13,9 @@ from paramjax.sweep.engine import (
     record_of,
     records,
 )
+from paramjax.sweep.result import Sweep, Trial
 from paramjax.sweep.runs import DIVERGED, FINISHED, STOPPED, Record, Run
-from paramjax.sweep.sweep import Sweep, Trial, sweep
+from paramjax.sweep.sweep import sweep
 
 __all__ = [
     "DIVERGED",

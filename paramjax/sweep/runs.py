@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,3 +88,16 @@ def tail_mean(values: np.ndarray) -> float:
         18.5
     """
     return float(np.mean(values[-max(1, len(values) // 10) :], dtype=np.float64))
+
+
+def mean_or_worst(values: list[float]) -> float:
+    """The mean of numbers to be minimised, infinite if one of them is not finite.
+
+    Args:
+        values: At least one.
+
+    Example:
+        >>> mean_or_worst([1.0, 3.0]), mean_or_worst([1.0, math.nan])
+        (2.0, inf)
+    """
+    return sum(values) / len(values) if all(map(math.isfinite, values)) else math.inf

@@ -31,10 +31,7 @@ def identity(plan: Plan, key: Key, data: PyTree) -> dict[str, Any]:
         >>> identity(Plan(rows=2), jax.random.key(7), {"x": np.zeros(2, np.float32)})["key"]
         [0, 7]
     """
-    named = {
-        f"data {leaf_name(path)}": f"{describe(leaf)} {_checksum(leaf)}"
-        for path, leaf in jax.tree_util.tree_leaves_with_path(data)
-    }
+    named = checksums("data", data)
     return {
         "key": np.asarray(jax.random.key_data(key)).tolist(),
         "batch_size": plan.batch_size,
@@ -67,6 +64,26 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
     # functions are printed with their address in memory
     text = re.sub(r"0x[0-9a-f]+", "", text)
     return hashlib.sha256(f"{jax.__version__} {text}".encode()).hexdigest()
+
+
+def checksums(name: str, tree: PyTree) -> dict[str, str]:
+    """Shape, dtype and a checksum of each array of a tree.
+
+    Args:
+        name: What the tree is.
+        tree: Arrays.
+
+    Returns:
+        Name of the leaf -> the three.
+
+    Example:
+        >>> checksums("data", {"x": np.zeros(2, np.float32)})
+        {'data x': 'float32[2] af5570f5a1810b7a'}
+    """
+    return {
+        f"{name} {leaf_name(path)}": f"{describe(leaf)} {_checksum(leaf)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def _checksum(leaf: Any) -> str:

@@ -8,7 +8,7 @@ import paramjax as pj
 from paramjax.bench import Records, RecordsMismatchError, verdicts
 from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial, diverged_trials, edges
-from paramjax.bench.tables import DamagedError
+from paramjax.sweep.store import DamagedError
 from paramjax.optim import Optimizer
 from paramjax.sweep import Record
 

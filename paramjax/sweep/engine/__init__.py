@@ -4,7 +4,8 @@ from paramjax.sweep.engine.cohort import Cohort
 from paramjax.sweep.engine.layout import Layout
 from paramjax.sweep.engine.part import Part, record_of, records
 from paramjax.sweep.engine.points import evaluation_steps
-from paramjax.sweep.engine.population import Evaluate, MakeTrainer, Population
+from paramjax.sweep.engine.population import Evaluate, MakeTrainer, Population, needs_structure
+from paramjax.sweep.engine.reads import UnknownHyperparameterError
 from paramjax.sweep.engine.starts import Starts, prepare_starts
 
 __all__ = [
@@ -15,7 +16,9 @@ __all__ = [
     "Part",
     "Population",
     "Starts",
+    "UnknownHyperparameterError",
     "evaluation_steps",
+    "needs_structure",
     "prepare_starts",
     "record_of",
     "records",

@@ -34,19 +34,18 @@ class Cohort:
         shared: What all runs read.
         orders: The order of their batches.
         points: After how many steps they are evaluated.
-        rungs: Steps at which they are cut into stretches besides.
         mesh: The devices; None for the default one.
     """
 
     def __init__(
         self, task: Task, space: Space, seeds: Sequence[int], shared: Shared, orders: Orders,
-        points: Sequence[int], *, rungs: Sequence[int] = (), mesh: Mesh | None = None,
+        points: Sequence[int], *, mesh: Mesh | None = None,
     ) -> None:  # fmt: skip
         self.task, self.orders, self.shared, self.mesh = task, orders, shared, mesh
         self._space = space
         self._place = {seed: place for place, seed in enumerate(seeds)}
         self._points = tuple(points)
-        self._ends = sorted({*points, *rungs, *orders.ends})
+        self._ends = sorted({*points, *orders.ends})
         self._programs: dict[int, Programs] = {}
         self._lock = threading.Lock()
 
@@ -100,12 +99,11 @@ class Cohort:
             What came of them.
         """
         programs = self.compile(runs[0], layout, eval_data)
-        padded = [*runs, *[runs[-1]] * (programs.runs - len(runs))]
-        numbers = traced(self._space, [run.hyperparameters for run in padded])
-        place = np.array([self._place[run.seed] for run in padded], np.int32)
-        carry = (
-            programs.begin(numbers, place) if carried is None else self._resumed(carried, padded)
-        )
+        padded, numbers, place = self._filled(runs, programs.runs)
+        if carried is None:
+            carry = programs.begin(numbers, place)
+        else:
+            carry = self._resumed(carried, len(padded))
         ways = stretches([e for e in self._ends if e <= (end or self._ends[-1])], first)
         history, curve = [], []
         for start, stop in ways:
@@ -115,7 +113,7 @@ class Cohort:
             history.append(reported)
             if stop in self._points:
                 curve.append(measured)
-        params = programs.params(numbers, carry) if last else None
+        params = programs.params(numbers, carry)
         rest = (carry.alive, carry.steps) if last else carry
         history, curve, params, rest = fetched((history, curve, params, rest), self.mesh)
         part = Part(
@@ -125,19 +123,52 @@ class Cohort:
             _stacked(curve, self.task.evaluate.out if curve else ()),
             rest[-2],
             rest[-1],
+            _computed(rest[-2], rest[-1], (first, ways[-1][1]), layout),
             params,
             None if last else rest,
         )
         return cut(part, len(runs))
 
-    def _resumed(self, carried: Any, padded: Sequence[Run]) -> Carry:
+    def rehearse(self, runs: Sequence[Run], layout: Layout, eval_data: PyTree, count: int) -> None:
+        """Train some runs for some steps, and throw away what they learn.
+
+        Args:
+            runs: As many as a call has.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given.
+            count: Steps, from 0 to those of the longest stretch.
+        """
+        programs = self.compile(runs[0], layout, eval_data)
+        _, numbers, place = self._filled(runs, programs.runs)
+        carry = programs.begin(numbers, place)
+        carry, *_ = programs.advance(
+            numbers, carry, place, 0, count, eval_data, stepwise=layout.stepwise
+        )
+        jax.block_until_ready(carry)
+
+    def _filled(self, runs: Sequence[Run], count: int) -> tuple[list[Run], Any, np.ndarray]:
+        """As many runs as a call has, the last one repeated; their numbers and their seeds."""
+        padded = [*runs, *[runs[-1]] * (count - len(runs))]
+        numbers = traced(self._space, [run.hyperparameters for run in padded])
+        return padded, numbers, np.array([self._place[run.seed] for run in padded], np.int32)
+
+    def _resumed(self, carried: Any, count: int) -> Carry:
         """Runs that were fetched, on the devices again, the last one repeated."""
-        rest = len(padded) - len(carried.alive)
+        rest = count - len(carried.alive)
 
         def filled(leaf: Any) -> Any:
             return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
 
         return placed(jax.tree.map(filled, carried), self.mesh, split=True)
+
+
+def _computed(
+    alive: np.ndarray, steps: np.ndarray, between: tuple[int, int], layout: Layout
+) -> np.ndarray:
+    """Steps computed for each run: until all were lost, the step in which they were included."""
+    first, end = between
+    most = end - first if layout.stepwise else int((steps - first + ~alive).max())
+    return np.full(len(steps), most, np.int64)
 
 
 def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str, np.ndarray]:

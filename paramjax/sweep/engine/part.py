@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,6 +24,7 @@ class Part(NamedTuple):
         curve: Metric name -> [runs, evaluations].
         alive: Whether each can go on, bool[runs].
         steps: Steps that each has done, int32[runs].
+        computed: Steps computed for each, those after it was lost among them.
         params: Parameters to evaluate.
         carried: What the next steps go on from, None at the end.
     """
@@ -34,6 +35,7 @@ class Part(NamedTuple):
     curve: dict[str, np.ndarray]
     alive: np.ndarray
     steps: np.ndarray
+    computed: np.ndarray
     params: Params
     carried: PyTree = None
 
@@ -50,7 +52,8 @@ def records(part: Part) -> list[Record]:
     Example:
         >>> one = np.ones((1, 4), np.float32)
         >>> part = Part(
-        ...     [Run(0, 0, {})], (2, 4), {"loss": one}, {}, np.array([True]), np.array([4]), None
+        ...     [Run(0, 0, {})], (2, 4), {"loss": one}, {}, np.array([True]), np.array([4]),
+        ...     np.array([4]), None,
         ... )
         >>> records(part)[0].status, records(part)[0].curve["train_loss"]
         ('finished', [1.0, 1.0])
@@ -88,27 +91,6 @@ def record_of(part: Part, place: int) -> Record:
     )
 
 
-def joined(first: Part, then: Part) -> Part:
-    """Two stretches of the same runs as one.
-
-    Args:
-        first: Runs after some steps.
-        then: The same runs after more.
-
-    Returns:
-        They, with whole histories and curves.
-    """
-
-    def both(one: Any, other: Any) -> Any:
-        return {name: np.concatenate([one[name], other[name]], axis=1) for name in one}
-
-    return then._replace(
-        points=first.points + then.points,
-        history=both(first.history, then.history),
-        curve=both(first.curve, then.curve),
-    )
-
-
 def cut(part: Part, count: int) -> Part:
     """The first runs of a part.
 
@@ -120,6 +102,7 @@ def cut(part: Part, count: int) -> Part:
         They.
     """
     arrays = jax.tree.map(lambda leaf: leaf[:count], part._replace(runs=(), points=()))
+    arrays.computed[-1] += part.computed[count:].sum()
     return arrays._replace(runs=tuple(part.runs[:count]), points=part.points)
 
 

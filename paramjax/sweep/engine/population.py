@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -19,8 +19,9 @@ from paramjax.sweep.engine.orders import Orders
 from paramjax.sweep.engine.part import Part
 from paramjax.sweep.engine.points import evaluation_steps
 from paramjax.sweep.engine.programs import Shared
+from paramjax.sweep.engine.reads import Reads
 from paramjax.sweep.engine.starts import Starts
-from paramjax.sweep.engine.task import Inputs, trace_task
+from paramjax.sweep.engine.task import Inputs, Task, trace_task
 from paramjax.sweep.runs import Run
 from paramjax.train.state import Trainer
 from paramjax.types import Hyperparameters, Metrics, ModelState, PyTree
@@ -47,10 +48,13 @@ class Population:
         batch_size: Rows a step; None for all; or `(structure) -> rows`.
         evaluate: `(params, data) -> metrics`, or None for the training metrics alone.
         evaluations: How often to evaluate, evenly spaced, the last time at the end.
-        rungs: Steps after which runs may be taken up again, in the order they come.
+        rungs: Steps after which they are evaluated besides, and may be taken up again.
         model_state: What a stateful model starts with.
         stateful: Whether `evaluate` takes the model state too.
         mesh: The devices; None for the default one.
+
+    Attributes:
+        read: Names of the hyperparameters that a user's function has read so far.
 
     Example:
         >>> import optax
@@ -87,13 +91,13 @@ class Population:
         mesh: Mesh | None = None,
     ) -> None:
         self.space, self.seeds, self.steps, self.mesh = space, list(seeds), steps, mesh
-        self.rungs = tuple(rungs)
-        self.points = evaluation_steps(steps, evaluations)
+        self.points = sorted({*evaluation_steps(steps, evaluations), *rungs})
         self._make_trainer, self._evaluate, self._stateful = make_trainer, evaluate, stateful
         self._starts, self._batch_size = starts, batch_size
-        self._model_state, self._data = placed(
+        self._model_state, self.data = placed(
             jax.tree.map(jnp.asarray, (model_state, data)), mesh, split=False
         )
+        self.read: set[str] = set()
         self._cohorts: dict[Any, Cohort] = {}
         self._lock = threading.Lock()
 
@@ -133,12 +137,13 @@ class Population:
             TypeError: See `trace_task`.
             ValueError: See `trace_task`; and if a batch is larger than the data.
         """
-        fixed = structure(self.space, run.hyperparameters)
         forms = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), eval_data)
+        fixed = structure(self.space, run.hyperparameters)
         which = (_key_of(fixed), str(forms))
         with self._lock:
             if which not in self._cohorts:
-                self._cohorts[which] = self._new_cohort(fixed, run, eval_data)
+                noted = Reads(fixed, self.space, self.read)
+                self._cohorts[which] = self._new_cohort(noted, run, eval_data)
             return self._cohorts[which]
 
     def train(
@@ -158,32 +163,64 @@ class Population:
         eval_data = placed(eval_data, self.mesh, split=False)
         return self.cohort(chunk[0], eval_data).train(chunk, layout, eval_data=eval_data, **between)
 
-    def _new_cohort(self, fixed: dict[str, Any], run: Run, eval_data: PyTree) -> Cohort:
-        starts = self._starts(fixed) if callable(self._starts) else self._starts
-        batch_size = self._batch_size(fixed) if callable(self._batch_size) else self._batch_size
-        rows = len(jax.tree.leaves(self._data)[0])
-        orders = Orders(starts.data_key, rows, batch_size, self.steps)
-        batch = self._data if batch_size is None else _rows_of(self._data, batch_size)
-        inputs = _shapes(
-            Inputs(
-                _one(traced(self.space, [run.hyperparameters])),
-                _one(starts.key),
-                _one(starts.params),
-                self._model_state,
-                batch,
-                eval_data,
+    def traces(self, run: Run, eval_data: PyTree, known: set[str]) -> bool:
+        """Whether the trainer of a run can be traced if it is told some numbers.
+
+        Args:
+            run: The run.
+            eval_data: What `evaluate` is given.
+            known: Names of the numbers it is told.
+        """
+        fixed = Reads(structure(self.space, run.hyperparameters), self.space, set())
+        try:
+            self._trace(fixed, self._starts_of(fixed), run, eval_data, known)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    def _new_cohort(self, fixed: Reads, run: Run, eval_data: PyTree) -> Cohort:
+        starts = self._starts_of(fixed)
+        batch_size = self._batch_of(fixed)
+        orders = Orders(starts.data_key, self._rows(), batch_size, self.steps)
+        task = self._trace(fixed, starts, run, eval_data)
+        if task.whole_data and batch_size is not None:
+            raise ValueError(
+                "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
+                f"batch_size out, got {batch_size}"
             )
+        shared = Shared(placed(starts, self.mesh, split=False), self._model_state, self.data)
+        return Cohort(task, self.space, self.seeds, shared, orders, self.points, mesh=self.mesh)
+
+    def _trace(
+        self, fixed: Reads, starts: Starts, run: Run, eval_data: PyTree,
+        known: Collection[str] = (),
+    ) -> Task:  # fmt: skip
+        numbers = _one(traced(self.space, [run.hyperparameters]))
+        told = {name: value.item() for name, value in numbers.items() if name in known}
+        batch_size = self._batch_of(fixed)
+        inputs = Inputs(
+            {name: value for name, value in numbers.items() if name not in told},
+            _one(starts.key),
+            _one(starts.params),
+            self._model_state,
+            self.data if batch_size is None else _rows_of(self.data, batch_size),
+            eval_data,
         )
-        task = trace_task(
-            lambda numbers: self._make_trainer({**fixed, **numbers}),
-            self._evaluation(fixed),
-            inputs,
-        )
-        shared = Shared(placed(starts, self.mesh, split=False), self._model_state, self._data)
-        return Cohort(
-            task, self.space, self.seeds, shared, orders, self.points,
-            rungs=self.rungs, mesh=self.mesh,
-        )  # fmt: skip
+
+        def make(numbers: dict[str, Any]) -> Trainer:
+            values = {**dict(fixed), **told, **numbers}
+            return self._make_trainer(Reads(values, self.space, self.read))
+
+        return trace_task(make, self._evaluation(fixed), _shapes(inputs))
+
+    def _starts_of(self, fixed: Reads) -> Starts:
+        return self._starts if isinstance(self._starts, Starts) else self._starts(fixed)
+
+    def _batch_of(self, fixed: Reads) -> int | None:
+        return self._batch_size(fixed) if callable(self._batch_size) else self._batch_size
+
+    def _rows(self) -> int:
+        return len(jax.tree.leaves(self.data)[0])
 
     def _evaluation(self, fixed: dict[str, Any]) -> Callable[..., Metrics]:
         """`(params, model_state, data) -> metrics`."""
@@ -212,15 +249,29 @@ def with_structure(
         >>> with_structure(lambda key, hp: hp["width"], {"width": 3}, 1)(None)
         3
     """
+    if not needs_structure(function, inputs):
+        return function
+    return lambda *args: function(*args, fixed)
+
+
+def needs_structure(function: Callable[..., Any], inputs: int) -> bool:
+    """Whether a function takes one argument more than the inputs that it always gets.
+
+    Args:
+        function: Any function.
+        inputs: Number of its inputs.
+
+    Example:
+        >>> needs_structure(lambda key, hp: 0, 1), needs_structure(lambda key, scale=1.0: 0, 1)
+        (True, False)
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return function
+        return False
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
-    if len(needed) != inputs + 1:
-        return function
-    return lambda *args: function(*args, fixed)
+    return len(needed) == inputs + 1
 
 
 def _key_of(fixed: dict[str, Any]) -> Any:

@@ -126,7 +126,8 @@ class Programs:
         inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
         measured = self._compiled["measure"](*inputs)
         rows = fetched(reported, self.mesh)
-        return carry, jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows), measured
+        history = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows) if rows else {}
+        return carry, history, measured
 
     def params(self, numbers: Numbers, carry: Carry) -> Params:
         """The parameters to evaluate, leaves [runs, ...]."""

@@ -27,11 +27,13 @@ class Traced(NamedTuple):
         call: The function.
         jaxpr: Its text as JAX holds it.
         out: Shapes and dtypes of what it returns.
+        names: Names of the hyperparameters, the first inputs of the jaxpr, in their order.
     """
 
     call: Callable[..., Any]
     jaxpr: Any
     out: Any
+    names: tuple[str, ...]
 
 
 class Task(NamedTuple):
@@ -140,7 +142,7 @@ def trace_task(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) -> 
 
 
 def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
-    """Trace once; what is called afterwards is the jaxpr."""
+    """Trace once, the hyperparameters coming first; what is called afterwards is the jaxpr."""
     closed, out = jax.make_jaxpr(function, return_shape=True)(*shapes)
     flat = jax.extend.core.jaxpr_as_fun(closed)
     tree = jax.tree.structure(out)
@@ -148,7 +150,7 @@ def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
     def call(*inputs: Any) -> Any:
         return jax.tree.unflatten(tree, flat(*jax.tree.leaves(inputs)))
 
-    return Traced(call, closed, out)
+    return Traced(call, closed, out, tuple(sorted(shapes[0])))
 
 
 def _same(before: TrainState, after: TrainState) -> TrainState:

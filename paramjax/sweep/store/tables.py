@@ -21,6 +21,7 @@ class Tables:
     Args:
         path: The file; made if missing.
         schema: SQL that makes what is not there yet.
+        advice: What to do about a damaged file, for the message.
 
     Raises:
         DamagedError: If the file is there but is no database, or is damaged.
@@ -35,8 +36,8 @@ class Tables:
         >>> tables.close()
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
-        self.path = path
+    def __init__(self, path: Path, schema: str, advice: str = "bring the file back") -> None:
+        self.path, self._advice = path, advice
         self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=30)
@@ -61,7 +62,7 @@ class Tables:
 
         Args:
             table: Its name.
-            rows: Values of str, int, float or None, without the hash.
+            rows: Values of str, int, float, bytes or None, without the hash.
             verb: What to do with a row that is there already: `REPLACE` or `IGNORE`.
 
         Raises:
@@ -96,15 +97,40 @@ class Tables:
             raise self._damaged(error) from error
         for row in rows:
             if _hash(row[:-1]) != row[-1]:
-                raise self._damaged(f"row {row[:5]} of {table} is not what was written")
+                raise self._damaged(f"row {_short(row)} of {table} is not what was written")
         return [row[:-1] for row in rows]
+
+    def columns(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Some columns of every row, whose hashes are left unchecked.
+
+        Args:
+            table: Its name.
+            names: The columns.
+
+        Returns:
+            Their values, in the order the rows were added.
+
+        Raises:
+            DamagedError: If they cannot be read.
+        """
+        query = f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid"
+        try:
+            with self._lock:
+                return self._db.execute(query).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> DamagedError:
         return DamagedError(
-            f"{self.path}: not a database of records, or a damaged one ({why}); bring the file "
-            "back, name another --out, or start over with --fresh"
+            f"{self.path}: not a database of records, or a damaged one ({why}); {self._advice}"
         )
 
 
 def _hash(row: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(row).encode()).hexdigest()[:16]
+    text = json.dumps(row, default=lambda blob: hashlib.sha256(blob).hexdigest())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _short(row: Sequence[Any]) -> tuple[Any, ...]:
+    """The columns that name a row."""
+    return tuple(value for value in row[:5] if not isinstance(value, bytes))

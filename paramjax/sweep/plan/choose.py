@@ -1,0 +1,190 @@
+"""Choose how a population is executed: guess, compile, try, and fit it into memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+
+from paramjax.space import structure
+from paramjax.sweep.engine import Cohort, Layout, Population
+from paramjax.sweep.plan.guess import cores, layouts
+from paramjax.sweep.plan.measure import seconds_a_step
+from paramjax.sweep.plan.memory import MemoryLimit, gibibytes, memory_in_use, memory_limit, nbytes
+from paramjax.sweep.plan.plan import Candidate, Choice, Plan
+from paramjax.sweep.runs import Run
+from paramjax.types import PyTree
+
+BUDGET = 0.05
+"""Share of the expected time that may be spent on trying other layouts."""
+
+KEPT = 0.25
+"""Share of the free memory that results may take before they go to a file."""
+
+
+class _Group(NamedTuple):
+    """The runs of one structure, and how they may be laid out, the first being preferred."""
+
+    runs: Sequence[Run]
+    cohort: Cohort
+    layouts: list[Layout]
+    asked: Layout | None
+
+
+def make_plan(
+    population: Population,
+    runs: Sequence[Run],
+    eval_data: PyTree = None,
+    *,
+    memory: MemoryLimit = "auto",
+    layout: Callable[[dict[str, Any]], Layout | None] = lambda fixed: None,
+    on_disk: bool = False,
+) -> Plan:
+    """Choose how runs are laid out.
+
+    For each structure the layout that is expected to be fastest is compiled (several side by
+    side) and tried. Others are compiled and tried, too, as long as all that takes at most a
+    twentieth of the time that the training is expected to take.
+
+    Args:
+        population: Trains them.
+        runs: All runs.
+        eval_data: What `evaluate` is given.
+        memory: Bytes that may be taken, or `auto` for most of what is free.
+        layout: `(structure) -> layout`, None where it is to be chosen.
+        on_disk: Whether results are kept in a file anyway.
+
+    Returns:
+        The plan.
+
+    Raises:
+        TypeError: If `memory` is no number, or `layout` none.
+        ValueError: If memory is not enough for a single run, or there is not as much.
+    """
+    limit = memory_limit(memory)
+    groups = [_group(population, own, eval_data, layout) for own in population.groups(runs)]
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(lambda group: _compile(group, group.layouts[0], eval_data), groups))
+    taken = memory_in_use()
+    kept = sum(len(group.runs) * _result_bytes(population, group) for group in groups)
+    on_disk = on_disk or kept > KEPT * max(0, limit - taken)
+    room = limit - taken - (0 if on_disk else 2 * kept)
+    choices = tuple(_choose(population, group, eval_data, room) for group in groups)
+    return Plan(choices, population.steps, limit, taken, on_disk)
+
+
+def _group(
+    population: Population, runs: Sequence[Run], eval_data: PyTree,
+    layout: Callable[[dict[str, Any]], Layout | None],
+) -> _Group:  # fmt: skip
+    cohort = population.cohort(runs[0], eval_data)
+    asked = layout(structure(population.space, runs[0].hyperparameters))
+    if asked is not None and not isinstance(asked, Layout):
+        raise TypeError(f"layout: expected a Layout or None, got {asked!r}")
+    if asked is not None and cohort.devices > 1:
+        # the calls of a mesh follow each other, in the same order on every process
+        asked = replace(asked, workers=1)
+    return _Group(runs, cohort, layouts(cohort, len(runs)) if asked is None else [asked], asked)
+
+
+def _compile(group: _Group, layout: Layout, eval_data: PyTree) -> None:
+    group.cohort.compile(group.runs[0], layout, eval_data)
+
+
+def _choose(population: Population, group: _Group, eval_data: PyTree, room: int) -> Choice:
+    """The layout of one structure."""
+    first = _fitted(population, group, group.layouts[0], eval_data, room)
+    tried: list[Candidate] = []
+    why = "as asked"
+    if group.asked is None and jax.process_count() > 1:
+        why = "expected to be fastest; not tried, so that all processes choose alike"
+    elif group.asked is None:
+        tried, why = _try(population, group, first, eval_data, room)
+    best = min(tried, key=lambda candidate: candidate.seconds or 0.0).layout if tried else first
+    programs = group.cohort.programs(best.width)
+    return Choice(
+        structure(population.space, group.runs[0].hyperparameters),
+        len(group.runs),
+        best,
+        why,
+        tuple(tried),
+        _call_bytes(population, group, best),
+        _result_bytes(population, group),
+        programs.compile_seconds,
+    )
+
+
+def _try(
+    population: Population, group: _Group, first: Layout, eval_data: PyTree, room: int
+) -> tuple[list[Candidate], str]:
+    """Try the preferred layout, and others while the budget lasts."""
+    most = min(population.steps, group.cohort.programs(first.width).capacity)
+    start = time.perf_counter()
+
+    def tried(layout: Layout) -> Candidate:
+        return Candidate(layout, seconds_a_step(group.cohort, group.runs, layout, eval_data, most))
+
+    found = [tried(first)]
+    spent = time.perf_counter() - start
+    for layout in group.layouts[1:]:
+        expected = len(group.runs) * population.steps * min(c.seconds or 0.0 for c in found)
+        compiling = group.cohort.programs(first.width).compile_seconds
+        if spent + compiling + spent / len(found) > BUDGET * expected:
+            return found, (
+                "the fastest of those tried"
+                if len(found) > 1
+                else f"expected to be fastest; trying others would take more than "
+                f"{BUDGET:.0%} of the time"
+            )
+        if _fits(population, group, layout, room):
+            fitted = _fitted(population, group, layout, eval_data, room)
+            found.append(tried(fitted))
+        spent = time.perf_counter() - start
+    return found, "the fastest of those tried"
+
+
+def _fitted(
+    population: Population, group: _Group, layout: Layout, eval_data: PyTree, room: int
+) -> Layout:
+    """The layout, with fewer runs at once where they would not fit."""
+    while True:
+        _compile(group, layout, eval_data)
+        needed = layout.workers * _call_bytes(population, group, layout)
+        if needed <= room:
+            return layout
+        if layout.width > 1:
+            share = min(0.5, room / needed)
+            layout = replace(layout, width=max(1, int(layout.width * share)))
+        elif layout.workers > 1:
+            layout = replace(layout, workers=layout.workers - 1)
+        else:
+            raise ValueError(
+                f"memory: a single run takes {gibibytes(needed)}, and {gibibytes(max(0, room))} "
+                "are left of the limit; allow more, or take a smaller batch"
+            )
+
+
+def _fits(population: Population, group: _Group, layout: Layout, room: int) -> bool:
+    """Whether a layout may fit, judged by the states of its runs before anything is compiled."""
+    states = layout.width * layout.workers * nbytes(group.cohort.task.init.out)
+    return 2 * states <= room
+
+
+def _call_bytes(population: Population, group: _Group, layout: Layout) -> int:
+    """Bytes of a call: its arrays on the device, and its results there and on the host."""
+    programs = group.cohort.programs(layout.width)
+    return programs.bytes_of_a_call() + 2 * programs.runs * _result_bytes(population, group)
+
+
+def _result_bytes(population: Population, group: _Group) -> int:
+    """Bytes that the results of a run take: parameters, history, curve."""
+    task = group.cohort.task
+    return (
+        nbytes(task.eval_params.out)
+        + population.steps * nbytes(task.step.out[1])
+        + len(population.points) * nbytes(task.evaluate.out)
+    )

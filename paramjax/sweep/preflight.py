@@ -1,0 +1,90 @@
+"""What is refused before anything is compiled: names never read, structure that is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from paramjax.space import is_structural, traced
+from paramjax.space.conditional import parents
+from paramjax.sweep.engine import Cohort, Population
+from paramjax.sweep.runs import Run
+from paramjax.types import PyTree
+
+_CONCRETE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+def check_trainers(population: Population, runs: Sequence[Run], eval_data: PyTree = None) -> None:
+    """Trace every structure, and refuse what could only mislead.
+
+    Args:
+        population: Trains the runs.
+        runs: All runs.
+        eval_data: What `evaluate` is given.
+
+    Raises:
+        TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
+        ValueError: If a hyperparameter is never read, or the structure of the trainer depends on
+            one whose value is traced.
+    """
+    cohorts = [_traced(population, group, eval_data) for group in population.groups(runs)]
+    space = population.space
+    live = set.union(*map(_live, cohorts))
+    unread = [
+        name
+        for name in space
+        if name not in (population.read if is_structural(space, name) else live)
+        and name not in parents(space)
+        and any(name in run.hyperparameters for run in runs)
+    ]
+    if unread:
+        raise ValueError(
+            f"space: nothing depends on {', '.join(map(repr, unread))}; let make_trainer read "
+            f"hyperparameters[{unread[0]!r}], or take it out of the space"
+        )
+
+
+def _traced(population: Population, group: Sequence[Run], eval_data: PyTree) -> Cohort:
+    """Trace a structure; a trainer that cannot be is told which hyperparameter is why."""
+    try:
+        return population.cohort(group[0], eval_data)
+    except _CONCRETE as error:
+        names = _culprits(population, group[0], eval_data)
+        if not names:
+            raise
+        raise ValueError(
+            f"make_trainer: its structure depends on the value of {', '.join(map(repr, names))}, "
+            "which is traced; draw it with choice([...], static=True), or use jnp.where"
+        ) from error
+
+
+def _culprits(population: Population, run: Run, eval_data: PyTree) -> list[str]:
+    """The hyperparameters that must be known for the trainer to be traced; a few tries tell."""
+    names = list(traced(population.space, [run.hyperparameters]))
+    alone = [name for name in names if population.traces(run, eval_data, {name})]
+    if alone or not population.traces(run, eval_data, set(names)):
+        return alone
+    return [n for n in names if not population.traces(run, eval_data, {*names} - {n})]
+
+
+def _live(cohort: Cohort) -> set[str]:
+    """Names of the traced hyperparameters that change anything a task returns."""
+    task = cohort.task
+    return set.union(*(_used(t) for t in (task.init, task.step, task.evaluate, task.eval_params)))
+
+
+def _used(function: Any) -> set[str]:
+    """The names, which come first among its inputs, in their order, that its results need."""
+    jaxpr = function.jaxpr.jaxpr
+    needed = {id(variable) for variable in jaxpr.outvars}
+    for equation in reversed(jaxpr.eqns):
+        if equation.effects or any(id(out) in needed for out in equation.outvars):
+            needed |= {id(variable) for variable in equation.invars}
+    names = function.names
+    return {n for n, v in zip(names, jaxpr.invars, strict=False) if id(v) in needed}

@@ -1,0 +1,129 @@
+"""What a sweep leaves: records, parameters, histories and curves of all trainings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from paramjax.checks import nearest
+from paramjax.space import Space
+from paramjax.sweep.plan import Plan
+from paramjax.sweep.results import Results
+from paramjax.sweep.rounds import Rung
+from paramjax.sweep.runs import Record, mean_or_worst
+from paramjax.types import Params
+
+
+class Trial(NamedTuple):
+    """Some hyperparameters and how they did.
+
+    Attributes:
+        trial: Its number.
+        hyperparameters: Name -> value.
+        value: Mean of the metric over the seeds; infinite (in the bad direction) if it
+            is not finite for one of them.
+        values: The metric of each seed.
+    """
+
+    trial: int
+    hyperparameters: dict[str, object]
+    value: float
+    values: tuple[float, ...]
+
+
+class Sweep:
+    """A population after its training.
+
+    Attributes:
+        records: One record a training, trial by trial and seed by seed.
+        space: Hyperparameter name -> distribution.
+        plan: How it was executed, `plan.describe()` in words.
+        rungs: Where trials were judged, what they scored, and which went on.
+    """
+
+    def __init__(
+        self, records: list[Record], space: Space, plan: Plan, results: Results, rungs: list[Rung]
+    ) -> None:
+        self.records, self.space, self.plan, self.rungs = records, space, plan, rungs
+        self._results = results
+
+    def __repr__(self) -> str:
+        """Say how many trainings there are, and how they ended."""
+        ended = {s: sum(r.status == s for r in self.records) for s in ("stopped", "diverged")}
+        counts = "".join(f", {count} {status}" for status, count in ended.items() if count)
+        trials = len({record.trial for record in self.records})
+        return f"<Sweep of {trials} trials, {len(self.records)} trainings{counts}>"
+
+    @property
+    def params(self) -> Params:
+        """Parameters to evaluate, leaves [trainings, ...] in the order of `records`.
+
+        Raises:
+            ValueError: If the shapes differ between structures; see `params_of`.
+        """
+        return self._results.params()
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        """Metric name -> [trainings, steps]; NaN once a training has ended."""
+        return self._results.history()
+
+    @property
+    def curve(self) -> dict[str, np.ndarray]:
+        """Metric name -> [trainings, evaluations]; NaN once a training has ended."""
+        return self._results.curve()
+
+    def params_of(self, trial: int, seed: int) -> Params:
+        """Parameters to evaluate of one training.
+
+        Args:
+            trial: Number of the trial.
+            seed: Number of the seed.
+
+        Raises:
+            ValueError: If there is no such training.
+        """
+        self._record(trial, seed)
+        return self._results.params_of(trial, seed)
+
+    def best(self, metric: str = "loss", *, maximise: bool = False) -> Trial:
+        """The trial with the best mean over its seeds; stopped trials are no candidates.
+
+        Args:
+            metric: A name among the records' metrics.
+            maximise: Whether larger is better.
+
+        Returns:
+            The trial; among equals the one with the smallest number.
+
+        Raises:
+            ValueError: For an unknown metric, with the nearest known ones.
+        """
+        known = self.records[0].metrics
+        if metric not in known:
+            raise ValueError(nearest(metric, known, what="metric"))
+        sign = -1.0 if maximise else 1.0
+        values: dict[int, list[float]] = {}
+        for record in self._ended():
+            values.setdefault(record.trial, []).append(record.metrics[metric])
+        scores = {trial: mean_or_worst([sign * v for v in vs]) for trial, vs in values.items()}
+        trial = min(scores, key=lambda number: (scores[number], number))
+        chosen = next(record for record in self.records if record.trial == trial)
+        return Trial(trial, chosen.hyperparameters, sign * scores[trial], tuple(values[trial]))
+
+    def _ended(self) -> list[Record]:
+        """The records of trainings that were trained as long as any."""
+        most = {r.trial: max(r.steps, 0) for r in self.records if r.status != "stopped"}
+        return [r for r in self.records if r.trial in most] or self.records
+
+    def _record(self, trial: int, seed: int) -> Record:
+        for record in self.records:
+            if (record.trial, record.seed) == (trial, seed):
+                return record
+        trials = max(record.trial for record in self.records) + 1
+        seeds = max(record.seed for record in self.records) + 1
+        raise ValueError(
+            f"trial {trial}, seed {seed}: expected a trial from 0 to {trials - 1} and a seed from "
+            f"0 to {seeds - 1}"
+        )

@@ -1,0 +1,184 @@
+"""A population trained from rung to rung: every chunk is kept as it ends, the best go on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from paramjax.space import structure
+from paramjax.sweep.engine import Layout, Part, Population
+from paramjax.sweep.engine.points import stretches
+from paramjax.sweep.execute import Job, execute
+from paramjax.sweep.outcome import Outcome, outcomes
+from paramjax.sweep.plan import Plan
+from paramjax.sweep.plan.guess import even_width
+from paramjax.sweep.runs import DIVERGED, STOPPED, Run, mean_or_worst
+from paramjax.sweep.stopping.schedule import Schedule
+from paramjax.sweep.store import Shelf
+from paramjax.types import PyTree
+
+
+class Rung(NamedTuple):
+    """What was decided at a rung.
+
+    Attributes:
+        step: After how many steps.
+        scores: Trial -> its score, of the trials that reached it.
+        kept: Those that went on.
+    """
+
+    step: int
+    scores: dict[int, float]
+    kept: list[int]
+
+
+class Score(NamedTuple):
+    """What trials are judged by.
+
+    Attributes:
+        metric: A name among the records' metrics.
+        maximise: Whether larger is better.
+    """
+
+    metric: str
+    maximise: bool
+
+
+Told = Callable[[int, int], None]
+"""`(runs, end)`, told when so many runs have reached so many steps."""
+
+
+def train_rounds(
+    population: Population,
+    plan: Plan,
+    shelf: Shelf,
+    runs: Sequence[Run],
+    eval_data: PyTree = None,
+    *,
+    schedule: Schedule | None = None,
+    score: Score | None = None,
+    told: Told = lambda runs, end: None,
+) -> list[Rung]:
+    """Train runs from rung to rung; what the shelf holds already is not trained again.
+
+    Args:
+        population: Trains them.
+        plan: How they are laid out.
+        shelf: Keeps what came of each chunk as it ends.
+        runs: All runs.
+        eval_data: What `evaluate` is given.
+        schedule: When trials are judged, None to train all to the end.
+        score: What they are judged by.
+        told: Told of each chunk that ends.
+
+    Returns:
+        What was decided at each rung.
+    """
+    rungs: list[Rung] = []
+    going = list(runs)
+    for first, end in stretches([*(schedule.rungs if schedule else ()), population.steps]):
+        jobs = _jobs(population, plan, shelf, going, first, end)
+        for part in execute(jobs, _trainer(population, shelf, eval_data, first, end)):
+            before = [shelf.get(run.trial, run.seed) for run in part.runs] if first else ()
+            shelf.add(outcomes(part, end, before))
+            told(len(part.runs), end)
+        if schedule is None or end == population.steps or not going:
+            continue
+        assert score is not None
+        rungs.append(_judged(shelf, schedule, score, going, rungs, end))
+        kept = set(rungs[-1].kept)
+        _stop(shelf, [run for run in going if run.trial not in kept])
+        going = [run for run in going if run.trial in kept]
+    return rungs
+
+
+def _trainer(
+    population: Population, shelf: Shelf, eval_data: PyTree, first: int, end: int
+) -> Callable[[Job], Part]:
+    """Trains one chunk between two rungs."""
+
+    def train(job: Job) -> Part:
+        carried = None
+        if first:
+            before = [shelf.get(run.trial, run.seed).carried for run in job.runs]
+            carried = jax.tree.map(lambda *leaves: jnp.stack(leaves), *before)
+        return population.train(
+            job.runs, job.layout, eval_data,
+            first=first, end=end, carried=carried, last=end == population.steps,
+        )  # fmt: skip
+
+    return train
+
+
+def _jobs(
+    population: Population, plan: Plan, shelf: Shelf, going: Sequence[Run], first: int, end: int
+) -> list[Job]:
+    """The chunks that have not reached a rung yet; those there are do not depend on which have."""
+    reached = shelf.reached()
+    jobs = []
+    for group in population.groups(going):
+        layout = plan.layout_of(structure(population.space, group[0].hyperparameters))
+        layout = _packed(population, shelf, layout, group, first)
+        jobs += [
+            Job(chunk, layout)
+            for chunk in population.chunks(group, layout)
+            if any(reached.get((run.trial, run.seed), 0) < end for run in chunk)
+        ]
+    return jobs
+
+
+def _packed(
+    population: Population, shelf: Shelf, layout: Layout, group: Sequence[Run], first: int
+) -> Layout:
+    """A narrower layout for survivors that would not fill a call."""
+    devices = 1 if population.mesh is None else population.mesh.size
+    share = math.ceil(len(group) / devices)
+    if not first or 2 * math.ceil(share / layout.workers) > layout.width:
+        return layout
+    return replace(layout, width=even_width(share, layout.width, layout.workers))
+
+
+def _judged(
+    shelf: Shelf, schedule: Schedule, score: Score, going: Sequence[Run], rungs: list[Rung],
+    step: int,
+) -> Rung:  # fmt: skip
+    """Judge trials by what they scored, or as they were judged before a restart."""
+    name = f"rung {step}"
+    noted = shelf.notes().get(name)
+    if noted is not None:
+        scores = {int(trial): value for trial, value in noted["scores"].items()}
+        return Rung(step, scores, noted["kept"])
+    scores = _scores(shelf, score, going)
+    along = {trial: [*(r.scores[trial] for r in rungs), own] for trial, own in scores.items()}
+    kept = sorted(schedule.keep(step, along))
+    shelf.note({name: {"scores": scores, "kept": kept}})
+    return Rung(step, scores, kept)
+
+
+def _scores(shelf: Shelf, score: Score, going: Sequence[Run]) -> dict[int, float]:
+    """The mean of each trial's seeds, the smaller the better."""
+    sign = -1.0 if score.maximise else 1.0
+    values: dict[int, list[float]] = {}
+    for run in going:
+        record = shelf.get(run.trial, run.seed).record
+        lost = record.diverged_step is not None
+        value = math.inf if lost else sign * record.metrics[score.metric]
+        values.setdefault(run.trial, []).append(value)
+    return {trial: mean_or_worst(own) for trial, own in values.items()}
+
+
+def _stop(shelf: Shelf, runs: Sequence[Run]) -> None:
+    """Note that some runs go on no longer, and forget what they would have gone on from."""
+    ended = [shelf.get(run.trial, run.seed) for run in runs]
+    shelf.add([_stopped(outcome) for outcome in ended if outcome.carried is not None])
+
+
+def _stopped(outcome: Outcome) -> Outcome:
+    lost = outcome.record.diverged_step is not None
+    status = DIVERGED if lost else STOPPED
+    return outcome._replace(record=outcome.record._replace(status=status), carried=None)

@@ -1,0 +1,67 @@
+"""Where outcomes are kept: in memory, or in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from paramjax.sweep.outcome import Outcome
+
+
+class Shelf(Protocol):
+    """Keeps outcomes by trial and seed; the latest of a training replaces those before."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep some, all of them or none."""
+
+    def get(self, trial: int, seed: int) -> Outcome:
+        """The latest one."""
+
+    def reached(self) -> dict[tuple[int, int], int]:
+        """(trial, seed) -> the rung that it reached, in steps."""
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted so far."""
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Note things beside the trainings, name -> JSON value."""
+
+    def close(self) -> None:
+        """Free what it takes."""
+
+
+class Memory:
+    """A shelf in memory.
+
+    Example:
+        >>> Memory().reached()
+        {}
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], Outcome] = {}
+        self._notes: dict[str, Any] = {}
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep some."""
+        self._kept |= {(o.record.trial, o.record.seed): o for o in outcomes}
+
+    def get(self, trial: int, seed: int) -> Outcome:
+        """The latest one."""
+        return self._kept[trial, seed]
+
+    def reached(self) -> dict[tuple[int, int], int]:
+        """(trial, seed) -> the rung that it reached, in steps."""
+        return {which: outcome.reached for which, outcome in self._kept.items()}
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted so far."""
+        return dict(self._notes)
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Note things beside the trainings."""
+        self._notes |= notes
+
+    def close(self) -> None:
+        """Forget all."""
+        self._kept.clear()

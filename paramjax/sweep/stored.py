@@ -1,0 +1,126 @@
+"""What a store must know of its sweep: whose it is, how it was laid out, what its arrays are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax.space import structure
+from paramjax.sweep.engine import Cohort, Layout, Population
+from paramjax.sweep.engine.loop import Carry
+from paramjax.sweep.plan import Plan
+from paramjax.sweep.runs import Run
+from paramjax.train.identity import checksums
+from paramjax.types import Key, PyTree
+
+Trials = Sequence[Mapping[str, Any]]
+"""The hyperparameters of each trial."""
+
+
+def identity_of(
+    population: Population, trials: Trials, key: Key, eval_data: PyTree, judged: str
+) -> dict[str, Any]:
+    """What makes a sweep the sweep it is, so that no other is continued by mistake.
+
+    Args:
+        population: Trains the runs.
+        trials: The hyperparameters of each.
+        key: The key of the sweep.
+        eval_data: What `evaluate` is given.
+        judged: By which rule and which metric trials are stopped.
+
+    Returns:
+        Name -> JSON value.
+    """
+    groups = population.groups([Run(t, 0, dict(hp)) for t, hp in enumerate(trials)])
+    programs = {
+        f"program {_named(population, group[0].hyperparameters)}".strip(): _fingerprint(
+            population.cohort(group[0], eval_data)
+        )
+        for group in groups
+    }
+    starts = population.cohort(groups[0][0], eval_data).shared.starts.params
+    return {
+        "jax": f"{jax.__version__} on {jax.default_backend()}",
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "trials": hashlib.sha256(repr([dict(hp) for hp in trials]).encode()).hexdigest()[:16],
+        "seeds": len(population.seeds),
+        "steps": population.steps,
+        "evaluated at": list(population.points),
+        "stopping": judged,
+        **programs,
+        **checksums("initial", starts),
+        **checksums("data", population.data),
+        **checksums("eval_data", eval_data),
+    }
+
+
+def likes_of(
+    population: Population, trials: Trials, eval_data: PyTree
+) -> Callable[[int], tuple[Any, Any]]:
+    """Which trees the arrays of a trial are.
+
+    Args:
+        population: Trains the runs.
+        trials: The hyperparameters of each trial.
+        eval_data: What `evaluate` is given.
+
+    Returns:
+        `(trial) -> ((params, history, curve), carried)`.
+    """
+
+    def likes(trial: int) -> tuple[Any, Any]:
+        task = population.cohort(Run(trial, 0, dict(trials[trial])), eval_data).task
+        arrays = (task.eval_params.out, task.step.out[1], task.evaluate.out)
+        return arrays, Carry(task.init.out, jnp.bool_(True), jnp.int32(0))
+
+    return likes
+
+
+def noted_layouts(plan: Plan) -> dict[str, Any]:
+    """The layouts of a plan as a store notes them."""
+    return {"layouts": {_text(choice.structure): asdict(choice.layout) for choice in plan.choices}}
+
+
+def layout_in(notes: Mapping[str, Any]) -> Callable[[dict[str, Any]], Layout | None]:
+    """The layouts that a store has noted.
+
+    Args:
+        notes: What it has noted.
+
+    Returns:
+        `(structure) -> layout`, None where none is noted.
+    """
+    known = notes.get("layouts", {})
+
+    def layout(fixed: dict[str, Any]) -> Layout | None:
+        text = _text(fixed)
+        return Layout(**known[text]) if text in known else None
+
+    return layout
+
+
+def _named(population: Population, hyperparameters: Mapping[str, Any]) -> str:
+    return _text(structure(population.space, hyperparameters))
+
+
+def _text(fixed: Mapping[str, Any]) -> str:
+    return re.sub(r" at 0x[0-9a-f]+", "", ", ".join(f"{n}={v!r}" for n, v in fixed.items()))
+
+
+def _fingerprint(cohort: Cohort) -> str:
+    """A hash of what a run computes, constants among it."""
+    digest = hashlib.sha256()
+    for function in (cohort.task.init, cohort.task.step, cohort.task.evaluate):
+        # functions are printed with their address in memory
+        digest.update(re.sub(r"0x[0-9a-f]+", "", str(function.jaxpr)).encode())
+        for constant in function.jaxpr.consts:
+            digest.update(repr(checksums("", constant)).encode())
+    return digest.hexdigest()[:16]
