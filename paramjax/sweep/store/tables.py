@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +36,10 @@ class Tables:
     """
 
     def __init__(self, path: Path, schema: str, advice: str = "bring the file back") -> None:
+        import sqlite3  # a sweep that is kept in memory need not load it
+
         self.path, self._advice = path, advice
+        self._error = sqlite3.DatabaseError
         self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=30)
@@ -93,7 +95,7 @@ class Tables:
         try:
             with self._lock:
                 rows = self._db.execute(query, tuple(equal.values())).fetchall()
-        except sqlite3.DatabaseError as error:
+        except self._error as error:
             raise self._damaged(error) from error
         for row in rows:
             if _hash(row[:-1]) != row[-1]:
@@ -117,7 +119,7 @@ class Tables:
         try:
             with self._lock:
                 return self._db.execute(query).fetchall()
-        except sqlite3.DatabaseError as error:
+        except self._error as error:
             raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> DamagedError:
