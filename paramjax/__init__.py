@@ -8,7 +8,10 @@ from paramjax import data, losses, optim
 from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.sweep.cross_validate import cross_validate
 from paramjax.sweep.designs import grid, random_design, sobol_design
-from paramjax.sweep.sweep import Sweep, sweep
+from paramjax.sweep.engine import Layout
+from paramjax.sweep.result import Sweep
+from paramjax.sweep.stopping import hyperband, median_stopping, successive_halving
+from paramjax.sweep.sweep import sweep
 from paramjax.train import (
     CSVWriter,
     EarlyStopping,
@@ -67,6 +70,7 @@ __all__ = [
     "Hook",
     "JSONLWriter",
     "Keep",
+    "Layout",
     "Masked",
     "NonFiniteError",
     "Rollback",
@@ -94,9 +98,11 @@ __all__ = [
     "forward_gradient",
     "gradient",
     "grid",
+    "hyperband",
     "integer",
     "log_uniform",
     "losses",
+    "median_stopping",
     "meta_loss",
     "monitor_groups",
     "noise_scale",
@@ -115,6 +121,7 @@ __all__ = [
     "skip_spikes",
     "sobol_design",
     "spsa",
+    "successive_halving",
     "surgery",
     "sweep",
     "train_step",

@@ -8,6 +8,7 @@ import numpy as np
 
 from paramjax.checks import nearest
 from paramjax.space import Space
+from paramjax.sweep.budget import Budget
 from paramjax.sweep.plan import Plan
 from paramjax.sweep.results import Results
 from paramjax.sweep.rounds import Rung
@@ -73,6 +74,11 @@ class Sweep:
     def curve(self) -> dict[str, np.ndarray]:
         """Metric name -> [trainings, evaluations]; NaN once a training has ended."""
         return self._results.curve()
+
+    @property
+    def budget(self) -> Budget:
+        """What it cost, in steps of single trainings."""
+        return self._results.budget()
 
     def params_of(self, trial: int, seed: int) -> Params:
         """Parameters to evaluate of one training.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from paramjax.sweep.budget import Budget
 from paramjax.sweep.outcome import Outcome
 from paramjax.sweep.runs import Run
 from paramjax.sweep.store import Shelf
@@ -55,6 +56,15 @@ class Results:
     def curve(self) -> dict[str, np.ndarray]:
         """Metric name -> [trainings, evaluations]."""
         return _stacked([outcome.curve for outcome in self.outcomes()], len(self._points))
+
+    def budget(self) -> Budget:
+        """What they cost."""
+        outcomes = self.outcomes()
+        return Budget(
+            sum(outcome.record.steps for outcome in outcomes),
+            sum(outcome.computed for outcome in outcomes),
+            len(outcomes) * self._steps,
+        )
 
     def params_of(self, trial: int, seed: int) -> Params:
         """Parameters of one training."""

@@ -1,0 +1,29 @@
+"""What a sweep cost, in steps of single trainings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Budget(NamedTuple):
+    """What a sweep cost, in steps of single trainings.
+
+    Attributes:
+        trained: Steps that trainings did.
+        computed: Steps that were computed: those of lanes that had diverged, and of lanes that
+            only fill a call, as well.
+        full: Steps of all trainings, had each gone to the end.
+
+    Example:
+        >>> Budget(trained=100, computed=110, full=400).share
+        0.25
+    """
+
+    trained: int
+    computed: int
+    full: int
+
+    @property
+    def share(self) -> float:
+        """Steps trained of all there could have been."""
+        return self.trained / self.full
