@@ -15,6 +15,7 @@ from paramjax.sweep.engine import (
 )
 from paramjax.sweep.result import Sweep, Trial
 from paramjax.sweep.runs import DIVERGED, FINISHED, STOPPED, Record, Run
+from paramjax.sweep.store import DamagedError, StoreMismatchError
 from paramjax.sweep.sweep import sweep
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FINISHED",
     "STOPPED",
     "CrossValidation",
+    "DamagedError",
     "Design",
     "Layout",
     "Part",
@@ -29,6 +31,7 @@ __all__ = [
     "Record",
     "Run",
     "Starts",
+    "StoreMismatchError",
     "Sweep",
     "Trial",
     "cross_validate",

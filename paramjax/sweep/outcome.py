@@ -48,7 +48,7 @@ def outcomes(part: Part, reached: int, before: Sequence[Outcome] = ()) -> list[O
         One outcome a run.
     """
     whole = _joined(before, part) if before else part
-    computed = list(part.computed)
+    computed = part.computed.tolist()
     if before:
         computed = [own + b.computed for own, b in zip(computed, before, strict=True)]
 

@@ -170,7 +170,7 @@ def sweep(
     known = layout_in({} if shelf is None else shelf.notes())
     plan = make_plan(
         population, runs, eval_data, memory=memory, on_disk=shelf is not None,
-        layout=lambda fixed: layout or known(fixed),
+        layout=lambda fixed: layout or known(fixed), noted=layout is None,
     )  # fmt: skip
     if shelf is None:
         shelf = _in_temporary_file(tried, likes) if plan.on_disk else Memory()

@@ -43,6 +43,7 @@ def make_plan(
     memory: MemoryLimit = "auto",
     layout: Callable[[dict[str, Any]], Layout | None] = lambda fixed: None,
     on_disk: bool = False,
+    noted: bool = False,
 ) -> Plan:
     """Choose how runs are laid out.
 
@@ -57,6 +58,7 @@ def make_plan(
         memory: Bytes that may be taken, or `auto` for most of what is free.
         layout: `(structure) -> layout`, None where it is to be chosen.
         on_disk: Whether results are kept in a file anyway.
+        noted: Whether the layouts are those that a store noted before.
 
     Returns:
         The plan.
@@ -73,7 +75,7 @@ def make_plan(
     kept = sum(len(group.runs) * _result_bytes(population, group) for group in groups)
     on_disk = on_disk or kept > KEPT * max(0, limit - taken)
     room = limit - taken - (0 if on_disk else 2 * kept)
-    choices = tuple(_choose(population, group, eval_data, room) for group in groups)
+    choices = tuple(_choose(population, group, eval_data, room, noted) for group in groups)
     return Plan(choices, population.steps, limit, taken, on_disk)
 
 
@@ -95,11 +97,13 @@ def _compile(group: _Group, layout: Layout, eval_data: PyTree) -> None:
     group.cohort.compile(group.runs[0], layout, eval_data)
 
 
-def _choose(population: Population, group: _Group, eval_data: PyTree, room: int) -> Choice:
+def _choose(
+    population: Population, group: _Group, eval_data: PyTree, room: int, noted: bool
+) -> Choice:
     """The layout of one structure."""
     first = _fitted(population, group, group.layouts[0], eval_data, room)
     tried: list[Candidate] = []
-    why = "as asked"
+    why = "as noted in the store" if noted else "as asked"
     if group.asked is None and jax.process_count() > 1:
         why = "expected to be fastest; not tried, so that all processes choose alike"
     elif group.asked is None:

@@ -43,7 +43,7 @@ class Tables:
         self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
         try:
             self._db.executescript(schema)
@@ -51,7 +51,7 @@ class Tables:
             (answer,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if answer != "ok":
                 raise sqlite3.DatabaseError(answer)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._db.close()
             raise self._damaged(error) from error
 
@@ -95,7 +95,7 @@ class Tables:
         try:
             with self._lock:
                 rows = self._db.execute(query, tuple(equal.values())).fetchall()
-        except self._error as error:
+        except (self._error, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
         for row in rows:
             if _hash(row[:-1]) != row[-1]:
@@ -119,7 +119,7 @@ class Tables:
         try:
             with self._lock:
                 return self._db.execute(query).fetchall()
-        except self._error as error:
+        except (self._error, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> DamagedError:
