@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from paramjax.checks import nearest
 from paramjax.space import Space
 from paramjax.sweep.budget import Budget
+from paramjax.sweep.outcome import Outcome
 from paramjax.sweep.plan import Plan
+from paramjax.sweep.replay import Replay
 from paramjax.sweep.results import Results
 from paramjax.sweep.rounds import Rung
-from paramjax.sweep.runs import Record, mean_or_worst
+from paramjax.sweep.runs import DIVERGED, STOPPED, Record, mean_or_worst
 from paramjax.types import Params
 
 
@@ -44,14 +47,16 @@ class Sweep:
     """
 
     def __init__(
-        self, records: list[Record], space: Space, plan: Plan, results: Results, rungs: list[Rung]
-    ) -> None:
-        self.records, self.space, self.plan, self.rungs = records, space, plan, rungs
-        self._results = results
+        self, space: Space, plan: Plan, rungs: list[Rung], results: Results,
+        replayed: Callable[[Outcome], Replay],
+    ) -> None:  # fmt: skip
+        self.records = [outcome.record for outcome in results.outcomes()]
+        self.space, self.plan, self.rungs = space, plan, rungs
+        self._results, self._replayed = results, replayed
 
     def __repr__(self) -> str:
         """Say how many trainings there are, and how they ended."""
-        ended = {s: sum(r.status == s for r in self.records) for s in ("stopped", "diverged")}
+        ended = {s: sum(r.status == s for r in self.records) for s in (STOPPED, DIVERGED)}
         counts = "".join(f", {count} {status}" for status, count in ended.items() if count)
         trials = len({record.trial for record in self.records})
         return f"<Sweep of {trials} trials, {len(self.records)} trainings{counts}>"
@@ -91,7 +96,7 @@ class Sweep:
             ValueError: If there is no such training.
         """
         self._record(trial, seed)
-        return self._results.params_of(trial, seed)
+        return self._results.outcome(trial, seed).params
 
     def best(self, metric: str = "loss", *, maximise: bool = False) -> Trial:
         """The trial with the best mean over its seeds; stopped trials are no candidates.
@@ -118,10 +123,26 @@ class Sweep:
         chosen = next(record for record in self.records if record.trial == trial)
         return Trial(trial, chosen.hyperparameters, sign * scores[trial], tuple(values[trial]))
 
+    def replay(self, trial: int, seed: int) -> Replay:
+        """Train one training again, alone, with its hyperparameters as plain numbers.
+
+        Args:
+            trial: Number of the trial.
+            seed: Number of the seed.
+
+        Returns:
+            What it leaves, and how far that is from what it left in the population.
+
+        Raises:
+            ValueError: If there is no such training.
+        """
+        self._record(trial, seed)
+        return self._replayed(self._results.outcome(trial, seed))
+
     def _ended(self) -> list[Record]:
         """The records of trainings that were trained as long as any."""
-        most = {r.trial: max(r.steps, 0) for r in self.records if r.status != "stopped"}
-        return [r for r in self.records if r.trial in most] or self.records
+        stopped = {record.trial for record in self.records if record.status == STOPPED}
+        return [record for record in self.records if record.trial not in stopped] or self.records
 
     def _record(self, trial: int, seed: int) -> Record:
         for record in self.records:

@@ -66,9 +66,9 @@ class Results:
             len(outcomes) * self._steps,
         )
 
-    def params_of(self, trial: int, seed: int) -> Params:
-        """Parameters of one training."""
-        return self._shelf.get(trial, seed).params
+    def outcome(self, trial: int, seed: int) -> Outcome:
+        """What one training left."""
+        return self._shelf.get(trial, seed)
 
 
 def _stacked(rows: Sequence[dict[str, np.ndarray]], length: int) -> dict[str, np.ndarray]:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
 
 from paramjax.space import structure
 from paramjax.sweep.engine import Layout, Part, Population
@@ -119,7 +121,7 @@ def _jobs(
     population: Population, plan: Plan, shelf: Shelf, going: Sequence[Run], first: int, end: int
 ) -> list[Job]:
     """The chunks that have not reached a rung yet; those there are do not depend on which have."""
-    reached = shelf.reached()
+    reached = _agreed(shelf.reached(), going)
     jobs = []
     for group in population.groups(going):
         layout = plan.layout_of(structure(population.space, group[0].hyperparameters))
@@ -130,6 +132,17 @@ def _jobs(
             if any(reached.get((run.trial, run.seed), 0) < end for run in chunk)
         ]
     return jobs
+
+
+def _agreed(
+    reached: dict[tuple[int, int], int], going: Sequence[Run]
+) -> dict[tuple[int, int], int]:
+    """What every process has kept: one of them may have been killed before another."""
+    if jax.process_count() == 1:
+        return reached
+    mine = np.array([reached.get((run.trial, run.seed), 0) for run in going], np.int32)
+    least = multihost_utils.process_allgather(mine).min(axis=0).tolist()
+    return {(run.trial, run.seed): own for run, own in zip(going, least, strict=True)}
 
 
 def _packed(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +20,8 @@ from paramjax.sweep.engine import Cohort, Layout, Population
 from paramjax.sweep.engine.loop import Carry
 from paramjax.sweep.plan import Plan
 from paramjax.sweep.runs import Run
+from paramjax.sweep.store import Store
+from paramjax.sweep.store.store import FILE_NAME
 from paramjax.train.identity import checksums
 from paramjax.types import Key, PyTree
 
@@ -82,6 +87,49 @@ def likes_of(
         return arrays, Carry(task.init.out, jnp.bool_(True), jnp.int32(0))
 
     return likes
+
+
+def opened(
+    path: str | Path, population: Population, trials: Trials, key: Key, eval_data: PyTree,
+    judged: str,
+) -> Store:  # fmt: skip
+    """The store of a sweep, with what it holds already; each process has a file of its own.
+
+    Args:
+        path: A folder, or a file.
+        population: Trains the runs.
+        trials: The hyperparameters of each trial.
+        key: The key of the sweep.
+        eval_data: What `evaluate` is given.
+        judged: By which rule and which metric trials are stopped.
+
+    Raises:
+        DamagedError: If it is damaged.
+        OSError: If its folder cannot be made.
+        StoreMismatchError: If it belongs to another sweep.
+    """
+    if jax.process_index():
+        folder = Path(path).expanduser()
+        name = folder.name if folder.suffix == ".sqlite" else FILE_NAME
+        folder = folder.parent if folder.suffix == ".sqlite" else folder
+        path = folder / name.replace(".sqlite", f".{jax.process_index()}.sqlite")
+    store = Store(path, trials, likes_of(population, trials, eval_data))
+    store.require(identity_of(population, trials, key, eval_data, judged))
+    return store
+
+
+def in_temporary_file(population: Population, trials: Trials, eval_data: PyTree) -> Store:
+    """A store that is deleted with the sweep whose results it holds.
+
+    Args:
+        population: Trains the runs.
+        trials: The hyperparameters of each trial.
+        eval_data: What `evaluate` is given.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="paramjax-sweep-")
+    store = Store(folder.name, trials, likes_of(population, trials, eval_data))
+    weakref.finalize(store, folder.cleanup)
+    return store
 
 
 def noted_layouts(plan: Plan) -> dict[str, Any]:

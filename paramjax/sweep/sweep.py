@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-import weakref
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 
-from paramjax.checks import check_count, check_key, nearest
-from paramjax.data.validation import check_data
+from paramjax.checks import check_key, nearest
 from paramjax.space import Space, check_space
 from paramjax.sweep.designs import Design, sobol_design
 from paramjax.sweep.engine import (
@@ -18,25 +16,20 @@ from paramjax.sweep.engine import (
     Layout,
     MakeTrainer,
     Population,
-    Starts,
-    needs_structure,
-    prepare_starts,
 )
-from paramjax.sweep.engine.devices import mesh_of_runs
+from paramjax.sweep.new_population import BatchSize, new_population
 from paramjax.sweep.plan import make_plan
 from paramjax.sweep.plan.memory import MemoryLimit
 from paramjax.sweep.preflight import check_trainers
+from paramjax.sweep.replay import replay
 from paramjax.sweep.result import Sweep
 from paramjax.sweep.results import Results
 from paramjax.sweep.rounds import Score, train_rounds
 from paramjax.sweep.runs import Run
 from paramjax.sweep.stopping.schedule import Stopping
-from paramjax.sweep.store import Memory, Shelf, Store
-from paramjax.sweep.stored import identity_of, layout_in, likes_of, noted_layouts
-from paramjax.types import Hyperparameters, Key, ModelState, Params, PyTree
-
-BatchSize = int | None | Callable[[Hyperparameters], int | None]
-"""Rows a step, None for all of them; or `(structural hyperparameters) -> rows`."""
+from paramjax.sweep.store import Memory, Shelf
+from paramjax.sweep.stored import in_temporary_file, layout_in, noted_layouts, opened
+from paramjax.types import Key, ModelState, Params, PyTree
 
 
 def sweep(
@@ -135,61 +128,38 @@ def sweep(
     """
     check_key(key)
     space = check_space(space)
-    check_data(data)
-    for name, count in (("seeds", seeds), ("steps", steps), ("evaluations", evaluations)):
-        check_count(name, count)
     design_key, run_key = jax.random.split(key)
     tried = design(space, trials, design_key)
     runs = [Run(t, s, hp) for t, hp in enumerate(tried) for s in range(seeds)]
     schedule = None if stopping is None else stopping(len(tried), steps)
-    population = Population(
-        make_trainer,
-        space,
-        starts=_starts(init, run_key, seeds),
-        seeds=range(seeds),
-        data=data,
-        steps=steps,
-        batch_size=batch_size,
-        evaluate=evaluate,
-        evaluations=evaluations,
+    population = new_population(
+        make_trainer, space, init=init, data=data, seeds=seeds, steps=steps, key=run_key,
+        batch_size=batch_size, evaluate=evaluate, evaluations=evaluations,
         rungs=() if schedule is None else schedule.rungs,
-        model_state=model_state,
-        stateful=stateful,
-        mesh=mesh_of_runs(devices),
-    )
+        model_state=model_state, stateful=stateful, devices=devices,
+    )  # fmt: skip
     check_trainers(population, runs, eval_data)
     if stopping is not None:
         _check_metric(population, runs[0], eval_data, metric)
-    likes = likes_of(population, tried, eval_data)
     shelf: Shelf | None = None
     if store is not None:
-        shelf = Store(store, tried, likes)
         judged = f"{stopping!r} by {'largest' if maximise else 'smallest'} {metric}"
         judged = judged if stopping else "none"
-        shelf.require(identity_of(population, tried, key, eval_data, judged))
+        shelf = opened(store, population, tried, key, eval_data, judged)
     known = layout_in({} if shelf is None else shelf.notes())
     plan = make_plan(
         population, runs, eval_data, memory=memory, on_disk=shelf is not None,
         layout=lambda fixed: layout or known(fixed), noted=layout is None,
     )  # fmt: skip
     if shelf is None:
-        shelf = _in_temporary_file(tried, likes) if plan.on_disk else Memory()
+        shelf = in_temporary_file(population, tried, eval_data) if plan.on_disk else Memory()
     shelf.note(noted_layouts(plan))
     rungs = train_rounds(
         population, plan, shelf, runs, eval_data,
         schedule=schedule, score=Score(metric, maximise),
     )  # fmt: skip
     results = Results(shelf, runs, steps, population.points)
-    return Sweep([o.record for o in results.outcomes()], space, plan, results, rungs)
-
-
-def _starts(
-    init: Callable[..., Params], key: Key, seeds: int
-) -> Starts | Callable[[Hyperparameters], Starts]:
-    """The starts of all seeds, for each structure if they depend on it."""
-    if not needs_structure(init, 1):
-        return prepare_starts(init, key, range(seeds))
-    return lambda fixed: prepare_starts(lambda key: init(key, fixed), key, range(seeds))
+    return Sweep(space, plan, rungs, results, functools.partial(replay, population))
 
 
 def _check_metric(population: Population, run: Run, eval_data: PyTree, metric: str) -> None:
@@ -198,13 +168,3 @@ def _check_metric(population: Population, run: Run, eval_data: PyTree, metric: s
     known = task.evaluate.out or task.step.out[1]
     if metric not in known:
         raise ValueError(nearest(metric, known, what="metric"))
-
-
-def _in_temporary_file(
-    trials: Sequence[Hyperparameters], likes: Callable[[int], tuple[PyTree, PyTree]]
-) -> Store:
-    """A store that is deleted with the sweep whose results it holds."""
-    folder = tempfile.TemporaryDirectory(prefix="paramjax-sweep-")
-    store = Store(folder.name, trials, likes)
-    weakref.finalize(store, folder.cleanup)
-    return store

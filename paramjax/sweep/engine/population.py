@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from paramjax.data.sampler import batch_order
 from paramjax.space import Space, structure, traced
 from paramjax.sweep.engine.cohort import Cohort
 from paramjax.sweep.engine.devices import placed
@@ -24,7 +25,7 @@ from paramjax.sweep.engine.starts import Starts
 from paramjax.sweep.engine.task import Inputs, Task, trace_task
 from paramjax.sweep.runs import Run
 from paramjax.train.state import Trainer
-from paramjax.types import Hyperparameters, Metrics, ModelState, PyTree
+from paramjax.types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 
 MakeTrainer = Callable[[Hyperparameters], Trainer]
 """`(hyperparameters) -> Trainer`, called while the population is traced."""
@@ -32,6 +33,26 @@ MakeTrainer = Callable[[Hyperparameters], Trainer]
 Evaluate = Callable[..., Metrics]
 """`(params, data) -> metrics` over a whole evaluation set; `(params, model_state, data)` where
 the loss is stateful; the structural hyperparameters come last where it takes one more."""
+
+
+class Lone(NamedTuple):
+    """What one run is made of, to be trained by itself.
+
+    Attributes:
+        trainer: Made of plain numbers.
+        key: Key of its state.
+        params: Initial parameters.
+        model_state: What a stateful model starts with.
+        data: Training data, leaves [rows, ...].
+        order: `(steps) -> int32[steps, batch]`, None where each step takes all rows.
+    """
+
+    trainer: Trainer
+    key: Key
+    params: Params
+    model_state: ModelState
+    data: PyTree
+    order: Callable[[int], Array | None]
 
 
 class Population:
@@ -177,6 +198,27 @@ class Population:
         except (TypeError, ValueError):
             return False
         return True
+
+    def alone(self, seed: int, hyperparameters: dict[str, Any]) -> Lone:
+        """What one run is made of.
+
+        Args:
+            seed: Its seed.
+            hyperparameters: Name -> value.
+        """
+        fixed = Reads(structure(self.space, hyperparameters), self.space, set())
+        starts, batch_size = self._starts_of(fixed), self._batch_of(fixed)
+        params, key, data_key = jax.tree.map(
+            lambda leaf: leaf[self.seeds.index(seed)], (starts.params, starts.key, starts.data_key)
+        )
+
+        def order(steps: int) -> Array | None:
+            if batch_size is None or steps == 0:
+                return None if batch_size is None else jnp.zeros((0, batch_size), jnp.int32)
+            return batch_order(data_key, self._rows(), batch_size, steps)
+
+        trainer = self._make_trainer(Reads(hyperparameters, self.space, set()))
+        return Lone(trainer, key, params, self._model_state, self.data, order)
 
     def _new_cohort(self, fixed: Reads, run: Run, eval_data: PyTree) -> Cohort:
         starts = self._starts_of(fixed)
