@@ -2,11 +2,13 @@
 
 from paramjax.models.activations import activation
 from paramjax.models.adapted import Adapted
-from paramjax.models.cnn import CNN, Conv, max_pool
+from paramjax.models.cnn import CNN
+from paramjax.models.conv import Conv
 from paramjax.models.from_callable import from_callable
 from paramjax.models.from_nnx import from_nnx
 from paramjax.models.linear import Linear
 from paramjax.models.mlp import MLP
+from paramjax.models.pooling import max_pool
 from paramjax.models.transformer import Transformer
 
 __all__ = [

@@ -33,21 +33,55 @@ def check_trainers(population: Population, runs: Sequence[Run], eval_data: PyTre
         ValueError: If a hyperparameter is never read, or the structure of the trainer depends on
             one whose value is traced.
     """
-    cohorts = [_traced(population, group, eval_data) for group in population.groups(runs)]
+    names = unread(population, check_structures(population, runs, eval_data), runs)
+    if names:
+        raise ValueError(
+            f"space: nothing depends on {', '.join(map(repr, names))}; let make_trainer read "
+            f"hyperparameters[{names[0]!r}], or take it out of the space"
+        )
+
+
+def check_structures(
+    population: Population, runs: Sequence[Run], eval_data: PyTree = None
+) -> list[Cohort]:
+    """Trace every structure, and refuse one that depends on a traced value.
+
+    Args:
+        population: Trains the runs.
+        runs: Runs of these structures.
+        eval_data: What `evaluate` is given.
+
+    Returns:
+        The structures.
+
+    Raises:
+        TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
+        ValueError: If the structure of the trainer depends on a hyperparameter whose value is
+            traced.
+    """
+    return [_traced(population, group, eval_data) for group in population.groups(runs)]
+
+
+def unread(population: Population, cohorts: Sequence[Cohort], runs: Sequence[Run]) -> list[str]:
+    """The hyperparameters of some runs that nothing depends on.
+
+    Args:
+        population: Trains the runs.
+        cohorts: Their structures.
+        runs: At least one.
+
+    Returns:
+        Names, in the order of the space.
+    """
     space = population.space
     live = set.union(*map(_live, cohorts))
-    unread = [
+    return [
         name
         for name in space
         if name not in (population.read if is_structural(space, name) else live)
         and name not in parents(space)
         and any(name in run.hyperparameters for run in runs)
     ]
-    if unread:
-        raise ValueError(
-            f"space: nothing depends on {', '.join(map(repr, unread))}; let make_trainer read "
-            f"hyperparameters[{unread[0]!r}], or take it out of the space"
-        )
 
 
 def _traced(population: Population, group: Sequence[Run], eval_data: PyTree) -> Cohort:

@@ -250,7 +250,7 @@ class Population:
         )
 
         def make(numbers: dict[str, Any]) -> Trainer:
-            values = {**dict(fixed), **told, **numbers}
+            values = {**fixed.unread(), **told, **numbers}
             return self._make_trainer(Reads(values, self.space, self.read))
 
         return trace_task(make, self._evaluation(fixed), _shapes(inputs))

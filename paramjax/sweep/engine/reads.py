@@ -72,6 +72,10 @@ class Reads(dict[str, Any]):
         """All of them are read."""
         return dict(self.items())
 
+    def unread(self) -> dict[str, Any]:
+        """The same without noting anything."""
+        return dict(super().items())
+
     def _fixed(self) -> str:
         plain = {n: v for n, v in super().items() if isinstance(v, str | int | bool)}
         return ", ".join(f"{name}={value!r}" for name, value in plain.items()) or "the others"
