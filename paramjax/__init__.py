@@ -11,6 +11,7 @@ from paramjax.sweep.designs import grid, random_design, sobol_design
 from paramjax.sweep.engine import Layout
 from paramjax.sweep.result import Sweep
 from paramjax.sweep.stopping import hyperband, median_stopping, successive_halving
+from paramjax.sweep.studies import search
 from paramjax.sweep.sweep import sweep
 from paramjax.train import (
     CSVWriter,
@@ -114,6 +115,7 @@ __all__ = [
     "private",
     "project_conflicting",
     "random_design",
+    "search",
     "shard",
     "sharpness",
     "simultaneous",

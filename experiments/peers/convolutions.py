@@ -3,7 +3,7 @@
 The CNN of the founding programs (28x28x1, convolutions of 32 and 64 features, dense 64,
 batch 128, float32; forward, backward, clipping, AdamW), as one loop, as two loops side by side
 in two threads, and as 16 runs under vmap; beside it one run of PyTorch. Then layers alone.
-Every round waits until the machine is idle.
+Every measurement waits, for a while, until the machine is idle.
 
     python experiments/peers/convolutions.py --torch PYTHON --out docs/benchmarks/convolutions.md
 """
@@ -232,8 +232,8 @@ def seconds(call, threads=1):
     return time.perf_counter() - start
 
 
-def wait_until_idle(most=60.0):
-    """Wait until the others on the machine leave nine tenths of it free, for a minute at most."""
+def wait_until_idle(most=10.0):
+    """Wait until nine tenths of the machine are free, for ten seconds at most."""
     end = time.monotonic() + most
     while sys.platform == "linux" and time.monotonic() < end:
         before = _processor_times()
@@ -555,7 +555,7 @@ def report(args):
     lines = [
         f"{args.machine or jax.devices()[0].device_kind}, jax {jax.__version__}, Python "
         f"{platform.python_version()}; batch {BATCH}, float32; medians of {args.rounds} "
-        "interleaved rounds on an idle machine.\n"
+        "interleaved rounds.\n"
     ]
     for line in (*network(args), *layers(args)):
         lines.append(line)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from paramjax.bench.rows import OptimizerRow, Training, WorkloadRow, describe_space
-from paramjax.sweep.store import Tables
 from paramjax.optim.optimizer import Optimizer
 from paramjax.sweep import Record
+from paramjax.sweep.store import Tables
 
 FILE_NAME = "records.sqlite"
 

@@ -19,13 +19,13 @@ from paramjax.bench.protocol import REPORT, TUNING, Protocol
 from paramjax.bench.records import Records
 from paramjax.bench.rows import WorkloadRow
 from paramjax.bench.selection import best_trial
-from paramjax.sweep.store import DamagedError
 from paramjax.bench.workloads import Workload
 from paramjax.data.splits import Splits
 from paramjax.data.validation import check_data
 from paramjax.optim.optimizer import Optimizer
 from paramjax.sweep import Layout, Population, Run, Starts, prepare_starts
 from paramjax.sweep import records as record_all
+from paramjax.sweep.store import DamagedError
 from paramjax.types import PyTree
 
 

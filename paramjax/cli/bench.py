@@ -57,9 +57,9 @@ def bench(
     started = time.perf_counter()
     from paramjax.bench.benchmark import REPORT_PAGE, Options, make_ready, run
     from paramjax.bench.protocol import Protocol
-    from paramjax.sweep.store import DamagedError
     from paramjax.cli.terminal import console as make_console
     from paramjax.cli.terminal import fail, show_results, warn
+    from paramjax.sweep.store import DamagedError
 
     console = make_console()
     try:

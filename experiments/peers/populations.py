@@ -1,0 +1,259 @@
+"""Populations beside what users would write instead: speed, growth, memory, early stopping.
+
+    python experiments/peers/populations.py --out docs/benchmarks/populations.md \
+        --peers PYTHON_WITH_TORCH_AND_KERAS
+
+Each side trains the same digits MLPs in a process of its own, whole processes are timed, and
+rounds are interleaved. Sides that take minutes train a part of the runs; what the others would
+take is added at their pace, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ["PARAMJAX_CACHE_DIR"] = "off"  # whole processes are measured with their compilation
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import paramjax as pj
+
+HERE = Path(__file__).parent
+SLOW = {"jitted step in a loop", "PyTorch eager", "Keras on JAX"}
+OTHERS = {"PyTorch eager", "Keras on JAX"}
+
+
+def process(args, side, runs):
+    """Seconds of a whole process, and of the training in it."""
+    python = args.peers if side in OTHERS else sys.executable
+    words = [python, str(HERE / "populations_sides.py"), side, str(runs), str(args.steps)]
+    start = time.perf_counter()
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return time.perf_counter() - start, json.loads(done.stdout.splitlines()[-1])["seconds"]
+
+
+def whole(args, side):
+    """Seconds for all runs: measured, or from a part at its pace once it is warm."""
+    if side not in SLOW:
+        return process(args, side, args.runs)[0]
+    few, some = args.part // 4, args.part
+    start, first = process(args, side, few)
+    _, more = process(args, side, some)
+    pace = (more - first) / (some - few)
+    return start + pace * (args.runs - few)
+
+
+def digits(args):
+    """Whole processes, side by side."""
+    from populations_sides import SIDES
+
+    sides = [side for side in SIDES if args.peers or side not in OTHERS]
+    times = {side: [] for side in sides}
+    for turn in range(args.rounds):
+        for side in sides[:: 1 if turn % 2 == 0 else -1]:
+            times[side].append(whole(args, side))
+            print(f"  {side}: {times[side][-1]:.1f} s", flush=True)
+    lines = [
+        f"## {args.runs} digits MLPs, {args.steps} steps: whole processes",
+        "",
+        "| | seconds | ratio to ours |",
+        "|---|---|---|",
+    ]
+    for side, own in times.items():
+        ratios = [a / b for a, b in zip(own, times["ours"], strict=True)]
+        note = f" ({args.part} of {args.runs} runs trained)" if side in SLOW else ""
+        spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
+        median = statistics.median(own)
+        lines.append(f"| {side}{note} | {median:.1f} | {statistics.median(ratios):.2f}{spread} |")
+    if not args.peers:
+        lines.append("\nPyTorch and Keras were not at hand.")
+    return lines
+
+
+def peak():
+    """Products of 2,000 x 2,000 matrices, in GFLOP/s."""
+    a = jnp.ones((2000, 2000))
+    product = jax.jit(lambda a: a @ a)
+    product(a).block_until_ready()
+    start = time.perf_counter()
+    for _ in range(10):
+        product(a).block_until_ready()
+    return 10 * 2 * 2000**3 / (time.perf_counter() - start) / 1e9
+
+
+def swept(runs, steps, **settings):
+    """The population of the digits MLPs, in this process."""
+    from populations_sides import BATCH, jax_parts
+    from populations_sides import digits as load
+
+    loss_fn, chain, init, _ = jax_parts()
+    x, y = load()
+    return pj.sweep(
+        lambda hp: pj.train_step(loss_fn, chain(hp["learning_rate"])),
+        {"learning_rate": pj.log_uniform(1e-5, 1e-2)}, init=init, data={"x": x, "y": y},
+        trials=runs, seeds=1, steps=steps, batch_size=BATCH, key=jax.random.key(0), **settings,
+    )  # fmt: skip
+
+
+def utilisation(args):
+    """The share of the peak of matrix products that training reaches, measured in turns."""
+    operations = 6 * 128 * (64 * 128 + 128 * 128 + 128 * 10) - 2 * 128 * 64 * 128
+    shares = []
+    for _ in range(args.rounds):
+        before = peak()
+        result = swept(24, args.steps)
+        seconds = min(c.seconds for choice in result.plan.choices for c in choice.candidates)
+        reached = operations / seconds / 1e9
+        shares.append((reached, 2 * reached / (before + peak())))
+    reached, share = (statistics.median(column) for column in zip(*shares, strict=True))
+    return [
+        "",
+        f"Training in the chosen layout reaches {reached:.0f} GFLOP/s, {share:.0%} of what "
+        "products of 2,000 x 2,000 matrices reach on all cores.",
+    ]
+
+
+def tiny(args):
+    """XOR MLPs of 4,000 steps."""
+    data = {
+        "x": jnp.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]),
+        "y": jnp.array([[0], [1], [1], [0.0]]),
+    }
+    runs = args.tiny
+
+    def forward(params, x):
+        hidden = jnp.tanh(x @ params["w"] + params["b"][None])
+        return hidden @ params["v"] + params["c"][None]
+
+    def loss_fn(params, batch, key):
+        return optax.losses.sigmoid_binary_cross_entropy(
+            forward(params, batch["x"]), batch["y"]
+        ).mean(), {}
+
+    def init(key):
+        one, two = jax.random.split(key)
+        return {"w": jax.random.normal(one, (2, 4)), "b": jnp.zeros(4),
+                "v": jax.random.normal(two, (4, 1)), "c": jnp.zeros(1)}  # fmt: skip
+
+    start = time.perf_counter()
+    result = pj.sweep(
+        lambda hp: pj.train_step(loss_fn, optax.sgd(hp["rate"])),
+        {"rate": pj.log_uniform(0.1, 1.0)},
+        init=init, data=data, trials=runs // 4, seeds=4, steps=4000, batch_size=1,
+        key=jax.random.key(0),
+    )  # fmt: skip
+    taken = time.perf_counter() - start
+    solved = sum(record.metrics["loss"] < 0.1 for record in result.records)
+    return [
+        "",
+        "## Tiny models",
+        "",
+        f"{runs} XOR MLPs 2-4-1, batch 1, 4,000 steps each, in {taken:.1f} s with compilation: "
+        f"{3600 * runs / taken / 1e6:.2f} million trainings an hour ({solved} solved).",
+        "",
+        f"```text\n{result.plan.describe()}\n```",
+    ]
+
+
+def growth(args):
+    """Time against the number of runs, compiled before."""
+    counts, times = [8, 16, 32, 64, 128, 256, 512, 1024], {}
+    for count in counts:
+        result = swept(count, 50)
+        layout = result.plan.choices[0].layout
+        start = time.perf_counter()
+        swept(count, 50, layout=layout)
+        times[count] = time.perf_counter() - start
+    slope = np.polyfit(np.log(counts), np.log(list(times.values())), 1)[0]
+    steep = np.polyfit(np.log(counts[4:]), np.log(list(times.values())[4:]), 1)[0]
+    return [
+        "",
+        "## Growth with the number of runs",
+        "",
+        "| runs | " + " | ".join(map(str, counts)) + " |",
+        "|---|" + "---|" * len(counts),
+        "| seconds (50 steps) | " + " | ".join(f"{t:.2f}" for t in times.values()) + " |",
+        "",
+        f"Slope of a log-log fit: {slope:.2f}; from 128 runs on {steep:.2f}.",
+    ]
+
+
+def one_memory(count, limit):
+    """In a process of its own: what the plan says, and what was taken at most."""
+    result = swept(count, 20, memory=limit or "auto")
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(
+        json.dumps(
+            [result.plan.peak, taken, result.plan.on_disk, str(result.plan.choices[0].layout)]
+        )
+    )
+
+
+def memory(args):
+    """What plans say beside what the process took at most."""
+    lines = [
+        "",
+        "## Memory",
+        "",
+        "| runs | limit | planned, MiB | taken, MiB | ratio | results |",
+        "|---|---|---|---|---|---|",
+    ]
+    for count, limit in ((64, 0), (512, 0), (2048, 0), (64, 2**30), (2048, 2**30), (8192, 2**30)):
+        words = [sys.executable, __file__, "--one-memory", str(count), str(limit)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        planned, taken, on_disk, _ = json.loads(done.stdout.splitlines()[-1])
+        name = "1 GiB" if limit else "auto"
+        where = "file" if on_disk else "memory"
+        lines.append(
+            f"| {count} | {name} | {planned / 2**20:.0f} | {taken / 2**20:.0f} | "
+            f"{taken / planned:.2f} | {where} |"
+        )
+    return lines
+
+
+def main():
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
+    parser.add_argument("--machine", default="this machine", help="its name in the table")
+    parser.add_argument("--peers", help="a Python that has torch and keras")
+    parser.add_argument("--runs", type=int, default=192)
+    parser.add_argument("--part", type=int, default=24, help="runs that slow sides train")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tiny", type=int, default=8192)
+    parser.add_argument(
+        "--only", nargs="*", default=["digits", "utilisation", "tiny", "growth", "memory"]
+    )
+    parser.add_argument("--one-memory", nargs=2, type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one_memory:
+        one_memory(*args.one_memory)
+        return
+    head = (
+        f"{args.machine}, jax {jax.__version__}, Python {platform.python_version()}; medians of "
+        f"{args.rounds} interleaved rounds."
+    )
+    lines = ["# Populations beside others", "", head, ""]
+    for name in args.only:
+        lines += globals()[name](args)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if args.out:
+        args.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
