@@ -10,7 +10,6 @@ from paramjax.sweep.engine import (
     Starts,
     evaluation_steps,
     prepare_starts,
-    record_of,
     records,
 )
 from paramjax.sweep.result import Sweep, Trial
@@ -39,7 +38,6 @@ __all__ = [
     "grid",
     "prepare_starts",
     "random_design",
-    "record_of",
     "records",
     "sobol_design",
     "sweep",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from paramjax.sweep.outcome import Summary
 
 
 class Budget(NamedTuple):
@@ -27,3 +30,20 @@ class Budget(NamedTuple):
     def share(self) -> float:
         """Steps trained of all there could have been."""
         return self.trained / self.full
+
+
+def budget_of(summaries: Sequence[Summary], steps: int) -> Budget:
+    """What some trainings cost.
+
+    Args:
+        summaries: What is known of each.
+        steps: Steps of each, had it gone to the end.
+
+    Returns:
+        The budget.
+    """
+    return Budget(
+        sum(summary.record.steps for summary in summaries),
+        sum(summary.computed for summary in summaries),
+        len(summaries) * steps,
+    )

@@ -118,6 +118,6 @@ def judge_folds(
         (('finished', 'diverged'), (None, None))
     """
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
-    judged = [judge(own) for own in losses]
+    judged = judge(losses)
     status = tuple(s if f else DIVERGED for (s, _), f in zip(judged, finite, strict=True))
     return status, tuple(step for _, step in judged)

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from paramjax.sweep.engine import Part, record_of
+from paramjax.sweep.engine import Part, records
 from paramjax.sweep.runs import Record
 from paramjax.types import Params, PyTree
+
+
+class Summary(NamedTuple):
+    """What is known of one training without its arrays.
+
+    Attributes:
+        record: Its record.
+        reached: The rung that its chunk reached, in steps; a diverged one did fewer.
+        computed: Steps that were computed for it: its own, those after it was lost, and those
+            of lanes that only fill a call.
+    """
+
+    record: Record
+    reached: int
+    computed: int
 
 
 class Outcome(NamedTuple):
@@ -18,9 +33,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         record: Its record.
-        reached: The rung that its chunk reached, in steps; a diverged one did fewer.
-        computed: Steps that were computed for it: its own, those after it was lost, and those
-            of lanes that only fill a call.
+        reached: See `Summary`.
+        computed: See `Summary`.
         params: Parameters to evaluate.
         history: Metric name -> [steps].
         curve: Metric name -> [evaluations].
@@ -34,6 +48,11 @@ class Outcome(NamedTuple):
     history: dict[str, np.ndarray]
     curve: dict[str, np.ndarray]
     carried: PyTree = None
+
+    @property
+    def summary(self) -> Summary:
+        """What is known of it without its arrays."""
+        return Summary(self.record, self.reached, self.computed)
 
 
 def outcomes(part: Part, reached: int, before: Sequence[Outcome] = ()) -> list[Outcome]:
@@ -52,16 +71,12 @@ def outcomes(part: Part, reached: int, before: Sequence[Outcome] = ()) -> list[O
     if before:
         computed = [own + b.computed for own, b in zip(computed, before, strict=True)]
 
-    def one(place: int) -> Outcome:
-        def own(tree: PyTree) -> PyTree:
-            return jax.tree.map(lambda leaf: leaf[place], tree)
-
-        return Outcome(
-            record_of(whole, place), reached, computed[place], own(whole.params),
-            own(whole.history), own(whole.curve), own(whole.carried),
-        )  # fmt: skip
-
-    return [one(place) for place in range(len(part.runs))]
+    tree: Any
+    leaves, tree = jax.tree.flatten((whole.params, whole.history, whole.curve, whole.carried))
+    return [
+        Outcome(record, reached, own, *tree.unflatten([leaf[place] for leaf in leaves]))
+        for place, (record, own) in enumerate(zip(records(whole), computed, strict=True))
+    ]
 
 
 def _joined(before: Sequence[Outcome], part: Part) -> Part:

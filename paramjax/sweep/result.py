@@ -9,7 +9,7 @@ import numpy as np
 
 from paramjax.checks import nearest
 from paramjax.space import Space
-from paramjax.sweep.budget import Budget
+from paramjax.sweep.budget import budget_of
 from paramjax.sweep.outcome import Outcome
 from paramjax.sweep.plan import Plan
 from paramjax.sweep.replay import Replay
@@ -44,13 +44,16 @@ class Sweep:
         space: Hyperparameter name -> distribution.
         plan: How it was executed, `plan.describe()` in words.
         rungs: Where trials were judged, what they scored, and which went on.
+        budget: What it cost, in steps of single trainings.
     """
 
     def __init__(
         self, space: Space, plan: Plan, rungs: list[Rung], results: Results,
         replayed: Callable[[Outcome], Replay],
     ) -> None:  # fmt: skip
-        self.records = [outcome.record for outcome in results.outcomes()]
+        summaries = results.summaries()
+        self.records = [summary.record for summary in summaries]
+        self.budget = budget_of(summaries, plan.steps)
         self.space, self.plan, self.rungs = space, plan, rungs
         self._results, self._replayed = results, replayed
 
@@ -79,11 +82,6 @@ class Sweep:
     def curve(self) -> dict[str, np.ndarray]:
         """Metric name -> [trainings, evaluations]; NaN once a training has ended."""
         return self._results.curve()
-
-    @property
-    def budget(self) -> Budget:
-        """What it cost, in steps of single trainings."""
-        return self._results.budget()
 
     def params_of(self, trial: int, seed: int) -> Params:
         """Parameters to evaluate of one training.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 
-from paramjax.sweep.budget import Budget
-from paramjax.sweep.outcome import Outcome
+from paramjax.sweep.outcome import Outcome, Summary
 from paramjax.sweep.runs import Run
 from paramjax.sweep.store import Shelf
 from paramjax.types import Params
@@ -30,9 +29,10 @@ class Results:
         self._shelf, self._steps, self._points = shelf, steps, points
         self._which = sorted((run.trial, run.seed) for run in runs)
 
-    def outcomes(self) -> list[Outcome]:
-        """One outcome a training."""
-        return [self._shelf.get(*which) for which in self._which]
+    def summaries(self) -> list[Summary]:
+        """What is known of each training without its arrays."""
+        known = {(s.record.trial, s.record.seed): s for s in self._shelf.summaries()}
+        return [known[which] for which in self._which]
 
     def params(self) -> Params:
         """Parameters, leaves [trainings, ...].
@@ -40,46 +40,54 @@ class Results:
         Raises:
             ValueError: If structures have parameters of different trees or shapes.
         """
-        params = [outcome.params for outcome in self.outcomes()]
-        forms = {str(jax.tree.map(np.shape, own)) for own in params}
-        if len(forms) > 1:
-            raise ValueError(
-                "params: the structures of this sweep have parameters of different shapes, which "
-                "cannot be stacked; take params_of(trial, seed)"
-            )
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *params)
+        first = self.outcome(*self._which[0]).params
+        stacked = jax.tree.map(
+            lambda leaf: np.empty((len(self._which), *leaf.shape), leaf.dtype), first
+        )
+        for place, outcome in enumerate(self._outcomes()):
+            if _form(outcome.params) != _form(first):
+                raise ValueError(
+                    "params: the structures of this sweep have parameters of different shapes, "
+                    "which cannot be stacked; take params_of(trial, seed)"
+                )
+            rooms, leaves = jax.tree.leaves(stacked), jax.tree.leaves(outcome.params)
+            for room, leaf in zip(rooms, leaves, strict=True):
+                room[place] = leaf
+        return stacked
 
     def history(self) -> dict[str, np.ndarray]:
         """Metric name -> [trainings, steps]."""
-        return _stacked([outcome.history for outcome in self.outcomes()], self._steps)
+        return self._stacked("history", self._steps)
 
     def curve(self) -> dict[str, np.ndarray]:
         """Metric name -> [trainings, evaluations]."""
-        return _stacked([outcome.curve for outcome in self.outcomes()], len(self._points))
-
-    def budget(self) -> Budget:
-        """What they cost."""
-        outcomes = self.outcomes()
-        return Budget(
-            sum(outcome.record.steps for outcome in outcomes),
-            sum(outcome.computed for outcome in outcomes),
-            len(outcomes) * self._steps,
-        )
+        return self._stacked("curve", len(self._points))
 
     def outcome(self, trial: int, seed: int) -> Outcome:
         """What one training left."""
         return self._shelf.get(trial, seed)
 
+    def _outcomes(self) -> Iterator[Outcome]:
+        """One after the other, so that those of a file are not all in memory."""
+        return (self._shelf.get(*which) for which in self._which)
 
-def _stacked(rows: Sequence[dict[str, np.ndarray]], length: int) -> dict[str, np.ndarray]:
-    """Rows of different lengths as arrays; what is missing is NaN, or 0 for whole numbers."""
-    names = [name for name in rows[0] if all(name in row for row in rows)]
-    return {name: np.stack([_long(row[name], length) for row in rows]) for name in names}
+    def _stacked(self, name: str, length: int) -> dict[str, np.ndarray]:
+        """Rows of different lengths; what is missing is NaN, or 0 for whole numbers."""
+        stacked: dict[str, np.ndarray] = {}
+        for place, outcome in enumerate(self._outcomes()):
+            rows: dict[str, np.ndarray] = getattr(outcome, name)
+            if not place:
+                stacked = {n: _room(len(self._which), length, row) for n, row in rows.items()}
+            stacked = {n: own for n, own in stacked.items() if n in rows}
+            for n, own in stacked.items():
+                own[place, : len(rows[n])] = rows[n]
+        return stacked
 
 
-def _long(values: np.ndarray, length: int) -> np.ndarray:
-    if len(values) == length:
-        return values
-    nothing = np.nan if np.issubdtype(values.dtype, np.inexact) else 0
-    rest = np.full((length - len(values), *values.shape[1:]), nothing, values.dtype)
-    return np.concatenate([values, rest])
+def _form(params: Params) -> str:
+    return str(jax.tree.map(np.shape, params))
+
+
+def _room(trainings: int, length: int, row: np.ndarray) -> np.ndarray:
+    nothing = np.nan if np.issubdtype(row.dtype, np.inexact) else 0
+    return np.full((trainings, length, *row.shape[1:]), nothing, row.dtype)

@@ -54,40 +54,54 @@ class Record(NamedTuple):
     steps: int
 
 
-def judge(losses: np.ndarray) -> tuple[str, int | None]:
-    """Status of a training from its losses.
+def judge(losses: np.ndarray) -> list[tuple[str, int | None]]:
+    """Status of trainings from their losses.
 
     Args:
-        losses: Training loss before each step, [steps].
+        losses: Training loss before each step, [trainings, steps].
 
     Returns:
-        The status, and the first step from which on no loss was finite, or None.
+        Of each training the status, and the first step from which on no loss was finite, or None.
 
     Example:
-        >>> judge(np.array([2.0, 1.0, np.nan]))
-        ('diverged', 2)
-        >>> judge(np.array([2.0, 1.0, 0.5]))
-        ('finished', None)
-        >>> judge(np.array([2.0, 3.0, 4.0]))
-        ('diverged', None)
+        >>> judge(np.array([[2.0, 1.0, np.nan], [2.0, 1.0, 0.5], [2.0, 3.0, 4.0]]))
+        [('diverged', 2), ('finished', None), ('diverged', None)]
     """
     finite = np.isfinite(losses)
-    if not finite[-1]:
-        return DIVERGED, len(losses) - int(np.argmax(finite[::-1])) if finite.any() else 0
-    # a guard rejected the other steps, and the run went on
-    losses = losses[finite]
-    climbing = tail_mean(losses) > losses[: max(1, len(losses) // 2)].max()
-    return (DIVERGED if climbing else FINISHED), None
+    whole, lost = finite.all(axis=1), ~finite[:, -1]
+    climbs = np.zeros(len(losses), bool)
+    climbs[whole] = _climbs(losses[whole])
+    for place in np.flatnonzero(~whole & ~lost):
+        # a guard rejected the other steps, and the run went on
+        climbs[place] = _climbs(losses[place, finite[place]][None])[0]
+    end = losses.shape[1]
+    since = np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0).tolist()
+    return [
+        (DIVERGED if gone or climbing else FINISHED, step if gone else None)
+        for gone, climbing, step in zip(lost.tolist(), climbs.tolist(), since, strict=True)
+    ]
 
 
-def tail_mean(values: np.ndarray) -> float:
+def _climbs(losses: np.ndarray) -> np.ndarray:
+    """Whether the last tenth lies above all of the first half, bool[trainings]."""
+    return tail_mean(losses) > losses[:, : max(1, losses.shape[1] // 2)].max(axis=1)
+
+
+def tail_mean(values: np.ndarray) -> np.ndarray:
     """The mean over the last tenth of the steps, at least one.
 
+    Args:
+        values: [..., steps].
+
+    Returns:
+        float64[...].
+
     Example:
-        >>> tail_mean(np.arange(20.0))
+        >>> float(tail_mean(np.arange(20.0)))
         18.5
     """
-    return float(np.mean(values[-max(1, len(values) // 10) :], dtype=np.float64))
+    tail = values[..., -max(1, values.shape[-1] // 10) :]
+    return np.asarray(np.mean(tail, axis=-1, dtype=np.float64))
 
 
 def mean_or_worst(values: list[float]) -> float:

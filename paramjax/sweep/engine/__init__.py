@@ -2,7 +2,7 @@
 
 from paramjax.sweep.engine.cohort import Cohort
 from paramjax.sweep.engine.layout import Layout
-from paramjax.sweep.engine.part import Part, record_of, records
+from paramjax.sweep.engine.part import Part, records
 from paramjax.sweep.engine.points import evaluation_steps
 from paramjax.sweep.engine.population import Evaluate, MakeTrainer, Population, needs_structure
 from paramjax.sweep.engine.reads import UnknownHyperparameterError
@@ -20,6 +20,5 @@ __all__ = [
     "evaluation_steps",
     "needs_structure",
     "prepare_starts",
-    "record_of",
     "records",
 ]

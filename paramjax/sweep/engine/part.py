@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -41,10 +41,10 @@ class Part(NamedTuple):
 
 
 def records(part: Part) -> list[Record]:
-    """One record a run.
+    """One record a run; without an evaluation its last values are means of the last tenth.
 
     Args:
-        part: Runs after their last step.
+        part: Runs after some steps.
 
     Returns:
         Their records, in their order.
@@ -58,37 +58,34 @@ def records(part: Part) -> list[Record]:
         >>> records(part)[0].status, records(part)[0].curve["train_loss"]
         ('finished', [1.0, 1.0])
     """
-    return [record_of(part, place) for place in range(len(part.runs))]
-
-
-def record_of(part: Part, place: int) -> Record:
-    """The record of one run; without an evaluation its last values are means of the last tenth.
-
-    Args:
-        part: Runs after their last step.
-        place: Its place among them.
-
-    Returns:
-        The record.
-    """
-    run, points = part.runs[place], part.points
-    history = {name: values[place] for name, values in part.history.items()}
-    curve = {name: _along(values[place]) for name, values in part.curve.items()}
-    status, lost = judge(history["loss"])
-    if lost is not None:
-        reached = np.array(points) <= lost
-        curve = {name: np.where(reached, values, np.nan) for name, values in curve.items()}
-    last = {name: float(values[-1]) for name, values in curve.items() if values.ndim == 1}
+    stepped = {name: v for name, v in part.history.items() if v.ndim == 2}
+    curve = {name: v.astype(float) for name, v in part.curve.items() if v.ndim == 2}
+    judged = judge(stepped["loss"])
+    lost = np.array([np.inf if step is None else step for _, step in judged])
+    beyond = np.array(part.points) > lost[:, None]
+    curve = {name: np.where(beyond, np.nan, values) for name, values in curve.items()}
+    last = {name: values[:, -1] for name, values in curve.items()}
     if not part.curve:
-        last = {name: tail_mean(values) for name, values in history.items() if values.ndim == 1}
-    if not all(map(math.isfinite, last.values())):
-        status = DIVERGED
-    train_loss = [float(history["loss"][a:b].mean()) for a, b in stretches(points)]
-    curves = {"step": [float(point) for point in points], "train_loss": train_loss}
-    curves |= {name: values.tolist() for name, values in curve.items() if values.ndim == 1}
-    return Record(
-        run.trial, run.seed, run.hyperparameters, status, lost, last, curves, int(part.steps[place])
-    )
+        last = {name: tail_mean(values) for name, values in stepped.items()}
+    means = [stepped["loss"][:, a:b].mean(axis=1) for a, b in stretches(part.points)]
+    curve = {"train_loss": np.stack(means, axis=1).astype(float), **curve}
+    steps = [float(point) for point in part.points]
+    return [
+        Record(
+            run.trial, run.seed, run.hyperparameters,
+            status if all(map(math.isfinite, metrics.values())) else DIVERGED,
+            step, metrics, {"step": list(steps), **along}, done,
+        )
+        for run, (status, step), metrics, along, done in zip(
+            part.runs, judged, _by_run(last), _by_run(curve), part.steps.tolist(), strict=True
+        )
+    ]  # fmt: skip
+
+
+def _by_run(values: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Name -> number or list of each run."""
+    columns = [own.tolist() for own in values.values()]
+    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def cut(part: Part, count: int) -> Part:
@@ -104,8 +101,3 @@ def cut(part: Part, count: int) -> Part:
     arrays = jax.tree.map(lambda leaf: leaf[:count], part._replace(runs=(), points=()))
     arrays.computed[-1] += part.computed[count:].sum()
     return arrays._replace(runs=tuple(part.runs[:count]), points=part.points)
-
-
-def _along(values: np.ndarray) -> np.ndarray:
-    """A curve that can hold NaN."""
-    return values.astype(float)

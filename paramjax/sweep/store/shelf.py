@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from paramjax.sweep.outcome import Outcome
+from paramjax.sweep.outcome import Outcome, Summary
 
 
 class Shelf(Protocol):
@@ -16,6 +16,9 @@ class Shelf(Protocol):
 
     def get(self, trial: int, seed: int) -> Outcome:
         """The latest one."""
+
+    def summaries(self) -> list[Summary]:
+        """What is known of each training without its arrays, by trial and seed."""
 
     def reached(self) -> dict[tuple[int, int], int]:
         """(trial, seed) -> the rung that it reached, in steps."""
@@ -49,6 +52,10 @@ class Memory:
     def get(self, trial: int, seed: int) -> Outcome:
         """The latest one."""
         return self._kept[trial, seed]
+
+    def summaries(self) -> list[Summary]:
+        """What is known of each training without its arrays, by trial and seed."""
+        return [self._kept[which].summary for which in sorted(self._kept)]
 
     def reached(self) -> dict[tuple[int, int], int]:
         """(trial, seed) -> the rung that it reached, in steps."""

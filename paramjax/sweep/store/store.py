@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paramjax.sweep.outcome import Outcome
+from paramjax.sweep.outcome import Outcome, Summary
 from paramjax.sweep.runs import Record
 from paramjax.sweep.store.blobs import packed, unpacked
 from paramjax.sweep.store.tables import Tables
@@ -23,8 +23,11 @@ CREATE TABLE IF NOT EXISTS trainings (
   status TEXT NOT NULL CHECK (status IN ('finished', 'diverged', 'stopped')),
   diverged_step INTEGER, steps INTEGER NOT NULL, reached INTEGER NOT NULL,
   computed INTEGER NOT NULL,
-  hyperparameters TEXT NOT NULL, metrics TEXT NOT NULL, curve TEXT NOT NULL,
-  arrays BLOB NOT NULL, carried BLOB, hash TEXT NOT NULL,
+  hyperparameters TEXT NOT NULL, metrics TEXT NOT NULL, curve TEXT NOT NULL, hash TEXT NOT NULL,
+  PRIMARY KEY (trial, seed));
+CREATE TABLE IF NOT EXISTS arrays (
+  trial INTEGER NOT NULL, seed INTEGER NOT NULL,
+  results BLOB NOT NULL, carried BLOB, hash TEXT NOT NULL,
   PRIMARY KEY (trial, seed));
 CREATE VIEW IF NOT EXISTS results AS
   SELECT trial, seed, status, diverged_step, steps, hyperparameters, metrics
@@ -77,9 +80,12 @@ class Store:
             identity: Name -> JSON value.
 
         Raises:
+            DamagedError: If anything in it is no longer what was written.
             StoreMismatchError: With each item that differs.
         """
         identity = json.loads(json.dumps(identity))
+        for table in ("trainings", "arrays"):
+            self._tables.check(table)
         known = self.notes().get("identity")
         if known is None:
             self.note({"identity": identity})
@@ -113,7 +119,12 @@ class Store:
         Raises:
             sqlite3.Error: If they cannot be written; then none of them is.
         """
-        self._tables.insert("trainings", [_row(outcome) for outcome in outcomes])
+        self._tables.insert_all(
+            {
+                "trainings": [_row(outcome.summary) for outcome in outcomes],
+                "arrays": [_arrays(outcome) for outcome in outcomes],
+            }
+        )
 
     def get(self, trial: int, seed: int) -> Outcome:
         """The latest outcome of a training.
@@ -122,10 +133,25 @@ class Store:
             DamagedError: If it is no longer what was written.
             KeyError: If there is none.
         """
-        rows = self._tables.select("trainings", trial=trial, seed=seed)
-        if not rows:
+        which = {"trial": trial, "seed": seed}
+        summaries = self._tables.select("trainings", **which)
+        arrays = self._tables.select("arrays", **which)
+        if not summaries or not arrays:
             raise KeyError((trial, seed))
-        return self._outcome(rows[0])
+        like, carried_like = self._likes(trial)
+        *_, results, carried = arrays[0]
+        going_on = None if carried is None else unpacked(carried, carried_like)
+        params, history, curve = unpacked(results, like)
+        record, reached, computed = self._summary(summaries[0])
+        return Outcome(record, reached, computed, params, history, curve, going_on)
+
+    def summaries(self) -> list[Summary]:
+        """What is known of each training without its arrays, by trial and seed.
+
+        Raises:
+            DamagedError: If a row is no longer what was written.
+        """
+        return [self._summary(row) for row in sorted(self._tables.select("trainings"))]
 
     def reached(self) -> dict[tuple[int, int], int]:
         """(trial, seed) -> the rung that it reached, in steps."""
@@ -136,39 +162,35 @@ class Store:
         """Close the file."""
         self._tables.close()
 
-    def _outcome(self, row: tuple[Any, ...]) -> Outcome:
-        trial, seed, status, lost, steps, reached, computed, _, metrics, curve, *blobs = row
-        arrays, carried = blobs
-        like, carried_like = self._likes(trial)
-        params, history, along = unpacked(arrays, like)
-        hyperparameters = dict(self._trials[trial])
+    def _summary(self, row: tuple[Any, ...]) -> Summary:
+        trial, seed, status, lost, steps, reached, computed, _, metrics, curve = row
         record = Record(
-            trial,
-            seed,
-            hyperparameters,
-            status,
-            lost,
-            json.loads(metrics),
-            json.loads(curve),
-            steps,
-        )
-        going_on = None if carried is None else unpacked(carried, carried_like)
-        return Outcome(record, reached, computed, params, history, along, going_on)
+            trial, seed, dict(self._trials[trial]), status, lost, json.loads(metrics),
+            json.loads(curve), steps,
+        )  # fmt: skip
+        return Summary(record, reached, computed)
 
 
-def _row(outcome: Outcome) -> tuple[Any, ...]:
-    record = outcome.record
+def _row(summary: Summary) -> tuple[Any, ...]:
+    record = summary.record
     return (
         record.trial,
         record.seed,
         record.status,
         record.diverged_step,
         record.steps,
-        outcome.reached,
-        outcome.computed,
+        summary.reached,
+        summary.computed,
         json.dumps(record.hyperparameters, default=repr),
         json.dumps(record.metrics),
         json.dumps(record.curve),
+    )
+
+
+def _arrays(outcome: Outcome) -> tuple[Any, ...]:
+    return (
+        outcome.record.trial,
+        outcome.record.seed,
         packed((outcome.params, outcome.history, outcome.curve)),
         None if outcome.carried is None else packed(outcome.carried),
     )

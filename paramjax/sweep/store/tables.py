@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,27 @@ class Tables:
         Raises:
             sqlite3.Error: If it cannot be written; then nothing is.
         """
-        if not rows:
-            return
-        hashed = [(*row, _hash(row)) for row in rows]
-        marks = ", ".join("?" * len(hashed[0]))
+        self.insert_all({table: rows}, verb=verb)
+
+    def insert_all(
+        self, tables: Mapping[str, Sequence[tuple[Any, ...]]], *, verb: str = "REPLACE"
+    ) -> None:
+        """Add rows to several tables in one transaction.
+
+        Args:
+            tables: Name -> rows, see `insert`.
+            verb: See `insert`.
+
+        Raises:
+            sqlite3.Error: If one of them cannot be written; then nothing is.
+        """
+        hashed = {
+            name: [(*row, _hash(row)) for row in rows] for name, rows in tables.items() if rows
+        }
         with self._lock, self._db:
-            self._db.executemany(f"INSERT OR {verb} INTO {table} VALUES ({marks})", hashed)
+            for name, rows in hashed.items():
+                marks = ", ".join("?" * len(rows[0]))
+                self._db.executemany(f"INSERT OR {verb} INTO {name} VALUES ({marks})", rows)
 
     def select(self, table: str, **equal: Any) -> list[tuple[Any, ...]]:
         """The rows of a table, in the order they were added.
@@ -92,15 +108,21 @@ class Tables:
         """
         where = " AND ".join(f"{column} = ?" for column in equal) or "1"
         query = f"SELECT * FROM {table} WHERE {where} ORDER BY rowid"
-        try:
-            with self._lock:
-                rows = self._db.execute(query, tuple(equal.values())).fetchall()
-        except (self._error, UnicodeDecodeError) as error:
-            raise self._damaged(error) from error
-        for row in rows:
-            if _hash(row[:-1]) != row[-1]:
-                raise self._damaged(f"row {_short(row)} of {table} is not what was written")
-        return [row[:-1] for row in rows]
+        with self._lock:
+            return list(self._read(table, query, tuple(equal.values())))
+
+    def check(self, table: str) -> None:
+        """Read a table once, row by row.
+
+        Args:
+            table: Its name.
+
+        Raises:
+            DamagedError: If a row no longer has its hash, or cannot be read.
+        """
+        with self._lock:
+            for _ in self._read(table, f"SELECT * FROM {table}"):
+                continue
 
     def columns(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
         """Some columns of every row, whose hashes are left unchecked.
@@ -116,9 +138,23 @@ class Tables:
             DamagedError: If they cannot be read.
         """
         query = f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid"
+        with self._lock, self._reading():
+            return self._db.execute(query).fetchall()
+
+    def _read(
+        self, table: str, query: str, values: tuple[Any, ...] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows without their hash, each compared with it."""
+        with self._reading():
+            for row in self._db.execute(query, values):
+                if _hash(row[:-1]) != row[-1]:
+                    raise self._damaged(f"row {_short(row)} of {table} is not what was written")
+                yield row[:-1]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            with self._lock:
-                return self._db.execute(query).fetchall()
+            yield
         except (self._error, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
 
