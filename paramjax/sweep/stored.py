@@ -25,7 +25,7 @@ from paramjax.sweep.store.store import FILE_NAME
 from paramjax.train.identity import checksums
 from paramjax.types import Key, PyTree
 
-Trials = Sequence[Mapping[str, Any]]
+Trials = Sequence[dict[str, Any]]
 """The hyperparameters of each trial."""
 
 

@@ -26,6 +26,10 @@ KEPT = 0.25
 """Share of the free memory that results may take before they go to a file."""
 
 
+_RECORD, _NUMBER = 2048, 48
+"""Bytes of a record without its numbers, and of a number with its place in a list."""
+
+
 class _Group(NamedTuple):
     """The runs of one structure, and how they may be laid out, the first being preferred."""
 
@@ -74,9 +78,12 @@ def make_plan(
     taken = memory_in_use()
     kept = sum(len(group.runs) * _result_bytes(population, group) for group in groups)
     on_disk = on_disk or kept > KEPT * max(0, limit - taken)
-    room = limit - taken - (0 if on_disk else 2 * kept)
+    records = sum(len(group.runs) * _record_bytes(population, group) for group in groups)
+    room = limit - taken - records - (0 if on_disk else kept)
     choices = tuple(_choose(population, group, eval_data, room, noted) for group in groups)
-    return Plan(choices, population.steps, limit, taken, on_disk)
+    plan = Plan(choices, population.steps, limit, taken, records, on_disk)
+    # the programs of layouts that were tried stay, and so may the room that a call took
+    return plan._replace(taken=max(taken, memory_in_use() - plan.calls))
 
 
 def _group(
@@ -192,3 +199,9 @@ def _result_bytes(population: Population, group: _Group) -> int:
         + population.steps * nbytes(task.step.out[1])
         + len(population.points) * nbytes(task.evaluate.out)
     )
+
+
+def _record_bytes(population: Population, group: _Group) -> int:
+    """Bytes that the record of a run takes, as objects of Python."""
+    metrics = len(group.cohort.task.evaluate.out or group.cohort.task.step.out[1])
+    return _RECORD + _NUMBER * (metrics + 2) * (len(population.points) + 1)

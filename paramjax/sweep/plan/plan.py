@@ -57,6 +57,7 @@ class Plan(NamedTuple):
         steps: Steps of a run.
         limit: Bytes that it may take.
         taken: Bytes that were taken before training: by the program, its data and its code.
+        records: Bytes that the records of all runs take.
         on_disk: Whether results go to a file as they come.
     """
 
@@ -64,14 +65,19 @@ class Plan(NamedTuple):
     steps: int
     limit: int
     taken: int
+    records: int
     on_disk: bool
 
     @property
     def peak(self) -> int:
         """Bytes that it will take at most."""
-        calls = max(choice.layout.workers * choice.call_bytes for choice in self.choices)
         kept = sum(choice.runs * choice.result_bytes for choice in self.choices)
-        return self.taken + calls + (0 if self.on_disk else 2 * kept)
+        return self.taken + self.calls + self.records + (0 if self.on_disk else kept)
+
+    @property
+    def calls(self) -> int:
+        """Bytes that the calls under way take at most."""
+        return max(choice.layout.workers * choice.call_bytes for choice in self.choices)
 
     @property
     def seconds(self) -> float | None:

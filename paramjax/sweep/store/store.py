@@ -65,7 +65,7 @@ class Store:
         >>> store.close()
     """
 
-    def __init__(self, path: str | Path, trials: Sequence[Mapping[str, Any]], likes: Likes) -> None:
+    def __init__(self, path: str | Path, trials: Sequence[dict[str, Any]], likes: Likes) -> None:
         self.path = Path(path).expanduser()
         if self.path.suffix != ".sqlite":
             self.path = self.path / FILE_NAME
@@ -165,7 +165,7 @@ class Store:
     def _summary(self, row: tuple[Any, ...]) -> Summary:
         trial, seed, status, lost, steps, reached, computed, _, metrics, curve = row
         record = Record(
-            trial, seed, dict(self._trials[trial]), status, lost, json.loads(metrics),
+            trial, seed, self._trials[trial], status, lost, json.loads(metrics),
             json.loads(curve), steps,
         )  # fmt: skip
         return Summary(record, reached, computed)
