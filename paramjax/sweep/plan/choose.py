@@ -26,8 +26,18 @@ KEPT = 0.25
 """Share of the free memory that results may take before they go to a file."""
 
 
+_WRITTEN = 4
+"""How many times the results of a call are in memory while they are written."""
+
 _RECORD, _NUMBER = 2048, 48
 """Bytes of a record without its numbers, and of a number with its place in a list."""
+
+
+class _Room(NamedTuple):
+    """Bytes that calls may take, and whether their results are written to a file."""
+
+    free: int
+    on_disk: bool
 
 
 class _Group(NamedTuple):
@@ -79,11 +89,11 @@ def make_plan(
     kept = sum(len(group.runs) * _result_bytes(population, group) for group in groups)
     on_disk = on_disk or kept > KEPT * max(0, limit - taken)
     records = sum(len(group.runs) * _record_bytes(population, group) for group in groups)
-    room = limit - taken - records - (0 if on_disk else kept)
+    room = _Room(limit - taken - records - (0 if on_disk else kept), on_disk)
     choices = tuple(_choose(population, group, eval_data, room, noted) for group in groups)
     plan = Plan(choices, population.steps, limit, taken, records, on_disk)
-    # the programs of layouts that were tried stay, and so may the room that a call took
-    return plan._replace(taken=max(taken, memory_in_use() - plan.calls))
+    # the programs of layouts that were tried stay
+    return plan._replace(taken=max(taken, memory_in_use()))
 
 
 def _group(
@@ -105,7 +115,7 @@ def _compile(group: _Group, layout: Layout, eval_data: PyTree) -> None:
 
 
 def _choose(
-    population: Population, group: _Group, eval_data: PyTree, room: int, noted: bool
+    population: Population, group: _Group, eval_data: PyTree, room: _Room, noted: bool
 ) -> Choice:
     """The layout of one structure."""
     first = _fitted(population, group, group.layouts[0], eval_data, room)
@@ -123,14 +133,14 @@ def _choose(
         best,
         why,
         tuple(tried),
-        _call_bytes(population, group, best),
+        _calls_bytes(population, group, best, room.on_disk),
         _result_bytes(population, group),
         programs.compile_seconds,
     )
 
 
 def _try(
-    population: Population, group: _Group, first: Layout, eval_data: PyTree, room: int
+    population: Population, group: _Group, first: Layout, eval_data: PyTree, room: _Room
 ) -> tuple[list[Candidate], str]:
     """Try the preferred layout, and others while the budget lasts."""
     most = min(population.steps, group.cohort.programs(first.width).capacity)
@@ -159,36 +169,42 @@ def _try(
 
 
 def _fitted(
-    population: Population, group: _Group, layout: Layout, eval_data: PyTree, room: int
+    population: Population, group: _Group, layout: Layout, eval_data: PyTree, room: _Room
 ) -> Layout:
     """The layout, with fewer runs at once where they would not fit."""
     while True:
         _compile(group, layout, eval_data)
-        needed = layout.workers * _call_bytes(population, group, layout)
-        if needed <= room:
+        needed = _calls_bytes(population, group, layout, room.on_disk)
+        if needed <= room.free:
             return layout
         if layout.width > 1:
-            share = min(0.5, room / needed)
+            share = min(0.5, room.free / needed)
             layout = replace(layout, width=max(1, int(layout.width * share)))
         elif layout.workers > 1:
             layout = replace(layout, workers=layout.workers - 1)
         else:
             raise ValueError(
-                f"memory: a single run takes {gibibytes(needed)}, and {gibibytes(max(0, room))} "
+                f"memory: a single run takes {gibibytes(needed)}, and {gibibytes(max(0, room.free))} "
                 "are left of the limit; allow more, or take a smaller batch"
             )
 
 
-def _fits(population: Population, group: _Group, layout: Layout, room: int) -> bool:
+def _fits(population: Population, group: _Group, layout: Layout, room: _Room) -> bool:
     """Whether a layout may fit, judged by the states of its runs before anything is compiled."""
     states = layout.width * layout.workers * nbytes(group.cohort.task.init.out)
-    return 2 * states <= room
+    return 2 * states <= room.free
 
 
-def _call_bytes(population: Population, group: _Group, layout: Layout) -> int:
-    """Bytes of a call: its arrays on the device, and its results there and on the host."""
+def _calls_bytes(population: Population, group: _Group, layout: Layout, on_disk: bool) -> int:
+    """Bytes of the calls under way: their arrays, and results that are not put away yet.
+
+    Of each worker one call is under way, and one may have ended. The results of one call are
+    turned into rows of a file, where they go to a file: as they are, as bytes, and as SQLite's.
+    """
     programs = group.cohort.programs(layout.width)
-    return programs.bytes_of_a_call() + 2 * programs.runs * _result_bytes(population, group)
+    results = programs.runs * _result_bytes(population, group)
+    waiting = 2 * layout.workers + (_WRITTEN if on_disk else 0)
+    return layout.workers * programs.bytes_of_a_call() + waiting * results
 
 
 def _result_bytes(population: Population, group: _Group) -> int:

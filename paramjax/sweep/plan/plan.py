@@ -29,7 +29,7 @@ class Choice(NamedTuple):
         layout: The layout.
         why: How it was chosen.
         candidates: All that came into question.
-        call_bytes: Bytes that a call under way takes.
+        calls_bytes: Bytes that all calls under way take, with results not put away yet.
         result_bytes: Bytes that the results of a run take.
         compile_seconds: Time that its programs took to compile.
     """
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
     layout: Layout
     why: str
     candidates: tuple[Candidate, ...]
-    call_bytes: int
+    calls_bytes: int
     result_bytes: int
     compile_seconds: float
 
@@ -77,7 +77,7 @@ class Plan(NamedTuple):
     @property
     def calls(self) -> int:
         """Bytes that the calls under way take at most."""
-        return max(choice.layout.workers * choice.call_bytes for choice in self.choices)
+        return max(choice.calls_bytes for choice in self.choices)
 
     @property
     def seconds(self) -> float | None:
