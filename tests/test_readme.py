@@ -52,7 +52,7 @@ def test_readmes_training_reaches_its_accuracy(capsys):
 def test_readmes_long_run_can_be_started_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = {}
-    training, long = blocks("README.md")[1:3]
+    training, _, long = blocks("README.md")[1:4]
     exec(compile(training, "README.md", "exec"), page)
     page["splits"] = page["splits"]._replace(
         train=jax.tree.map(lambda a: a[:300], page["splits"].train)
@@ -66,9 +66,29 @@ def test_readmes_long_run_can_be_started_again(tmp_path, monkeypatch):
     assert len((tmp_path / "digits.csv").read_text().splitlines()) == 701
 
 
+def test_readmes_sweep_is_kept_and_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = {}
+    training, tuning = blocks("README.md")[1:3]
+    for whole, small in (
+        ("trials=64", "trials=9"),
+        ("seeds=3", "seeds=2"),
+        ("steps=500", "steps=9"),
+    ):
+        tuning = tuning.replace(whole, small)
+    exec(compile(training.replace("steps=500", "steps=2"), "README.md", "exec"), page)
+    exec(compile(tuning, "README.md", "exec"), page)
+    found = page["found"]
+    assert len(found.records) == 18
+    assert found.budget.share < 0.5
+    assert (tmp_path / "sweep" / "records.sqlite").exists()
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert "18 runs" in capsys.readouterr().out
+
+
 def test_readmes_composed_step_trains(capsys):
     page = {}
-    for code in (blocks("README.md")[1], blocks("README.md")[3]):
+    for code in (blocks("README.md")[1], blocks("README.md")[4]):
         exec(compile(code, "README.md", "exec"), page)
     run = pj.fit(
         page["trainer"], page["params"], page["splits"].train,

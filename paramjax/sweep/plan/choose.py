@@ -183,9 +183,10 @@ def _fitted(
         elif layout.workers > 1:
             layout = replace(layout, workers=layout.workers - 1)
         else:
+            left = gibibytes(max(0, room.free))
             raise ValueError(
-                f"memory: a single run takes {gibibytes(needed)}, and {gibibytes(max(0, room.free))} "
-                "are left of the limit; allow more, or take a smaller batch"
+                f"memory: a single run takes {gibibytes(needed)}, and {left} are left of the limit; "
+                "allow more, or take a smaller batch"
             )
 
 
