@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from paramjax.sweep.results import Results
 from paramjax.sweep.rounds import Rung
 from paramjax.sweep.runs import DIVERGED, STOPPED, Record, mean_or_worst
 from paramjax.types import Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class Trial(NamedTuple):
@@ -152,3 +157,39 @@ class Sweep:
             f"trial {trial}, seed {seed}: expected a trial from 0 to {trials - 1} and a seed from "
             f"0 to {seeds - 1}"
         )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a training: trial, seed, hyperparameters, how it ended, steps, metrics.
+
+        Returns:
+            A data frame; a hyperparameter that does not exist in a trial is a missing value, and
+            one with the name of another column, such as `loss`, is `hyperparameter/loss`.
+
+        Raises:
+            ModuleNotFoundError: Without pandas.
+        """
+        from paramjax.sweep.frame import frame
+
+        return frame(self.records, self.space)
+
+    def plot(
+        self, metric: str = "loss", *, maximise: bool = False, path: str | Path | None = None
+    ) -> Figure:
+        """Draw what was found: metric against hyperparameters, learning curves, and all at once.
+
+        Args:
+            metric: A name among the records' metrics.
+            maximise: Whether larger is better.
+            path: A file to save it to, whose suffix says the format; None saves nothing.
+
+        Returns:
+            A figure; each panel by itself is a function of `paramjax.sweep.plots`.
+
+        Raises:
+            ModuleNotFoundError: Without matplotlib.
+            OSError: If the file cannot be written.
+            ValueError: For an unknown metric, with the nearest known ones, or an unknown format.
+        """
+        from paramjax.sweep.plots import figure
+
+        return figure(self, metric, maximise=maximise, path=path)

@@ -185,8 +185,8 @@ def _fitted(
         else:
             left = gibibytes(max(0, room.free))
             raise ValueError(
-                f"memory: a single run takes {gibibytes(needed)}, and {left} are left of the limit; "
-                "allow more, or take a smaller batch"
+                f"memory: a single run takes {gibibytes(needed)}, and {left} are left of the "
+                "limit; allow more, or take a smaller batch"
             )
 
 
