@@ -7,12 +7,14 @@ from paramjax.models.conv import Conv
 from paramjax.models.from_callable import from_callable
 from paramjax.models.from_nnx import from_nnx
 from paramjax.models.linear import Linear
+from paramjax.models.lstm import LSTM
 from paramjax.models.mlp import MLP
 from paramjax.models.pooling import max_pool
 from paramjax.models.transformer import Transformer
 
 __all__ = [
     "CNN",
+    "LSTM",
     "MLP",
     "Adapted",
     "Conv",

@@ -10,12 +10,14 @@ from paramjax.models.convolution import convolve
 from paramjax.models.convolution_forms import (
     convolve_as_matmul,
     convolve_by_lax,
+    convolve_on_cpu,
     correlate_as_matmul,
     correlate_by_lax,
     correlate_in_chunks,
+    window,
 )
 
-PADS = ((1, 1), (1, 0))
+WINDOW = window((3, 2), ((1, 1), (1, 0)))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def close(ours, theirs, atol=1e-5):
 
 def bent(conv):
     """A loss whose second derivatives are not zero."""
-    return lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel, PADS)))
+    return lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel, WINDOW)))
 
 
 def product(conv):
@@ -54,7 +56,7 @@ def product(conv):
 @pytest.mark.parametrize("kernel_size", [(3, 3), (5, 2), (1, 4)])
 def test_conv_equals_flax_and_so_do_its_gradients(key, kernel_size, padding):
     x = jax.random.normal(key, (2, 7, 6, 3))
-    ours, theirs = Conv(4, kernel_size, padding), nn.Conv(4, kernel_size, padding=padding)
+    ours, theirs = Conv(4, kernel_size, padding=padding), nn.Conv(4, kernel_size, padding=padding)
     params = ours.init(key, x)
     close(params, theirs.init(key, x), atol=0)
     loss = lambda model: lambda p, x: jnp.sum(jnp.sin(model.apply(p, x)))
@@ -83,7 +85,7 @@ def test_a_population_equals_its_runs(operands, axes):
     x, kernel = (v if axis == 0 else v[0] for v, axis in zip(operands, axes, strict=True))
     pick = lambda i: [v[i] if axis == 0 else v for v, axis in zip((x, kernel), axes, strict=True)]
     functions = lambda conv: (
-        lambda x, k: (conv(x, k, PADS), jax.grad(bent(conv), (0, 1))(x, k), product(conv)(x, k))
+        lambda x, k: (conv(x, k, WINDOW), jax.grad(bent(conv), (0, 1))(x, k), product(conv)(x, k))
     )
     together = jax.jit(jax.vmap(functions(convolve), axes))(x, kernel)
     alone = jax.jit(functions(convolve_by_lax))
@@ -109,7 +111,7 @@ def test_populations_of_populations(operands, inner, outer):
     x, kernel = operands
     x = x[0] if inner[0] is outer[0] is None else x
     kernel = jnp.stack([kernel, 2 * kernel, -kernel]) if inner[1] == outer[1] == 0 else kernel
-    run = lambda conv: lambda x, k: (conv(x, k, PADS), jax.grad(bent(conv), 1)(x, k))
+    run = lambda conv: lambda x, k: (conv(x, k, WINDOW), jax.grad(bent(conv), 1)(x, k))
     ours, theirs = (
         jax.jit(jax.vmap(jax.vmap(run(conv), inner), outer))(x, kernel)
         for conv in (convolve, convolve_by_lax)
@@ -117,14 +119,76 @@ def test_populations_of_populations(operands, inner, outer):
     close(ours, theirs)
 
 
+GEOMETRIES = {
+    "strides": ((7, 6, 4), {"kernel_size": (3, 3), "strides": (2, 3)}),
+    "strides that leave rows out": (
+        (8, 6, 4),
+        {"kernel_size": (3, 2), "strides": (2, 2), "padding": "VALID"},
+    ),
+    "dilation": ((8, 7, 4), {"kernel_size": (3, 2), "kernel_dilation": (2, 3)}),
+    "pads": ((5, 6, 4), {"kernel_size": (3, 2), "padding": ((0, 3), (2, -1))}),
+    "groups": ((5, 6, 4), {"kernel_size": (3, 3), "feature_group_count": 2}),
+    "depthwise": ((5, 6, 4), {"kernel_size": (3, 3), "feature_group_count": 4}),
+    "depthwise, strides": (
+        (6, 5, 2),
+        {"kernel_size": (3, 3), "strides": (2, 2), "feature_group_count": 2},
+    ),
+    "sequences": ((9, 4), {"kernel_size": (4,), "strides": (2,), "kernel_dilation": (2,)}),
+    "volumes": ((4, 5, 3, 2), {"kernel_size": (3, 2, 2), "strides": (1, 2, 1)}),
+    "no bias": ((5, 5, 4), {"kernel_size": (3, 3), "use_bias": False}),
+}
+
+
+@pytest.mark.parametrize(("shape", "options"), GEOMETRIES.values(), ids=GEOMETRIES)
+def test_every_geometry_equals_flax_with_all_derivatives(key, shape, options):
+    """Values, gradients and Hessian-vector products, alone and as a population of two."""
+    x = jax.random.normal(key, (2, 4, *shape))
+    ours, theirs = Conv(4, **options), nn.Conv(4, **options)
+    params = jax.vmap(ours.init, (0, None))(jax.random.split(key), x[0])
+    close(params, jax.vmap(theirs.init, (0, None))(jax.random.split(key), x[0]), atol=0)
+
+    def all_of(model):
+        loss = lambda p, x: jnp.sum(jnp.sin(model.apply(p, x)))
+
+        def derivatives(p, x):
+            gradient = jax.grad(loss, (0, 1))
+            return model.apply(p, x), jax.jvp(gradient, (p, x), (jax.tree.map(jnp.cos, p), x + 1))
+
+        return derivatives
+
+    lone = jax.tree.map(lambda leaf: leaf[0], (params, x))
+    close(*(jax.jit(all_of(model))(*lone) for model in (ours, theirs)))
+    close(*(jax.jit(jax.vmap(all_of(model)))(params, x) for model in (ours, theirs)))
+
+
+def test_the_gradient_equals_finite_differences(key):
+    """Central differences; float32 over a step of 1e-2 leaves three digits."""
+    x = jax.random.normal(key, (2, 5, 6, 4))
+    model = Conv(4, (3, 2), strides=(2, 1), feature_group_count=2)
+    params = model.init(key, x)
+    loss = jax.jit(lambda p: jnp.mean(jnp.sin(model.apply(p, x))))
+    direction = jax.tree.map(lambda leaf: jnp.cos(7 * leaf), params)
+    moved = lambda step: jax.tree.map(lambda p, d: p + step * d, params, direction)
+    slope = (loss(moved(1e-2)) - loss(moved(-1e-2))) / 2e-2
+    products = jax.tree.map(jnp.vdot, jax.grad(loss)(params), direction)
+    np.testing.assert_allclose(sum(jax.tree.leaves(products)), slope, rtol=1e-3)
+
+
+def test_checkpoint_computes_the_same_again(operands):
+    x, kernel = operands[0][0], operands[1][0]
+    plain, again = bent(convolve), jax.checkpoint(bent(convolve))
+    close(*(jax.jit(jax.grad(f, (0, 1)))(x, kernel) for f in (again, plain)))
+
+
 def test_every_form_computes_the_same(operands):
     x, kernel = operands[0].reshape(6, 5, 4, 3), operands[1][0]
-    close(convolve_as_matmul(x, kernel, PADS), convolve_by_lax(x, kernel, PADS))
-    g = jnp.cos(convolve_by_lax(x, kernel, PADS))
+    close(convolve_as_matmul(x, kernel, WINDOW), convolve_by_lax(x, kernel, WINDOW))
+    g = jnp.cos(convolve_by_lax(x, kernel, WINDOW))
+    close(convolve_on_cpu(x, kernel, WINDOW), convolve_by_lax(x, kernel, WINDOW))
     for form in (correlate_as_matmul, correlate_in_chunks):
-        close(form(x, g, PADS), correlate_by_lax(x, g, PADS))
+        close(form(x, g, WINDOW), correlate_by_lax(x, g, WINDOW))
         wide = jnp.concatenate([g] * 6, axis=-1)
-        close(form(x, wide, PADS), correlate_by_lax(x, wide, PADS))
+        close(form(x, wide, WINDOW), correlate_by_lax(x, wide, WINDOW))
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "rocm", "tpu"])
@@ -181,5 +245,15 @@ def test_what_is_refused(key):
         Conv(2).init(key, jnp.zeros((1, 4, 4, 1), jnp.uint8))
     with pytest.raises(ValueError, match="unknown padding 'FULL'"):
         Conv(2, padding="FULL").init(key, jnp.zeros((1, 4, 4, 1)))
+    x = jnp.zeros((1, 4, 4, 3))
+    for options, message in (
+        ({"kernel_size": (1, 1, 1, 1)}, "kernel_size: expected one to three sides"),
+        ({"feature_group_count": 2}, "expected a divisor of 3 channels and 2 features, got 2"),
+        ({"strides": (0, 1)}, r"strides: expected 2 whole numbers from 1 on, got \(0, 1\)"),
+        ({"kernel_dilation": (2,)}, "kernel_dilation: expected 2 whole numbers"),
+        ({"padding": ((1, 1),)}, "padding: expected 2 pairs of numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Conv(2, **options).init(key, x)
     with pytest.raises(ValueError, match="no smaller than the kernel"):
-        Conv(2, (5, 5), "VALID").init(key, jnp.zeros((1, 4, 8, 1)))
+        Conv(2, (5, 5), padding="VALID").init(key, jnp.zeros((1, 4, 8, 1)))
