@@ -31,7 +31,7 @@ class Results:
 
     def summaries(self) -> list[Summary]:
         """What is known of each training without its arrays."""
-        known = {(s.record.trial, s.record.seed): s for s in self._shelf.summaries()}
+        known = self._shelf.summaries()
         return [known[which] for which in self._which]
 
     def params(self) -> Params:

@@ -177,9 +177,9 @@ def _scores(shelf: Shelf, score: Score, going: Sequence[Run]) -> dict[int, float
     """The mean of each trial's seeds, the smaller the better."""
     sign = -1.0 if score.maximise else 1.0
     values: dict[int, list[float]] = {}
-    known = {(s.record.trial, s.record.seed): s.record for s in shelf.summaries()}
+    known = shelf.summaries()
     for run in going:
-        record = known[run.trial, run.seed]
+        record = known[run.trial, run.seed].record
         lost = record.diverged_step is not None
         value = math.inf if lost else sign * record.metrics[score.metric]
         values.setdefault(run.trial, []).append(value)

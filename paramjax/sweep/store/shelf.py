@@ -17,8 +17,8 @@ class Shelf(Protocol):
     def get(self, trial: int, seed: int) -> Outcome:
         """The latest one."""
 
-    def summaries(self) -> list[Summary]:
-        """What is known of each training without its arrays, by trial and seed."""
+    def summaries(self) -> dict[tuple[int, int], Summary]:
+        """(trial, seed) -> what is known of the training without its arrays."""
 
     def reached(self) -> dict[tuple[int, int], int]:
         """(trial, seed) -> the rung that it reached, in steps."""
@@ -53,9 +53,9 @@ class Memory:
         """The latest one."""
         return self._kept[trial, seed]
 
-    def summaries(self) -> list[Summary]:
-        """What is known of each training without its arrays, by trial and seed."""
-        return [self._kept[which].summary for which in sorted(self._kept)]
+    def summaries(self) -> dict[tuple[int, int], Summary]:
+        """(trial, seed) -> what is known of the training without its arrays."""
+        return {which: outcome.summary for which, outcome in self._kept.items()}
 
     def reached(self) -> dict[tuple[int, int], int]:
         """(trial, seed) -> the rung that it reached, in steps."""

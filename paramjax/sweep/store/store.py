@@ -145,13 +145,14 @@ class Store:
         record, reached, computed = self._summary(summaries[0])
         return Outcome(record, reached, computed, params, history, curve, going_on)
 
-    def summaries(self) -> list[Summary]:
-        """What is known of each training without its arrays, by trial and seed.
+    def summaries(self) -> dict[tuple[int, int], Summary]:
+        """(trial, seed) -> what is known of the training without its arrays.
 
         Raises:
             DamagedError: If a row is no longer what was written.
         """
-        return [self._summary(row) for row in sorted(self._tables.select("trainings"))]
+        rows = self._tables.select("trainings")
+        return {(trial, seed): self._summary((trial, seed, *rest)) for trial, seed, *rest in rows}
 
     def reached(self) -> dict[tuple[int, int], int]:
         """(trial, seed) -> the rung that it reached, in steps."""

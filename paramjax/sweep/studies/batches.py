@@ -70,8 +70,8 @@ class Batches:
             self._tried[trial] = hp
         train_rounds(self._population, plan, self._shelf, runs, self._eval_data)
         self._runs += runs
-        known = {(s.record.trial, s.record.seed): s.record for s in self._shelf.summaries()}
-        return {trial: [known[trial, seed] for seed in seeds] for trial in batch}
+        known = self._shelf.summaries()
+        return {trial: [known[trial, seed].record for seed in seeds] for trial in batch}
 
     def result(self) -> Sweep:
         """All that was trained."""
