@@ -207,11 +207,14 @@ import sys, time, torch
 from torch import nn
 torch.manual_seed(0)
 last = sys.argv[1] == "channels_last"
+device = "cuda" if torch.cuda.is_available() else "cpu"
+wait = torch.cuda.synchronize if device == "cuda" else lambda: None
 model = nn.Sequential(
     nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
     nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Flatten(), nn.Linear(3136, 64), nn.ReLU(), nn.Linear(64, 10))
-x, y = torch.randn(128, 1, 28, 28), torch.randint(0, 10, (128,))
+    nn.Flatten(), nn.Linear(3136, 64), nn.ReLU(), nn.Linear(64, 10)).to(device)
+x = torch.randn(128, 1, 28, 28, device=device)
+y = torch.randint(0, 10, (128,), device=device)
 if last:
     model = model.to(memory_format=torch.channels_last)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -226,9 +229,11 @@ for _ in range(5):
     step()
 print(torch.__version__, flush=True)
 for line in sys.stdin:
+    wait()
     start = time.perf_counter()
     for _ in range(int(line)):
         step()
+    wait()
     print((time.perf_counter() - start) / int(line), flush=True)
 """
 

@@ -32,7 +32,7 @@ import paramjax as pj
 
 HERE = Path(__file__).parent
 SLOW = {"jitted step in a loop", "PyTorch eager", "Keras on JAX"}
-OTHERS = {"PyTorch eager", "Keras on JAX"}
+OTHERS = {"PyTorch eager": "torch", "Keras on JAX": "keras"}
 
 
 def process(args, side, runs):
@@ -55,11 +55,19 @@ def whole(args, side):
     return start + pace * (args.runs - few)
 
 
+def at_hand(args, side):
+    """Whether what a side needs is installed."""
+    if side not in OTHERS:
+        return True
+    words = [str(args.peers), "-c", f"import {OTHERS[side]}"]
+    return bool(args.peers) and subprocess.run(words, capture_output=True).returncode == 0
+
+
 def digits(args):
     """Whole processes, side by side."""
     from populations_sides import SIDES
 
-    sides = [side for side in SIDES if args.peers or side not in OTHERS]
+    sides = [side for side in SIDES if at_hand(args, side)]
     times = {side: [] for side in sides}
     for turn in range(args.rounds):
         for side in sides[:: 1 if turn % 2 == 0 else -1]:
@@ -77,9 +85,7 @@ def digits(args):
         spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
         median = statistics.median(own)
         lines.append(f"| {side}{note} | {median:.1f} | {statistics.median(ratios):.2f}{spread} |")
-    if not args.peers:
-        lines.append("\nPyTorch and Keras were not at hand.")
-    return lines
+    return [*lines, *(f"\n{side} was not at hand." for side in OTHERS if side not in times)]
 
 
 def peak():

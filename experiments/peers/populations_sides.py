@@ -162,15 +162,16 @@ def torch(runs, steps):
     import torch
     from torch import nn
 
-    x, y = (torch.from_numpy(part) for part in digits())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    x, y = (torch.from_numpy(part).to(device) for part in digits())
     y, start, best = y.long(), time.perf_counter(), np.inf
     for run, rate in enumerate(rates(runs)):
         torch.manual_seed(run % 3)
         model = nn.Sequential(
             nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, CLASSES)
-        )
+        ).to(device)
         tx = torch.optim.AdamW(model.parameters(), lr=float(rate), weight_decay=1e-4)
-        for rows in torch.from_numpy(orders(run % 3, len(x), steps)).long():
+        for rows in torch.from_numpy(orders(run % 3, len(x), steps)).long().to(device):
             loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
             tx.zero_grad()
             loss.backward()

@@ -1,0 +1,244 @@
+"""Populations on an accelerator: beside others there, by size, and the share of its peak.
+
+    python experiments/peers/populations_gpu.py --out docs/benchmarks/populations_gpu.md \\
+        --machine "one NVIDIA H100" --peers PYTHON_WITH_TORCH
+
+The digits' table of `populations.py`; runs per second against runs one after the other; the
+operations and the bytes of training beside what matrix products and copies reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import platform
+import statistics
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import populations
+from jax.experimental.compilation_cache import compilation_cache
+from populations import swept
+from populations_sides import CLASSES, jax_parts, orders
+from populations_sides import digits as load
+
+import paramjax as pj
+from paramjax.sweep.engine import Layout
+
+SIZES = (1, 16, 256, 4096, 16384)
+WIDE = {
+    "digits MLP, batch 128": ((64, 128, 128, CLASSES), 128, 4096),
+    "MLP 784-1024-1024-10, batch 128": ((784, 1024, 1024, CLASSES), 128, 64),
+    "MLP 784-1024-1024-10, batch 2,048": ((784, 1024, 1024, CLASSES), 2048, 64),
+}
+STEPS_OF_WIDE = 32
+
+
+class Dense(nn.Module):
+    """Layers of some widths that multiply in one type and keep their parameters in float32."""
+
+    widths: tuple[int, ...]
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x):
+        """Map rows to logits."""
+        for width in self.widths[:-1]:
+            x = nn.relu(nn.Dense(width, dtype=self.dtype)(x))
+        return nn.Dense(self.widths[-1], dtype=self.dtype)(x).astype(jnp.float32)
+
+
+def seconds(call, times=3):
+    """The median of a few calls."""
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def alone(steps):
+    """Seconds of a run by a compiled scan, as it is called for one run after the other."""
+    loss_fn, chain, init, _ = jax_parts()
+    x, y = load()
+    data = {"x": jnp.asarray(x), "y": jnp.asarray(y)}
+
+    @jax.jit
+    def train(rate, params, order):
+        tx = chain(rate)
+
+        def step(carry, rows):
+            params, state = carry
+            batch = jax.tree.map(lambda leaf: leaf[rows], data)
+            loss, grads = jax.value_and_grad(lambda p: loss_fn(p, batch)[0])(params)
+            updates, state = tx.update(grads, state, params)
+            return (optax.apply_updates(params, updates), state), (loss, optax.tree.norm(grads))
+
+        return jax.lax.scan(step, (params, tx.init(params)), order)
+
+    params = jax.jit(init)(jax.random.key(0))
+    order = jnp.asarray(orders(0, len(x), steps))
+    jax.block_until_ready(train(1e-3, params, order))
+    return seconds(lambda: train(1e-3, params, order))
+
+
+def sizes(args):
+    """Runs per second of populations of several sizes, by what more steps take."""
+    pace = alone(args.steps)
+    lines = [
+        f"\n## Runs per second: digits MLPs, {args.steps} steps\n",
+        f"One run after the other by a compiled scan: {1 / pace:.2f} a second. Of a population: "
+        "what as many steps more add to a whole sweep whose programs are in the cache.\n",
+        "| runs | seconds of the sweep | runs per second | to one after the other | layout |",
+        "|---|---|---|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        keep_programs(folder)
+        for count in SIZES:
+            layout = swept(count, args.steps).plan.choices[0].layout
+            swept(count, 2 * args.steps, layout=layout)
+            taken = []
+            for steps in (args.steps, 2 * args.steps):
+                start = time.perf_counter()
+                swept(count, steps, layout=layout)
+                taken.append(time.perf_counter() - start)
+            rate = count / (taken[1] - taken[0])
+            line = f"| {count} | {taken[0]:.2f} | {rate:.1f} | {rate * pace:.1f} | {layout} |"
+            lines.append(line)
+            print(line, flush=True)
+        jax.config.update("jax_compilation_cache_dir", None)
+    return lines
+
+
+def keep_programs(folder):
+    """Let XLA keep what it compiles in a folder."""
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    compilation_cache.reset_cache()
+
+
+def products(dtype, side=8192, times=10):
+    """Products of square matrices of random numbers, in TFLOP/s."""
+    a = jax.random.normal(jax.random.key(0), (side, side), dtype)
+    b = jax.random.normal(jax.random.key(1), (side, side), dtype)
+    product = jax.jit(lambda a, b: a @ b)
+    product(a, b).block_until_ready()
+    taken = seconds(lambda: [product(a, b) for _ in range(times)])
+    return times * 2 * side**3 / taken / 1e12
+
+
+def copies():
+    """Bytes read and written by a pass over 2 GiB, in TB/s."""
+    a = jnp.ones(2**29, jnp.float32)
+    add = jax.jit(lambda a: a + 1)
+    add(a).block_until_ready()
+    return 10 * 2 * a.nbytes / seconds(lambda: [add(a) for _ in range(10)]) / 1e12
+
+
+def wide(widths, batch, runs, dtype):
+    """Seconds of a run's step in the chosen layout, and that layout."""
+    model = Dense(widths[1:], dtype)
+    rows = max(4 * batch, 1024)
+    rng = np.random.default_rng(0)
+    data = {
+        "x": rng.normal(size=(rows, widths[0])).astype(np.float32),
+        "y": rng.integers(0, CLASSES, rows).astype(np.int32),
+    }
+
+    def loss_fn(params, batch, key):
+        logits = model.apply(params, batch["x"])
+        losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch["y"])
+        return losses.mean(), {}
+
+    def tx(hp):
+        return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(hp["learning_rate"]))
+
+    result = pj.sweep(
+        lambda hp: pj.train_step(loss_fn, tx(hp)), {"learning_rate": pj.log_uniform(1e-5, 1e-2)},
+        init=lambda key: model.init(key, jnp.zeros((1, widths[0]))), data=data, trials=runs,
+        seeds=1, steps=STEPS_OF_WIDE, batch_size=batch, key=jax.random.key(0),
+    )  # fmt: skip
+    found = [c for choice in result.plan.choices for c in choice.candidates if c.seconds]
+    best = min(found, key=lambda c: c.seconds)
+    return best.seconds, best.layout
+
+
+def units(args):
+    """Operations and bytes of training beside the peaks."""
+    peak = {"float32": products(jnp.float32), "bfloat16": products(jnp.bfloat16)}
+    moved = copies()
+    lines = [
+        "\n## Share of the peak\n",
+        f"Products of 8,192 x 8,192 matrices: {peak['float32']:.0f} TFLOP/s in float32 (as XLA "
+        f"multiplies them by default), {peak['bfloat16']:.0f} in bfloat16; a pass over memory: "
+        f"{moved:.2f} TB/s. The least that a step moves is the parameters, their two moments and "
+        "the gradient, read and written once each in float32.\n",
+        "| population | type | us for each run and step | TFLOP/s | of the peak | of the memory's "
+        "| layout |\n|---|---|---|---|---|---|---|",
+    ]
+    for name, (widths, batch, runs) in WIDE.items():
+        weights = [a * b for a, b in itertools.pairwise(widths)]
+        operations = batch * (6 * sum(weights) - 2 * weights[0])
+        for dtype in (jnp.float32, jnp.bfloat16):
+            taken, layout = wide(widths, batch, runs, dtype)
+            rate, kind = operations / taken / 1e12, jnp.dtype(dtype).name
+            least = 8 * 4 * sum(weights) / taken / 1e12
+            lines.append(
+                f"| {runs} x {name} | {kind} | {1e6 * taken:.2f} | {rate:.1f} | "
+                f"{rate / peak[kind]:.1%} | {least / moved:.0%} | {layout} |"
+            )
+            print(lines[-1], flush=True)
+    return lines
+
+
+def rows(args):
+    """The same trainings mapped and one after the other, row by row."""
+    both = [swept(16, args.steps, layout=Layout(width)).to_frame() for width in (16, 1)]
+    mapped, lone = (frame["loss"].to_numpy() for frame in both)
+    apart = np.abs(mapped - lone) / np.maximum(np.abs(lone), 1e-6)
+    return [
+        f"\n## Two layouts, row by row\n\n16 runs of {args.steps} steps mapped and one after the "
+        f"other: final losses apart by {np.median(apart):.1e} of their size (median), "
+        f"{apart.max():.1e} at most; trials and seeds identical: "
+        f"{both[0][['trial', 'seed']].equals(both[1][['trial', 'seed']])}."
+    ]
+
+
+SECTIONS = {"units": units, "sizes": sizes, "rows": rows, "digits": populations.digits}
+
+
+def main():
+    """Measure, print, and write where asked; a section that fails says why."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
+    parser.add_argument("--machine", default=str(jax.devices()[0].device_kind))
+    parser.add_argument("--peers", help="a Python that has torch for the accelerator")
+    parser.add_argument("--runs", type=int, default=192)
+    parser.add_argument("--part", type=int, default=8, help="runs that slow sides train")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
+    args = parser.parse_args()
+    version = f"jax {jax.__version__}, Python {platform.python_version()}"
+    text = f"# Populations on an accelerator\n\n{args.machine}, {version}.\n"
+    for name in args.only:
+        try:
+            text += "\n".join(SECTIONS[name](args)) + "\n"
+        except Exception:
+            text += f"\n{name} failed:\n\n```text\n{traceback.format_exc()}```\n"
+        if args.out:
+            args.out.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
