@@ -1,7 +1,8 @@
-"""What every test shares: the compilation cache, strict broadcasting, and compiled fixtures."""
+"""What every test shares: the compilation cache, strict broadcasting, compiled fixtures, room."""
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -19,6 +20,20 @@ from paramjax.losses import squared_error, supervised
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 enable_cache()
+
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 15_000
+"""Linux ends a process at 65,530 mappings of memory; each compiled program takes several."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs():
+    """Forget compiled programs once a file has left many of them."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

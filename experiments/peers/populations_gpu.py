@@ -104,16 +104,39 @@ def sizes(args):
         keep_programs(folder)
         for count in SIZES:
             layout = swept(count, args.steps).plan.choices[0].layout
-            swept(count, 2 * args.steps, layout=layout)
-            taken = []
-            for steps in (args.steps, 2 * args.steps):
-                start = time.perf_counter()
-                swept(count, steps, layout=layout)
-                taken.append(time.perf_counter() - start)
-            rate = count / (taken[1] - taken[0])
-            line = f"| {count} | {taken[0]:.2f} | {rate:.1f} | {rate * pace:.1f} | {layout} |"
+            first, more = added(count, args.steps, layout)
+            rate = count / more
+            line = f"| {count} | {first:.2f} | {rate:.1f} | {rate * pace:.1f} | {layout} |"
             lines.append(line)
             print(line, flush=True)
+        jax.config.update("jax_compilation_cache_dir", None)
+    return lines
+
+
+def added(count, steps, layout):
+    """Seconds of a sweep with programs in the cache, and what as many steps more add to it."""
+    taken = []
+    for own in (steps, 2 * steps):
+        swept(count, own, layout=layout)
+        start = time.perf_counter()
+        swept(count, own, layout=layout)
+        taken.append(time.perf_counter() - start)
+    return taken[0], taken[1] - taken[0]
+
+
+def widths(args):
+    """Runs per second of one population in calls of several widths."""
+    count, steps = 4096, args.steps // 2
+    lines = [
+        f"\n## {count} digits MLPs by runs of a call\n",
+        "| runs of a call | runs per second |\n|---|---|",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        keep_programs(folder)
+        for width in (32, 64, 128, 256, 512, 1024, 4096):
+            _, more = added(count, steps, Layout(width))
+            lines.append(f"| {width} | {count / more / 2:.0f} |")
+            print(lines[-1], flush=True)
         jax.config.update("jax_compilation_cache_dir", None)
     return lines
 
@@ -202,18 +225,28 @@ def units(args):
 
 def rows(args):
     """The same trainings mapped and one after the other, row by row."""
-    both = [swept(16, args.steps, layout=Layout(width)).to_frame() for width in (16, 1)]
-    mapped, lone = (frame["loss"].to_numpy() for frame in both)
-    apart = np.abs(mapped - lone) / np.maximum(np.abs(lone), 1e-6)
-    return [
-        f"\n## Two layouts, row by row\n\n16 runs of {args.steps} steps mapped and one after the "
-        f"other: final losses apart by {np.median(apart):.1e} of their size (median), "
-        f"{apart.max():.1e} at most; trials and seeds identical: "
-        f"{both[0][['trial', 'seed']].equals(both[1][['trial', 'seed']])}."
-    ]
+    lines = [f"\n## Two layouts, row by row\n\n16 runs of {args.steps} steps.\n"]
+    for precision in ("default", "highest"):
+        with jax.default_matmul_precision(precision):
+            both = [swept(16, args.steps, layout=Layout(width)).to_frame() for width in (16, 1)]
+        mapped, lone = (frame["loss"].to_numpy() for frame in both)
+        apart = np.abs(mapped - lone) / np.maximum(np.abs(lone), 1e-6)
+        same = both[0][["trial", "seed"]].equals(both[1][["trial", "seed"]])
+        lines.append(
+            f"Matrix products in {precision} precision: final losses apart by "
+            f"{np.median(apart):.1e} of their size (median), {apart.max():.1e} at most; trials "
+            f"and seeds identical: {same}.\n"
+        )
+    return lines
 
 
-SECTIONS = {"units": units, "sizes": sizes, "rows": rows, "digits": populations.digits}
+SECTIONS = {
+    "units": units,
+    "sizes": sizes,
+    "rows": rows,
+    "widths": widths,
+    "digits": populations.digits,
+}
 
 
 def main():
