@@ -1,5 +1,7 @@
 """Every workload, held to one contract."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from paramjax.bench.preflight import first_step
 from paramjax.bench.protocol import Protocol
 from paramjax.bench.runner import prepare
 from paramjax.bench.workloads import WORKLOADS, get
+from paramjax.data import batch_order
 from paramjax.optim import REGISTRY
 
 PROTOCOL = Protocol(trials=1, tuning_seeds=1, seeds=2, steps=2)
@@ -34,9 +37,13 @@ def test_evaluation_holds_the_deciding_metric(stage):
 
 
 def test_seeds_start_apart_and_read_apart(stage):
-    order = np.asarray(stage.starts.order)
-    assert order.shape[:2] == (2, 3)
-    assert (order[:, 0] != order[:, 1]).any()
+    rows = len(stage.splits.train["x"])
+    orders = [np.asarray(batch_order(key, rows, 16, 2)) for key in stage.starts.data_key]
+    assert len(orders) == PROTOCOL.tuning_seeds + PROTOCOL.seeds
+    for one, other in itertools.combinations(orders, 2):
+        assert (one != other).any()
+    chains = {key.tobytes() for key in np.asarray(jax.random.key_data(stage.starts.key))}
+    assert len(chains) == len(orders)
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
