@@ -1,5 +1,7 @@
 """Training loops written with JAX and optax alone, which the contract suite holds us to."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -23,6 +25,7 @@ def problem(steps=4):
     return params, {"x": x, "y": jnp.tanh(x[..., :2] - 0.3 * x[..., 1:])}
 
 
+@functools.partial(jax.jit, static_argnums=(0, 3))
 def value_and_grad(loss, params, batch, per_example=False):
     """Loss and gradient; with per_example a gradient for each row, [rows, ...]."""
     scalar = lambda p, b: loss(p, b, None)[0]
@@ -33,6 +36,7 @@ def value_and_grad(loss, params, batch, per_example=False):
     return values.mean(), grads
 
 
+@functools.partial(jax.jit, static_argnums=(0, 3))
 def accumulated(loss, params, batch, per_example=False):
     """The mean of the microbatches' losses and gradients."""
     assert not per_example

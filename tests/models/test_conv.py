@@ -156,9 +156,12 @@ def test_every_geometry_equals_flax_with_all_derivatives(key, shape, options):
 
         return derivatives
 
-    lone = jax.tree.map(lambda leaf: leaf[0], (params, x))
-    close(*(jax.jit(all_of(model))(*lone) for model in (ours, theirs)))
-    close(*(jax.jit(jax.vmap(all_of(model)))(params, x) for model in (ours, theirs)))
+    lanes = [jax.tree.map(lambda leaf, i=i: leaf[i], (params, x)) for i in range(2)]
+    alone = jax.jit(all_of(theirs))
+    close(jax.jit(all_of(ours))(*lanes[0]), alone(*lanes[0]))
+    together = jax.jit(jax.vmap(all_of(ours)))(params, x)
+    for i in range(2):
+        close(jax.tree.map(lambda leaf, i=i: leaf[i], together), alone(*lanes[i]))
 
 
 def test_the_gradient_equals_finite_differences(key):
