@@ -12,6 +12,7 @@ import jax
 
 from paramjax.space import structure
 from paramjax.sweep.engine import Cohort, Layout, Population
+from paramjax.sweep.plan.footprint import calls_bytes, record_bytes, result_bytes
 from paramjax.sweep.plan.guess import cores, layouts
 from paramjax.sweep.plan.measure import seconds_a_step
 from paramjax.sweep.plan.memory import MemoryLimit, gibibytes, memory_in_use, memory_limit, nbytes
@@ -24,13 +25,6 @@ BUDGET = 0.05
 
 KEPT = 0.25
 """Share of the free memory that results may take before they go to a file."""
-
-
-_WRITTEN = 4
-"""How many times the results of a call are in memory while they are written."""
-
-_RECORD, _NUMBER = 2048, 48
-"""Bytes of a record without its numbers, and of a number with its place in a list."""
 
 
 class _Room(NamedTuple):
@@ -86,9 +80,9 @@ def make_plan(
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(lambda group: _compile(group, group.layouts[0], eval_data), groups))
     taken = memory_in_use()
-    kept = sum(len(group.runs) * _result_bytes(population, group) for group in groups)
+    kept = sum(len(group.runs) * result_bytes(population, group.cohort) for group in groups)
     on_disk = on_disk or kept > KEPT * max(0, limit - taken)
-    records = sum(len(group.runs) * _record_bytes(population, group) for group in groups)
+    records = sum(len(group.runs) * record_bytes(population, group.cohort) for group in groups)
     room = _Room(limit - taken - records - (0 if on_disk else kept), on_disk)
     choices = tuple(_choose(population, group, eval_data, room, noted) for group in groups)
     plan = Plan(choices, population.steps, limit, taken, records, on_disk)
@@ -133,8 +127,8 @@ def _choose(
         best,
         why,
         tuple(tried),
-        _calls_bytes(population, group, best, room.on_disk),
-        _result_bytes(population, group),
+        calls_bytes(population, group.cohort, best, on_disk=room.on_disk),
+        result_bytes(population, group.cohort),
         programs.compile_seconds,
     )
 
@@ -174,7 +168,7 @@ def _fitted(
     """The layout, with fewer runs at once where they would not fit."""
     while True:
         _compile(group, layout, eval_data)
-        needed = _calls_bytes(population, group, layout, room.on_disk)
+        needed = calls_bytes(population, group.cohort, layout, on_disk=room.on_disk)
         if needed <= room.free:
             return layout
         if layout.width > 1:
@@ -194,31 +188,3 @@ def _fits(population: Population, group: _Group, layout: Layout, room: _Room) ->
     """Whether a layout may fit, judged by the states of its runs before anything is compiled."""
     states = layout.width * layout.workers * nbytes(group.cohort.task.init.out)
     return 2 * states <= room.free
-
-
-def _calls_bytes(population: Population, group: _Group, layout: Layout, on_disk: bool) -> int:
-    """Bytes of the calls under way: their arrays, and results that are not put away yet.
-
-    Of each worker one call is under way, and one may have ended. The results of one call are
-    turned into rows of a file, where they go to a file: as they are, as bytes, and as SQLite's.
-    """
-    programs = group.cohort.programs(layout.width)
-    results = programs.runs * _result_bytes(population, group)
-    waiting = 2 * layout.workers + (_WRITTEN if on_disk else 0)
-    return layout.workers * programs.bytes_of_a_call() + waiting * results
-
-
-def _result_bytes(population: Population, group: _Group) -> int:
-    """Bytes that the results of a run take: parameters, history, curve."""
-    task = group.cohort.task
-    return (
-        nbytes(task.eval_params.out)
-        + population.steps * nbytes(task.step.out[1])
-        + len(population.points) * nbytes(task.evaluate.out)
-    )
-
-
-def _record_bytes(population: Population, group: _Group) -> int:
-    """Bytes that the record of a run takes, as objects of Python."""
-    metrics = len(group.cohort.task.evaluate.out or group.cohort.task.step.out[1])
-    return _RECORD + _NUMBER * (metrics + 2) * (len(population.points) + 1)
