@@ -25,7 +25,6 @@ def problem(steps=4):
     return params, {"x": x, "y": jnp.tanh(x[..., :2] - 0.3 * x[..., 1:])}
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
 def value_and_grad(loss, params, batch, per_example=False):
     """Loss and gradient; with per_example a gradient for each row, [rows, ...]."""
     scalar = lambda p, b: loss(p, b, None)[0]
