@@ -13,11 +13,10 @@ from paramjax.sweep.engine import (
     Evaluate,
     MakeTrainer,
     Population,
-    Starts,
     needs_structure,
-    prepare_starts,
 )
 from paramjax.sweep.engine.devices import mesh_of_runs
+from paramjax.sweep.engine.starts import PendingStarts, pending_starts
 from paramjax.types import Hyperparameters, Key, ModelState, Params, PyTree
 
 BatchSize = int | None | Callable[[Hyperparameters], int | None]
@@ -90,8 +89,8 @@ def new_population(
 
 def _starts(
     init: Callable[..., Params], key: Key, seeds: int
-) -> Starts | Callable[[Hyperparameters], Starts]:
+) -> PendingStarts | Callable[[Hyperparameters], PendingStarts]:
     """The starts of all seeds, for each structure if they depend on it."""
     if not needs_structure(init, 1):
-        return prepare_starts(init, key, range(seeds))
-    return lambda fixed: prepare_starts(lambda key: init(key, fixed), key, range(seeds))
+        return pending_starts(init, key, range(seeds))
+    return lambda fixed: pending_starts(lambda key: init(key, fixed), key, range(seeds))

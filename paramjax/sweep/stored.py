@@ -51,7 +51,7 @@ def identity_of(
         )
         for group in groups
     }
-    starts = population.cohort(groups[0][0], eval_data).shared.starts.params
+    starts = population.cohort(groups[0][0], eval_data).shared.starts.made().params
     return {
         "jax": f"{jax.__version__} on {jax.default_backend()}",
         "key": np.asarray(jax.random.key_data(key)).tolist(),

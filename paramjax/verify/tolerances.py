@@ -145,7 +145,7 @@ def alone(problem: Problem) -> Mapped:
     """
     starts = _starts(problem)
     data = jax.tree.map(jnp.asarray, problem.data)
-    order = Orders(starts.data_key, ROWS, BATCH_SIZE, STEPS).block(0)
+    order = Orders(lambda: starts.data_key, len(starts.key), ROWS, BATCH_SIZE, STEPS).block(0)
     assert order is not None
 
     @jax.jit

@@ -79,6 +79,11 @@ class Cohort:
         programs.compile(numbers, eval_data, stepwise=layout.stepwise)
         return programs
 
+    def prepare(self) -> None:
+        """Make what all runs read: their starts and the first rows of their orders."""
+        self.shared.starts.made()
+        self.orders.block(0)
+
     def train(
         self, runs: Sequence[Run], layout: Layout, *,
         eval_data: PyTree, first: int = 0, end: int | None = None, carried: PyTree = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,8 @@ class Orders:
     """The order of batches of several seeds; safe to use from several threads.
 
     Args:
-        data_key: The key of each seed's order, [seeds].
+        data_key: Gives the key of each seed's order, [seeds], when a block is first drawn.
+        seeds: How many there are.
         rows: Rows of the training data.
         batch_size: Rows a step, from 1 to `rows`; None for all of them at each step.
         steps: Steps of a run.
@@ -28,20 +30,25 @@ class Orders:
         ValueError: If a batch is larger than the data.
 
     Example:
-        >>> orders = Orders(jax.random.split(jax.random.key(0), 2), 6, 3, steps=4)
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> orders = Orders(lambda: keys, len(keys), 6, 3, steps=4)
         >>> orders.block(0).shape, orders.ends
         ((4, 2, 3), [4])
     """
 
-    def __init__(self, data_key: Key, rows: int, batch_size: int | None, steps: int) -> None:
+    def __init__(
+        self, data_key: Callable[[], Key], seeds: int, rows: int, batch_size: int | None,
+        steps: int,
+    ) -> None:  # fmt: skip
         self.batch_size = batch_size
-        self._data_key, self._rows, self._steps = data_key, rows, steps
+        self._data_key, self._seeds = data_key, seeds
+        self._rows, self._steps = rows, steps
         self._blocks: dict[int, Array] = {}
         self._lock = threading.Lock()
         self.length = steps
         if batch_size is not None:
             per_epoch = steps_per_epoch(rows, batch_size)
-            epochs = max(1, BLOCK_BYTES // (4 * per_epoch * batch_size * len(data_key)))
+            epochs = max(1, BLOCK_BYTES // (4 * per_epoch * batch_size * seeds))
             self._epochs = min(epochs, -(-steps // per_epoch))
             self.length = min(steps, self._epochs * per_epoch)
 
@@ -55,7 +62,7 @@ class Orders:
         """Shape and dtype of a block."""
         if self.batch_size is None:
             return None
-        return jax.ShapeDtypeStruct((self.length, len(self._data_key), self.batch_size), jnp.int32)
+        return jax.ShapeDtypeStruct((self.length, self._seeds, self.batch_size), jnp.int32)
 
     @property
     def nbytes(self) -> int:
@@ -80,7 +87,7 @@ class Orders:
             if number not in self._blocks:
                 first = number * self._epochs
                 drawn = _draw(
-                    self._data_key, jnp.int32(first), rows=self._rows,
+                    self._data_key(), jnp.int32(first), rows=self._rows,
                     batch_size=self.batch_size, epochs=self._epochs, steps=self.length,
                 )  # fmt: skip
                 kept = list(self._blocks.items())[-1:]

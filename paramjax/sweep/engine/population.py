@@ -21,7 +21,7 @@ from paramjax.sweep.engine.part import Part
 from paramjax.sweep.engine.points import evaluation_steps
 from paramjax.sweep.engine.programs import Shared
 from paramjax.sweep.engine.reads import Reads
-from paramjax.sweep.engine.starts import Starts
+from paramjax.sweep.engine.starts import PendingStarts, Starts
 from paramjax.sweep.engine.task import Inputs, Task, trace_task
 from paramjax.sweep.runs import Run
 from paramjax.train.state import Trainer
@@ -61,8 +61,8 @@ class Population:
     Args:
         make_trainer: `(hyperparameters) -> Trainer`.
         space: Tells which hyperparameters are structure and which are traced.
-        starts: Initial parameters and keys of the seeds, or `(structure) -> starts` where they
-            depend on the structure.
+        starts: Initial parameters and keys of the seeds, made or to be made, or
+            `(structure) -> starts` where they depend on the structure.
         seeds: The seeds in the order of `starts`.
         data: Training data, leaves [rows, ...].
         steps: Steps of each run.
@@ -99,7 +99,7 @@ class Population:
         make_trainer: MakeTrainer,
         space: Space,
         *,
-        starts: Starts | Callable[[Hyperparameters], Starts],
+        starts: Starts | PendingStarts | Callable[[Hyperparameters], Starts | PendingStarts],
         seeds: Sequence[int],
         data: PyTree,
         steps: int,
@@ -207,7 +207,7 @@ class Population:
             hyperparameters: Name -> value.
         """
         fixed = Reads(structure(self.space, hyperparameters), self.space, set())
-        starts, batch_size = self._starts_of(fixed), self._batch_of(fixed)
+        starts, batch_size = self._starts_of(fixed).made(), self._batch_of(fixed)
         params, key, data_key = jax.tree.map(
             lambda leaf: leaf[self.seeds.index(seed)], (starts.params, starts.key, starts.data_key)
         )
@@ -223,18 +223,20 @@ class Population:
     def _new_cohort(self, fixed: Reads, run: Run, eval_data: PyTree) -> Cohort:
         starts = self._starts_of(fixed)
         batch_size = self._batch_of(fixed)
-        orders = Orders(starts.data_key, self._rows(), batch_size, self.steps)
+        seeds = len(self.seeds)
+        orders = Orders(lambda: starts.made().data_key, seeds, self._rows(), batch_size, self.steps)
         task = self._trace(fixed, starts, run, eval_data)
         if task.whole_data and batch_size is not None:
             raise ValueError(
                 "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
                 f"batch_size out, got {batch_size}"
             )
-        shared = Shared(placed(starts, self.mesh, split=False), self._model_state, self.data)
+        there = PendingStarts(lambda: placed(starts.made(), self.mesh, split=False), starts.shapes)
+        shared = Shared(there, self._model_state, self.data)
         return Cohort(task, self.space, self.seeds, shared, orders, self.points, mesh=self.mesh)
 
     def _trace(
-        self, fixed: Reads, starts: Starts, run: Run, eval_data: PyTree,
+        self, fixed: Reads, starts: PendingStarts, run: Run, eval_data: PyTree,
         known: Collection[str] = (),
     ) -> Task:  # fmt: skip
         numbers = _one(traced(self.space, [run.hyperparameters]))
@@ -242,8 +244,8 @@ class Population:
         batch_size = self._batch_of(fixed)
         inputs = Inputs(
             {name: value for name, value in numbers.items() if name not in told},
-            _one(starts.key),
-            _one(starts.params),
+            _shape_of_one(starts.shapes.key),
+            _shape_of_one(starts.shapes.params),
             self._model_state,
             self.data if batch_size is None else _rows_of(self.data, batch_size),
             eval_data,
@@ -255,8 +257,10 @@ class Population:
 
         return trace_task(make, self._evaluation(fixed), _shapes(inputs))
 
-    def _starts_of(self, fixed: Reads) -> Starts:
-        return self._starts if isinstance(self._starts, Starts) else self._starts(fixed)
+    def _starts_of(self, fixed: Reads) -> PendingStarts:
+        if isinstance(self._starts, Starts | PendingStarts):
+            return PendingStarts.of(self._starts)
+        return PendingStarts.of(self._starts(fixed))
 
     def _batch_of(self, fixed: Reads) -> int | None:
         return self._batch_size(fixed) if callable(self._batch_size) else self._batch_size
@@ -331,6 +335,10 @@ def _hashable(value: Any) -> Any:
 
 def _one(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def _shape_of_one(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
 
 
 def _rows_of(data: PyTree, count: int) -> PyTree:

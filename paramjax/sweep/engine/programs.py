@@ -6,6 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -17,9 +18,9 @@ from paramjax.sweep.engine import loop
 from paramjax.sweep.engine.devices import fetched, over_devices, placed
 from paramjax.sweep.engine.loop import Carry, Reading
 from paramjax.sweep.engine.orders import Orders
-from paramjax.sweep.engine.starts import Starts
+from paramjax.sweep.engine.starts import PendingStarts
 from paramjax.sweep.engine.task import Numbers, Task
-from paramjax.types import Array, Metrics, ModelState, Params, PyTree
+from paramjax.types import Metrics, ModelState, Params, PyTree
 
 
 class Shared(NamedTuple):
@@ -31,7 +32,7 @@ class Shared(NamedTuple):
         data: Training data, leaves [rows, ...].
     """
 
-    starts: Starts
+    starts: PendingStarts
     model_state: ModelState
     data: PyTree
 
@@ -59,6 +60,7 @@ class Programs:
         self._mapped = width > 1
         self._positions = _handed_on(task)
         self._compiled: dict[str, Any] = {}
+        self._functions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def compile(self, numbers: Numbers, eval_data: PyTree, *, stepwise: bool) -> None:
@@ -75,13 +77,14 @@ class Programs:
                 return
             start = time.perf_counter()
             place = np.zeros(self.runs, np.int32)
-            inputs = self._begin_inputs(numbers, place)
-            carry = self._program("begin", *inputs)(*inputs)
+            inputs = self._begin_inputs(numbers, place, made=self.mesh is not None)
+            carry = self._carry(*inputs)
+            order = self.orders.shape if self.mesh is None else self.orders.block(0)
+            needed = {"begin": inputs}
             if self._positions is None:
-                self._program("finish", placed(numbers, self.mesh, split=True), carry)
-            inputs = self._inputs(numbers, carry, place, self.orders.block(0), 0, 0, eval_data)
-            for name in names:
-                self._program(name, *inputs)
+                needed["finish"] = (placed(numbers, self.mesh, split=True), carry)
+            inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
+            self._compile_all(needed | dict.fromkeys(names, inputs))
             self.compile_seconds += time.perf_counter() - start
 
     def begin(self, numbers: Numbers, place: np.ndarray) -> Carry:
@@ -146,26 +149,47 @@ class Programs:
                 own = max(own, analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
         return int(own)
 
-    def _begin_inputs(self, numbers: Numbers, place: np.ndarray) -> tuple[Any, ...]:
+    def _begin_inputs(
+        self, numbers: Numbers, place: np.ndarray, *, made: bool = True
+    ) -> tuple[Any, ...]:
         split = placed((numbers, place), self.mesh, split=True)
-        return (*split, self.shared.starts, self.shared.model_state)
+        starts = self.shared.starts.made() if made else self.shared.starts.shapes
+        return (*split, starts, self.shared.model_state)
+
+    def _carry(self, *inputs: Any) -> Any:
+        """Where runs start: its shapes are enough for the default device, not for a mesh."""
+        if self.mesh is None:
+            return jax.eval_shape(self._function("begin"), *inputs)
+        self._compile_all({"begin": inputs})
+        return self._compiled["begin"](*inputs)
+
+    def _compile_all(self, needed: dict[str, tuple[Any, ...]]) -> None:
+        """Compile programs side by side, unless they are: name -> inputs."""
+        lowered = {
+            name: self._function(name).lower(*inputs)
+            for name, inputs in needed.items()
+            if name not in self._compiled
+        }
+        with ThreadPoolExecutor(max(1, len(lowered))) as pool:
+            done = pool.map(lambda program: program.compile(), lowered.values())
+            self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
-        self, numbers: Numbers, carry: Carry, place: Any, order: Array | None, offset: int,
+        self, numbers: Numbers, carry: Carry, place: Any, order: Any, offset: int,
         count: int, eval_data: PyTree,
     ) -> tuple[Any, ...]:  # fmt: skip
         numbers, place = placed((numbers, place), self.mesh, split=True)
         counts = placed((np.int32(offset), np.int32(count)), self.mesh, split=False)
         return numbers, carry, place, order, *counts, self.shared.data, eval_data
 
-    def _program(self, name: str, *inputs: Any) -> Any:
-        if name not in self._compiled:
+    def _function(self, name: str) -> Any:
+        """A function that is compiled under a name, which a cache and a profile show."""
+        if name not in self._functions:
             function, split, donated = _FUNCTIONS[name]
             local = functools.partial(function, self.task, self._mapped, self.capacity)
-            named = _named(local, name)
-            over = over_devices(named, self.mesh, split)
-            self._compiled[name] = jax.jit(over, donate_argnums=donated).lower(*inputs).compile()
-        return self._compiled[name]
+            over = over_devices(_named(local, name), self.mesh, split)
+            self._functions[name] = jax.jit(over, donate_argnums=donated)
+        return self._functions[name]
 
 
 def _begin(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Carry:

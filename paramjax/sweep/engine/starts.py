@@ -7,6 +7,7 @@ every optimizer with that seed starts and reads alike: that is what pairs them.
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,61 @@ class Starts(NamedTuple):
     data_key: Key
 
 
+class PendingStarts:
+    """Starts that are made when first asked for; safe to use from several threads.
+
+    Args:
+        make: Makes them.
+        shapes: Their shapes and dtypes.
+
+    Example:
+        >>> pending = pending_starts(lambda key: jnp.zeros(2), jax.random.key(0), [0, 1, 2])
+        >>> pending.shapes.params.shape, pending.made().params.shape
+        ((3, 2), (3, 2))
+    """
+
+    def __init__(self, make: Callable[[], Starts], shapes: Starts) -> None:
+        self.shapes = shapes
+        self._make = make
+        self._made: Starts | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, starts: Starts | PendingStarts) -> PendingStarts:
+        """The same, also of starts that are made."""
+        if isinstance(starts, PendingStarts):
+            return starts
+        return cls(lambda: starts, jax.eval_shape(lambda same: same, starts))
+
+    def made(self) -> Starts:
+        """The starts."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
+def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
+    """The starts of every seed, traced now and made later, while other programs are compiled.
+
+    Args:
+        init: `(key) -> params`.
+        key: The key of the whole population.
+        seeds: Numbers of the seeds, each in [0, 2**32).
+
+    Returns:
+        The starts to be made.
+
+    Raises:
+        ValueError: If a seed is out of range.
+    """
+    # here, because initialisation is the first program that a population compiles
+    enable_cache()
+    numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
+    shapes = _prepare.eval_shape(init, key, numbers)
+    return PendingStarts(lambda: _prepare(init, key, numbers), shapes)
+
+
 def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:
     """Initialise every seed, one after the other inside one program.
 
@@ -51,10 +107,7 @@ def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
         >>> prepare_starts(draw, jax.random.key(0), [0, 1]).params.shape
         (2, 2)
     """
-    # here, because initialisation is the first program that a population compiles
-    enable_cache()
-    numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
-    return _prepare(init, key, numbers)
+    return pending_starts(init, key, seeds).made()
 
 
 @functools.partial(jax.jit, static_argnames=("init",))

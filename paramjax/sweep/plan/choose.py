@@ -78,7 +78,10 @@ def make_plan(
     limit = memory_limit(memory)
     groups = [_group(population, own, eval_data, layout) for own in population.groups(runs)]
     with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(lambda group: _compile(group, group.layouts[0], eval_data), groups))
+        compiled = pool.map(lambda group: _compile(group, group.layouts[0], eval_data), groups)
+        for group in groups:
+            group.cohort.prepare()  # meanwhile, in the thread whose settings it was traced under
+        list(compiled)
     taken = memory_in_use()
     kept = sum(len(group.runs) * result_bytes(population, group.cohort) for group in groups)
     on_disk = on_disk or kept > KEPT * max(0, limit - taken)

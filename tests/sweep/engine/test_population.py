@@ -173,7 +173,7 @@ def test_orders_drawn_by_blocks_are_the_whole_order(monkeypatch):
     keys = jax.random.split(jax.random.key(3), 2)
     whole = np.stack([batch_order(key, 10, 3, 25) for key in keys], axis=1)
     monkeypatch.setattr(orders_module, "BLOCK_BYTES", 4 * 9 * 2 * 2)
-    orders = Orders(keys, 10, 3, 25)
+    orders = Orders(lambda: keys, len(keys), 10, 3, 25)
     assert orders.ends == [6, 12, 18, 24, 25]
     for step in range(25):
         np.testing.assert_array_equal(orders.block(step)[orders.offset(step)], whole[step])

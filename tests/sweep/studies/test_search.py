@@ -65,13 +65,13 @@ def test_trials_are_paired_within_and_across_batches(searched, new_study):
 def test_all_batches_are_trained_by_the_same_programs(monkeypatch, searched, new_study):
     """Seven trials in batches of three: the last one is smaller, and fills up a call."""
     compiled = []
-    compile_one = Programs._program
+    compile_all = Programs._compile_all
 
-    def counted(self, name, *inputs):
-        compiled.extend([name] if name not in self._compiled else [])
-        return compile_one(self, name, *inputs)
+    def counted(self, needed):
+        compiled.extend(name for name in needed if name not in self._compiled)
+        compile_all(self, needed)
 
-    monkeypatch.setattr(Programs, "_program", counted)
+    monkeypatch.setattr(Programs, "_compile_all", counted)
     result = searched(new_study(), trials=7)
     assert sorted(compiled) == ["begin", "stretch"]
     assert len(result.records) == 14
