@@ -24,8 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import populations
-from jax.experimental.compilation_cache import compilation_cache
-from populations import swept
+from populations import added, keep_programs, swept
 from populations_sides import CLASSES, jax_parts, orders
 from populations_sides import digits as load
 
@@ -113,17 +112,6 @@ def sizes(args):
     return lines
 
 
-def added(count, steps, layout):
-    """Seconds of a sweep with programs in the cache, and what as many steps more add to it."""
-    taken = []
-    for own in (steps, 2 * steps):
-        swept(count, own, layout=layout)
-        start = time.perf_counter()
-        swept(count, own, layout=layout)
-        taken.append(time.perf_counter() - start)
-    return taken[0], taken[1] - taken[0]
-
-
 def widths(args):
     """Runs per second of one population in calls of several widths."""
     count, steps = 4096, args.steps // 2
@@ -139,14 +127,6 @@ def widths(args):
             print(lines[-1], flush=True)
         jax.config.update("jax_compilation_cache_dir", None)
     return lines
-
-
-def keep_programs(folder):
-    """Let XLA keep what it compiles in a folder."""
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    compilation_cache.reset_cache()
 
 
 def products(dtype, side=8192, times=10):
