@@ -20,11 +20,18 @@ import paramjax as pj
 from paramjax.losses import cross_entropy, squared_error, supervised
 from paramjax.models import MLP
 
-RULES = {
-    "successive halving": pj.successive_halving(3),
-    "Hyperband": pj.hyperband(3),
-    "median": pj.median_stopping(),
-}
+
+def rules(steps):
+    """The rules, by name."""
+    return {
+        "successive halving": pj.successive_halving(3),
+        "successive halving from a ninth of the steps": pj.successive_halving(
+            3, least_steps=steps // 9
+        ),
+        "successive halving by 2 from an eighth": pj.successive_halving(2, least_steps=steps // 8),
+        "Hyperband": pj.hyperband(3),
+        "median": pj.median_stopping(),
+    }
 
 
 def table(load, *, classes):
@@ -71,15 +78,16 @@ def swept(name, args, seed, **settings):
 
 def compared(name, args):
     """A line for each rule: medians and extremes over the keys."""
-    rows = {rule: [] for rule in RULES}
+    rows = {rule: [] for rule in rules(args.steps)}
     for seed in range(args.keys):
         full = swept(name, args, seed)
         values = full.to_frame().groupby("trial")["loss"].mean()
         best = full.best().value
-        for rule, stopping in RULES.items():
+        for rule, stopping in rules(args.steps).items():
             stopped = swept(name, args, seed, stopping=stopping)
             chosen = values[stopped.best().trial]
             rows[rule].append((100 * (chosen / best - 1), stopped.budget.share))
+            print(f"  {name}, key {seed}, {rule}: {rows[rule][-1]}", flush=True)
     for rule, pairs in rows.items():
         apart = [own for own, _ in pairs]
         shares = [share for _, share in pairs]
@@ -96,7 +104,7 @@ def main():
     parser.add_argument("--trials", type=int, default=81)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=810)
-    parser.add_argument("--keys", type=int, default=5, help="sweeps of each workload")
+    parser.add_argument("--keys", type=int, default=3, help="sweeps of each workload")
     args = parser.parse_args()
     lines = [
         "# What stopping early finds",
