@@ -171,7 +171,7 @@ class Programs:
             if name not in self._compiled
         }
         with ThreadPoolExecutor(max(1, len(lowered))) as pool:
-            done = pool.map(lambda program: program.compile(), lowered.values())
+            done = pool.map(_compiled, lowered.values())
             self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
@@ -190,6 +190,19 @@ class Programs:
             over = over_devices(_named(local, name), self.mesh, split)
             self._functions[name] = jax.jit(over, donate_argnums=donated)
         return self._functions[name]
+
+
+def _compiled(lowered: Any) -> Any:
+    """Compile; threads that have the same program at hand follow each other.
+
+    JAX writes an entry of its cache in place, so that another thread could read half of it.
+    """
+    text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
+    with _LOCKS[hash(text) % len(_LOCKS)]:
+        return lowered.compile()
+
+
+_LOCKS = [threading.Lock() for _ in range(64)]
 
 
 def _begin(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Carry:
