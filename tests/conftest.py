@@ -23,7 +23,7 @@ enable_cache()
 
 
 MAPS = Path("/proc/self/maps")
-MOST_MAPS = 15_000
+MOST_MAPS = 10_000
 """Linux ends a process at 65,530 mappings of memory; each compiled program takes several."""
 
 
