@@ -244,10 +244,10 @@ class Population:
         batch_size = self._batch_of(fixed)
         inputs = Inputs(
             {name: value for name, value in numbers.items() if name not in told},
-            _shape_of_one(starts.shapes.key),
-            _shape_of_one(starts.shapes.params),
+            _shapes_of(starts.shapes.key),
+            _shapes_of(starts.shapes.params),
             self._model_state,
-            self.data if batch_size is None else _rows_of(self.data, batch_size),
+            self.data if batch_size is None else _shapes_of(self.data, batch_size),
             eval_data,
         )
 
@@ -337,13 +337,10 @@ def _one(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
-def _shape_of_one(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
-
-
-def _rows_of(data: PyTree, count: int) -> PyTree:
+def _shapes_of(tree: PyTree, *count: int) -> PyTree:
+    """Shapes of one element of the leading axis, or of so many."""
     return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), data
+        lambda leaf: jax.ShapeDtypeStruct((*count, *leaf.shape[1:]), leaf.dtype), tree
     )
 
 

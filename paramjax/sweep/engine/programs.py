@@ -22,6 +22,9 @@ from paramjax.sweep.engine.starts import PendingStarts
 from paramjax.sweep.engine.task import Numbers, Task
 from paramjax.types import Metrics, ModelState, Params, PyTree
 
+_LOCKS = [threading.Lock() for _ in range(64)]
+"""Of programs that are being compiled, by their text."""
+
 
 class Shared(NamedTuple):
     """What all runs of a structure read, on the devices.
@@ -200,9 +203,6 @@ def _compiled(lowered: Any) -> Any:
     text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
     with _LOCKS[hash(text) % len(_LOCKS)]:
         return lowered.compile()
-
-
-_LOCKS = [threading.Lock() for _ in range(64)]
 
 
 def _begin(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Carry:
