@@ -11,6 +11,7 @@ take is added at their pace, and the table says so.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -29,8 +30,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
+from populations_sides import BATCH, SIDES, jax_parts
+from populations_sides import digits as load
 
 import paramjax as pj
+from paramjax.cache import enable_cache
 
 HERE = Path(__file__).parent
 SLOW = {"jitted step in a loop", "PyTorch eager", "Keras on JAX"}
@@ -67,8 +71,6 @@ def at_hand(args, side):
 
 def digits(args):
     """Whole processes, side by side."""
-    from populations_sides import SIDES
-
     sides = [side for side in SIDES if at_hand(args, side)]
     times = {side: [] for side in sides}
     for turn in range(args.rounds):
@@ -101,17 +103,14 @@ def peak():
     return 10 * 2 * 2000**3 / (time.perf_counter() - start) / 1e9
 
 
-def swept(runs, steps, **settings):
-    """The population of the digits MLPs, in this process."""
-    from populations_sides import BATCH, jax_parts
-    from populations_sides import digits as load
-
-    loss_fn, chain, init, _ = jax_parts()
-    x, y = load()
+def swept(runs, steps, *, model=None, data=None, batch=BATCH, **settings):
+    """A population in this process, that of the digits MLPs unless another is given."""
+    x, y = load() if data is None else data
+    loss_fn, chain, init, _ = jax_parts(model, x)
     return pj.sweep(
         lambda hp: pj.train_step(loss_fn, chain(hp["learning_rate"])),
         {"learning_rate": pj.log_uniform(1e-5, 1e-2)}, init=init, data={"x": x, "y": y},
-        trials=runs, seeds=1, steps=steps, batch_size=BATCH, key=jax.random.key(0), **settings,
+        trials=runs, seeds=1, steps=steps, batch_size=batch, key=jax.random.key(0), **settings,
     )  # fmt: skip
 
 
@@ -126,27 +125,31 @@ def added(count, steps, layout):
     return taken[0], taken[1] - taken[0]
 
 
-def keep_programs(folder):
-    """Let XLA keep what it compiles in a folder."""
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    compilation_cache.reset_cache()
+@contextlib.contextmanager
+def kept_programs():
+    """Let XLA keep what it compiles in a folder of its own, for a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PARAMJAX_CACHE_DIR"] = folder
+        enable_cache()
+        try:
+            yield
+        finally:
+            os.environ["PARAMJAX_CACHE_DIR"] = "off"
+            jax.config.update("jax_compilation_cache_dir", None)
+            compilation_cache.reset_cache()
 
 
 def utilisation(args):
     """The share of the peak of matrix products that training reaches, measured in turns."""
     operations = 6 * 128 * (64 * 128 + 128 * 128 + 128 * 10) - 2 * 128 * 64 * 128
     shares = []
-    with tempfile.TemporaryDirectory() as folder:
-        keep_programs(folder)
+    with kept_programs():
         for _ in range(args.rounds):
             before = peak()
             layout = swept(48, args.steps).plan.choices[0].layout
             _, more = added(48, args.steps, layout)
             reached = 48 * args.steps * operations / more / 1e9
             shares.append((reached, 2 * reached / (before + peak())))
-        jax.config.update("jax_compilation_cache_dir", None)
     reached, share = (statistics.median(column) for column in zip(*shares, strict=True))
     return [
         "",
@@ -201,14 +204,12 @@ def tiny(args):
 def growth(args):
     """Time of whole sweeps against the number of runs, with programs in the cache."""
     counts, times = [8, 16, 32, 64, 128, 256, 512, 1024], {}
-    with tempfile.TemporaryDirectory() as folder:
-        keep_programs(folder)
+    with kept_programs():
         for count in counts:
             layout = swept(count, 100).plan.choices[0].layout
             start = time.perf_counter()
             swept(count, 100, layout=layout)
             times[count] = time.perf_counter() - start
-        jax.config.update("jax_compilation_cache_dir", None)
     slope = np.polyfit(np.log(counts), np.log(list(times.values())), 1)[0]
     steep = np.polyfit(np.log(counts[4:]), np.log(list(times.values())[4:]), 1)[0]
     return [

@@ -13,7 +13,6 @@ import argparse
 import itertools
 import platform
 import statistics
-import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -22,13 +21,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import populations
-from populations import added, keep_programs, swept
-from populations_sides import CLASSES, jax_parts, orders
+from populations import added, kept_programs, swept
+from populations_sides import CLASSES, jax_parts, orders, training
 from populations_sides import digits as load
 
-import paramjax as pj
 from paramjax.sweep.engine import Layout
 
 SIZES = (1, 16, 256, 4096, 16384)
@@ -66,25 +63,10 @@ def seconds(call, times=3):
 
 def alone(steps):
     """Seconds of a run by a compiled scan, as it is called for one run after the other."""
-    loss_fn, chain, init, _ = jax_parts()
-    x, y = load()
-    data = {"x": jnp.asarray(x), "y": jnp.asarray(y)}
-
-    @jax.jit
-    def train(rate, params, order):
-        tx = chain(rate)
-
-        def step(carry, rows):
-            params, state = carry
-            batch = jax.tree.map(lambda leaf: leaf[rows], data)
-            loss, grads = jax.value_and_grad(lambda p: loss_fn(p, batch)[0])(params)
-            updates, state = tx.update(grads, state, params)
-            return (optax.apply_updates(params, updates), state), (loss, optax.tree.norm(grads))
-
-        return jax.lax.scan(step, (params, tx.init(params)), order)
-
+    _, _, init, _ = jax_parts()
+    train, rows = jax.jit(training()), len(load()[0])
     params = jax.jit(init)(jax.random.key(0))
-    order = jnp.asarray(orders(0, len(x), steps))
+    order = jnp.asarray(orders(0, rows, steps))
     jax.block_until_ready(train(1e-3, params, order))
     return seconds(lambda: train(1e-3, params, order))
 
@@ -99,8 +81,7 @@ def sizes(args):
         "| runs | seconds of the sweep | runs per second | to one after the other | layout |",
         "|---|---|---|---|---|",
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        keep_programs(folder)
+    with kept_programs():
         for count in SIZES:
             layout = swept(count, args.steps).plan.choices[0].layout
             first, more = added(count, args.steps, layout)
@@ -108,7 +89,6 @@ def sizes(args):
             line = f"| {count} | {first:.2f} | {rate:.1f} | {rate * pace:.1f} | {layout} |"
             lines.append(line)
             print(line, flush=True)
-        jax.config.update("jax_compilation_cache_dir", None)
     return lines
 
 
@@ -119,13 +99,11 @@ def widths(args):
         f"\n## {count} digits MLPs by runs of a call\n",
         "| runs of a call | runs per second |\n|---|---|",
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        keep_programs(folder)
+    with kept_programs():
         for width in (32, 64, 128, 256, 512, 1024, 4096):
             _, more = added(count, steps, Layout(width))
             lines.append(f"| {width} | {count / more / 2:.0f} |")
             print(lines[-1], flush=True)
-        jax.config.update("jax_compilation_cache_dir", None)
     return lines
 
 
@@ -152,24 +130,9 @@ def wide(widths, batch, runs, dtype):
     model = Dense(widths[1:], dtype)
     rows = max(4 * batch, 1024)
     rng = np.random.default_rng(0)
-    data = {
-        "x": rng.normal(size=(rows, widths[0])).astype(np.float32),
-        "y": rng.integers(0, CLASSES, rows).astype(np.int32),
-    }
-
-    def loss_fn(params, batch, key):
-        logits = model.apply(params, batch["x"])
-        losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch["y"])
-        return losses.mean(), {}
-
-    def tx(hp):
-        return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(hp["learning_rate"]))
-
-    result = pj.sweep(
-        lambda hp: pj.train_step(loss_fn, tx(hp)), {"learning_rate": pj.log_uniform(1e-5, 1e-2)},
-        init=lambda key: model.init(key, jnp.zeros((1, widths[0]))), data=data, trials=runs,
-        seeds=1, steps=STEPS_OF_WIDE, batch_size=batch, key=jax.random.key(0),
-    )  # fmt: skip
+    x = rng.normal(size=(rows, widths[0])).astype(np.float32)
+    y = rng.integers(0, CLASSES, rows).astype(np.int32)
+    result = swept(runs, STEPS_OF_WIDE, model=model, data=(x, y), batch=batch)
     found = [c for choice in result.plan.choices for c in choice.candidates if c.seconds]
     best = min(found, key=lambda c: c.seconds)
     return best.seconds, best.layout

@@ -46,14 +46,15 @@ def orders(seed, rows, steps):
     return np.concatenate(epochs).reshape(-1, BATCH)[:steps].astype(np.int32)
 
 
-def jax_parts():
-    """Loss, chain and start with flax and optax, for all sides in JAX."""
+def jax_parts(model=None, x=None):
+    """Loss, chain and start with flax and optax, for all sides in JAX; or of another model."""
     import jax
     import optax
 
     from paramjax.models import MLP
 
-    model = MLP((128, 128, CLASSES), activation="relu")
+    model = MLP((128, 128, CLASSES), activation="relu") if model is None else model
+    x = digits()[0] if x is None else x
 
     def loss_fn(params, batch, key=None):
         logits = model.apply(params, batch["x"])
@@ -62,8 +63,33 @@ def jax_parts():
     def chain(rate):
         return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate))
 
-    x, _ = digits()
     return loss_fn, chain, lambda key: model.init(key, x[:1]), jax
+
+
+def training():
+    """A whole training as one scan: (rate, params, order) -> params, (losses, norms)."""
+    loss_fn, chain, _, jax = jax_parts()
+    import jax.numpy as jnp
+    import optax
+
+    x, y = digits()
+    data = {"x": jnp.asarray(x), "y": jnp.asarray(y)}
+
+    def train(rate, params, order):
+        tx = chain(rate)
+
+        def step(carry, rows):
+            params, state = carry
+            batch = jax.tree.map(lambda leaf: leaf[rows], data)
+            loss, grads = jax.value_and_grad(lambda p: loss_fn(p, batch)[0])(params)
+            updates, state = tx.update(grads, state, params)
+            metrics = loss, optax.tree.norm(grads)
+            return (optax.apply_updates(params, updates), state), metrics
+
+        (params, _), history = jax.lax.scan(step, (params, tx.init(params)), order)
+        return params, history
+
+    return train
 
 
 def ours(runs, steps):
@@ -88,29 +114,12 @@ def by_hand(runs, steps, *, layout):
     """Scans written by hand: lone ones on a thread a core, or mapped, in one call or several."""
     from concurrent.futures import ThreadPoolExecutor
 
-    loss_fn, chain, init, jax = jax_parts()
+    _, _, init, jax = jax_parts()
     import jax.numpy as jnp
-    import optax
 
-    x, y = digits()
-    data = {"x": jnp.asarray(x), "y": jnp.asarray(y)}
-
-    def train(rate, params, order):
-        tx = chain(rate)
-
-        def step(carry, rows):
-            params, state = carry
-            batch = jax.tree.map(lambda leaf: leaf[rows], data)
-            loss, grads = jax.value_and_grad(lambda p: loss_fn(p, batch)[0])(params)
-            updates, state = tx.update(grads, state, params)
-            metrics = loss, optax.tree.norm(grads)
-            return (optax.apply_updates(params, updates), state), metrics
-
-        (params, _), history = jax.lax.scan(step, (params, tx.init(params)), order)
-        return params, history
-
+    train, rows = training(), len(digits()[0])
     starts = jax.jit(lambda: jax.lax.map(init, jax.random.split(jax.random.key(0), 3)))()
-    order = jnp.stack([orders(seed, len(x), steps) for seed in range(3)])
+    order = jnp.stack([orders(seed, rows, steps) for seed in range(3)])
     width, workers = layout
     program = jax.jit(jax.vmap(train) if width > 1 else train)
     own = rates(runs)
