@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("PARAMJAX_CACHE_DIR", str(ROOT / ".cache" / "xla"))
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def quick_to_compile():
+    """XLA's options under which programs compile in half the time, with the same arithmetic.
+
+    Most of the suite's time is compilation. `XLA_FLAGS= make test` compiles as users do.
+    """
+    flags = ["--xla_backend_optimization_level=1"]
+    # newer ones have no other way, and refuse the option
+    if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
+        flags.append("--xla_cpu_use_fusion_emitters=false")
+    return " ".join(flags)
+
+
+os.environ.setdefault("XLA_FLAGS", quick_to_compile())
 
 import jax
 import jax.numpy as jnp

@@ -16,7 +16,6 @@ module = sys.modules["paramjax.verify.verify"]
 def verify(capsys, monkeypatch):
     """Run the command in this process, on short runs: exit code, stdout, stderr."""
     monkeypatch.setattr("paramjax.verify.QUICK", Size(steps=200, kills=1))
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
 
     def run(*words):
         with pytest.raises(SystemExit) as exit_:

@@ -1,5 +1,7 @@
 """What the files of the contract suite share: trainers, runs under jit, comparisons."""
 
+import functools
+
 import chex
 import jax
 import numpy as np
@@ -26,16 +28,32 @@ def trainer_of(name, loss=loss_fn, hooks=(), rate=RATE):
 
 def hand(name, batches=BATCHES, rate=RATE, **changes):
     """The same by hand: the parameters to evaluate after each step, and the last state."""
+    if batches is BATCHES and not changes:
+        return _plain_by_hand(name, rate)  # several files ask for these
+    return _by_hand(name, batches, rate, **changes)
+
+
+@functools.cache
+def _plain_by_hand(name, rate):
+    return _by_hand(name, BATCHES, rate)
+
+
+def _by_hand(name, batches, rate, **changes):
     per_example = name in PER_EXAMPLE
     return train(name, FACTORIES[name](rate), batches, PARAMS, per_example=per_example, **changes)
 
 
-def run(trainer, batches=BATCHES, state=None):
+def compiled(trainer):
+    """Its step under jit, which may be traced once."""
+    chex.clear_trace_counter()
+    return jax.jit(chex.assert_max_traces(trainer.step, n=1))
+
+
+def run(trainer, batches=BATCHES, state=None, step=None):
     """Step by step under jit, traced once; the parameters to evaluate after each step."""
     state = trainer.init(jax.random.key(0), PARAMS) if state is None else state
     dtypes = jax.tree.map(lambda leaf: leaf.dtype, state)
-    chex.clear_trace_counter()
-    step = jax.jit(chex.assert_max_traces(trainer.step, n=1))
+    step = compiled(trainer) if step is None else step
     iterates = []
     for index in range(len(batches["x"])):
         state, _ = step(state, at(batches, index))

@@ -1,7 +1,8 @@
 """Every gradient transformation of optax through one step function, against optax alone.
 
-The other files test_optax_*.py hold each optimizer and wrapper to the same: accumulated,
-averaged, guarded, in mixed precision, resumed, mapped over rates, and sharded over eight devices.
+The other files test_optax_*.py hold each optimizer and wrapper to the same: accumulated, in
+mixed precision, mapped over rates, sharded over eight devices, and hooked: guarded, averaged
+and resumed.
 """
 
 import chex

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contract import OPTIMIZER, PARAMS, assert_close, hand
+from simulating import simulating
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +16,9 @@ def sharded(tmp_path_factory):
     """What `eight_devices.py` saved: "name/step/leaf" -> array."""
     script = Path(__file__).with_name("eight_devices.py")
     out = tmp_path_factory.mktemp("sharded") / "iterates.npz"
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, script, out],
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"XLA_FLAGS": simulating(8), "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=False,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from simulating import simulating
 
 from paramjax.train.checkpoint.folder import steps_in
 
@@ -22,7 +23,7 @@ def launch(folder, *words, devices, **variables):
     """Start the script on simulated devices, as strict as the tests are."""
     environment = {
         **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": simulating(devices),
         "JAX_PLATFORMS": "cpu",
         "JAX_NUMPY_RANK_PROMOTION": "raise",
         "PYTHONPATH": str(HERE.parents[1]),

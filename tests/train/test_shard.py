@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 from jax.sharding import AxisType, PartitionSpec
+from simulating import simulating
 
 import paramjax as pj
 from paramjax.train.processes import check_agreement
@@ -25,7 +26,7 @@ def launch(file, *words, devices, **variables):
     """Start a script of this folder on simulated devices, as strict as the tests are."""
     environment = {
         **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": simulating(devices),
         "JAX_PLATFORMS": "cpu",
         "JAX_NUMPY_RANK_PROMOTION": "raise",
         "PYTHONPATH": str(HERE.parents[1]),

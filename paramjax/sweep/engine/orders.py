@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax.data.sampler import epoch_batches, steps_per_epoch
+from paramjax.sweep.engine.effort import jit_to_run_once
 from paramjax.types import Array, Key
 
 BLOCK_BYTES = 2**26
@@ -86,7 +86,8 @@ class Orders:
         with self._lock:
             if number not in self._blocks:
                 first = number * self._epochs
-                drawn = _draw(
+                draw = jit_to_run_once(_draw, "rows", "batch_size", "epochs", "steps")
+                drawn = draw(
                     self._data_key(), jnp.int32(first), rows=self._rows,
                     batch_size=self.batch_size, epochs=self._epochs, steps=self.length,
                 )  # fmt: skip
@@ -99,7 +100,6 @@ class Orders:
         return step % self.length
 
 
-@functools.partial(jax.jit, static_argnames=("rows", "batch_size", "epochs", "steps"))
 def _draw(
     data_key: Key, first: Array, *, rows: int, batch_size: int, epochs: int, steps: int
 ) -> Array:

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from paramjax.sweep.engine import loop
 from paramjax.sweep.engine.devices import fetched, over_devices, placed
+from paramjax.sweep.engine.effort import RUN_OFTEN, RUN_ONCE, for_backend
 from paramjax.sweep.engine.loop import Carry, Reading
 from paramjax.sweep.engine.orders import Orders
 from paramjax.sweep.engine.starts import PendingStarts
@@ -174,7 +175,7 @@ class Programs:
             if name not in self._compiled
         }
         with ThreadPoolExecutor(max(1, len(lowered))) as pool:
-            done = pool.map(_compiled, lowered.values())
+            done = pool.map(_compiled, lowered, lowered.values())
             self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
@@ -195,14 +196,15 @@ class Programs:
         return self._functions[name]
 
 
-def _compiled(lowered: Any) -> Any:
+def _compiled(name: str, lowered: Any) -> Any:
     """Compile; threads that have the same program at hand follow each other.
 
     JAX writes an entry of its cache in place, so that another thread could read half of it.
     """
     text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
     with _LOCKS[hash(text) % len(_LOCKS)]:
-        return lowered.compile()
+        options = for_backend(RUN_ONCE if name == "begin" else RUN_OFTEN)
+        return lowered.compile(compiler_options=options)
 
 
 def _begin(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Carry:

@@ -6,7 +6,6 @@ every optimizer with that seed starts and reads alike: that is what pairs them.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 
 from paramjax.cache import enable_cache
 from paramjax.checks import check_seed
+from paramjax.sweep.engine.effort import jit_to_run_once
 from paramjax.types import Array, Key, Params
 
 
@@ -84,8 +84,9 @@ def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
     # here, because initialisation is the first program that a population compiles
     enable_cache()
     numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
-    shapes = _prepare.eval_shape(init, key, numbers)
-    return PendingStarts(lambda: _prepare(init, key, numbers), shapes)
+    prepare = jit_to_run_once(_prepare, "init")
+    shapes = prepare.eval_shape(init, key, numbers)
+    return PendingStarts(lambda: prepare(init, key, numbers), shapes)
 
 
 def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:
@@ -110,7 +111,6 @@ def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
     return pending_starts(init, key, seeds).made()
 
 
-@functools.partial(jax.jit, static_argnames=("init",))
 def _prepare(init: Callable[[Key], Params], key: Key, seeds: Array) -> Starts:
     def one(seed: Array) -> Starts:
         init_key, state_key, data_key = jax.random.split(jax.random.fold_in(key, seed), 3)

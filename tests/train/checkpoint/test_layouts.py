@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from simulating import simulating
 
 from paramjax.train.checkpoint.folder import steps_in
 
@@ -18,7 +19,7 @@ def launch(folder, *, devices, **variables):
     """Start the script on simulated devices, as strict as the tests are."""
     environment = {
         **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": simulating(devices),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(HERE.parents[2]),
         **variables,
