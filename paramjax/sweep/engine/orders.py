@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from paramjax.data.sampler import epoch_batches, steps_per_epoch
 from paramjax.sweep.engine.effort import jit_to_run_once
@@ -88,7 +89,7 @@ class Orders:
                 first = number * self._epochs
                 draw = jit_to_run_once(_draw, "rows", "batch_size", "epochs", "steps")
                 drawn = draw(
-                    self._data_key(), jnp.int32(first), rows=self._rows,
+                    self._data_key(), np.int32(first), rows=self._rows,
                     batch_size=self.batch_size, epochs=self._epochs, steps=self.length,
                 )  # fmt: skip
                 kept = list(self._blocks.items())[-1:]
