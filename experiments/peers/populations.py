@@ -224,10 +224,19 @@ def growth(args):
     ]
 
 
+def most_memory():
+    """Bytes that this process has taken at most; `ru_maxrss` would begin with its parent's."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = next(own for own in status.read_text().splitlines() if own.startswith("VmHWM"))
+    return 1024 * int(line.split()[1])
+
+
 def one_memory(count, limit):
     """In a process of its own: what the plan says, and what was taken at most."""
     result = swept(count, 20, memory=limit or "auto")
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    taken = most_memory()
     print(
         json.dumps(
             [result.plan.peak, taken, result.plan.on_disk, str(result.plan.choices[0].layout)]
