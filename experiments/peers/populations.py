@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -224,26 +223,6 @@ def growth(args):
     ]
 
 
-def most_memory():
-    """Bytes that this process has taken at most; `ru_maxrss` would begin with its parent's."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    line = next(own for own in status.read_text().splitlines() if own.startswith("VmHWM"))
-    return 1024 * int(line.split()[1])
-
-
-def one_memory(count, limit):
-    """In a process of its own: what the plan says, and what was taken at most."""
-    result = swept(count, 20, memory=limit or "auto")
-    taken = most_memory()
-    print(
-        json.dumps(
-            [result.plan.peak, taken, result.plan.on_disk, str(result.plan.choices[0].layout)]
-        )
-    )
-
-
 def memory(args):
     """What plans say beside what the process took at most."""
     lines = [
@@ -254,9 +233,9 @@ def memory(args):
         "|---|---|---|---|---|---|",
     ]
     for count, limit in ((64, 0), (512, 0), (2048, 0), (64, 2**30), (2048, 2**30), (8192, 2**30)):
-        words = [sys.executable, __file__, "--one-memory", str(count), str(limit)]
+        words = [sys.executable, str(HERE / "populations_memory.py"), str(count), str(limit)]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
-        planned, taken, on_disk, _ = json.loads(done.stdout.splitlines()[-1])
+        planned, taken, on_disk = json.loads(done.stdout.splitlines()[-1])
         name = "1 GiB" if limit else "auto"
         where = "file" if on_disk else "memory"
         lines.append(
@@ -280,11 +259,7 @@ def main():
     parser.add_argument(
         "--only", nargs="*", default=["digits", "utilisation", "tiny", "growth", "memory"]
     )
-    parser.add_argument("--one-memory", nargs=2, type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.one_memory:
-        one_memory(*args.one_memory)
-        return
     head = (
         f"{args.machine}, jax {jax.__version__}, Python {platform.python_version()}; medians of "
         f"{args.rounds} interleaved rounds."
