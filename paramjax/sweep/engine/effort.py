@@ -17,16 +17,30 @@ use them anyway, have lowered it already. Machines without such units take what 
 
 
 def for_backend(options: dict[str, Any]) -> dict[str, Any] | None:
-    """The options where programs are compiled for a CPU, None elsewhere.
+    """Those of the options that this JAX knows, where it compiles for a CPU; None elsewhere.
 
     Args:
-        options: Names of XLA's options -> values.
+        options: Names of XLA's options -> values. They are about speed alone.
 
     Example:
-        >>> for_backend(RUN_ONCE)
+        >>> for_backend(RUN_ONCE | {"xla_cpu_of_another_version": True})
         {'xla_backend_optimization_level': 1}
     """
-    return options if jax.default_backend() == "cpu" else None
+    if jax.default_backend() != "cpu":
+        return None
+    return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
+@functools.cache
+def _is_known(name: str, value: Any) -> bool:
+    """Whether XLA takes the option; what it calls its options changes between versions."""
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return False
+    return True
 
 
 def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
