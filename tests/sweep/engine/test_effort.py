@@ -13,9 +13,7 @@ def noise(key, rows):
 
 def test_a_program_that_runs_once_gives_the_bits_of_another(key):
     hurried = jit_to_run_once(noise, "rows")(key, rows=50)
-    jax.tree.map(
-        np.testing.assert_array_equal, hurried, jax.jit(noise, static_argnums=1)(key, 50)
-    )
+    jax.tree.map(np.testing.assert_array_equal, hurried, jax.jit(noise, static_argnums=1)(key, 50))
 
 
 def test_the_same_function_is_compiled_once():
