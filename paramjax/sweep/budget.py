@@ -13,8 +13,9 @@ class Budget(NamedTuple):
 
     Attributes:
         trained: Steps that trainings did.
-        computed: Steps that were computed: those of lanes that had diverged, and of lanes that
-            only fill a call, as well.
+        computed: Steps that were computed: those of lanes that had diverged, of lanes that only
+            fill a call, and those of lone runs that were trained again up to a loss that was
+            not finite, as well.
         full: Steps of all trainings, had each gone to the end.
 
     Example:

@@ -19,8 +19,8 @@ class Summary(NamedTuple):
     Attributes:
         record: Its record.
         reached: The rung that its chunk reached, in steps; a diverged one did fewer.
-        computed: Steps that were computed for it: its own, those after it was lost, and those
-            of lanes that only fill a call.
+        computed: Steps that were computed for it: its own, those after it was lost, those of
+            lanes that only fill a call, and those that were trained again.
     """
 
     record: Record

@@ -110,17 +110,20 @@ class Cohort:
         else:
             carry = self._resumed(carried, len(padded))
         ways = stretches([e for e in self._ends if e <= (end or self._ends[-1])], first)
-        history, curve = [], []
+        history, curve, spent = [], [], []
         for start, stop in ways:
-            carry, reported, measured = programs.advance(
+            carry, reported, measured, computed = programs.advance(
                 numbers, carry, place, start, stop - start, eval_data, stepwise=layout.stepwise
             )
             history.append(reported)
+            spent.append(computed)
             if stop in self._points:
                 curve.append(measured)
         params = programs.params(numbers, carry)
         rest = (carry.alive, carry.steps) if last else carry
-        history, curve, params, rest = fetched((history, curve, params, rest), self.mesh)
+        history, curve, spent, params, rest = fetched(
+            (history, curve, spent, params, rest), self.mesh
+        )
         part = Part(
             padded,
             tuple(point for point in self._points if first < point <= ways[-1][1]),
@@ -128,7 +131,7 @@ class Cohort:
             _stacked(curve, self.task.evaluate.out if curve else ()),
             rest[-2],
             rest[-1],
-            _computed(rest[-2], rest[-1], (first, ways[-1][1]), layout),
+            np.stack(spent).astype(np.int64).sum(axis=0),
             params,
             None if last else rest,
         )
@@ -165,15 +168,6 @@ class Cohort:
             return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
 
         return placed(jax.tree.map(filled, carried), self.mesh, split=True)
-
-
-def _computed(
-    alive: np.ndarray, steps: np.ndarray, between: tuple[int, int], layout: Layout
-) -> np.ndarray:
-    """Steps computed for each run: until all were lost, the step in which they were included."""
-    first, end = between
-    most = end - first if layout.stepwise else int((steps - first + ~alive).max())
-    return np.full(len(steps), most, np.int64)
 
 
 def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Steps of one run or of several mapped ones; what diverges stays as it was.
 
 The loop is outside of the mapping, so that how many steps it takes is one number for all,
-and it ends where every run has diverged.
+and it ends where every run has diverged. A lone run has a loop of its own, in `lone`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def step(
     suspect = carry.alive & ~jnp.isfinite(metrics["loss"])
     lost = jax.lax.cond(
         jnp.any(suspect),
-        lambda: suspect & _over_runs(mapped, _moved, (0, 0))(carry.state.params, new.params),
+        lambda: suspect & _over_runs(mapped, moved, (0, 0))(carry.state.params, new.params),
         lambda: jnp.zeros_like(suspect),
     )
     alive = carry.alive & ~lost
@@ -105,45 +105,40 @@ def step(
 
 def advance(
     task: Task,
-    mapped: bool,
     capacity: int,
     numbers: Numbers,
     carry: Carry,
     reading: Reading,
     data: PyTree,
-) -> tuple[Carry, Metrics]:
-    """A stretch of steps, as one loop.
+) -> tuple[Carry, Metrics, Array]:
+    """A stretch of steps of mapped runs, as one loop.
 
     Args:
         task: What a run computes.
-        mapped: Whether there are several, on a leading axis.
         capacity: Steps of the longest stretch.
-        numbers: Hyperparameters.
+        numbers: Hyperparameters, leaves [runs].
         carry: Where the runs stand.
         reading: Which rows they read, and for how many steps.
         data: Leaves [rows, ...].
 
     Returns:
-        Where they stand then; the metrics [capacity, ...], of which the first `length` hold
-        steps, NaN where all were lost before.
+        Where they stand then; the metrics [capacity, runs, ...], of which the first `length`
+        hold steps, NaN where all were lost before; steps computed, int32[runs].
     """
-
-    def one(done: Array, carry: Carry) -> tuple[Carry, Metrics]:
-        batch = batch_of(reading, done, data)
-        shared = reading.order is None
-        return step(task, mapped, numbers, carry, batch, shared=shared)
 
     def go_on(loop: tuple[Array, Carry, Metrics]) -> Array:
         return (loop[0] < reading.length) & jnp.any(loop[1].alive)
 
     def body(loop: tuple[Array, Carry, Metrics]) -> tuple[Array, Carry, Metrics]:
         done, carry, history = loop
-        carry, metrics = one(done, carry)
-        return done + 1, carry, jax.tree.map(lambda h, m: h.at[done].set(m), history, metrics)
+        batch = batch_of(reading, done, data)
+        shared = reading.order is None
+        carry, metrics = step(task, True, numbers, carry, batch, shared=shared)
+        return done + 1, carry, written(history, done, metrics)
 
-    history = _empty(task.step.out[1], (capacity, *carry.alive.shape))
-    _, carry, history = jax.lax.while_loop(go_on, body, (jnp.int32(0), carry, history))
-    return carry, history
+    history = no_metrics(task.step.out[1], (capacity, *carry.alive.shape))
+    done, carry, history = jax.lax.while_loop(go_on, body, (jnp.int32(0), carry, history))
+    return carry, history, jnp.full(carry.alive.shape, done)
 
 
 def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
@@ -170,16 +165,29 @@ def evaluate(
     return _over_runs(mapped, task.evaluate.call, (0, 0, None))(numbers, carry.state, eval_data)
 
 
+def moved(before: PyTree, after: PyTree) -> Array:
+    """Whether any parameter of a run changed, as NaN does."""
+    found = jnp.bool_(False)
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        found |= (new != old).any()
+    return found
+
+
+def no_metrics(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
+    """Room for metrics, none of them reported yet."""
+    return {
+        name: jnp.full((*leading, *shape.shape), _nothing(shape.dtype), shape.dtype)
+        for name, shape in shapes.items()
+    }
+
+
+def written(history: Metrics, done: Array, metrics: Metrics) -> Metrics:
+    """The history, [capacity, ...], with the metrics of one step in their place."""
+    return jax.tree.map(lambda along, own: along.at[done].set(own), history, metrics)
+
+
 def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:
     return jax.vmap(function, in_axes=axes) if mapped else function
-
-
-def _moved(before: PyTree, after: PyTree) -> Array:
-    """Whether any parameter changed, as NaN does."""
-    moved = jnp.bool_(False)
-    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
-        moved |= (new != old).any()
-    return moved
 
 
 def _where(alive: Array, new: Array, old: Array) -> Array:
@@ -190,14 +198,6 @@ def _where(alive: Array, new: Array, old: Array) -> Array:
 def _or_nan(alive: Array, metric: Array) -> Array:
     """The metric where alive, else NaN, or 0 for whole numbers."""
     return _where(alive, metric, jnp.full_like(metric, _nothing(metric.dtype)))
-
-
-def _empty(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
-    """Room for metrics, none of them reported yet."""
-    return {
-        name: jnp.full((*leading, *shape.shape), _nothing(shape.dtype), shape.dtype)
-        for name, shape in shapes.items()
-    }
 
 
 def _nothing(dtype: Any) -> float | int:

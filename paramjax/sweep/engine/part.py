@@ -24,7 +24,8 @@ class Part(NamedTuple):
         curve: Metric name -> [runs, evaluations].
         alive: Whether each can go on, bool[runs].
         steps: Steps that each has done, int32[runs].
-        computed: Steps computed for each, those after it was lost among them.
+        computed: Steps computed for each, those after it was lost and those that were trained
+            again among them.
         params: Parameters to evaluate.
         carried: What the next steps go on from, None at the end.
     """

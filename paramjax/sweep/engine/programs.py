@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from paramjax.sweep.engine import loop
+from paramjax.sweep.engine import lone, loop
 from paramjax.sweep.engine.devices import fetched, over_devices, placed
 from paramjax.sweep.engine.effort import RUN_OFTEN, RUN_ONCE, for_backend
 from paramjax.sweep.engine.loop import Carry, Reading
@@ -106,7 +106,7 @@ class Programs:
     def advance(
         self, numbers: Numbers, carry: Carry, place: np.ndarray, first: int, count: int,
         eval_data: PyTree, *, stepwise: bool,
-    ) -> tuple[Carry, Metrics, Metrics]:  # fmt: skip
+    ) -> tuple[Carry, Metrics, Metrics, Any]:  # fmt: skip
         """Advance by some steps, then evaluate.
 
         Args:
@@ -119,7 +119,8 @@ class Programs:
             stepwise: Whether each step is a call of its own.
 
         Returns:
-            The carry; step metrics, [runs, count] or longer; metrics of the evaluation, [runs].
+            The carry; step metrics, [runs, count] or longer; metrics of the evaluation, [runs];
+            steps computed for each run, int32[runs].
         """
         order, offset = self.orders.block(first), self.orders.offset(first)
         if not stepwise:
@@ -134,7 +135,7 @@ class Programs:
         measured = self._compiled["measure"](*inputs)
         rows = fetched(reported, self.mesh)
         history = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows) if rows else {}
-        return carry, history, measured
+        return carry, history, measured, np.full(self.runs, count)
 
     def params(self, numbers: Numbers, carry: Carry) -> Params:
         """The parameters to evaluate, leaves [runs, ...]."""
@@ -218,11 +219,12 @@ def _stretch(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Any:
     numbers, carry, place, order, offset, count, data, eval_data = inputs
     numbers, carry, place = _lone(mapped, (numbers, carry, place))
     reading = Reading(order, place, offset, count)
-    carry, history = loop.advance(task, mapped, capacity, numbers, carry, reading, data)
+    advance = loop.advance if mapped else lone.advance
+    carry, history, computed = advance(task, capacity, numbers, carry, reading, data)
     measured = loop.evaluate(task, mapped, numbers, carry, eval_data)
     if mapped:
         history = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history)
-    return _again(mapped, (carry, history, measured))
+    return _again(mapped, (carry, history, measured, computed))
 
 
 def _once(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Any:

@@ -1,0 +1,93 @@
+"""A lone run keeps no state of before; where a loss was not finite, it is trained again."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.sweep import Layout, Population, Run, prepare_starts
+
+STEPS = 40
+LONE, STEPWISE, MAPPED = Layout(1), Layout(1, stepwise=True), Layout(2)
+
+
+def mean(params, batch, key):
+    return jnp.mean((params - batch) ** 2), {}
+
+
+def population(rows, hooks=(), batch_size=1, steps=STEPS, evaluations=1):
+    return Population(
+        lambda hp: pj.train_step(mean, optax.adam(hp["rate"]), hooks=hooks),
+        {"rate": pj.uniform(0.0, 1.0)},
+        starts=prepare_starts(lambda key: jnp.zeros(()), jax.random.key(0), [0]),
+        seeds=[0], data=jnp.array(rows), steps=steps, batch_size=batch_size,
+        evaluations=evaluations,
+    )  # fmt: skip
+
+
+def trained(made, layout):
+    return made.train([Run(0, 0, {"rate": 0.1})], layout)
+
+
+def attempts(bad, steps):
+    """Steps computed: on to a bad one, again up to it, once more alone; then from there on."""
+    computed = start = 0
+    for place in bad:
+        before = place - start
+        computed += before + 1 + (before + 1 if before else 0)
+        start = place + 1
+    return computed + steps - start
+
+
+@pytest.mark.parametrize("evaluations", [1, 4])
+def test_what_a_guard_rejects_is_passed_as_step_by_step(evaluations):
+    """A row in eight is NaN, so that several steps of a stretch are rejected."""
+    rows = np.where(np.arange(16) % 8 == 3, np.nan, np.arange(16.0)).astype(np.float32)
+    made = population(rows, [pj.skip_nonfinite()], evaluations=evaluations)
+    lone, stepwise, mapped = (trained(made, layout) for layout in (LONE, STEPWISE, MAPPED))
+    bad = np.flatnonzero(np.isnan(stepwise.history["loss"][0]))
+    assert len(bad) >= 4
+    for part in (lone, mapped):
+        assert part.alive[0]
+        assert part.steps[0] == STEPS
+        np.testing.assert_allclose(part.params[0], stepwise.params[0], rtol=1e-5)
+        np.testing.assert_allclose(part.history["loss"], stepwise.history["loss"], rtol=1e-5)
+    stretch = STEPS // evaluations
+    expected = sum(
+        attempts([p - first for p in bad if first <= p < first + stretch], stretch)
+        for first in range(0, STEPS, stretch)
+    )
+    assert lone.computed.tolist() == [expected]
+    assert stepwise.computed.tolist() == [STEPS]
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, STEPS - 1])
+def test_without_a_guard_it_stays_as_before_the_step_in_which_it_was_lost(place):
+    """The whole data at each step, which the parameters leave where they pass a bound."""
+    bound = np.float32(0.1) * place + np.float32(0.05)
+
+    def cliff(params, batch, key):
+        return jnp.where(params > bound, jnp.nan, 1.0) * (params - batch.mean()), {}
+
+    made = Population(
+        lambda hp: pj.train_step(cliff, optax.sgd(hp["rate"])),
+        {"rate": pj.uniform(-1.0, 1.0)},
+        starts=prepare_starts(lambda key: jnp.float32(0.1), jax.random.key(0), [0]),
+        seeds=[0], data=jnp.zeros(3), steps=STEPS,
+    )  # fmt: skip
+    lone, stepwise = (made.train([Run(0, 0, {"rate": -0.1})], o) for o in (LONE, STEPWISE))
+    assert lone.alive.tolist() == stepwise.alive.tolist() == [False]
+    assert lone.steps.tolist() == stepwise.steps.tolist() == [place]
+    np.testing.assert_array_equal(lone.params, stepwise.params)
+    np.testing.assert_array_equal(lone.history["loss"], stepwise.history["loss"])
+    np.testing.assert_allclose(lone.params, [0.1 + 0.1 * place], rtol=1e-5)
+    assert lone.computed.tolist() == [attempts([place], place + 1)]
+    assert np.isnan(lone.history["loss"][0, place:]).all()
+    assert np.isfinite(lone.history["loss"][0, :place]).all()
+
+
+def test_a_run_without_accidents_is_computed_once():
+    part = trained(population(np.arange(16.0, dtype=np.float32)), LONE)
+    assert part.computed.tolist() == part.steps.tolist() == [STEPS]
