@@ -9,19 +9,19 @@ for what the plan chooses itself. Run it through populations.py.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 
 from populations import swept
+
+from paramjax.sweep.plan.memory import memory_in_use
 
 
 def most_memory():
     """Bytes that this process has taken at most; `ru_maxrss` would begin with its parent's."""
     status = Path("/proc/self/status")
     if not status.exists():
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else 1024 * most
+        return memory_in_use()  # which is the most where the system tells nothing else
     line = next(own for own in status.read_text().splitlines() if own.startswith("VmHWM"))
     return 1024 * int(line.split()[1])
 

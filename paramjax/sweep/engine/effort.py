@@ -8,19 +8,22 @@ from typing import Any
 
 import jax
 
-RUN_ONCE = {"xla_backend_optimization_level": 1}
+Options = dict[str, Any]
+"""Names of XLA's options -> values."""
+
+RUN_ONCE: Options = {"xla_backend_optimization_level": 1}
 """For starts and orders: compiled in half the time, the same bits, and as fast to run."""
 
-RUN_OFTEN = {"xla_cpu_prefer_vector_width": 512}
+RUN_OFTEN: Options = {"xla_cpu_prefer_vector_width": 512}
 """For steps. LLVM stops at 256 bits where wider units lower the clock; matrix products, which
 use them anyway, have lowered it already. Machines without such units take what they have."""
 
 
-def for_backend(options: dict[str, Any]) -> dict[str, Any] | None:
+def for_backend(options: Options) -> Options | None:
     """Those of the options that this JAX knows, where it compiles for a CPU; None elsewhere.
 
     Args:
-        options: Names of XLA's options -> values. They are about speed alone.
+        options: They are about speed alone.
 
     Example:
         >>> for_backend(RUN_ONCE | {"xla_cpu_of_another_version": True})
@@ -43,6 +46,7 @@ def _is_known(name: str, value: Any) -> bool:
     return True
 
 
+@functools.cache
 def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
     """`jax.jit` for a program that runs once, so that compiling it is what takes time.
 
@@ -57,12 +61,5 @@ def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
         >>> jit_to_run_once(jax.numpy.square)(3).item()
         9
     """
-    return _jitted(function, static_argnames, jax.default_backend())
-
-
-@functools.cache
-def _jitted(function: Callable[..., Any], static_argnames: tuple[str, ...], backend: str) -> Any:
-    del backend  # the options are those of one backend
-    return jax.jit(
-        function, static_argnames=static_argnames, compiler_options=for_backend(RUN_ONCE)
-    )
+    options = for_backend(RUN_ONCE)
+    return jax.jit(function, static_argnames=static_argnames, compiler_options=options)

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from paramjax.sweep.engine import lone, loop
 from paramjax.sweep.engine.devices import fetched, over_devices, placed
-from paramjax.sweep.engine.effort import RUN_OFTEN, RUN_ONCE, for_backend
+from paramjax.sweep.engine.effort import RUN_OFTEN, RUN_ONCE, Options, for_backend
 from paramjax.sweep.engine.loop import Carry, Reading
 from paramjax.sweep.engine.orders import Orders
 from paramjax.sweep.engine.starts import PendingStarts
@@ -176,7 +176,7 @@ class Programs:
             if name not in self._compiled
         }
         with ThreadPoolExecutor(max(1, len(lowered))) as pool:
-            done = pool.map(_compiled, lowered, lowered.values())
+            done = pool.map(_compiled, lowered.values())
             self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
@@ -190,22 +190,23 @@ class Programs:
     def _function(self, name: str) -> Any:
         """A function that is compiled under a name, which a cache and a profile show."""
         if name not in self._functions:
-            function, split, donated = _FUNCTIONS[name]
+            function, split, donated, options = _FUNCTIONS[name]
             local = functools.partial(function, self.task, self._mapped, self.capacity)
             over = over_devices(_named(local, name), self.mesh, split)
-            self._functions[name] = jax.jit(over, donate_argnums=donated)
+            self._functions[name] = jax.jit(
+                over, donate_argnums=donated, compiler_options=for_backend(options)
+            )
         return self._functions[name]
 
 
-def _compiled(name: str, lowered: Any) -> Any:
+def _compiled(lowered: Any) -> Any:
     """Compile; threads that have the same program at hand follow each other.
 
     JAX writes an entry of its cache in place, so that another thread could read half of it.
     """
     text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
     with _LOCKS[hash(text) % len(_LOCKS)]:
-        options = for_backend(RUN_ONCE if name == "begin" else RUN_OFTEN)
-        return lowered.compile(compiler_options=options)
+        return lowered.compile()
 
 
 def _begin(task: Task, mapped: bool, capacity: int, *inputs: Any) -> Carry:
@@ -278,10 +279,10 @@ def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 _STRETCH_SPLIT: Sequence[bool] = (True, True, True, False, False, False, False, False)
-_FUNCTIONS: dict[str, tuple[Callable[..., Any], Sequence[bool], tuple[int, ...]]] = {
-    "begin": (_begin, (True, True, False, False), ()),
-    "stretch": (_stretch, _STRETCH_SPLIT, (1,)),
-    "once": (_once, _STRETCH_SPLIT, (1,)),
-    "finish": (_finish, (True, True), ()),
-    "measure": (_measure, _STRETCH_SPLIT, ()),
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], Sequence[bool], tuple[int, ...], Options]] = {
+    "begin": (_begin, (True, True, False, False), (), RUN_ONCE),
+    "stretch": (_stretch, _STRETCH_SPLIT, (1,), RUN_OFTEN),
+    "once": (_once, _STRETCH_SPLIT, (1,), RUN_OFTEN),
+    "finish": (_finish, (True, True), (), RUN_OFTEN),
+    "measure": (_measure, _STRETCH_SPLIT, (), RUN_OFTEN),
 }

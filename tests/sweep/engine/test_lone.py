@@ -17,18 +17,17 @@ def mean(params, batch, key):
     return jnp.mean((params - batch) ** 2), {}
 
 
-def population(rows, hooks=(), batch_size=1, steps=STEPS, evaluations=1):
+def population(rows, loss=mean, optimizer=optax.adam, start=0.0, hooks=(), **settings):
     return Population(
-        lambda hp: pj.train_step(mean, optax.adam(hp["rate"]), hooks=hooks),
-        {"rate": pj.uniform(0.0, 1.0)},
-        starts=prepare_starts(lambda key: jnp.zeros(()), jax.random.key(0), [0]),
-        seeds=[0], data=jnp.array(rows), steps=steps, batch_size=batch_size,
-        evaluations=evaluations,
+        lambda hp: pj.train_step(loss, optimizer(hp["rate"]), hooks=hooks),
+        {"rate": pj.uniform(-1.0, 1.0)},
+        starts=prepare_starts(lambda key: jnp.float32(start), jax.random.key(0), [0]),
+        seeds=[0], data=jnp.array(rows), steps=STEPS, **settings,
     )  # fmt: skip
 
 
-def trained(made, layout):
-    return made.train([Run(0, 0, {"rate": 0.1})], layout)
+def trained(made, layout, rate=0.1):
+    return made.train([Run(0, 0, {"rate": rate})], layout)
 
 
 def attempts(bad, steps):
@@ -45,7 +44,8 @@ def attempts(bad, steps):
 def test_what_a_guard_rejects_is_passed_as_step_by_step(evaluations):
     """A row in eight is NaN, so that several steps of a stretch are rejected."""
     rows = np.where(np.arange(16) % 8 == 3, np.nan, np.arange(16.0)).astype(np.float32)
-    made = population(rows, [pj.skip_nonfinite()], evaluations=evaluations)
+    guard = [pj.skip_nonfinite()]
+    made = population(rows, hooks=guard, batch_size=1, evaluations=evaluations)
     lone, stepwise, mapped = (trained(made, layout) for layout in (LONE, STEPWISE, MAPPED))
     bad = np.flatnonzero(np.isnan(stepwise.history["loss"][0]))
     assert len(bad) >= 4
@@ -71,13 +71,8 @@ def test_without_a_guard_it_stays_as_before_the_step_in_which_it_was_lost(place)
     def cliff(params, batch, key):
         return jnp.where(params > bound, jnp.nan, 1.0) * (params - batch.mean()), {}
 
-    made = Population(
-        lambda hp: pj.train_step(cliff, optax.sgd(hp["rate"])),
-        {"rate": pj.uniform(-1.0, 1.0)},
-        starts=prepare_starts(lambda key: jnp.float32(0.1), jax.random.key(0), [0]),
-        seeds=[0], data=jnp.zeros(3), steps=STEPS,
-    )  # fmt: skip
-    lone, stepwise = (made.train([Run(0, 0, {"rate": -0.1})], o) for o in (LONE, STEPWISE))
+    made = population(np.zeros(3, np.float32), cliff, optax.sgd, start=0.1)
+    lone, stepwise = (trained(made, layout, rate=-0.1) for layout in (LONE, STEPWISE))
     assert lone.alive.tolist() == stepwise.alive.tolist() == [False]
     assert lone.steps.tolist() == stepwise.steps.tolist() == [place]
     np.testing.assert_array_equal(lone.params, stepwise.params)
@@ -89,5 +84,5 @@ def test_without_a_guard_it_stays_as_before_the_step_in_which_it_was_lost(place)
 
 
 def test_a_run_without_accidents_is_computed_once():
-    part = trained(population(np.arange(16.0, dtype=np.float32)), LONE)
+    part = trained(population(np.arange(16.0, dtype=np.float32), batch_size=1), LONE)
     assert part.computed.tolist() == part.steps.tolist() == [STEPS]
