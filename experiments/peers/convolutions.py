@@ -134,7 +134,8 @@ def layers(args):
         first = next(iter(times.values()))
         yield f"\n| {title} | ms | ratio to the first |\n|---|---|---|"
         for name, own in times.items():
-            yield f"| {name} | {1e3 * statistics.median(own):.2f} | {ratio(own, first)} |"
+            ms = 1e3 * statistics.median(own)
+            yield f"| {name} | {ms:.{2 if ms > 0.1 else 4}f} | {ratio(own, first)} |"
 
 
 def report(args):

@@ -13,6 +13,7 @@ from jax import lax
 from paramjax.models import LSTM, max_pool
 from paramjax.models.convolution import convolve
 from paramjax.models.convolution_forms import convolve_as_matmul, convolve_by_lax, window
+from paramjax.models.dense import product
 
 
 def repeated(function, *operands, times):
@@ -93,6 +94,24 @@ def _to_kernel(form, kernel, g, x):
     return jax.vjp(lambda k: form(x, k), kernel)[1](g)
 
 
+def dense_cases():
+    """The layer before the logits, forward and backward, one run and 16 by vmap."""
+    for inputs, outputs in ((128, 10), (512, 10), (512, 2)):
+        x, kernel = normal(0, BATCH, inputs), normal(1, inputs, outputs)
+        g, many = normal(2, BATCH, outputs), normal(3, 16, inputs, outputs)
+        for name, form in {"paramjax": product, "flax": jnp.matmul}.items():
+            both = functools.partial(_both_ways, form)
+            label = f"{inputs} -> {outputs}, {name}"
+            yield label, repeated(both, g, x, kernel, times=200)
+            together = jax.vmap(both, (None, None, 0))
+            yield f"{label}, 16 runs by vmap", repeated(together, g, x, many, times=20)
+
+
+def _both_ways(function, g, *operands):
+    out, back = jax.vjp(function, *operands)
+    return out, back(g)
+
+
 def embedding_cases():
     """Look-up and gradient of a table."""
     for vocabulary, count in ((65, 512), (1000, 2048)):
@@ -104,13 +123,8 @@ def embedding_cases():
             "one-hot matmuls": lambda t, i=tokens, v=vocabulary: jax.nn.one_hot(i, v) @ t,
         }
         for name, look in looks.items():
-            both = functools.partial(_look_up, look)
+            both = functools.partial(_both_ways, look)
             yield f"{name}: {label}", repeated(both, g, table, times=20)
-
-
-def _look_up(look, g, table):
-    out, back = jax.vjp(look, table)
-    return out, back(g)
 
 
 def lstm_cases():
@@ -163,6 +177,7 @@ LAYERS = {
     "convolution 32 -> 64 on 14x14": convolution_cases,
     "depthwise convolution of 64 channels, batch 32": depthwise_cases,
     "bias, ReLU, 2x2 pooling, backward": pooling_cases,
+    "narrow dense layer, batch 128, forward and backward": dense_cases,
     "embedding of width 64": embedding_cases,
     "LSTM, forward and backward": lstm_cases,
     "random numbers": random_cases,

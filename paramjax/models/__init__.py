@@ -4,6 +4,7 @@ from paramjax.models.activations import activation
 from paramjax.models.adapted import Adapted
 from paramjax.models.cnn import CNN
 from paramjax.models.conv import Conv
+from paramjax.models.dense import Dense
 from paramjax.models.from_callable import from_callable
 from paramjax.models.from_nnx import from_nnx
 from paramjax.models.linear import Linear
@@ -18,6 +19,7 @@ __all__ = [
     "MLP",
     "Adapted",
     "Conv",
+    "Dense",
     "Linear",
     "Transformer",
     "activation",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 
 from paramjax.models.conv import Conv
+from paramjax.models.dense import Dense
 from paramjax.models.pooling import max_pool
 from paramjax.types import Array
 
@@ -36,5 +37,5 @@ class CNN(nn.Module):
             x = max_pool(nn.relu(Conv(width)(x)))
         x = x.reshape(x.shape[0], -1)
         for width in self.features[:-1]:
-            x = nn.relu(nn.Dense(width)(x))
-        return nn.Dense(self.features[-1])(x)
+            x = nn.relu(Dense(width)(x))
+        return Dense(self.features[-1])(x)

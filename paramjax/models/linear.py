@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 
+from paramjax.models.dense import Dense
 from paramjax.types import Array
 
 
@@ -29,5 +30,5 @@ class Linear(nn.Module):
     def __call__(self, x: Array) -> Array:
         """Map [batch, inputs] to [batch, features]."""
         if self.zero_init:
-            return nn.Dense(self.features, kernel_init=nn.initializers.zeros)(x)
-        return nn.Dense(self.features)(x)
+            return Dense(self.features, kernel_init=nn.initializers.zeros)(x)
+        return Dense(self.features)(x)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 
 from paramjax.models.activations import activation
+from paramjax.models.dense import Dense
 from paramjax.types import Array
 
 
@@ -36,5 +37,5 @@ class MLP(nn.Module):
         """Map [batch, inputs] to [batch, features[-1]]."""
         between = activation(self.activation)
         for width in self.features[:-1]:
-            x = between(nn.Dense(width)(x))
-        return nn.Dense(self.features[-1])(x)
+            x = between(Dense(width)(x))
+        return Dense(self.features[-1])(x)

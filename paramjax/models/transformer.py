@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from paramjax.checks import check_count, check_rate
+from paramjax.models.dense import Dense
 from paramjax.types import Array
 
 
@@ -150,7 +151,7 @@ class _Layer(nn.Module):
         drop = nn.Dropout(self.dropout, deterministic=not train)
 
         def dense(name: str, features: int, x: Array) -> Array:
-            return nn.Dense(features, kernel_init=getattr(self.kernels, name), name=name)(x)
+            return Dense(features, kernel_init=getattr(self.kernels, name), name=name)(x)
 
         projected = dense("attention_in", 3 * width, nn.LayerNorm(name="attention_norm")(x))
         x = x + drop(dense("attention_out", width, _attention(projected, self.heads)))

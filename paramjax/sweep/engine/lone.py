@@ -81,7 +81,7 @@ def advance(
         lost = ~after.finite & single & moved(loop.state.params, after.state.params)
         good = after.finite | (single & ~lost)
         return _Loop(
-            jax.tree.map(lambda new, old: jnp.where(good, new, old), after.state, loop.state),
+            jax.lax.cond(good, lambda: after.state, lambda: loop.state),
             jnp.where(good, after.done, loop.done),
             jnp.where(good, reading.length, after.done - 1),
             loop.alive & ~lost,

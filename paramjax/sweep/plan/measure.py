@@ -11,7 +11,7 @@ from paramjax.sweep.runs import Run
 from paramjax.types import PyTree
 
 _SECONDS = 0.05
-"""How long a trial of a layout takes at least, unless its steps are fewer."""
+"""How long a trial of a layout is to take; half of it will do, unless its steps are fewer."""
 
 
 def seconds_a_step(
@@ -45,7 +45,7 @@ def seconds_a_step(
         seconds(1)
         count, base = 1, seconds(0)
         taken = seconds(1) - base
-        while taken < _SECONDS and count < most:
+        while taken < _SECONDS / 2 and count < most:
             count = min(most, max(2 * count, int(count * _SECONDS / max(taken, 1e-6))))
             taken = seconds(count) - base
     return max(taken, 1e-9) / (count * programs.runs * layout.workers)
