@@ -12,9 +12,10 @@ from jax.interpreters import ad, batching, mlir
 
 from paramjax.types import Array
 
-NARROW = 16
-"""Up to so many outputs the kernel is read transposed: 0.2 to 1.0 of the time on a CPU with 64
-inputs or more, forward and backward; from 32 outputs on it would take longer."""
+NARROW = 12
+"""Up to so many outputs the kernel is read transposed: on a CPU 0.2 to 1.0 of the time, forward and
+backward, with more inputs than outputs. With 16 mapped runs of one row take twice the time, with
+32 all others, too, take longer."""
 
 
 def product(x: Array, kernel: Array, *_: Any, **options: Any) -> Array:
