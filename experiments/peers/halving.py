@@ -24,11 +24,11 @@ from paramjax.models import MLP
 def rules(steps):
     """The rules, by name."""
     return {
-        "successive halving": pj.successive_halving(3),
-        "successive halving from a ninth of the steps": pj.successive_halving(
-            3, least_steps=steps // 9
+        "successive halving by 2": pj.successive_halving(2),
+        "successive halving by 3": pj.successive_halving(3),
+        "successive halving by 3 from an 81st of the steps": pj.successive_halving(
+            3, least_steps=steps // 81
         ),
-        "successive halving by 2 from an eighth": pj.successive_halving(2, least_steps=steps // 8),
         "Hyperband": pj.hyperband(3),
         "median": pj.median_stopping(),
     }

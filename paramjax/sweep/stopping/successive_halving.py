@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from paramjax.sweep.stopping.best import best
 from paramjax.sweep.stopping.checks import check_fewer, check_reduction, check_steps
 from paramjax.sweep.stopping.schedule import Schedule
 
+SHARE = 1 / 3
+"""What halving costs at most by default, as a share of the whole sweep."""
+
 
 @dataclass(frozen=True)
 class SuccessiveHalving:
@@ -17,7 +21,7 @@ class SuccessiveHalving:
 
     Attributes:
         reduction: One in so many trials goes on at a rung.
-        least_steps: Steps before the first rung, None where the number of trials decides.
+        least_steps: Steps before the first rung, None for a third of the whole sweep's cost.
     """
 
     reduction: float = 3
@@ -46,12 +50,18 @@ def successive_halving(reduction: float = 3, least_steps: int | None = None) -> 
     Rungs are at `steps / reduction**k` steps; at each, the best `1 / reduction` of the trials
     go on, at least one (Jamieson and Talwalkar, 2016, algorithm 1; the rungs are those of Li
     et al., 2020, which halves asynchronously). Diverged trials never go on; where all have
-    diverged, none does. Of n trials this costs about `n * steps * k / reduction**k` steps.
+    diverged, none does. With k rungs this costs `(1 + k (1 - 1 / reduction)) / reduction**k` of
+    the steps that all trials would take.
+
+    Few steps may not tell the good trials from the bad. So the first rung is by default the
+    latest with which halving costs at most a third of the whole sweep: after `steps / 9` by 3,
+    which costs 26 %, or after `steps / 8` by 2, 31 %. Fewer `least_steps` make it cheaper, and
+    more often wrong.
 
     Args:
         reduction: One in so many trials goes on, above 1.
-        least_steps: Steps before the first rung, at least; None for as many rungs as leave
-            about one trial, `floor(log(trials) / log(reduction))`.
+        least_steps: Steps before the first rung, at least; None for as few rungs as cost at most
+            a third, or as leave one trial.
 
     Returns:
         A rule for `sweep(..., stopping=)`.
@@ -61,7 +71,9 @@ def successive_halving(reduction: float = 3, least_steps: int | None = None) -> 
         ValueError: If one is out of range; `least_steps` when it is not less than the steps.
 
     Example:
-        >>> schedule = successive_halving(3)(27, 270)
+        >>> successive_halving(3)(27, 270).rungs, successive_halving(2)(27, 80).rungs
+        ((30, 90), (10, 20, 40))
+        >>> schedule = successive_halving(3, least_steps=10)(27, 270)
         >>> schedule.rungs
         (10, 30, 90)
         >>> schedule.keep(90, {4: [0.5, 0.4, 0.3], 7: [0.5, 0.3, 0.2], 9: [0.4, 0.4, 0.4]})
@@ -79,7 +91,7 @@ def geometric(
         trials: How many trials there are.
         steps: Steps of a run.
         reduction: The factor.
-        least_steps: Steps before the first rung, at least; None to let the trials decide.
+        least_steps: Steps before the first rung, at least; None for a third of the cost.
 
     Returns:
         Increasing numbers of steps, fewer than `steps`.
@@ -88,11 +100,23 @@ def geometric(
         >>> geometric(9, 81, 3, None), geometric(9, 81, 3, 1), geometric(2, 2, 3, None)
         ((9, 27), (1, 3, 9, 27), ())
     """
-    count = whole_log(trials, reduction)
-    if least_steps is not None:
+    if least_steps is None:
+        enough = next(k for k in itertools.count(1) if cost(k, reduction) <= SHARE)
+        count = min(enough, whole_log(trials, reduction))
+    else:
         count = whole_log(steps / least_steps, reduction)
     rungs = {round(steps / reduction**k) for k in range(1, count + 1)}
     return tuple(sorted(rung for rung in rungs if 1 <= rung < steps))
+
+
+def cost(rungs: int, reduction: float) -> float:
+    """The share of all trials' steps that halving takes.
+
+    Example:
+        >>> cost(0, 3), round(cost(2, 3), 3), cost(3, 2)
+        (1.0, 0.259, 0.3125)
+    """
+    return (1 + rungs * (1 - 1 / reduction)) / reduction**rungs
 
 
 def whole_log(value: float, base: float) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 import paramjax as pj
 from paramjax.sweep.stopping.hyperband import Hyperband, brackets, sizes
+from paramjax.sweep.stopping.successive_halving import cost
 
 RULES = [pj.successive_halving(), pj.hyperband(), pj.median_stopping()]
 
@@ -24,18 +25,35 @@ def alive(schedule, trials, score=lambda trial, step: trial):
 
 
 def test_halving_keeps_a_third_at_each_rung():
-    schedule = pj.successive_halving(3)(27, 270)
+    schedule = pj.successive_halving(3, least_steps=10)(27, 270)
     assert schedule.rungs == (10, 30, 90)
     assert alive(schedule, 27) == ([27, 9, 3, 1], [0])
 
 
+def spent(schedule, trials, steps):
+    counts, _ = alive(schedule, trials)
+    ends = [0, *schedule.rungs, steps]
+    return sum(n * (b - a) for n, a, b in zip(counts, ends, ends[1:], strict=False))
+
+
 def test_halving_costs_what_the_rungs_say():
-    schedule = pj.successive_halving(3)(27, 270)
-    counts, _ = alive(schedule, 27)
-    ends = [0, *schedule.rungs, 270]
-    steps = sum(n * (b - a) for n, a, b in zip(counts, ends, ends[1:], strict=False))
+    steps = spent(pj.successive_halving(3, least_steps=10)(27, 270), 27, 270)
     assert steps == 27 * 10 + 9 * 20 + 3 * 60 + 1 * 180
-    assert steps < 27 * 270 / 8
+    assert steps == pytest.approx(cost(3, 3) * 27 * 270)
+
+
+@pytest.mark.parametrize("reduction", [1.5, 2, 3, 4, 10])
+def test_halving_costs_by_default_at_most_a_third_and_judges_no_earlier(reduction):
+    trials, steps = 10_000, 100_000
+    rungs = pj.successive_halving(reduction)(trials, steps).rungs
+    share = spent(pj.successive_halving(reduction)(trials, steps), trials, steps) / (trials * steps)
+    assert share <= 1 / 3
+    assert share == pytest.approx(cost(len(rungs), reduction), rel=1e-2)
+    assert cost(len(rungs) - 1, reduction) > 1 / 3
+
+
+def test_few_trials_have_few_rungs():
+    assert pj.successive_halving(2)(4, 100).rungs == (25, 50)
 
 
 def test_least_steps_decides_the_rungs():
