@@ -18,7 +18,7 @@ backward, with more inputs than outputs. With 16 mapped runs of one row take twi
 32 all others, too, take longer."""
 
 
-def product(x: Array, kernel: Array, *_: Any, **options: Any) -> Array:
+def product(x: Array, kernel: Array, dimension_numbers: Any = None, **options: Any) -> Array:
     r"""The product of inputs with the kernel of a dense layer.
 
     $$y_{n,f} = \sum_c x_{n,c}\, k_{c,f}$$
@@ -31,7 +31,7 @@ def product(x: Array, kernel: Array, *_: Any, **options: Any) -> Array:
     Args:
         x: ``[..., inputs]``.
         kernel: ``[inputs, outputs]``, of the same dtype.
-        _: What `jax.lax.dot_general` is told of axes: the last of `x` and the first of the kernel.
+        dimension_numbers: Those by which flax names the axes of this very product.
         options: Others of `jax.lax.dot_general`, as `precision`.
 
     Returns:
@@ -42,6 +42,7 @@ def product(x: Array, kernel: Array, *_: Any, **options: Any) -> Array:
         >>> product(jnp.ones((1, 3)), jnp.arange(6.0).reshape(3, 2)).tolist()
         [[6.0, 9.0]]
     """
+    del dimension_numbers
     inputs, outputs = kernel.shape
     axis = x.ndim - 1
     if 1 < outputs <= NARROW and outputs < inputs:
