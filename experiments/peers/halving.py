@@ -27,7 +27,7 @@ def rules(steps):
         "successive halving by 2": pj.successive_halving(2),
         "successive halving by 3": pj.successive_halving(3),
         "successive halving by 3 from an 81st of the steps": pj.successive_halving(
-            3, least_steps=steps // 81
+            3, least_steps=max(1, steps // 81)
         ),
         "Hyperband": pj.hyperband(3),
         "median": pj.median_stopping(),

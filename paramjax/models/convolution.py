@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
 from paramjax.models.convolution_forms import (
     Window,
@@ -28,6 +28,7 @@ from paramjax.models.convolution_forms import (
     correlate_in_chunks,
     kernel_shape,
 )
+from paramjax.models.lowering import lower
 from paramjax.types import Array
 
 Form = Callable[..., Array]
@@ -177,11 +178,6 @@ def _primitive(name: str, shape: Callable[..., Any]) -> Primitive:
     return primitive
 
 
-def _lower(primitive: Primitive, platform: str | None, form: Form) -> None:
-    rule = mlir.lower_fun(form, multiple_results=False)
-    mlir.register_lowering(primitive, rule, platform=platform)
-
-
 _convolution = _primitive("convolution", _convolution_shape)
 _correlation = _primitive("correlation", _correlation_shape)
 ad.defbilinear(_convolution, _to_images, _to_kernel)
@@ -199,4 +195,4 @@ for _platform, _convolve, _correlate, _many in (
         (_convolution, _convolution_lowering, _convolve),
         (_correlation, _correlation_lowering, _correlate),
     ):
-        _lower(_made, _platform, _lowering(_alone, functools.partial(_many, _form)))
+        lower(_made, _platform, _lowering(_alone, functools.partial(_many, _form)))

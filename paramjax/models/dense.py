@@ -8,8 +8,9 @@ import flax.linen as nn
 import jax
 from jax import lax
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
+from paramjax.models.lowering import lower
 from paramjax.types import Array
 
 NARROW = 12
@@ -44,11 +45,9 @@ def product(x: Array, kernel: Array, dimension_numbers: Any = None, **options: A
     """
     del dimension_numbers
     inputs, outputs = kernel.shape
-    axis = x.ndim - 1
-    if 1 < outputs <= NARROW and outputs < inputs:
-        transposed = _apart.bind(kernel.T)
-        return lax.dot_general(x, transposed, (((axis,), (1,)), ((), ())), **options)
-    return lax.dot_general(x, kernel, (((axis,), (0,)), ((), ())), **options)
+    narrow = 1 < outputs <= NARROW and outputs < inputs
+    kernel = _apart.bind(kernel.T) if narrow else kernel
+    return lax.dot_general(x, kernel, (((x.ndim - 1,), (int(narrow),)), ((), ())), **options)
 
 
 class Dense(nn.Dense):
@@ -74,7 +73,5 @@ _apart.def_abstract_eval(lambda x: x)
 _apart.def_impl(jax.jit(_apart.bind))
 ad.deflinear2(_apart, lambda g, _: [_apart.bind(g)])
 batching.primitive_batchers[_apart] = lambda values, axes: (_apart.bind(*values), *axes)
-mlir.register_lowering(_apart, mlir.lower_fun(lambda x: x, multiple_results=False))
-mlir.register_lowering(
-    _apart, mlir.lower_fun(lax.optimization_barrier, multiple_results=False), platform="cpu"
-)
+lower(_apart, None, lambda x: x)
+lower(_apart, "cpu", lax.optimization_barrier)
