@@ -16,9 +16,10 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import script
+from paramjax.cli import _script as script
 from paramjax.data import digits, read_idx, split, table
-from paramjax.losses import accuracy, cross_entropy, supervised
+from paramjax.losses import cross_entropy, supervised
+from paramjax.metrics import accuracy
 from paramjax.models import CNN
 
 MODEL = CNN(channels=(32, 64), features=(64, 10))

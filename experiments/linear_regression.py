@@ -15,7 +15,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 import paramjax as pj
-from paramjax.cli import script
+from paramjax.cli import _script as script
 from paramjax.losses import squared_error, supervised
 from paramjax.models import Linear
 

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import script
+from paramjax.cli import _script as script
 from paramjax.losses import squared_error, supervised
 from paramjax.models import MLP
 

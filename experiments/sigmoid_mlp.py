@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import script
+from paramjax.cli import _script as script
 from paramjax.losses import binary_cross_entropy, supervised
 from paramjax.models import MLP
 

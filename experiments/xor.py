@@ -14,8 +14,9 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import script
-from paramjax.losses import binary_accuracy, binary_cross_entropy, supervised
+from paramjax.cli import _script as script
+from paramjax.losses import binary_cross_entropy, supervised
+from paramjax.metrics import binary_accuracy
 from paramjax.models import MLP
 
 MODEL = MLP((4, 1), activation="sigmoid")

@@ -1,131 +1,75 @@
 """paramjax: functional optimisation on JAX.
 
-Compose training steps out of pure functions, train whole populations as one program, and
+Compose training steps out of pure functions, train whole populations as few programs, and
 ask of an optimizer whether it is better. Start at docs/five_minutes.md.
 """
 
-from paramjax import data, losses, optim
-from paramjax.space import choice, conditional, integer, log_uniform, uniform
-from paramjax.sweep.cross_validate import cross_validate
-from paramjax.sweep.designs import grid, random_design, sobol_design
-from paramjax.sweep.engine import Layout
-from paramjax.sweep.result import Sweep
-from paramjax.sweep.stopping import hyperband, median_stopping, successive_halving
-from paramjax.sweep.studies import search
-from paramjax.sweep.sweep import sweep
-from paramjax.train import (
-    CSVWriter,
-    EarlyStopping,
-    Fit,
-    GradFn,
-    Hook,
-    JSONLWriter,
-    Keep,
-    Masked,
-    NonFiniteError,
-    Rollback,
-    TensorBoardWriter,
-    Trainer,
-    TrainState,
-    Validation,
-    accumulate,
-    adapt,
-    adversarial,
-    alternating,
-    average_metrics,
-    best_params,
-    conflict_averse,
-    dynamic_loss_scale,
-    ema,
-    evolution,
-    federated,
-    fit,
-    forward_gradient,
-    gradient,
-    meta_loss,
-    monitor_groups,
-    noise_scale,
-    per_example,
-    poisson,
-    polyak_average,
-    private,
-    project_conflicting,
-    shard,
-    sharpness,
-    simultaneous,
-    skip_nonfinite,
-    skip_spikes,
-    spsa,
-    surgery,
-    train_step,
+from typing import TYPE_CHECKING
+
+from paramjax import (
+    checkpoints,
+    data,
+    logs,
+    losses,
+    metrics,
+    optim,
+    populations,
+    runs,
+    space,
+    step,
+    tuning,
 )
-from paramjax.train.estimators import privacy
+from paramjax._namespaces import __dir__ as __dir__
+from paramjax._namespaces import __getattr__ as __getattr__
+from paramjax.runs import EarlyStopping, Fit, NonFiniteError, Rollback, Validation, fit
+from paramjax.space import choice, conditional, integer, log_uniform, uniform
+from paramjax.step import GradFn, Trainer, TrainState, gradient, grads, hooks, train_step, trainers
+from paramjax.step.hooks import Hook
+from paramjax.tuning import Sweep, cross_validate, search, sweep
+
+if TYPE_CHECKING:
+    from paramjax import bench, models, plots, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "CSVWriter",
     "EarlyStopping",
     "Fit",
     "GradFn",
     "Hook",
-    "JSONLWriter",
-    "Keep",
-    "Layout",
-    "Masked",
     "NonFiniteError",
     "Rollback",
     "Sweep",
-    "TensorBoardWriter",
     "TrainState",
     "Trainer",
     "Validation",
-    "accumulate",
-    "adapt",
-    "adversarial",
-    "alternating",
-    "average_metrics",
-    "best_params",
+    "bench",
+    "checkpoints",
     "choice",
     "conditional",
-    "conflict_averse",
     "cross_validate",
     "data",
-    "dynamic_loss_scale",
-    "ema",
-    "evolution",
-    "federated",
     "fit",
-    "forward_gradient",
     "gradient",
-    "grid",
-    "hyperband",
+    "grads",
+    "hooks",
     "integer",
     "log_uniform",
+    "logs",
     "losses",
-    "median_stopping",
-    "meta_loss",
-    "monitor_groups",
-    "noise_scale",
+    "metrics",
+    "models",
     "optim",
-    "per_example",
-    "poisson",
-    "polyak_average",
-    "privacy",
-    "private",
-    "project_conflicting",
-    "random_design",
+    "plots",
+    "populations",
+    "runs",
     "search",
-    "shard",
-    "sharpness",
-    "simultaneous",
-    "skip_nonfinite",
-    "skip_spikes",
-    "sobol_design",
-    "spsa",
-    "successive_halving",
-    "surgery",
+    "space",
+    "step",
     "sweep",
     "train_step",
+    "trainers",
+    "tuning",
     "uniform",
+    "verify",
 ]

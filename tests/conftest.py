@@ -31,7 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.cache import enable_cache
+from paramjax._cache import enable_cache
 from paramjax.losses import squared_error, supervised
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

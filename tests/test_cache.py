@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
-from paramjax.cache import cache_dir
+from paramjax._cache import cache_dir
 
 SCRIPT = """
 import jax, jax.numpy as jnp
 jax.jit(lambda x: x + 1)(jnp.ones(3))          # JAX has decided about its cache by now
 {before}
-from paramjax.cache import enable_cache
+from paramjax._cache import enable_cache
 enable_cache()
 jax.jit(lambda x: x * 2 - 1)(jnp.ones(3)).block_until_ready()
 print(jax.config.jax_compilation_cache_dir)

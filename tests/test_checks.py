@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from paramjax import checks
+from paramjax import _checks as checks
 
 
 def test_legacy_key_is_refused():

@@ -1,4 +1,4 @@
-"""Imports go one way: types, checks <- {models, losses, data, optim} <- train <- sweep <- ..."""
+"""Imports go one way, down the list of the design; folders list names; nothing heavy is loaded."""
 
 import ast
 import subprocess
@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "paramjax"
-BASE = 0
-LAYERS = {
-    "types": BASE, "checks": BASE, "space": BASE, "cache": BASE, "paths": BASE,
-    "models": 1, "losses": 1, "data": 1, "optim": 1, "estimate": 1,
-    "train": 2, "sweep": 3, "bench": 4, "verify": 4, "cli": 5,
-}  # fmt: skip
+VOCABULARY = {"_types", "_checks", "_paths", "_cache"}
+LAYERS = [
+    VOCABULARY,
+    {"space", "data", "metrics", "models", "checkpoints", "logs", "plots"},
+    {"losses", "optim"},  # they name accuracy and search spaces
+    {"step"},
+    {"runs"},
+    {"populations"},
+    {"tuning"},
+    {"bench", "verify"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -28,28 +35,23 @@ def imports(path: Path):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             module = node.module or ""
-            names = [module] if module != "paramjax" else [f"paramjax.{a.name}" for a in node.names]
+            names = [f"{module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         yield from (n.split(".")[1] for n in names if n.startswith("paramjax.") and n.count("."))
 
 
-def test_every_room_has_a_layer():
-    rooms = {room(path) for path in MODULES} - {"__init__", "__main__", "_experiments"}
-    assert rooms <= set(LAYERS)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_go_down(path):
-    mine = room(path)
-    if mine in ("__init__", "__main__"):
-        return
-    for other in imports(path):
-        if other == mine or other.startswith("__"):
-            continue
-        assert LAYERS[other] < LAYERS[mine] or LAYERS[mine] == LAYERS[other] == BASE, (
-            f"{path.relative_to(PACKAGE)} imports paramjax.{other}"
-        )
+def test_imports_go_down():
+    """Only `__init__` and `__main__` stand above all; the vocabulary may import itself."""
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports paramjax.{other}"
+        for path in MODULES
+        if (mine := room(path)) not in ("__init__", "__main__", "_namespaces")
+        for other in imports(path)
+        if other not in (mine, "__version__")
+        and not (LEVEL[other] < LEVEL[mine] or {mine, other} <= VOCABULARY)
+    ]
+    assert wrong == []
 
 
 def test_only_models_imports_flax():
@@ -59,13 +61,22 @@ def test_only_models_imports_flax():
             assert "from flax" not in path.read_text(), path
 
 
+def test_folders_are_public_and_files_are_not():
+    for path in MODULES:
+        *folders, file = path.relative_to(PACKAGE).parts
+        assert not any(folder.startswith("_") for folder in folders if folder != "_experiments")
+        assert file.startswith("_"), path
+
+
 def test_init_files_hold_names_only():
     for path in MODULES:
         if path.name != "__init__.py":
             continue
         for node in ast.parse(path.read_text()).body:
             is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            assert is_docstring or isinstance(node, ast.Import | ast.ImportFrom | ast.Assign), path
+            is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            names = ast.Import | ast.ImportFrom | ast.Assign
+            assert is_docstring or is_for_types or isinstance(node, names), path
 
 
 HEAVY = [

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from paramjax import paths
+from paramjax import _paths as paths
 
 Pair = namedtuple("Pair", ["fast", "slow"])
 TREE = {

@@ -9,11 +9,10 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.bench.contestants import find_contestants
-from paramjax.bench.preflight import first_step
-from paramjax.bench.protocol import Protocol
-from paramjax.bench.runner import prepare
-from paramjax.bench.workloads import get
+from paramjax.bench import Protocol, find_entries
+from paramjax.bench._preflight import first_step
+from paramjax.bench._runner import prepare
+from paramjax.bench.workloads._registry import get
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,7 +36,7 @@ def takes_first_step(optimizer, stage):
 
 def test_readmes_optimizer_takes_part(tmp_path, stage):
     (tmp_path / "mine.py").write_text(blocks("README.md")[0])
-    (contestant,), left_out = find_contestants([f"{tmp_path}/mine.py:my_optimizer"])
+    (contestant,), left_out = find_entries([f"{tmp_path}/mine.py:my_optimizer"])
     assert left_out == []
     assert takes_first_step(contestant.optimizer, stage)
 

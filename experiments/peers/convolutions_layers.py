@@ -11,9 +11,9 @@ from convolutions_sides import BATCH, pool_by_reshape, pool_by_slices, pool_by_w
 from jax import lax
 
 from paramjax.models import LSTM, max_pool
-from paramjax.models.convolution import convolve
-from paramjax.models.convolution_forms import convolve_as_matmul, convolve_by_lax, window
-from paramjax.models.dense import product
+from paramjax.models._convolution import convolve
+from paramjax.models._convolution_forms import convolve_as_matmul, convolve_by_lax, window
+from paramjax.models._dense import product
 
 
 def repeated(function, *operands, times):

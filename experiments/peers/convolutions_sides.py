@@ -17,8 +17,8 @@ from jax import lax
 
 import paramjax as pj
 from paramjax.models import CNN, Conv, max_pool
-from paramjax.models.convolution import convolve
-from paramjax.models.convolution_forms import (
+from paramjax.models._convolution import convolve
+from paramjax.models._convolution_forms import (
     convolve_as_matmul,
     convolve_by_lax,
     correlate_as_matmul,

@@ -24,13 +24,13 @@ from paramjax.models import MLP
 def rules(steps):
     """The rules, by name."""
     return {
-        "successive halving by 2": pj.successive_halving(2),
-        "successive halving by 3": pj.successive_halving(3),
-        "successive halving by 3 from an 81st of the steps": pj.successive_halving(
+        "successive halving by 2": pj.tuning.successive_halving(2),
+        "successive halving by 3": pj.tuning.successive_halving(3),
+        "successive halving by 3 from an 81st of the steps": pj.tuning.successive_halving(
             3, least_steps=max(1, steps // 81)
         ),
-        "Hyperband": pj.hyperband(3),
-        "median": pj.median_stopping(),
+        "Hyperband": pj.tuning.hyperband(3),
+        "median": pj.tuning.median_stopping(),
     }
 
 

@@ -33,7 +33,7 @@ from populations_sides import BATCH, SIDES, jax_parts
 from populations_sides import digits as load
 
 import paramjax as pj
-from paramjax.cache import enable_cache
+from paramjax._cache import enable_cache
 
 HERE = Path(__file__).parent
 SLOW = {"jitted step in a loop", "PyTorch eager", "Keras on JAX"}

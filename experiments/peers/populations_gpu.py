@@ -26,7 +26,7 @@ from populations import added, kept_programs, swept
 from populations_sides import CLASSES, jax_parts, orders, training
 from populations_sides import digits as load
 
-from paramjax.sweep.engine import Layout
+from paramjax.populations import Layout
 
 SIZES = (1, 16, 256, 4096, 16384)
 WIDE = {
@@ -61,7 +61,7 @@ def seconds(call, times=3):
     return statistics.median(taken)
 
 
-def alone(steps):
+def single(steps):
     """Seconds of a run by a compiled scan, as it is called for one run after the other."""
     _, _, init, _ = jax_parts()
     train, rows = jax.jit(training()), len(load()[0])
@@ -73,7 +73,7 @@ def alone(steps):
 
 def sizes(args):
     """Runs per second of populations of several sizes, by what more steps take."""
-    pace = alone(args.steps)
+    pace = single(args.steps)
     lines = [
         f"\n## Runs per second: digits MLPs, {args.steps} steps\n",
         f"One run after the other by a compiled scan: {1 / pace:.2f} a second. Of a population: "
@@ -172,8 +172,8 @@ def rows(args):
     for precision in ("default", "highest"):
         with jax.default_matmul_precision(precision):
             both = [swept(16, args.steps, layout=Layout(width)).to_frame() for width in (16, 1)]
-        mapped, lone = (frame["loss"].to_numpy() for frame in both)
-        apart = np.abs(mapped - lone) / np.maximum(np.abs(lone), 1e-6)
+        mapped, single = (frame["loss"].to_numpy() for frame in both)
+        apart = np.abs(mapped - single) / np.maximum(np.abs(single), 1e-6)
         same = both[0][["trial", "seed"]].equals(both[1][["trial", "seed"]])
         lines.append(
             f"Matrix products in {precision} precision: final losses apart by "

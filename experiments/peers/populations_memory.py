@@ -14,7 +14,7 @@ from pathlib import Path
 
 from populations import swept
 
-from paramjax.sweep.plan.memory import memory_in_use
+from paramjax.populations.planning._memory import memory_in_use
 
 
 def most_memory():

@@ -111,7 +111,7 @@ def ours(runs, steps):
 
 
 def by_hand(runs, steps, *, layout):
-    """Scans written by hand: lone ones on a thread a core, or mapped, in one call or several."""
+    """Scans written by hand: single ones on a thread a core, or mapped, in one call or several."""
     from concurrent.futures import ThreadPoolExecutor
 
     _, _, init, jax = jax_parts()
@@ -212,7 +212,7 @@ def keras(runs, steps):
 
 SIDES = {
     "ours": ours,
-    "lone scans, one thread each": lambda runs, steps: by_hand(
+    "single scans, one thread each": lambda runs, steps: by_hand(
         runs, steps, layout=(1, os.cpu_count())
     ),
     "one vmapped scan": lambda runs, steps: by_hand(runs, steps, layout=(runs, 1)),

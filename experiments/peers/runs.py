@@ -30,8 +30,8 @@ import numpy as np
 import optax
 
 import paramjax as pj
+from paramjax.logs import CSV
 from paramjax.models import MLP
-from paramjax.train.writers import CSVWriter
 
 MODEL = MLP((128, 128, 10), activation="relu")
 ROWS, BATCH = 1437, 128
@@ -165,7 +165,7 @@ def extras(args):
 
     def showing():
         with terminal(), tempfile.TemporaryDirectory() as folder:
-            return train(writers=[CSVWriter(Path(folder, "log.csv"))], progress=True).state
+            return train(writers=[CSV(Path(folder, "log.csv"))], progress=True).state
 
     sides = {"bare": lambda: train(progress=False).state, "saving": saving, "showing": showing}
     return interleaved(sides, args.long_rounds)

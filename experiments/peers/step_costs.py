@@ -62,8 +62,8 @@ def chain():
 
 def composed(loss_fn, params, *, full):
     """Our step and its first state."""
-    grad_fn = pj.accumulate(loss_fn, MICROBATCHES) if full else loss_fn
-    hooks = [pj.skip_nonfinite(), pj.ema(DECAY)] if full else []
+    grad_fn = pj.grads.accumulate(loss_fn, MICROBATCHES) if full else loss_fn
+    hooks = [pj.hooks.skip_nonfinite(), pj.hooks.ema(DECAY)] if full else []
     trainer = pj.train_step(grad_fn, chain(), hooks)
     return trainer.step, trainer.init(jax.random.key(0), params)
 
@@ -159,7 +159,7 @@ def step_times(make, batch, steps, rounds):
 def temporary_bytes(loss_fn, params, batch):
     """XLA's temporary memory of a step: whole batch, and accumulated 8-fold."""
     sizes = []
-    for grad_fn in (loss_fn, pj.accumulate(loss_fn, MICROBATCHES)):
+    for grad_fn in (loss_fn, pj.grads.accumulate(loss_fn, MICROBATCHES)):
         trainer = pj.train_step(grad_fn, chain())
         state = trainer.init(jax.random.key(0), params)
         lowered = jax.jit(trainer.step, donate_argnums=0).lower(state, batch)

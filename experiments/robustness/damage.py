@@ -25,9 +25,9 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.checks import is_key
+from paramjax._checks import is_key
+from paramjax.checkpoints import DamageWarning
 from paramjax.models import MLP
-from paramjax.train import DamageWarning
 
 MODEL = MLP((16, 3))
 RNG = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def loss_fn(params, batch, key):
     return optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch["y"]).mean(), {}
 
 
-TRAINER = pj.train_step(loss_fn, optax.adamw(1e-2), [pj.ema(0.9)])
+TRAINER = pj.train_step(loss_fn, optax.adamw(1e-2), [pj.hooks.ema(0.9)])
 PARAMS = MODEL.init(jax.random.key(0), DATA["x"][:1])
 
 

@@ -26,8 +26,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.train import RunInUse, SaveWarning
-from paramjax.train.checkpoint.look import look
+from paramjax.checkpoints import RunInUse, SaveWarning, look
 
 DATA = {"x": np.ones((64, 8), np.float32)}
 PARAMS = {"w": np.ones((8, 20_000), np.float32)}

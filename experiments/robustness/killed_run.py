@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.checks import is_key
+from paramjax._checks import is_key
 from paramjax.models import MLP
 
 EVERY = 500
@@ -101,7 +101,9 @@ def make_trainer(note: Path) -> tuple[Any, Any, Callable[..., Any]]:
 
     rate = pj.optim.reduce_on_plateau(factor=0.9, patience=3)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(3e-3), rate)
-    trainer = pj.train_step(loss_fn, tx, [pj.ema(0.99), pj.skip_nonfinite()], stateful=True)
+    trainer = pj.train_step(
+        loss_fn, tx, [pj.hooks.ema(0.99), pj.hooks.skip_nonfinite()], stateful=True
+    )
     return trainer, jax.jit(model.init)(jax.random.key(0), rows(1, 0)["x"]), evaluate
 
 
@@ -122,9 +124,9 @@ def train(folder: Path, variant: str, steps: int) -> None:
             evaluate, rows(90, 1), every=EVERY // 2, batch_size=32, early_stopping=stopping
         ),
         checkpoint_dir=folder / "run", checkpoint_every=by_clock if variant == "clock" else EVERY,
-        keep=pj.Keep(last=2, best=1), resume=True,
+        keep=pj.checkpoints.Keep(last=2, best=1), resume=True,
         writers=[
-            pj.CSVWriter(folder / "log.csv", every=50), pj.JSONLWriter(folder / "log.jsonl", 50),
+            pj.logs.CSV(folder / "log.csv", every=50), pj.logs.JSONLines(folder / "log.jsonl", 50),
             Noted(running),
         ],
     )  # fmt: skip

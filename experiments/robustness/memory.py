@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paramjax.train import InterruptWarning
+from paramjax.runs import InterruptWarning
 
 KINDS = ("resident", "stream")
 LENGTH, BATCH = 64, 16
@@ -97,7 +97,7 @@ def train(kind: str, folder: Path) -> int:
     model = Transformer(int(tokens.max()) + 1, width=32, layers=2, heads=4, length=LENGTH)
     loss_fn = pj.losses.supervised(model.apply, pj.losses.cross_entropy)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3))
-    trainer = pj.train_step(loss_fn, tx, [pj.ema(0.99), pj.skip_nonfinite()])
+    trainer = pj.train_step(loss_fn, tx, [pj.hooks.ema(0.99), pj.hooks.skip_nonfinite()])
     starts = np.arange(0, len(tokens) - LENGTH, LENGTH)
     resident_data = windows(tokens, starts), {"batch_size": BATCH, "last_batch": "keep"}
     data, options = resident_data if kind == "resident" else (batches(tokens), {})
@@ -110,7 +110,7 @@ def train(kind: str, folder: Path) -> int:
             key=jax.random.key(1), steps=10**8, **options, progress=True,
             validation=pj.Validation(measure, held_out, every=500, batch_size=50),
             checkpoint_dir=folder / "run", checkpoint_every=datetime.timedelta(seconds=5),
-            writers=[pj.CSVWriter(folder / "log.csv"), pj.JSONLWriter(folder / "log.jsonl")],
+            writers=[pj.logs.CSV(folder / "log.csv"), pj.logs.JSONLines(folder / "log.jsonl")],
         )  # fmt: skip
     print(f"{len(fit.validation['step'])} validations, the last: {fit.validation['loss'][-1]:.3f}")
     return int(fit.state.step)

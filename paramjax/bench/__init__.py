@@ -1,20 +1,20 @@
 """The benchmark: protocol, records, statistics and report."""
 
-from paramjax.bench.contestants import Contestant, LeftOut, UnknownOptimizerError, find_contestants
-from paramjax.bench.protocol import Protocol
-from paramjax.bench.records import Records, RecordsMismatchError
-from paramjax.bench.statistics import Verdict, decide, paired_interval, verdicts
+from paramjax.bench._entries import Entry, Excluded, UnknownOptimizerError, find_entries
+from paramjax.bench._protocol import Protocol
+from paramjax.bench._records import Records, RecordsMismatchError
+from paramjax.bench._statistics import Verdict, decide, paired_interval, verdicts
 
 __all__ = [
-    "Contestant",
-    "LeftOut",
+    "Entry",
+    "Excluded",
     "Protocol",
     "Records",
     "RecordsMismatchError",
     "UnknownOptimizerError",
     "Verdict",
     "decide",
-    "find_contestants",
+    "find_entries",
     "paired_interval",
     "verdicts",
 ]

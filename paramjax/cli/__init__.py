@@ -1,1 +1,5 @@
-"""The command line: one file a subcommand."""
+"""The `paramjax` command, one file a subcommand."""
+
+from paramjax.cli._main import main
+
+__all__ = ["main"]

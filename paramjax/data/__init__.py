@@ -1,12 +1,12 @@
 """Data: where it comes from, how it is split, and the order in which it is seen."""
 
-from paramjax.data.bundled import breast_cancer, digits
-from paramjax.data.folds import folds
-from paramjax.data.idx import read_idx
-from paramjax.data.sampler import batch_order, epoch_order
-from paramjax.data.splits import Splits, split, standardise
-from paramjax.data.table import table
-from paramjax.data.validation import check_data, check_labels
+from paramjax.data._bundled import breast_cancer, digits
+from paramjax.data._folds import folds
+from paramjax.data._idx import read_idx
+from paramjax.data._sampler import batch_order, epoch_order
+from paramjax.data._splits import Splits, split, standardise
+from paramjax.data._table import table
+from paramjax.data._validation import check_data, check_labels
 
 __all__ = [
     "Splits",

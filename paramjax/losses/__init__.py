@@ -1,22 +1,19 @@
 """Losses per example, the mean that makes a LossFn of them, and what composes LossFns."""
 
-from paramjax.losses.accuracy import accuracy, binary_accuracy
-from paramjax.losses.augmented import augmented
-from paramjax.losses.cross_entropy import binary_cross_entropy, cross_entropy
-from paramjax.losses.distillation import distillation
-from paramjax.losses.frozen import frozen
-from paramjax.losses.multitask import uncertainty_weighted, weighted_sum
-from paramjax.losses.precision import mixed_precision
-from paramjax.losses.regularisers import l1, l2
-from paramjax.losses.remat import remat
-from paramjax.losses.smoothed_cross_entropy import smoothed_cross_entropy
-from paramjax.losses.squared_error import squared_error
-from paramjax.losses.supervised import supervised
+from paramjax.losses._augmented import augmented
+from paramjax.losses._cross_entropy import binary_cross_entropy, cross_entropy
+from paramjax.losses._distillation import distillation
+from paramjax.losses._frozen import frozen
+from paramjax.losses._multitask import uncertainty_weighted, weighted_sum
+from paramjax.losses._precision import mixed_precision
+from paramjax.losses._regularisers import l1, l2
+from paramjax.losses._remat import remat
+from paramjax.losses._smoothed_cross_entropy import smoothed_cross_entropy
+from paramjax.losses._squared_error import squared_error
+from paramjax.losses._supervised import supervised
 
 __all__ = [
-    "accuracy",
     "augmented",
-    "binary_accuracy",
     "binary_cross_entropy",
     "cross_entropy",
     "distillation",

@@ -1,11 +1,11 @@
 """Gradient transformations: the common chain, and the registry of optimizers."""
 
-from paramjax.optim.adjustable import AdjustableState, adjustable_rate
-from paramjax.optim.by_path import by_path
-from paramjax.optim.chains import chain
-from paramjax.optim.learning_rate import LearningRateState, scale_by_learning_rate
-from paramjax.optim.optimizer import Optimizer
-from paramjax.optim.plateau import (
+from paramjax.optim._adjustable import AdjustableState, adjustable_rate
+from paramjax.optim._by_path import by_path
+from paramjax.optim._chains import chain
+from paramjax.optim._learning_rate import LearningRateState, scale_by_learning_rate
+from paramjax.optim._optimizer import Optimizer
+from paramjax.optim._plateau import (
     PlateauState,
     can_lower,
     has_plateau,
@@ -13,7 +13,7 @@ from paramjax.optim.plateau import (
     reduce_on_plateau,
     validated,
 )
-from paramjax.optim.registry import REGISTRY, get
+from paramjax.optim._registry import REGISTRY, get
 
 __all__ = [
     "REGISTRY",

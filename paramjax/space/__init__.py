@@ -1,17 +1,13 @@
-"""Search spaces: how one hyperparameter is drawn from a point of the unit interval.
+"""Search spaces: what a hyperparameter may be."""
 
-They stand below `optim` and `sweep` because both speak of them: the registry
-gives every optimizer its space, the sweep draws trials from it.
-"""
-
-from paramjax.space.check import check_space
-from paramjax.space.choice import Choice, choice
-from paramjax.space.conditional import Conditional, active, conditional, exists
-from paramjax.space.distribution import Distribution, Space
-from paramjax.space.integer import Integer, integer
-from paramjax.space.log_uniform import LogUniform, log_uniform
-from paramjax.space.tracing import is_structural, structure, traced
-from paramjax.space.uniform import Uniform, uniform
+from paramjax.space._check import check_space
+from paramjax.space._choice import Choice, choice
+from paramjax.space._conditional import Conditional, active, conditional, exists
+from paramjax.space._distribution import Distribution, Space
+from paramjax.space._integer import Integer, integer
+from paramjax.space._log_uniform import LogUniform, log_uniform
+from paramjax.space._tracing import is_structural, structure, traced
+from paramjax.space._uniform import Uniform, uniform
 
 __all__ = [
     "Choice",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from paramjax.bench.benchmark import Options, make_ready, run
-from paramjax.bench.protocol import Protocol
+from paramjax.bench import Protocol
+from paramjax.bench._benchmark import Options, make_ready, run
 
 SMALL = Protocol(trials=2, tuning_seeds=1, seeds=3, steps=12)
 WORKLOAD = "breast_cancer_logistic"
@@ -84,7 +84,7 @@ def users_file(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def benchmark(users_file):
-    """Run a small benchmark: `benchmark(folder, "sgd", "mine:good")`."""
+    """TrialRun a small benchmark: `benchmark(folder, "sgd", "mine:good")`."""
 
     def go(folder, *optimizers, baseline="adamw", on_progress=lambda progress: None, **more):
         specs = tuple(

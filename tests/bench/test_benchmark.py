@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paramjax.bench import RecordsMismatchError, UnknownOptimizerError
-from paramjax.bench.benchmark import BaselineError, NoRecordsError, redraw
+from paramjax.bench._benchmark import BaselineError, NoRecordsError, redraw
 
 PROMISED = {
     "workload", "optimizer", "baseline", "metric", "difference", "interval", "verdict", "seeds",
@@ -178,8 +178,8 @@ def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp
         "nan", "raises", "wrong_shape", "nothing", "no_rate", "branches", "bad_space", "downhill",
         "late",
     )  # fmt: skip
-    verdicts, left_out = benchmark(tmp_path, "mine:by_mapping", *(f"mine:{name}" for name in bad))
-    reasons = dict(left_out)
+    verdicts, excluded = benchmark(tmp_path, "mine:by_mapping", *(f"mine:{name}" for name in bad))
+    reasons = dict(excluded)
     assert set(reasons) == {f"mine.py:{name}" for name in bad}
     assert "params/Dense_0/bias NaN or infinite" in reasons["mine.py:nan"]
     assert "RuntimeError: no [bold]luck[/] today" in reasons["mine.py:raises"]
@@ -192,15 +192,15 @@ def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp
     assert "only this mode fails" in reasons["mine.py:late"]
     assert [v.optimizer for v in verdicts] == ["mine.py:by_mapping"]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert {entry["name"] for entry in manifest["left_out"]} == set(reasons)
+    assert {entry["name"] for entry in manifest["excluded"]} == set(reasons)
 
 
 @pytest.mark.parametrize("text", ["import sys; sys.exit('usage')", "def f(:", "import no_such_lib"])
 def test_a_file_that_cannot_be_imported_is_left_out(benchmark, tmp_path, text):
     (tmp_path / "own.py").write_text(text)
-    _, left_out = benchmark(tmp_path / "out", f"{tmp_path}/own.py:f")
-    assert [name for name, _ in left_out] == ["own.py:f"]
-    assert "importing" in left_out[0].reason
+    _, excluded = benchmark(tmp_path / "out", f"{tmp_path}/own.py:f")
+    assert [name for name, _ in excluded] == ["own.py:f"]
+    assert "importing" in excluded[0].reason
 
 
 def test_plain_factories_get_a_learning_rate(benchmark, tmp_path):

@@ -5,7 +5,7 @@ import jax
 import pytest
 
 from paramjax import __version__
-from paramjax.bench.manifest import environment, manifest, provenance, write_json, write_text
+from paramjax.bench._manifest import environment, manifest, provenance, write_json, write_text
 
 
 def git(folder, *words):

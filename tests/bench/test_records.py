@@ -6,11 +6,11 @@ import pytest
 
 import paramjax as pj
 from paramjax.bench import Records, RecordsMismatchError, verdicts
-from paramjax.bench.rows import WorkloadRow
-from paramjax.bench.selection import best_trial, diverged_trials, edges
+from paramjax.bench._rows import WorkloadRow
+from paramjax.bench._selection import best_trial, diverged_trials, edges
 from paramjax.optim import Optimizer
-from paramjax.sweep import Record
-from paramjax.sweep.store import DamagedError
+from paramjax.populations import Record
+from paramjax.tuning import DamagedError
 
 RULES = {"key": 0, "report_seeds": [1, 4], "steps": 5, "trials": 3, "tuning_seeds": 1}
 

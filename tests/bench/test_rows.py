@@ -4,7 +4,7 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.bench.rows import describe_space
+from paramjax.bench._rows import describe_space
 from paramjax.optim import Optimizer
 
 INTEGER = {"kind": "Integer", "logarithmic": True, "static": False, "low": 1, "high": 8}

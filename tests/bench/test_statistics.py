@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from paramjax.bench.statistics import decide, paired_interval
+from paramjax.bench import decide, paired_interval
 
 ROUNDS = 600
 
 
 def coverage(draw, truth, n, monkeypatch):
-    monkeypatch.setattr("paramjax.bench.statistics.RESAMPLES", 1000)
+    monkeypatch.setattr("paramjax.bench._statistics.RESAMPLES", 1000)
     rng = np.random.default_rng(1)
     covered = 0
     for round_ in range(ROUNDS):
@@ -46,7 +46,7 @@ def test_covers_means_that_are_not_normal(draw, truth, least, monkeypatch):
 
 
 def test_false_verdicts_stay_below_alpha(monkeypatch):
-    monkeypatch.setattr("paramjax.bench.statistics.RESAMPLES", 1000)
+    monkeypatch.setattr("paramjax.bench._statistics.RESAMPLES", 1000)
     rng = np.random.default_rng(2)
     words = [
         decide(paired_interval(rng.normal(0, 1, 10), seed=i), higher_is_better=True)

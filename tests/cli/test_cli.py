@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from paramjax.cli.main import main
+from paramjax.cli._main import main
 
 SMALL = ["--trials", "2", "--tuning-seeds", "1", "--seeds", "3", "--steps", "12"]
 WORKLOAD = ["--workload", "breast_cancer_logistic"]

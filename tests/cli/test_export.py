@@ -9,16 +9,17 @@ import pytest
 from safetensors.numpy import load_file
 
 import paramjax as pj
-from paramjax.cli.export import write
-from paramjax.cli.main import main
-from paramjax.train.checkpoint import CheckpointStore, look
+from paramjax.checkpoints import CheckpointStore
+from paramjax.checkpoints import _inspect as look
+from paramjax.cli._export import write
+from paramjax.cli._main import main
 
 DATA = np.ones((4, 2), np.float32)
 
 
 def train(folder, params):
     loss_fn = lambda p, batch, key: (sum((leaf**2).sum() for leaf in jax.tree.leaves(p)), {})
-    trainer = pj.train_step(loss_fn, optax.sgd(0.1), [pj.ema(0.5)])
+    trainer = pj.train_step(loss_fn, optax.sgd(0.1), [pj.hooks.ema(0.5)])
     return pj.fit(
         trainer, params, DATA, key=jax.random.key(0), steps=9, checkpoint_dir=folder,
         checkpoint_every=3,

@@ -11,9 +11,11 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.checks import is_key
-from paramjax.cli.main import main
-from paramjax.train.checkpoint import CheckpointStore, Keep, look, manifest
+from paramjax._checks import is_key
+from paramjax.checkpoints import CheckpointStore, Keep
+from paramjax.checkpoints import _inspect as look
+from paramjax.checkpoints import _manifest as manifest
+from paramjax.cli._main import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +30,7 @@ def loss_fn(params, batch, key):
 @pytest.fixture(scope="module")
 def fit():
     return lambda folder: pj.fit(
-        pj.train_step(loss_fn, optax.adam(0.1), [pj.ema(0.5)]), PARAMS, DATA,
+        pj.train_step(loss_fn, optax.adam(0.1), [pj.hooks.ema(0.5)]), PARAMS, DATA,
         key=jax.random.key(0), steps=20, checkpoint_dir=folder, checkpoint_every=10,
         validation=pj.Validation(lambda p, b: loss_fn(p, b, None), DATA, every=10),
     )  # fmt: skip

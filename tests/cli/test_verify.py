@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from paramjax.cli.main import main
+from paramjax.cli._main import main
 from paramjax.verify import Size
 
-module = sys.modules["paramjax.verify.verify"]
+module = sys.modules["paramjax.verify._verify"]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def noisy(monkeypatch):
         return [{**leaves, "params/w": leaves["params/w"] + noise} for _ in names]
 
     def save_first(folder, tree):
-        from paramjax.verify.results import save_facts, save_result
+        from paramjax.verify._results import save_facts, save_result
 
         save_result(folder, "first", tree)
         facts = {"platform": "gpu", "device_kind": "made up", "devices": 2, "flags": ""}

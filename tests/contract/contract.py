@@ -22,7 +22,7 @@ PARAMS, BATCHES = problem()
 
 def trainer_of(name, loss=loss_fn, hooks=(), rate=RATE):
     """The transformation of this name behind the one step function."""
-    grad_fn = pj.per_example(loss) if name in PER_EXAMPLE else pj.gradient(loss)
+    grad_fn = pj.grads.per_example(loss) if name in PER_EXAMPLE else pj.gradient(loss)
     return pj.train_step(grad_fn, FACTORIES[name](rate), hooks)
 
 

@@ -1,4 +1,4 @@
-"""Run every transformation over eight simulated devices, and save what is to be evaluated.
+"""TrialRun every transformation over eight simulated devices, and save what is to be evaluated.
 
     python eight_devices.py OUT.npz    (with XLA_FLAGS=--xla_force_host_platform_device_count=8)
 
@@ -13,7 +13,7 @@ from contract import PARAMS, run, trainer_of
 from every_optax import FACTORIES, LINKS
 
 import paramjax as pj
-from paramjax.cache import enable_cache
+from paramjax._cache import enable_cache
 
 
 def main(out):
@@ -21,7 +21,7 @@ def main(out):
     mesh = jax.make_mesh((4, 2), ("data", "model"))
     arrays = {}
     for name in sorted(set(FACTORIES) - set(LINKS)):
-        trainer = pj.shard(
+        trainer = pj.trainers.shard(
             trainer_of(name),
             mesh,
             data_axis=("data", "model"),

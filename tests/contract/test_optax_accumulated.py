@@ -10,7 +10,7 @@ import paramjax as pj
 
 @WHOLE_BATCH
 def test_accumulated(name):
-    grad_fn = pj.accumulate(loss_fn, MICROBATCHES)
+    grad_fn = pj.grads.accumulate(loss_fn, MICROBATCHES)
     ours, _ = run(pj.train_step(grad_fn, FACTORIES[name](RATE)))
     assert_close(ours, hand(name, gradient=accumulated)[0])
 
@@ -19,4 +19,4 @@ def test_accumulated(name):
 def test_gradients_of_each_example_cannot_be_accumulated(name):
     """The two that aggregate examples themselves: refused, with the reason."""
     with pytest.raises(ValueError, match="got gradients per example"):
-        pj.accumulate(pj.per_example(loss_fn), MICROBATCHES)
+        pj.grads.accumulate(pj.grads.per_example(loss_fn), MICROBATCHES)

@@ -17,7 +17,7 @@ POISONED = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), BATCHES)
 
 @OPTIMIZER
 def test_guarded_averaged_and_resumed(name):
-    trainer = trainer_of(name, hooks=[pj.skip_nonfinite(), pj.ema(0.5)])
+    trainer = trainer_of(name, hooks=[pj.hooks.skip_nonfinite(), pj.hooks.ema(0.5)])
     step = compiled(trainer)
     whole, end = run(trainer, POISONED, step=step)
 

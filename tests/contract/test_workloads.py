@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from paramjax.bench.preflight import first_step
-from paramjax.bench.protocol import Protocol
-from paramjax.bench.runner import prepare
-from paramjax.bench.workloads import WORKLOADS, get
+from paramjax.bench import Protocol
+from paramjax.bench._preflight import first_step
+from paramjax.bench._runner import prepare
+from paramjax.bench.workloads import WORKLOADS
+from paramjax.bench.workloads._registry import get
 from paramjax.data import batch_order
 from paramjax.optim import REGISTRY
 

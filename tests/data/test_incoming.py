@@ -3,7 +3,7 @@ import collections
 import numpy as np
 import pytest
 
-from paramjax.data.incoming import Form, StreamChanged
+from paramjax.data._incoming import Form, StreamChanged
 
 ROWS = 3
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from paramjax.data.position import Mark, Position, accessors, decode, encode
+from paramjax.data._position import Mark, Position, accessors, decode, encode
 
 STATES = [
     None,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.data.source import Source, StreamEnded, can_rewind, is_stream, start_position
+from paramjax.data._source import Source, StreamEnded, can_rewind, is_stream, start_position
 
 EPOCH, DRAWN = 7, 20
 
@@ -101,7 +101,7 @@ def drawn(source, count):
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("every", [1, 3, 64])
 def test_wherever_a_stream_is_cut_the_same_batches_follow(name, every, monkeypatch):
-    monkeypatch.setattr("paramjax.data.position._MARK_BATCHES", every)
+    monkeypatch.setattr("paramjax.data._position._MARK_BATCHES", every)
     make = STREAMS[name]
     start = start_position(make())
     batches, positions = drawn(Source(make(), 0, start), DRAWN)

@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from paramjax.data.source import StreamEnded
-from paramjax.data.stream import StreamBlockedWarning, open_stacks
+from paramjax.data._source import StreamEnded
+from paramjax.data._stream import StreamBlockedWarning, open_stacks
 
 ROWS = 3
 
@@ -30,7 +30,7 @@ def no_thread_is_left():
 @pytest.fixture
 def few(monkeypatch):
     """Stacks of four batches, rather than of 64."""
-    monkeypatch.setattr("paramjax.data.stack._STACK_BATCHES", 4)
+    monkeypatch.setattr("paramjax.data._stack._STACK_BATCHES", 4)
 
 
 def batch(number):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from paramjax.data.validation import check_data, check_labels
+from paramjax.data import check_data, check_labels
 
 
 @pytest.mark.parametrize(

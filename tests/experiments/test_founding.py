@@ -13,8 +13,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from paramjax.cli import script
-from paramjax.cli.example import example, find_programs, run_program
+from paramjax.cli import _script as script
+from paramjax.cli._example import example, find_programs, run_program
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = find_programs()

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.losses.scalars import check_scalar
+from paramjax.losses._scalars import check_scalar
 
 
 @pytest.mark.parametrize("value", [0, 1.0, np.float64(0.5), jnp.float32(1.0)], ids=str)

@@ -6,8 +6,8 @@ import pytest
 from jax import lax
 
 from paramjax.models import Conv
-from paramjax.models.convolution import convolve
-from paramjax.models.convolution_forms import (
+from paramjax.models._convolution import convolve
+from paramjax.models._convolution_forms import (
     convolve_as_matmul,
     convolve_by_lax,
     convolve_on_cpu,

@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 from paramjax.models import Dense
-from paramjax.models.dense import NARROW, product
+from paramjax.models._dense import NARROW, product
 
 WIDTHS = [1, 2, 10, NARROW, NARROW + 1]
 

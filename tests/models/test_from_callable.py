@@ -184,7 +184,7 @@ SHARED = jnp.ones((3, 3))
         (
             nnx.Linear(3, 1, rngs=nnx.Rngs(0)),
             TypeError,
-            "got a flax nnx module, whose batch statistics .* use paramjax.models.from_nnx",
+            "got a flax nnx module, whose batch statistics .* use paramjax.models._from_nnx",
         ),
         (MLP((2, 1)), ValueError, "at least one floating-point array in a registered pytree, got"),
         (Dense(jnp.arange(3), 1.0), ValueError, "at least one floating-point array"),

@@ -143,7 +143,7 @@ def test_it_runs_whole_in_a_scan_with_guards_and_averages(data, key):
     adapted = from_nnx(net())
     loss_fn = supervised(adapted.apply, squared_error, stateful=True, keyed=True)
     trainer = pj.train_step(
-        loss_fn, optax.adam(0.01), [pj.skip_nonfinite(), pj.ema(0.9)], stateful=True
+        loss_fn, optax.adam(0.01), [pj.hooks.skip_nonfinite(), pj.hooks.ema(0.9)], stateful=True
     )
     run = pj.fit(
         trainer,

@@ -100,7 +100,7 @@ def test_players_have_a_rate_each():
         "b": lambda params, batch, key: (jnp.sum(params["b"] ** 2), {}),
     }
     txs = {"a": optax.chain(optax.sgd(0.1), adjustable_rate()), "b": INJECTED(0.2)}
-    trainer = pj.alternating(losses, txs)
+    trainer = pj.trainers.alternating(losses, txs)
     state = trainer.init(jax.random.key(0), {"a": jnp.ones(2), "b": jnp.ones(2)})
     lowered, _ = trainer.step(lower_rate(state, 0.5), None)
     # from 1, a gradient of 2: half of 0.1 * 2 and half of 0.2 * 2

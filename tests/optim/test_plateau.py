@@ -107,7 +107,7 @@ def test_only_plateaus_change_with_a_validation():
     trainer = pj.train_step(
         lambda params, batch, key: (optax.tree.norm(params, squared=True), {}),
         optax.chain(optax.adam(0.1), reduce_on_plateau(patience=1)),
-        hooks=[pj.ema(0.9)],
+        hooks=[pj.hooks.ema(0.9)],
     )
     state, _ = trainer.step(trainer.init(jax.random.key(0), PARAMS), None)
     after = validated(validated(state, 1.0), 1.0)

@@ -83,7 +83,7 @@ def test_by_hand_takes_nothing_of_paramjax_but_the_order_of_the_data(file):
         if isinstance(node, ast.ImportFrom):
             imported |= {f"{node.module}.{alias.name}" for alias in node.names}
     ours = {name for name in imported if name.split(".")[0] == "paramjax"}
-    assert ours <= {"paramjax.data.batch_order", "paramjax.data.sampler.batch_order"}
+    assert ours <= {"paramjax.data.batch_order", "paramjax.data._sampler.batch_order"}
     reached = {node.slice.value for node in ast.walk(tree) if _is_page_item(node)}
     assert reached.isdisjoint({"pj", "losses"})
 

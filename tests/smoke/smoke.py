@@ -8,16 +8,18 @@ import jax.numpy as jnp
 import optax
 
 import paramjax as pj
-from paramjax.bench.benchmark import Options, make_ready, run
-from paramjax.bench.protocol import Protocol
-from paramjax.cli.example import find_programs
+from paramjax.bench import Protocol
+from paramjax.bench._benchmark import Options, make_ready, run
+from paramjax.cli._example import find_programs
 
 
 def loss_fn(params, batch, key):
     return jnp.mean((params - batch) ** 2), {}
 
 
-trainer = pj.train_step(loss_fn, optax.adam(0.1), hooks=[pj.ema(0.9), pj.skip_nonfinite()])
+trainer = pj.train_step(
+    loss_fn, optax.adam(0.1), hooks=[pj.hooks.ema(0.9), pj.hooks.skip_nonfinite()]
+)
 data = jnp.array([1.0, 3.0])
 fit = pj.fit(trainer, jnp.zeros(()), data, key=jax.random.key(0), steps=300)
 assert abs(float(fit.params) - 2.0) < 0.01, fit.params

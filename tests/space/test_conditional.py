@@ -6,7 +6,7 @@ import pytest
 
 import paramjax as pj
 from paramjax.space import Conditional, active, exists
-from paramjax.space.rounding import rounded
+from paramjax.space._rounding import rounded
 
 UNIT = pj.uniform(0.0, 1.0)
 DRAWN = {"rate": 0.5, "blocks": 7, "decay": 0.25}

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from paramjax.verify.comparison import Difference, compare, largest
-from paramjax.verify.results import flatten, load_result, save_result
+from paramjax.verify import Difference, compare, flatten, largest
+from paramjax.verify._results import load_result, save_result
 
 TREE = {"params": {"w": np.array([4.0, -2.0, 0.5], np.float32)}, "count": np.int32(7)}
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.verify import runs
-from paramjax.verify.problem import _KEPT, BATCH_SIZE, HIDDEN, ROWS, loss_fn, make_problem
-from paramjax.verify.results import flatten
-from paramjax.verify.tolerances import usable_devices
+from paramjax.verify import _runs as runs
+from paramjax.verify import flatten
+from paramjax.verify._problem import _KEPT, BATCH_SIZE, HIDDEN, ROWS, loss_fn, make_problem
+from paramjax.verify._tolerances import usable_devices
 
 
 @pytest.fixture(scope="module")

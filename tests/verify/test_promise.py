@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from paramjax.verify.promise import promise
+from paramjax.verify import promise
 
 RUN = {"w": np.array([1.0, 2.0], np.float32), "rows": np.uint32(9)}
 MOVED = {**RUN, "w": np.array([1.0, 2.000002], np.float32)}  # eight units in the last place

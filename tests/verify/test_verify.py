@@ -10,14 +10,16 @@ import jax
 import numpy as np
 import pytest
 
-from paramjax.verify import ChildFailed, Size, children, kills, runs, verify
-from paramjax.verify.children import Session, environment
-from paramjax.verify.problem import make_problem
-from paramjax.verify.promise import Finding, promise
-from paramjax.verify.results import flatten, load_facts, save_facts, save_result
-from paramjax.verify.surroundings import DETERMINISTIC, advice, header
+from paramjax.verify import ChildFailed, Finding, Size, flatten, promise, verify
+from paramjax.verify import _children as children
+from paramjax.verify import _kills as kills
+from paramjax.verify import _runs as runs
+from paramjax.verify._children import Session, environment
+from paramjax.verify._problem import make_problem
+from paramjax.verify._results import load_facts, save_facts, save_result
+from paramjax.verify._surroundings import DETERMINISTIC, advice, header
 
-module = sys.modules["paramjax.verify.verify"]
+module = sys.modules["paramjax.verify._verify"]
 SMALL = Size(steps=120, kills=1)
 FACTS = {
     "platform": "cpu", "device_kind": "cpu", "devices": 1, "flags": "",
@@ -154,7 +156,7 @@ def test_a_trainer_with_hidden_randomness_does_not_keep_the_promise(monkeypatch)
         )
 
     problem = make_problem(0)
-    from paramjax.verify.problem import make_trainer
+    from paramjax.verify._problem import make_trainer
 
     ends = [runs.run(problem._replace(trainer=make_trainer(1e-3, leaky)), 4) for _ in range(2)]
     finding = promise("twice", *(flatten(runs.everything(end)) for end in ends))

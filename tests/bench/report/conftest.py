@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from paramjax.bench.protocol import Protocol
-from paramjax.bench.records import Records
-from paramjax.bench.rows import WorkloadRow
-from paramjax.optim.optimizer import Optimizer
-from paramjax.space import log_uniform
-from paramjax.sweep import DIVERGED, FINISHED, Record
+from paramjax import log_uniform
+from paramjax.bench import Protocol, Records
+from paramjax.bench._rows import WorkloadRow
+from paramjax.optim import Optimizer
+from paramjax.populations import DIVERGED, FINISHED, Record
 
 DIGITS = ("digits", "accuracy", True)
 PROTOCOL = Protocol(trials=4, tuning_seeds=2, seeds=6, steps=30, evaluations=3)

@@ -5,20 +5,21 @@ import math
 
 import pytest
 
-from paramjax.bench.protocol import REPORT, TUNING
-from paramjax.bench.report.curves import curves
-from paramjax.bench.report.forest import forest
-from paramjax.bench.report.looks import (
+from paramjax import search
+from paramjax.bench import verdicts
+from paramjax.bench._protocol import REPORT, TUNING
+from paramjax.bench._rows import OptimizerRow, Training
+from paramjax.bench.report._curves import curves
+from paramjax.bench.report._forest import forest
+from paramjax.bench.report._search import scale
+from paramjax.bench.report._style import (
     COLOURS,
     log_ticks,
-    looks,
     plot_text,
     script_json,
+    styles,
     tick_text,
 )
-from paramjax.bench.report.search import scale, search
-from paramjax.bench.rows import OptimizerRow, Training
-from paramjax.bench.statistics import verdicts
 
 NAMES = ["adamw", "good", "bad", "alike"]
 
@@ -40,7 +41,7 @@ def test_colours_are_legible_on_both_pages(page):
 
 
 def test_forty_optimizers_look_different():
-    many = looks([str(i) for i in range(40)]).values()
+    many = styles([str(i) for i in range(40)]).values()
     assert len({(look.colour, look.dash) for look in many}) == 40
 
 
@@ -72,7 +73,7 @@ def test_log_ticks_are_few_and_inside(low, high):
 def test_better_is_to_the_right(make, values, higher):
     records = make(values)
     workload = records.workloads()[0]._replace(higher_is_better=higher)
-    drawn = json.loads(forest("id", workload, verdicts(records), looks(NAMES)).json)
+    drawn = json.loads(forest("id", workload, verdicts(records), styles(NAMES)).json)
     left, right = drawn["layout"]["xaxis"]["range"]
     assert (left < right) == higher
     first = "good" if higher else "bad"
@@ -83,7 +84,7 @@ def test_the_forest_draws_what_the_statistics_say(make, values):
     records = make(values)
     judged = {v.optimizer: v for v in verdicts(records)}
     drawn = json.loads(
-        forest("id", records.workloads()[0], list(judged.values()), looks(NAMES)).json
+        forest("id", records.workloads()[0], list(judged.values()), styles(NAMES)).json
     )
     low, high = judged["good"].interval
     assert drawn["data"][0]["x"] == [low, judged["good"].difference, high]
@@ -96,7 +97,7 @@ def test_one_broken_optimizer_does_not_squeeze_the_others(make, values):
     many = [one._replace(optimizer=name) for name in names]
     many[-1] = many[-1]._replace(difference=-900.0, interval=(-910.0, -890.0), verdict="worse")
     workload = make(values).workloads()[0]._replace(higher_is_better=True)
-    layout = json.loads(forest("id", workload, many, looks(names)).json)["layout"]
+    layout = json.loads(forest("id", workload, many, styles(names)).json)["layout"]
     assert layout["xaxis"]["range"] == pytest.approx([-0.0012, 0.0162])
     assert layout["annotations"][-1]["text"] == "\u25c0 \u2212900.0000"
     assert layout["annotations"][-1]["y"] == 5
@@ -107,7 +108,7 @@ def test_a_mean_stops_where_a_seed_is_lost(make, values):
     records = make(values)
     trainings = {"good": records.trainings("digits", "good", REPORT)}
     drawn = curves(
-        "id", "accuracy", trainings, looks(NAMES), title="accuracy", higher_is_better=True
+        "id", "accuracy", trainings, styles(NAMES), title="accuracy", higher_is_better=True
     )
     assert drawn is not None
     band, line, lost = json.loads(drawn.json)["data"]
@@ -119,7 +120,7 @@ def test_a_mean_stops_where_a_seed_is_lost(make, values):
 
 def test_no_trainings_no_curves():
     assert (
-        curves("id", "accuracy", {"a": []}, looks(["a"]), title="", higher_is_better=True) is None
+        curves("id", "accuracy", {"a": []}, styles(["a"]), title="", higher_is_better=True) is None
     )
 
 
@@ -128,7 +129,7 @@ def test_every_trial_is_in_the_search_plot(make, values):
     tuning = records.trainings("digits", "good", TUNING)
     shared = scale(tuning, higher_is_better=True)
     row = next(row for row in records.optimizers() if row.optimizer == "good")
-    drawn = search("id", records.workloads()[0], row, tuning, 2, looks(NAMES)["good"], shared)
+    drawn = search("id", records.workloads()[0], row, tuning, 2, styles(NAMES)["good"], shared)
     traces = json.loads(drawn.json)["data"]
     assert sorted(trace["x"][0] for trace in traces) == [0.002, 0.02, 0.2, 0.9]
     marks = {trace["x"][0]: trace["marker"]["symbol"] for trace in traces}
@@ -150,7 +151,7 @@ def test_spaces_without_a_learning_rate_are_drawn(make, space, hyperparameters):
     tuning = [Training(0, 0, hyperparameters, "finished", None, 0.5, {})]
     shared = scale(tuning, higher_is_better=True)
     row = OptimizerRow("mine", "", space, "")
-    drawn = search("id", workload, row, tuning, None, looks(["mine"])["mine"], shared)
+    drawn = search("id", workload, row, tuning, None, styles(["mine"])["mine"], shared)
     assert json.loads(drawn.json)["data"][0]["y"] == [0.5]
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from paramjax.bench import LeftOut, Records
+from paramjax.bench import Excluded, Records
 from paramjax.bench.report import write_report
 
 HOSTILE = "mine.py:</script><b onclick=alert(1)>&x</b>"
@@ -23,8 +23,8 @@ MANIFEST = {
 
 @pytest.fixture
 def draw(tmp_path):
-    def drawn(records, manifest=MANIFEST, left_out=()):
-        path = write_report(records, manifest, left_out, tmp_path / "report.html")
+    def drawn(records, manifest=MANIFEST, excluded=()):
+        path = write_report(records, manifest, excluded, tmp_path / "report.html")
         return path.read_bytes().decode("utf-8")
 
     return drawn
@@ -67,7 +67,7 @@ def test_plotly_is_there_once(make, values, draw, read):
 
 def test_what_users_write_stays_text(make, values, draw, read):
     records = make({**values, HOSTILE: values["good"]})
-    html = draw(records, {**MANIFEST, HOSTILE: HOSTILE}, [LeftOut(HOSTILE, f"raised {HOSTILE}")])
+    html = draw(records, {**MANIFEST, HOSTILE: HOSTILE}, [Excluded(HOSTILE, f"raised {HOSTILE}")])
     page = read(html)
     assert "b" not in {tag for tag, _ in page.tags}
     assert not any("onclick" in attributes for _, attributes in page.tags)
@@ -130,7 +130,7 @@ def test_all_lost_is_drawn_too(make, values, draw, read):
 
 
 def test_who_was_left_out_is_named_with_the_reason(make, values, draw, read):
-    text = read(draw(make(values), left_out=[LeftOut("mine.py:f", "it returned None")])).text
+    text = read(draw(make(values), excluded=[Excluded("mine.py:f", "it returned None")])).text
     assert "Left out of the comparison" in text
     assert "mine.py:f : it returned None" in text
 

@@ -1,0 +1,300 @@
+"""What is refused at the public edge, and in which words.
+
+Every message says what was expected, what came and what to do. Nothing here
+runs inside a compiled program: on the device a failure is a value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._types import Key, PyTree
+
+INT32_MAX = 2**31 - 1
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """The name of a leaf as errors print it, `params['dense']['kernel']` -> `dense/kernel`."""
+    return jax.tree_util.keystr(path, simple=True, separator="/") or "(the tree itself)"
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether an array, or what stands for one, is a typed key rather than numbers.
+
+    Args:
+        leaf: Anything with a dtype, or a number.
+
+    Example:
+        >>> is_key(jax.random.key(0)), is_key(jnp.zeros(2))
+        (True, False)
+    """
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.extended)
+
+
+def check_key(key: Any) -> Key:
+    """Refuse keys whose streams paramjax cannot promise.
+
+    Args:
+        key: A typed threefry key of shape [].
+
+    Returns:
+        The key.
+
+    Raises:
+        TypeError: For a legacy `PRNGKey`, or anything else that is not a typed key.
+        ValueError: For another implementation than threefry, or an array of keys.
+
+    Example:
+        >>> check_key(jax.random.key(0)).shape
+        ()
+    """
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        raise TypeError(
+            f"key: expected a typed key, got {describe(key)}; legacy PRNGKey arrays are not "
+            "taken, make the key with jax.random.key(0)"
+        )
+    implementation = str(jax.random.key_impl(key))
+    if "threefry" not in implementation:
+        raise ValueError(
+            f"key: expected a threefry key, got {implementation}; its numbers differ between "
+            "platforms and under vmap, make the key with jax.random.key(0)"
+        )
+    if key.shape != ():
+        raise ValueError(f"key: expected one key, got an array of keys of shape {key.shape}")
+    return key
+
+
+def check_seed(number: int) -> int:
+    """Refuse integers that `jax.random.key` would fold onto another one.
+
+    Args:
+        number: The integer that names a key, in [0, 2**32).
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: If it lies outside [0, 2**32): `key(2**32)` equals `key(0)`.
+
+    Example:
+        >>> check_seed(7)
+        7
+    """
+    if not 0 <= number < 2**32:
+        raise ValueError(
+            f"key: expected an integer from 0 to 2**32 - 1, got {number}; "
+            "beyond it two numbers would give the same key"
+        )
+    return number
+
+
+def check_count(name: str, value: Any, *, least: int = 1) -> int:
+    """Refuse counts that are not whole numbers from `least` to 2**31 - 1.
+
+    Args:
+        name: What is counted, for the message.
+        value: The count.
+        least: The smallest count that makes sense.
+
+    Returns:
+        The count as an int.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it is out of range.
+
+    Example:
+        >>> check_count("steps", 500)
+        500
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: expected a whole number, got {describe(value)}")
+    if not least <= value <= INT32_MAX:
+        raise ValueError(f"{name}: expected a whole number from {least} to 2**31 - 1, got {value}")
+    return int(value)
+
+
+def check_learning_rate(learning_rate: Any) -> None:
+    """Refuse a learning rate that cannot descend; traced values and schedules pass.
+
+    Args:
+        learning_rate: A number, a schedule, or a traced scalar.
+
+    Raises:
+        TypeError: If it is None or another non-number.
+        ValueError: If it is NaN, infinite or negative.
+
+    Example:
+        >>> check_learning_rate(1e-3)
+    """
+    check_rate("learning_rate", learning_rate, high=math.inf)
+
+
+def check_rate(name: str, value: Any, *, low: float = 0.0, high: float = math.inf) -> None:
+    """Refuse a concrete number outside [low, high); traced values and functions pass.
+
+    Args:
+        name: The argument, for the message.
+        value: A number, a function of the step, or a traced scalar.
+        low: Smallest value allowed.
+        high: First value that is too large.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is not finite or out of range.
+
+    Example:
+        >>> check_rate("b1", 0.9, high=1.0)
+    """
+    if isinstance(value, jax.core.Tracer) or callable(value):
+        return
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {describe(value)}") from None
+    if not (math.isfinite(number) and low <= number < high):
+        bound = "finite" if high == math.inf else f"below {high:g}"
+        raise ValueError(f"{name}: expected a number from {low:g}, {bound}, got {number}")
+
+
+def check_params(params: PyTree) -> None:
+    """Refuse parameters that cannot be differentiated.
+
+    Args:
+        params: A pytree of floating-point arrays.
+
+    Raises:
+        TypeError: If a leaf is not a floating-point array; the message names it.
+        ValueError: If there are no leaves.
+
+    Example:
+        >>> check_params({"w": jnp.zeros((3, 2))})
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if not leaves:
+        raise ValueError("params: expected at least one array, got an empty tree")
+    for path, leaf in leaves:
+        dtype = getattr(leaf, "dtype", None)
+        if dtype is None or not jnp.issubdtype(dtype, jnp.inexact):
+            raise TypeError(
+                f"params: leaf {leaf_name(path)} is {describe(leaf)}, expected a floating-point "
+                "array; keep counters and masks in model_state"
+            )
+
+
+def check_same_form(what: str, got: PyTree, params: PyTree) -> None:
+    """Refuse gradients or updates that do not have the parameters' tree and shapes.
+
+    Args:
+        what: What `got` is, for the message.
+        got: A pytree.
+        params: The pytree it must match, leaf by leaf.
+
+    Raises:
+        ValueError: If the trees or the shape of a leaf differ; shapes that would
+            broadcast are refused too.
+
+    Example:
+        >>> check_same_form("gradients", {"w": jnp.ones(2)}, {"w": jnp.zeros(2)})
+    """
+    expected: Any = jax.tree.structure(params)
+    found: Any = jax.tree.structure(got)
+    if expected != found:
+        raise ValueError(f"{what}: expected the tree of the parameters, {expected}, got {found}")
+    pairs = zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(got), strict=True)
+    for (path, leaf), other in pairs:
+        if jnp.shape(leaf) != jnp.shape(other):
+            raise ValueError(
+                f"{what}: leaf {leaf_name(path)} has shape {jnp.shape(other)}, expected "
+                f"{jnp.shape(leaf)} as in the parameters"
+            )
+
+
+def check_rows(what: str, batch: PyTree) -> int:
+    """Refuse a batch that cannot be split by rows.
+
+    Args:
+        what: What splits it, for the message.
+        batch: A pytree of arrays [rows, ...].
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If there are no leaves, a leaf has no leading axis, or leaves disagree
+            in length.
+
+    Example:
+        >>> check_rows("accumulate", {"x": jnp.zeros((8, 3)), "y": jnp.zeros(8)})
+        8
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(batch)
+    if not leaves:
+        raise ValueError(f"{what}: expected a batch of arrays [rows, ...], got an empty tree")
+    lengths = {leaf_name(path): jnp.shape(leaf)[:1] for path, leaf in leaves}
+    for name, length in lengths.items():
+        if not length:
+            raise ValueError(f"{what}: leaf {name} of the batch is a scalar, expected [rows, ...]")
+    if len(set(lengths.values())) > 1:
+        sizes = {name: length[0] for name, length in lengths.items()}
+        raise ValueError(f"{what}: expected leaves of one length in the batch, got {sizes}")
+    return next(iter(lengths.values()))[0]
+
+
+def nearest(name: str, known: Iterable[str], *, what: str) -> str:
+    """The message for an unknown name, with the nearest known ones.
+
+    Args:
+        name: What was asked for.
+        known: The names there are.
+        what: What they name.
+
+    Returns:
+        A sentence.
+
+    Example:
+        >>> nearest("adamm", ["adam", "sgd"], what="optimizer")
+        "unknown optimizer 'adamm'; nearest: adam (known: adam, sgd)"
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"nearest: {', '.join(close)} " if close else ""
+    return f"unknown {what} {name!r}; {hint}(known: {', '.join(known)})"
+
+
+def describe(value: Any) -> str:
+    """`float32[3,2]` for arrays, `None` or the type and value for other things."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    return "None" if value is None else f"{type(value).__name__} {value!r}"
+
+
+@contextlib.contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Say how to install the optional package that an import within lacks.
+
+    Args:
+        extra: The extra of paramjax that brings it.
+
+    Raises:
+        ModuleNotFoundError: If an import fails for the lack of a package.
+
+    Example:
+        >>> with needs_extra("frames"):
+        ...     import math
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'{error.name} is missing: pip install "paramjax[{extra}]"', name=error.name
+        ) from None

@@ -1,0 +1,207 @@
+"""One benchmark from the flags to the verdicts, without any display."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paramjax.bench._entries import Entry, Excluded, find_entries, spec_name
+from paramjax.bench._manifest import manifest, write_json
+from paramjax.bench._protocol import Protocol
+from paramjax.bench._records import FILE_NAME, Records
+from paramjax.bench._runner import Progress, Stage, note_rules, preflight, prepare, train_all
+from paramjax.bench._statistics import Verdict, verdicts
+from paramjax.bench.report._html import write_report
+from paramjax.bench.workloads._registry import WORKLOADS
+from paramjax.bench.workloads._registry import get as get_workload
+from paramjax.optim._registry import REGISTRY
+
+VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html"
+
+
+class BaselineError(ValueError):
+    """The baseline cannot take part, so that there is nothing to compare with."""
+
+
+class NoRecordsError(ValueError):
+    """A folder holds no benchmark."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a benchmark is asked to do.
+
+    Attributes:
+        workloads: Names; empty means all.
+        optimizers: Registry names or `FILE.py:FACTORY`; empty means the whole registry.
+        baseline: Whom the others are compared with; takes part whether named or not.
+        protocol: Counts and key.
+        out: The folder of the results.
+        fresh: Whether to delete what an earlier benchmark left there.
+    """
+
+    workloads: tuple[str, ...] = ()
+    optimizers: tuple[str, ...] = ()
+    baseline: str = "adamw"
+    protocol: Protocol = field(default_factory=Protocol)
+    out: Path = Path("paramjax-bench")
+    fresh: bool = False
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The optimizers with the baseline among them."""
+        return (*(self.optimizers or tuple(REGISTRY)), self.baseline)
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """Everything as JSON, for the manifest."""
+        return {
+            "workload": list(self.workloads or WORKLOADS),
+            "optimizer": list(dict.fromkeys(self.specs)),
+            "baseline": self.baseline,
+            **asdict(self.protocol),
+            "out": str(self.out),
+            "fresh": self.fresh,
+        }
+
+
+class Ready(NamedTuple):
+    """A benchmark that can start training.
+
+    Attributes:
+        stages: The workloads with data and starts.
+        entries: The optimizers that take part.
+        excluded: Those that do not, with reasons.
+        records: The open records.
+    """
+
+    stages: list[Stage]
+    entries: list[Entry]
+    excluded: list[Excluded]
+    records: Records
+
+
+def make_ready(options: Options) -> Ready:
+    """Check everything that can be checked before training.
+
+    Args:
+        options: What is asked.
+
+    Returns:
+        What `run` needs.
+
+    Raises:
+        ValueError: For an unknown workload or optimizer, or bad data.
+        BaselineError: If the baseline is left out.
+        RecordsMismatchError: If the folder holds records made under other rules.
+    """
+    workloads = [get_workload(name) for name in dict.fromkeys(options.workloads or WORKLOADS)]
+    entries, broken = find_entries(options.specs)
+    stages = [prepare(workload, options.protocol) for workload in workloads]
+    entries, unfit = preflight(stages, entries, options.protocol)
+    excluded = [*broken, *unfit]
+    baseline = spec_name(options.baseline)
+    for name, reason in excluded:
+        if name == baseline:
+            raise BaselineError(f"the baseline {name} cannot take part: {reason}")
+    about = manifest(options.flags, [c.file for c in entries if c.file is not None])
+    if options.fresh:
+        clear(options.out)
+    records = Records(options.out)
+    try:
+        note_rules(records, options.protocol, stages, entries, baseline, about)
+    except ValueError:
+        records.close()
+        raise
+    write_json(options.out / MANIFEST, {**about, "excluded": [x._asdict() for x in excluded]})
+    return Ready(stages, entries, excluded, records)
+
+
+def run(
+    options: Options, ready: Ready, on_progress: Callable[[Progress], None]
+) -> tuple[list[Verdict], list[Excluded]]:
+    """Train what is missing, then write verdicts and report.
+
+    Args:
+        options: What is asked.
+        ready: From `make_ready`.
+        on_progress: Called, from several threads, whenever trainings were recorded.
+
+    Returns:
+        The verdicts, and who was left out before or during training.
+
+    Raises:
+        KeyboardInterrupt: If the user interrupts; what is finished is in the records.
+    """
+    failed = train_all(ready.records, options.protocol, ready.stages, ready.entries, on_progress)
+    excluded = [*ready.excluded, *failed]
+    if failed:
+        about = read_manifest(options.out)
+        about["excluded"] = [entry._asdict() for entry in excluded]
+        write_json(options.out / MANIFEST, about)
+    return write_results(ready.records, options.out), excluded
+
+
+def redraw(folder: Path) -> list[Verdict]:
+    """Write verdicts and report of a folder again, without training.
+
+    Args:
+        folder: The `out` of an earlier benchmark, finished or not.
+
+    Returns:
+        The verdicts.
+
+    Raises:
+        NoRecordsError: If the folder holds no benchmark, or a damaged manifest.
+        DamagedError: If its records are damaged.
+    """
+    missing = [name for name in (FILE_NAME, MANIFEST) if not (folder / name).is_file()]
+    if missing:
+        raise NoRecordsError(
+            f"{folder}: no {' and no '.join(missing)} there; make them with: "
+            f"paramjax bench --out {folder}"
+        )
+    records = Records(folder)
+    try:
+        return write_results(records, folder)
+    finally:
+        records.close()
+
+
+def write_results(records: Records, folder: Path) -> list[Verdict]:
+    """`verdicts.json` and `report.html`, from the records and the manifest alone."""
+    found = verdicts(records)
+    write_json(folder / VERDICTS, [verdict._asdict() for verdict in found])
+    about = read_manifest(folder)
+    excluded = [Excluded(**entry) for entry in about.get("excluded", [])]
+    write_report(records, about, excluded, folder / REPORT_PAGE)
+    return found
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder.
+
+    Raises:
+        NoRecordsError: If it is no JSON object.
+    """
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NoRecordsError(
+            f"{folder / MANIFEST}: damaged ({error}); the same bench command writes it anew"
+        ) from error
+    if not isinstance(about, dict):
+        raise NoRecordsError(f"{folder / MANIFEST}: damaged, expected a JSON object")
+    return about
+
+
+def clear(folder: Path) -> None:
+    """Delete what a benchmark wrote into a folder, and nothing else."""
+    for name in (FILE_NAME, f"{FILE_NAME}-journal", VERDICTS, MANIFEST, REPORT_PAGE):
+        path = folder / name
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder, not a result; remove it by hand")
+        path.unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""Which optimizers take part: names of the registry, and factories in the user's files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import optax
+
+from paramjax import __version__
+from paramjax._checks import nearest
+from paramjax.optim._optimizer import Optimizer
+from paramjax.optim._registry import REGISTRY
+from paramjax.space._check import check_space
+from paramjax.space._distribution import Space
+from paramjax.space._log_uniform import log_uniform
+
+DEFAULT_SPACE: Space = {"learning_rate": log_uniform(1e-4, 1.0)}
+"""The space of a factory that carries none."""
+
+
+class Entry(NamedTuple):
+    """An optimizer in a benchmark.
+
+    Attributes:
+        optimizer: Name, factory, space and source.
+        file: The user's file it comes from, or None.
+        fingerprint: What must stay the same while its trainings are added to.
+    """
+
+    optimizer: Optimizer
+    file: Path | None
+    fingerprint: str
+
+
+class Excluded(NamedTuple):
+    """An optimizer that cannot take part.
+
+    Attributes:
+        name: Its name.
+        reason: One sentence.
+    """
+
+    name: str
+    reason: str
+
+
+class UnknownOptimizerError(ValueError):
+    """A name that is neither in the registry nor a FILE.py:FACTORY that can be found."""
+
+
+def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
+    """Resolve what the user typed, each once, in order.
+
+    Args:
+        specs: Registry names and `FILE.py:FACTORY`.
+
+    Returns:
+        Who can take part, and who cannot because their file or space is broken.
+
+    Raises:
+        UnknownOptimizerError: For a name, file or factory that does not exist, with the
+            nearest known ones.
+
+    Example:
+        >>> entries, excluded = find_entries(["adamw", "sgd", "adamw"])
+        >>> [entry.optimizer.name for entry in entries], excluded
+        (['adamw', 'sgd'], [])
+    """
+    found: dict[str, Entry | Excluded] = {}
+    origin: dict[str, str] = {}
+    for spec in specs:
+        entry = _from_file(spec) if ".py:" in spec else _from_registry(spec)
+        name = entry.name if isinstance(entry, Excluded) else entry.optimizer.name
+        if origin.setdefault(name, spec) != spec:
+            raise UnknownOptimizerError(
+                f"optimizers {origin[name]!r} and {spec!r} would both be called {name!r}; "
+                "rename one of the files"
+            )
+        found[name] = entry
+    taking_part = [c for c in found.values() if isinstance(c, Entry)]
+    return taking_part, [c for c in found.values() if isinstance(c, Excluded)]
+
+
+def spec_name(spec: str) -> str:
+    """The name under which a spec appears in verdicts: `dir/mine.py:fast` -> `mine.py:fast`.
+
+    Example:
+        >>> spec_name("experiments/mine.py:fast"), spec_name("adamw")
+        ('mine.py:fast', 'adamw')
+    """
+    if ".py:" not in spec:
+        return spec
+    file, _, factory = spec.rpartition(":")
+    return f"{Path(file).name}:{factory}"
+
+
+def one_line(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says.
+
+    Example:
+        >>> one_line(ValueError("no such thing, and here is more:"))
+        'ValueError: no such thing, and here is more:'
+    """
+    return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]])
+
+
+def _from_registry(name: str) -> Entry:
+    if name not in REGISTRY:
+        hint = "; an optimizer of your own is FILE.py:FACTORY"
+        raise UnknownOptimizerError(nearest(name, REGISTRY, what="optimizer") + hint)
+    return Entry(REGISTRY[name], None, f"paramjax {__version__}")
+
+
+def _from_file(spec: str) -> Entry | Excluded:
+    """Load the user's factory; what is broken inside the file leaves it out, by name."""
+    path_text, _, factory_name = spec.rpartition(":")
+    path, name = Path(path_text), spec_name(spec)
+    if not path.is_file():
+        raise UnknownOptimizerError(f"optimizer {spec!r}: there is no file {path}")
+    try:
+        module = _load(path)
+    except (Exception, SystemExit) as error:
+        return Excluded(name, f"importing {path} raised {one_line(error)}")
+    factory = getattr(module, factory_name, None)
+    if not callable(factory):
+        known = [n for n, value in vars(module).items() if callable(value) and n[0] != "_"]
+        raise UnknownOptimizerError(f"{path}: {nearest(factory_name, known, what='factory')}")
+    try:
+        space = check_space(getattr(factory, "space", DEFAULT_SPACE))
+    except (TypeError, ValueError) as error:
+        return Excluded(name, f"its space is none: {error}")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    optimizer = Optimizer(name, _by_keyword(factory, space), space, f"{path}, sha256 {digest[:12]}")
+    return Entry(optimizer, path, digest)
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a file as a module of its own, with its folder on the path meanwhile."""
+    spec = importlib.util.spec_from_file_location(f"paramjax_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    folder = str(path.parent.absolute())
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _by_keyword(
+    factory: Callable[..., Any], space: Space
+) -> Callable[..., optax.GradientTransformation]:
+    """Call a factory by keyword, or with the mapping if it takes one parameter not in its space."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):
+        return factory
+    gathering = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = [p for p in parameters if p.default is p.empty and p.kind not in gathering]
+    takes_mapping = (
+        len(required) == 1
+        and required[0].name not in space
+        and required[0].kind is not inspect.Parameter.KEYWORD_ONLY
+    )
+    return (lambda **hyperparameters: factory(hyperparameters)) if takes_mapping else factory

@@ -1,0 +1,273 @@
+"""The benchmark itself: every optimizer's population on every workload, into the records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from paramjax._types import PyTree
+from paramjax.bench._entries import Entry, Excluded, one_line
+from paramjax.bench._preflight import PreflightError, first_step, make_trainer
+from paramjax.bench._protocol import REPORT, TUNING, Protocol
+from paramjax.bench._records import Records
+from paramjax.bench._rows import WorkloadRow
+from paramjax.bench._selection import best_trial
+from paramjax.bench.workloads._workload import Workload
+from paramjax.data._splits import Splits
+from paramjax.data._validation import check_data
+from paramjax.optim._optimizer import Optimizer
+from paramjax.populations._chunk_result import records as record_all
+from paramjax.populations._layout import Layout
+from paramjax.populations._population import Population
+from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.populations._trial_run import TrialRun
+from paramjax.tuning.store._tables import DamagedError
+
+
+class Progress(NamedTuple):
+    """Trainings of one optimizer on one workload that are in the records by now.
+
+    Attributes:
+        workload: Name of the workload.
+        optimizer: Name of the optimizer.
+        phase: `tuning` or `report`.
+        trainings: How many were added.
+        trained: False if they were there from an earlier call.
+    """
+
+    workload: str
+    optimizer: str
+    phase: str
+    trainings: int
+    trained: bool
+
+
+class Stage(NamedTuple):
+    """A workload that is ready to train.
+
+    Attributes:
+        workload: What it is.
+        splits: Its data, on the device.
+        starts: The starts of all seeds, shared by every optimizer.
+    """
+
+    workload: Workload
+    splits: Splits
+    starts: Starts
+
+
+class StoppedError(Exception):
+    """Training ended early because the user asked for it."""
+
+
+def prepare(workload: Workload, protocol: Protocol) -> Stage:
+    """Load the data and compile and run the initialisation of all seeds.
+
+    Args:
+        workload: What to prepare.
+        protocol: Gives seeds, steps and key.
+
+    Returns:
+        The stage.
+
+    Raises:
+        ValueError: If the data is empty, NaN, of uneven length, or smaller than a batch.
+    """
+    splits = workload.load()
+    for part in splits:
+        check_data(part)
+    starts = prepare_starts(workload.init, protocol.starts_key, protocol.all_seed_numbers)
+    return Stage(workload, Splits(*(jax.device_put(part) for part in splits)), starts)
+
+
+def preflight(
+    stages: Sequence[Stage], entries: Sequence[Entry], protocol: Protocol
+) -> tuple[list[Entry], list[Excluded]]:
+    """Let every optimizer that comes from a user's file take its first step.
+
+    Those of the registry are held to the same by the test suite.
+
+    Args:
+        stages: The workloads.
+        entries: Who wants to take part.
+        protocol: The rules.
+
+    Returns:
+        Who takes part, and who is left out with the reason.
+    """
+    fit_to_train, excluded = [], []
+    for entry in entries:
+        try:
+            if entry.file is not None:
+                for stage in stages:
+                    train = stage.splits.train
+                    first_step(stage.workload, entry.optimizer, protocol, stage.starts, train)
+        except PreflightError as error:
+            excluded.append(Excluded(entry.optimizer.name, str(error)))
+        else:
+            fit_to_train.append(entry)
+    return fit_to_train, excluded
+
+
+def note_rules(
+    records: Records,
+    protocol: Protocol,
+    stages: Sequence[Stage],
+    entries: Sequence[Entry],
+    baseline: str,
+    environment: dict[str, Any],
+) -> None:
+    """Write down what the records are made under, or refuse if they were made under other rules.
+
+    Raises:
+        RecordsMismatchError: If key, counts, versions, data or a user's file changed.
+    """
+    seeds = protocol.report_seed_numbers
+    versions = {f"version_{n}": environment["versions"][n] for n in ("paramjax", "jax", "optax")}
+    records.require(
+        {**vars(protocol), **versions, "report_seeds": [seeds.start, seeds.stop]}
+        | {"devices": environment["devices"]}
+    )
+    for stage in stages:
+        records.add_workload(_workload_row(stage, protocol))
+    for entry in entries:
+        records.add_optimizer(entry.optimizer, entry.fingerprint)
+    records.note({"baseline": baseline})
+
+
+def train_all(
+    records: Records,
+    protocol: Protocol,
+    stages: Sequence[Stage],
+    entries: Sequence[Entry],
+    on_progress: Callable[[Progress], None],
+) -> list[Excluded]:
+    """Train what the records do not hold yet, one population a core.
+
+    A population inside a loop uses one core, so as many populations as there are cores
+    run side by side, and one compiles while another trains. Every finished chunk is a
+    transaction: whatever ends this, what is finished is kept.
+
+    Args:
+        records: Where trainings are kept.
+        protocol: The rules.
+        stages: The workloads.
+        entries: The optimizers.
+        on_progress: Called from the training threads.
+
+    Returns:
+        The user's optimizers that failed on the way; the others went on.
+
+    Raises:
+        KeyboardInterrupt: If the user interrupts; chunks under way are finished and kept.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(max_workers=_cores()) as pool:
+        futures = {
+            pool.submit(_train, records, protocol, stage, c.optimizer, on_progress, stop): c
+            for stage in stages
+            for c in entries
+        }
+        try:
+            return _wait(futures)
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _cores() -> int:
+    """The cores this process may use, which a container can make fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _wait(futures: dict[Future[None], Entry]) -> list[Excluded]:
+    """Wait for all; an error in a user's optimizer leaves it out, one of ours is raised."""
+    failed: dict[str, Excluded] = {}
+    for future in as_completed(futures):
+        entry = futures[future]
+        error = future.exception()
+        if error is None:
+            continue
+        if entry.file is None or isinstance(error, sqlite3.Error | DamagedError):
+            raise error
+        name = entry.optimizer.name
+        failed[name] = Excluded(name, f"training raised {one_line(error)}")
+    return list(failed.values())
+
+
+def _train(
+    records: Records,
+    protocol: Protocol,
+    stage: Stage,
+    optimizer: Optimizer,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> None:
+    """One optimizer on one workload: tune, choose, report."""
+    population = Population(
+        make_trainer(stage.workload, optimizer, protocol),
+        optimizer.space,
+        starts=stage.starts,
+        seeds=protocol.all_seed_numbers,
+        data=stage.splits.train,
+        steps=protocol.steps,
+        batch_size=stage.workload.batch_size,
+        evaluate=stage.workload.evaluate,
+        evaluations=protocol.evaluations,
+    )
+    workload, layout = stage.workload, Layout(protocol.width)
+
+    def complete(phase: str, runs: Sequence[TrialRun], eval_data: PyTree) -> None:
+        known = records.trainings(workload.name, optimizer.name, phase)
+        done = {(training.trial, training.seed) for training in known}
+        for chunk in population.chunks(runs, layout):
+            if stop.is_set():
+                raise StoppedError
+            missing = not {(run.trial, run.seed) for run in chunk} <= done
+            if missing:
+                made = record_all(population.train(chunk, layout, eval_data))
+                records.add(workload.name, optimizer.name, phase, workload.metric, made)
+            on_progress(Progress(workload.name, optimizer.name, phase, len(chunk), missing))
+
+    complete(TUNING, protocol.tuning_runs(optimizer), stage.splits.validation)
+    tuning = records.trainings(workload.name, optimizer.name, TUNING)
+    best = best_trial(tuning, higher_is_better=workload.higher_is_better)
+    report = [best._replace(seed=seed) for seed in protocol.report_seed_numbers]
+    complete(REPORT, report, stage.splits.test)
+
+
+def _workload_row(stage: Stage, protocol: Protocol) -> WorkloadRow:
+    """The workload with the test metric of its untrained parameters, seed by seed."""
+    workload = stage.workload
+    evaluate = jax.jit(jax.vmap(workload.evaluate, in_axes=(0, None)))
+    untrained = np.asarray(evaluate(stage.starts.params, stage.splits.test)[workload.metric])
+    initial = {seed: float(untrained[seed]) for seed in protocol.report_seed_numbers}
+    return WorkloadRow(
+        workload.name,
+        workload.description,
+        workload.metric,
+        workload.higher_is_better,
+        initial,
+        _fingerprint(stage.splits, workload),
+    )
+
+
+def _fingerprint(splits: Splits, workload: Workload) -> str:
+    """A hash of the data and of what is done with it."""
+    digest = hashlib.sha256(f"{workload.metric} {workload.batch_size}".encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(splits):
+        array = np.asarray(leaf)
+        digest.update(f"{path} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,20 @@
+"""Checkpoints: a pytree on disk that survives kills and flipped bits."""
+
+from paramjax.checkpoints._folder import DamageWarning
+from paramjax.checkpoints._inspect import CheckpointInfo, look
+from paramjax.checkpoints._keep import Keep
+from paramjax.checkpoints._lock import RunInUse
+from paramjax.checkpoints._restore import ProgramWarning
+from paramjax.checkpoints._store import CheckpointStore, Saved, SaveWarning
+
+__all__ = [
+    "CheckpointInfo",
+    "CheckpointStore",
+    "DamageWarning",
+    "Keep",
+    "ProgramWarning",
+    "RunInUse",
+    "SaveWarning",
+    "Saved",
+    "look",
+]

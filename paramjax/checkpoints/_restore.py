@@ -1,0 +1,177 @@
+"""A checkpoint, from its folder to arrays where a run wants them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._types import PyTree
+from paramjax.checkpoints._arrays import read_arrays
+from paramjax.checkpoints._folder import DamageWarning, checkpoint, examine, steps_in
+from paramjax.checkpoints._hashes import Damaged
+from paramjax.checkpoints._history import read_history
+from paramjax.checkpoints._host import form_of, named_leaves
+from paramjax.checkpoints._manifest import Leaf, Manifest
+from paramjax.checkpoints._write import Origin
+
+
+class ProgramWarning(UserWarning):
+    """The training step computes something else than the one that wrote a checkpoint."""
+
+
+Contents = tuple[Manifest, PyTree, tuple[dict[str, np.ndarray], ...]]
+
+
+def newest(folder: Path, like: PyTree, origin: Origin) -> Contents | None:
+    """Read the newest checkpoint that is as it was written.
+
+    Args:
+        folder: The run's.
+        like: As for `read_checkpoint`.
+        origin: What the run is.
+
+    Returns:
+        As of `read_checkpoint`, or None if there is no checkpoint.
+
+    Raises:
+        ValueError: If it belongs to another run or has other leaves, or none is good.
+
+    Warns:
+        DamageWarning: For each damaged one that was passed over, with what is wrong.
+    """
+    steps = steps_in(folder)
+    for step in reversed(steps):
+        path = checkpoint(folder, step)
+        try:
+            return read_checkpoint(path, like, origin)
+        except Damaged as error:
+            warnings.warn(
+                f"checkpoint {path} is damaged: {error}; the one before it is taken",
+                DamageWarning,
+                stacklevel=4,
+            )
+    if steps:
+        raise ValueError(
+            f"checkpoint_dir: none of the {len(steps)} checkpoints in {folder} is as it was "
+            "written; restore the folder from a copy, or begin again in another one"
+        )
+    return None
+
+
+def read_checkpoint(path: Path, like: PyTree, origin: Origin) -> Contents:
+    """Read a checkpoint, if it is whole and belongs to this run.
+
+    Args:
+        path: The checkpoint.
+        like: A tree of arrays, or of `jax.ShapeDtypeStruct`, whose values do not matter.
+        origin: What the run is.
+
+    Returns:
+        Its manifest, a tree in the form and at the places of `like`, and what was reported.
+
+    Raises:
+        Damaged: If it is not as it was written.
+        ValueError: If it belongs to another run, or to one whose state has another form.
+    """
+    manifest = examine(path)
+    _check_identity(path, manifest, origin)
+    wanted = named_leaves(like)
+    _check_leaves(path, manifest.leaves, wanted)
+    history = read_history(path, manifest.history)
+    arrays = read_arrays(path, manifest.leaves)
+    placed = (_placed(arrays[name], manifest.leaves[name], leaf) for name, leaf in wanted.items())
+    return manifest, jax.tree.unflatten(jax.tree.structure(like), placed), history
+
+
+def warn_of_program(manifest: Manifest, origin: Origin) -> None:
+    """Say so where a run goes on with another step than it began with.
+
+    Args:
+        manifest: Of the checkpoint that it goes on from.
+        origin: What the run is now.
+    """
+    if not manifest.program or origin.program == manifest.program:
+        return  # a run that ended before its first batch never knew its program
+    warnings.warn(
+        f"the training step computes something else than the one that wrote the checkpoint of step "
+        f"{manifest.step}: its loss, optimizer, a constant in them, the version of JAX (it was "
+        f"{manifest.versions.get('jax')}) or the devices are others; what follows is not what the "
+        "same run without a stop would have given",
+        ProgramWarning,
+        stacklevel=4,
+    )
+
+
+def _check_identity(path: Path, manifest: Manifest, origin: Origin) -> None:
+    """Refuse a checkpoint of another run."""
+    old, new = manifest.identity, origin.identity
+    differing = [
+        f"{name}: {_shown(old, name)} in the checkpoint, {_shown(new, name)} now"
+        for name in {**old, **new}
+        if _shown(old, name) != _shown(new, name)
+    ]
+    if differing:
+        raise ValueError(
+            f"checkpoint {path}: expected one of this run, got one of another, for these differ:"
+            f"{_listed(differing)}\npass what that run had, or choose another folder"
+        )
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    """As JSON, in which a tuple equals the list that it comes back as, and nan itself."""
+    return json.dumps(values[name], sort_keys=True) if name in values else "nothing"
+
+
+def _check_leaves(path: Path, leaves: Mapping[str, Leaf], wanted: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of another form; nothing is ever cast, left out or made up."""
+    stored = {name: leaf.form for name, leaf in leaves.items()}
+    forms = {name: form_of(leaf) for name, leaf in wanted.items()}
+    differing = [
+        f"{name}: expected {forms.get(name, 'nothing')}, got {stored.get(name, 'nothing')}"
+        for name in {**forms, **stored}
+        if forms.get(name) != stored.get(name)
+    ]
+    if differing:
+        raise ValueError(
+            f"checkpoint {path}: expected the leaves of this run, got others:"
+            f"{_listed(differing)}\nuse the model, optimizer and hooks that wrote it, or choose "
+            "another folder"
+        )
+
+
+def _listed(lines: list[str]) -> str:
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def _placed(array: np.ndarray, leaf: Leaf, like: Any) -> Any:
+    """The same kind of thing as `like`, at the same place."""
+    if isinstance(like, np.ndarray):
+        return array
+    if isinstance(like, np.generic):
+        return array[()]
+    if not isinstance(like, jax.Array | jax.ShapeDtypeStruct):
+        return type(like)(array.item())
+    value: Any = array
+    if leaf.key is not None:
+        value = jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key)
+    elif getattr(like, "weak_type", False):
+        value = _weak(array)
+    sharding = like.sharding
+    if sharding is None or not getattr(like, "committed", True):
+        return jax.device_put(value)
+    if sharding.is_fully_addressable:
+        return jax.device_put(value, sharding)
+    return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+
+
+def _weak(array: np.ndarray) -> jax.Array:
+    """An array that gives way to the dtypes of others, as the number 1.0 in a program does."""
+    zero = jnp.asarray(array.dtype.type(0).item())
+    return jnp.broadcast_to(zero, array.shape).at[...].set(array)

@@ -1,0 +1,31 @@
+"""`paramjax list`: which optimizers and workloads there are."""
+
+from __future__ import annotations
+
+
+def list_() -> int:
+    """Show the optimizers with their search spaces and sources, and the workloads.
+
+    Returns:
+        Exit code 0.
+    """
+    # imports inside: `paramjax --help` answers without loading JAX
+    from rich.table import Table
+
+    from paramjax.bench.workloads._registry import WORKLOADS
+    from paramjax.cli._terminal import console
+    from paramjax.optim._registry import REGISTRY
+
+    optimizers = Table("optimizer", "search space", "source", title="Optimizers")
+    for optimizer in REGISTRY.values():
+        space = "\n".join(f"{name}: {d}" for name, d in optimizer.space.items())
+        optimizers.add_row(optimizer.name, space, optimizer.source)
+    workloads = Table("workload", "decided by", "what it is", title="Workloads")
+    for workload in WORKLOADS.values():
+        better = "higher" if workload.higher_is_better else "lower"
+        metric = f"test {workload.metric} ({better} is better)"
+        workloads.add_row(workload.name, metric, workload.description)
+    out = console()
+    out.print(optimizers)
+    out.print(workloads)
+    return 0

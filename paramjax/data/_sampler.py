@@ -1,0 +1,118 @@
+"""The order in which data is seen: a pure function of (key, epoch), without replacement."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from paramjax._types import Array, Key
+
+LastBatch = Literal["drop", "keep", "pad"]
+"""What becomes of the rows left over at an epoch's end, fewer than a batch."""
+
+
+def epoch_order(key: Key, epoch: Array | int, rows: int) -> Array:
+    """The order of the rows in one epoch.
+
+    Args:
+        key: The data key of the run.
+        epoch: Number of the epoch, from 0.
+        rows: Number of rows.
+
+    Returns:
+        int32[rows], a permutation.
+
+    Example:
+        >>> sorted(epoch_order(jax.random.key(0), 3, 5).tolist())
+        [0, 1, 2, 3, 4]
+    """
+    return jax.random.permutation(jax.random.fold_in(key, epoch), rows).astype(jnp.int32)
+
+
+def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:
+    """Which rows each step sees: epoch after epoch, each in its own order.
+
+    The rows left over at the end of an epoch (fewer than a batch) are dropped, and
+    come back in the next epoch's order.
+
+    Args:
+        key: The data key of the run.
+        rows: Number of rows.
+        batch_size: Rows a step, from 1 to `rows`.
+        steps: Number of steps.
+
+    Returns:
+        int32[steps, batch_size].
+
+    Raises:
+        ValueError: If a batch is larger than the data.
+
+    Example:
+        >>> batch_order(jax.random.key(0), rows=10, batch_size=3, steps=7).shape
+        (7, 3)
+    """
+    per_epoch = steps_per_epoch(rows, batch_size)
+    epochs = jnp.arange(-(-steps // per_epoch))
+    batches, _ = jax.vmap(lambda epoch: epoch_batches(key, epoch, rows, batch_size))(epochs)
+    return batches.reshape(-1, batch_size)[:steps]
+
+
+def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int:
+    """Steps that see every row once.
+
+    Args:
+        rows: Number of rows.
+        batch_size: Rows a step, from 1 to `rows`.
+        last: What becomes of the last incomplete batch; dropped, it is no step.
+
+    Returns:
+        The number, positive.
+
+    Raises:
+        ValueError: If a batch is larger than the data.
+
+    Example:
+        >>> steps_per_epoch(10, 4), steps_per_epoch(10, 4, "keep")
+        (2, 3)
+    """
+    if batch_size > rows:
+        raise ValueError(
+            f"batch_size: expected at most the {rows} rows of the data, got {batch_size}; "
+            "take a smaller batch, or None for the whole data at each step"
+        )
+    return rows // batch_size if last == "drop" else -(-rows // batch_size)
+
+
+def epoch_batches(
+    key: Key, epoch: Array | int, rows: int, batch_size: int, last: LastBatch = "drop"
+) -> tuple[Array, Array | None]:
+    """The batches of one epoch, and the weights of their rows where some are padding.
+
+    Args:
+        key: The data key of the run.
+        epoch: Number of the epoch, from 0; it may be traced.
+        rows: Number of rows.
+        batch_size: Rows a step, from 1 to `rows`.
+        last: What becomes of the last incomplete batch. Kept or padded, its end is filled
+            with the rows that come first in the same epoch; kept, they are to be cut off.
+
+    Returns:
+        int32[steps, batch_size]; and float32[steps, batch_size], 1 for rows and 0 for padding,
+        or None where nothing is padded.
+
+    Raises:
+        ValueError: If a batch is larger than the data.
+
+    Example:
+        >>> batches, weight = epoch_batches(jax.random.key(0), 0, 5, 3, "pad")
+        >>> sorted(batches.reshape(-1)[:5].tolist()), weight[1].tolist()
+        ([0, 1, 2, 3, 4], [1.0, 1.0, 0.0])
+    """
+    steps = steps_per_epoch(rows, batch_size, last)
+    place = jnp.arange(steps * batch_size)
+    batches = epoch_order(key, epoch, rows)[place % rows].reshape(steps, batch_size)
+    if last != "pad":
+        return batches, None
+    return batches, (place < rows).astype(jnp.float32).reshape(steps, batch_size)

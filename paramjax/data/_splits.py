@@ -1,0 +1,93 @@
+"""Training, validation and test parts, and the scaling learned on the first."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from paramjax._types import Batch, PyTree
+from paramjax.data._validation import check_data
+
+
+class Splits(NamedTuple):
+    """Three parts of one data set that share no row."""
+
+    train: Batch
+    validation: Batch
+    test: Batch
+
+
+def split(
+    data: PyTree, *, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> Splits:
+    """Cut data into three parts at random, each class in the same proportion if there is `y`.
+
+    Args:
+        data: A pytree of arrays [rows, ...]; with integer labels under `"y"` the split is
+            stratified.
+        fractions: Shares of training, validation and test rows, which sum to 1.
+        seed: Names the split; the same seed gives the same rows.
+
+    Returns:
+        The parts, rows in random order.
+
+    Raises:
+        ValueError: If the shares do not sum to 1, or a part would be empty.
+
+    Example:
+        >>> parts = split({"x": np.zeros((10, 2)), "y": np.zeros(10, np.int32)})
+        >>> [len(part["y"]) for part in parts]
+        [6, 2, 2]
+    """
+    rows = check_data(data)
+    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise ValueError(f"split: expected three positive shares that sum to 1, got {fractions}")
+    order = _stratified_order(data, rows, np.random.default_rng(seed))
+    validation, test = (round(share * rows) for share in fractions[1:])
+    if min(rows - validation - test, validation, test) < 1:
+        raise ValueError(f"split: {rows} rows leave a part empty at shares {fractions}")
+    ends = np.cumsum((0, rows - validation - test, validation, test))
+    rng = np.random.default_rng(seed + 1)
+    parts = [rng.permutation(order[a:b]) for a, b in itertools.pairwise(ends)]
+    return Splits(*(jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], data) for i in parts))
+
+
+def standardise(splits: Splits, name: str = "x") -> Splits:
+    """Shift and scale one leaf to mean 0 and deviation 1 of the training part.
+
+    Args:
+        splits: The parts; nothing is learned from validation and test.
+        name: The leaf, [rows, features]; a constant feature becomes 0.
+
+    Returns:
+        The parts with that leaf scaled, float32.
+
+    Example:
+        >>> x = np.arange(20.0, dtype=np.float32)[:, None]
+        >>> scaled = standardise(split({"x": x})).train["x"]
+        >>> bool(abs(scaled.mean()) < 1e-6)
+        True
+    """
+    train = np.asarray(splits.train[name], np.float64)
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    return Splits(
+        *({**part, name: ((part[name] - mean) / scale).astype(np.float32)} for part in splits)
+    )
+
+
+def _stratified_order(data: PyTree, rows: int, rng: np.random.Generator) -> np.ndarray:
+    """A random order of the rows in which every class is spread evenly."""
+    order = rng.permutation(rows)
+    labels = data.get("y") if isinstance(data, dict) else None
+    if labels is None or not np.issubdtype(np.asarray(labels).dtype, np.integer):
+        return order
+    place = np.empty(rows)
+    shuffled = np.asarray(labels).reshape(rows, -1)[order, 0]
+    for label in np.unique(shuffled):
+        members = order[shuffled == label]
+        place[members] = (np.arange(members.size) + rng.uniform()) / members.size
+    return np.argsort(place, kind="stable")

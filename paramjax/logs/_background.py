@@ -1,0 +1,219 @@
+"""Logs are written while the run goes on."""
+
+from __future__ import annotations
+
+import collections
+import queue
+import threading
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from paramjax._checks import describe
+from paramjax.logs._writer import Writer, WriterWarning
+
+_CAPACITY = 64
+"""Calls that may wait before the run does."""
+
+_SECONDS = 1.0
+"""Between two attempts of a writer that fails."""
+
+
+class Background:
+    """Writes the logs of a run in one thread; without writers there is none.
+
+    A writer that fails is said once, and tried again: until then its rows wait in memory,
+    which takes at most as much as the history of the run.
+
+    Args:
+        writers: The logs.
+
+    Raises:
+        TypeError: If one of them is no `Writer`.
+
+    Example:
+        >>> import os, tempfile
+        >>> from paramjax.logs import CSV
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logs = Background([CSV(f"{folder}/log.csv")])
+        ...     logs.open(0)
+        ...     logs.write(1, {"loss": np.array([0.5])})
+        ...     logs.flush()
+        ...     logs.close()
+        ...     os.listdir(folder)
+        ['log.csv']
+    """
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self._logs = [_Log(writer) for writer in _checked(writers)]
+        self._calls: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue(_CAPACITY)
+        self._thread: threading.Thread | None = None
+
+    def open(self, step: int) -> None:
+        """Begin, or go on, after a step: what is logged of later steps is forgotten.
+
+        Args:
+            step: Steps done.
+
+        Raises:
+            OSError: The first time, if a log cannot be written.
+        """
+        if self._thread is not None:
+            self._call("open", step)
+        elif self._logs:
+            self._open(step)
+            self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
+            self._thread.start()
+
+    def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
+        """Log the training metrics of steps in a row.
+
+        Args:
+            first_step: Number of the first of them, counted from 1.
+            rows: Name -> [steps, ...], not to be changed any more.
+
+        Warns:
+            WriterWarning: If a log could not be written.
+        """
+        self._call("write", first_step, rows)
+
+    def validated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log a validation.
+
+        Args:
+            step: Steps done.
+            metrics: Name -> value.
+
+        Warns:
+            WriterWarning: If a log could not be written.
+        """
+        self._call("validated", step, metrics)
+
+    def flush(self) -> None:
+        """Return when everything is on the disk, or a writer has failed once more.
+
+        Warns:
+            WriterWarning: If a log could not be written.
+        """
+        self._call("flush")
+        self._calls.join()
+        self._say()
+
+    def close(self) -> None:
+        """Write what waits, and let the logs go.
+
+        Warns:
+            WriterWarning: With the rows that a log lacks.
+        """
+        if self._thread is None:
+            return
+        self._calls.put(("flush", ()))
+        self._calls.put(("close", ()))
+        self._thread.join()
+        self._thread = None
+        for log in self._logs:
+            if log.error is not None:
+                missing = f"{log.missing} steps are" if log.missing else "its end may be"
+                _warn(log, f"{missing} missing in it")
+
+    def _open(self, step: int) -> None:
+        opened: list[Writer] = []
+        try:
+            for log in self._logs:
+                log.writer.open(step)
+                opened.append(log.writer)
+        except BaseException:
+            for writer in opened:
+                writer.close()
+            raise
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        if self._thread is not None:
+            self._calls.put((method, arguments))
+            self._say()
+
+    def _say(self) -> None:
+        for log in self._logs:
+            if log.error is not None and not log.said:
+                log.said = True
+                _warn(log, "the run goes on, and the rows are kept and written later")
+
+    def _work(self) -> None:
+        while True:
+            method, arguments = self._calls.get()
+            if method == "close":
+                break
+            for log in self._logs:
+                log.call(method, arguments)
+            self._calls.task_done()
+        for log in self._logs:
+            log.close()
+
+
+class _Log:
+    """A writer, and the calls that it has not taken yet."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.error: BaseException | None = None
+        self.said = False
+        self._waiting: collections.deque[tuple[str, tuple[Any, ...]]] = collections.deque()
+        self._again = 0.0
+
+    @property
+    def missing(self) -> int:
+        """Training steps that wait."""
+        calls = (arguments for method, arguments in self._waiting if method == "write")
+        return sum(len(next(iter(rows.values()), ())) for _, rows in calls)
+
+    def call(self, method: str, arguments: tuple[Any, ...]) -> None:
+        """Make the calls that wait, and another one."""
+        if method != "flush" or not self._waiting or self._waiting[-1][0] != "flush":
+            self._waiting.append((method, arguments))
+        if self.error is None or method == "flush" or time.monotonic() >= self._again:
+            self._catch_up()
+
+    def close(self) -> None:
+        """Let the writer go, whatever it lacks."""
+        error = self.error
+        self._try("close")
+        self.error = error or self.error
+
+    def _catch_up(self) -> None:
+        while self._waiting:
+            method, arguments = self._waiting[0]
+            if not self._try(method, *arguments):
+                return
+            self._waiting.popleft()
+        self.error, self.said = None, False
+
+    def _try(self, method: str, *arguments: Any) -> bool:
+        try:
+            getattr(self.writer, method)(*arguments)
+        except BaseException as error:  # a thread that ended would let the run wait forever
+            self.error, self._again = error, time.monotonic() + _SECONDS
+            return False
+        return True
+
+
+def _checked(writers: Any) -> list[Writer]:
+    if isinstance(writers, Writer) or not isinstance(writers, Sequence):
+        raise TypeError(
+            f"writers: expected a list of writers, got {describe(writers)}; put it in brackets"
+        )
+    for writer in writers:
+        if isinstance(writer, type) or not isinstance(writer, Writer):
+            raise TypeError(
+                "writers: expected objects with open, write, validated, flush and close, such as "
+                f"CSV(path), got {describe(writer)}"
+            )
+    return list(writers)
+
+
+def _warn(log: _Log, consequence: str) -> None:
+    name, error = type(log.writer).__name__, log.error
+    reason = str(error) or type(error).__name__
+    warnings.warn(f"{name}: {reason}; {consequence}", WriterWarning, stacklevel=4)

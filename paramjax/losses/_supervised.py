@@ -1,0 +1,95 @@
+"""From a model and a per-example loss to a LossFn."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from paramjax._types import Array, Batch, Key, LossFn, Metrics, ModelState, Params
+
+PerExample = Callable[[Array, Array], Array]
+"""`(outputs, targets) -> [batch]`."""
+
+
+def supervised(
+    apply: Callable[..., Any],
+    loss: PerExample,
+    metrics: Mapping[str, PerExample] | None = None,
+    *,
+    stateful: bool = False,
+    keyed: bool = False,
+) -> LossFn:
+    """The mean loss of `apply(params, batch["x"])` against `batch["y"]`.
+
+    Where a batch holds a `weight` [batch], means are weighted by it: so the padding of
+    `fit(last_batch="pad")`, whose weight is 0, counts for nothing.
+
+    Args:
+        apply: `(params, x) -> outputs`, such as a flax module's `apply`. A stateful one
+            takes its state after the parameters and returns `(outputs, model_state)`; a
+            keyed one takes the key last. Both: `(params, model_state, x, key)`.
+        loss: Loss per example, `(outputs, targets) -> [batch]`.
+        metrics: Name -> further per-example quantities, whose means are reported.
+        stateful: Whether `apply` carries state, such as batch statistics.
+        keyed: Whether `apply` draws random numbers, such as dropout masks.
+
+    Returns:
+        `(params, batch, key) -> (loss, metrics)`, pure, with both averaged over the batch;
+        stateful, `(params, model_state, batch, key) -> (loss, (model_state, metrics))`.
+
+    Raises:
+        TypeError: At the first call, if a stateful `apply` does not return a pair.
+        ValueError: At the first call, if there is not a weight for each example.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from paramjax.losses import squared_error
+        >>> loss_fn = supervised(lambda w, x: x * w, squared_error)
+        >>> batch = {"x": jnp.array([1.0, 2.0]), "y": jnp.array([3.0, 6.0])}
+        >>> float(loss_fn(jnp.float32(3.0), batch, None)[0])
+        0.0
+        >>> count = lambda w, seen, x: (x * w, seen + x.shape[0])
+        >>> loss_fn = supervised(count, squared_error, stateful=True)
+        >>> loss_fn(jnp.float32(3.0), 0, batch, None)[1]
+        (2, {})
+    """
+    further = dict(metrics or {})
+
+    def averaged(outputs: Any, batch: Batch) -> tuple[Array, Metrics]:
+        mean = functools.partial(_mean, weight=batch.get("weight"))
+        reported = {name: mean(metric(outputs, batch["y"])) for name, metric in further.items()}
+        return mean(loss(outputs, batch["y"])), reported
+
+    def plain_loss(params: Params, batch: Batch, key: Key | None) -> tuple[Array, Metrics]:
+        return averaged(apply(params, batch["x"], *([key] if keyed else [])), batch)
+
+    def stateful_loss(
+        params: Params, model_state: ModelState, batch: Batch, key: Key | None
+    ) -> tuple[Array, tuple[ModelState, Metrics]]:
+        output = apply(params, model_state, batch["x"], *([key] if keyed else []))
+        if not isinstance(output, tuple) or len(output) != 2:
+            raise TypeError(
+                "supervised: expected a stateful apply to return (outputs, model_state), got "
+                f"{type(output).__name__}"
+            )
+        outputs, model_state = output
+        value, reported = averaged(outputs, batch)
+        return value, (model_state, reported)
+
+    return stateful_loss if stateful else plain_loss
+
+
+def _mean(values: Array, weight: Array | None) -> Array:
+    """Mean over the batch, each example counting as much as it weighs."""
+    if weight is None:
+        return values.mean()
+    if weight.shape != values.shape[:1]:
+        raise ValueError(
+            f"supervised: expected a weight for each of the {values.shape[0]} examples, got shape "
+            f"{weight.shape}"
+        )
+    each = weight.reshape(-1, *[1] * (values.ndim - 1))
+    return (values * each).sum() / jnp.broadcast_to(each, values.shape).sum()

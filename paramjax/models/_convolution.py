@@ -1,0 +1,198 @@
+"""The convolution as a primitive: one lowering for each platform, every derivative fast.
+
+Two bilinear maps, the convolution and its kernel gradient, are closed under differentiation:
+the transpose of each in either argument is one of the two. So `grad`, `jvp` and their
+compositions only ever meet these two, and the form that computes them is chosen when a
+program is compiled for a platform, not when it is traced.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching
+
+from paramjax._types import Array
+from paramjax.models._convolution_forms import (
+    Window,
+    convolve_as_matmul,
+    convolve_by_lax,
+    convolve_on_cpu,
+    correlate_as_matmul,
+    correlate_by_lax,
+    correlate_in_chunks,
+    kernel_shape,
+)
+from paramjax.models._lowering import lower
+
+Form = Callable[..., Array]
+"""`(images, kernel or output's gradient, window) -> output or kernel's gradient`."""
+
+
+def convolve(x: Array, kernel: Array, window: Window) -> Array:
+    r"""The convolution of images with a kernel; for two axes, stride 1 and one group:
+
+    $$y_{n,i,j,f} = \sum_{u,v,c} x_{n,\,i+u-p,\,j+v-q,\,c}\; k_{u,v,c,f}$$
+    with p and q zeros before the image (Goodfellow, Bengio and Courville, 2016, eq. 9.6:
+    cross-correlation, as in every deep-learning library).
+
+    Under `vmap` over kernels a CPU takes one run after the other, a GPU one batched matmul,
+    and other platforms a grouped convolution.
+
+    Args:
+        x: ``[batch, *sides, channels]``, with one to three axes of an image.
+        kernel: ``[*kernel sides, channels / groups, features]``, of the same dtype.
+        window: How the kernel moves; see `paramjax.models._convolution_forms.window`.
+
+    Returns:
+        ``[batch, *places, features]``.
+
+    Example:
+        >>> from paramjax.models._convolution_forms import window
+        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
+        >>> convolve(x, jnp.ones((2, 2, 1, 1)), window((2, 2), ((0, 0), (0, 0)))).ravel().tolist()
+        [8.0, 12.0, 20.0, 24.0]
+    """
+    # an axis of runs in front of each operand, of size 1 where the runs share it
+    return _convolution.bind(x[None], kernel[None], window=window)[0]
+
+
+def _convolution_shape(x: Any, kernel: Any, *, window: Window) -> jax.core.ShapedArray:
+    wide = (
+        (gap * (side - 1) + 1 + sum(pads), reach * (size - 1) + 1, stride)
+        for side, gap, pads, size, reach, stride in zip(
+            x.shape[2:-1], window.spread, window.pads, window.size, window.dilation, window.strides,
+            strict=True,
+        )
+    )  # fmt: skip
+    places = [(image - kernel) // stride + 1 for image, kernel, stride in wide]
+    runs = max(x.shape[0], kernel.shape[0])
+    return jax.core.ShapedArray((runs, x.shape[1], *places, kernel.shape[-1]), x.dtype)
+
+
+def _correlation_shape(x: Any, g: Any, *, window: Window) -> jax.core.ShapedArray:
+    runs = max(x.shape[0], g.shape[0])
+    return jax.core.ShapedArray((runs, *kernel_shape(x, g, window)), x.dtype)
+
+
+def _to_images(g: Array, x: Any, kernel: Array, *, window: Window) -> Array:
+    """What flows back to the images: the flipped kernel over the output's gradient."""
+    sides = tuple(range(1, kernel.ndim - 2))
+    # [*sides, channels of a group, groups, features of a group] and the last in place of the first
+    apart = jnp.flip(kernel, sides).reshape(*kernel.shape[:-1], window.groups, -1)
+    flipped = apart.swapaxes(-1, -3).reshape(*kernel.shape[:-2], apart.shape[-1], -1)
+    back = Window(
+        window.size, tuple(_mirrored(x.aval.shape, g.shape, window)), window.spread,
+        window.dilation, window.strides, window.groups,
+    )  # fmt: skip
+    return _over_sharers(x, _convolution.bind(g, flipped, window=back))
+
+
+def _mirrored(image: Any, output: Any, window: Window) -> Iterator[tuple[int, int]]:
+    """The pads under which a convolution of the output's gradient is as large as the image."""
+    for i, (low, _) in enumerate(window.pads):
+        reach = window.dilation[i] * (window.size[i] - 1)
+        wide = window.spread[i] * (image[2 + i] - 1) + 1
+        spread = window.strides[i] * (output[2 + i] - 1) + 1
+        yield reach - low, wide - spread + low
+
+
+def _to_kernel(g: Array, x: Array, kernel: Any, *, window: Window) -> Array:
+    if kernel.aval.shape[0] == 1:  # runs that share a kernel are one larger batch
+        x, g = (value.reshape(1, -1, *value.shape[2:]) for value in (x, g))
+    return _correlation.bind(x, g, window=window)
+
+
+def _to_outputs(dk: Array, x: Array, g: Any, *, window: Window) -> Array:
+    return _over_sharers(g, _convolution.bind(x, dk, window=window))
+
+
+def _over_sharers(operand: Any, gradient: Array) -> Array:
+    shared = operand.aval.shape[0] == 1
+    return gradient.sum(0, keepdims=True) if shared else gradient
+
+
+def _batched(primitive: Primitive, values: Any, axes: Any, *, window: Window) -> tuple[Array, int]:
+    """Merge a mapped axis into that of runs; an operand that all of them share stays one."""
+    pairs = list(zip(values, axes, strict=True))
+    mapped = next(value.shape[axis] for value, axis in pairs if axis is not None)
+    fronts = [v[None] if axis is None else jnp.moveaxis(v, axis, 0) for v, axis in pairs]
+    runs = max(value.shape[1] for value in fronts)
+    merged = []
+    for value in fronts:
+        shared = value.shape[:2] == (1, 1)
+        sizes = (1, 1) if shared else (mapped, runs)
+        whole = jnp.broadcast_to(value, (*sizes, *value.shape[2:]))
+        merged.append(whole.reshape(-1, *value.shape[2:]))
+    out = primitive.bind(*merged, window=window)
+    return out.reshape(mapped, runs, *out.shape[1:]), 0
+
+
+def _one_by_one(form: Form, a: Array, b: Array, window: Window) -> Array:
+    """A loop over runs: on a CPU a lone run already fills the cores and the cache."""
+    own = [value for value in (a, b) if value.shape[0] > 1]
+
+    def run(values: list[Array]) -> Array:
+        rest = iter(values)
+        return form(*(v[0] if v.shape[0] == 1 else next(rest) for v in (a, b)), window)
+
+    return lax.map(run, own)
+
+
+def _together(form: Form, a: Array, b: Array, window: Window) -> Array:
+    axes = [None if value.shape[0] == 1 else 0 for value in (a, b)]
+    values = [v[0] if axis is None else v for v, axis in zip((a, b), axes, strict=True)]
+    return jax.vmap(functools.partial(form, window=window), in_axes=axes)(*values)
+
+
+def _convolution_lowering(alone: Form, many: Form) -> Form:
+    def lowered(x: Array, kernel: Array, *, window: Window) -> Array:
+        if kernel.shape[0] > 1:
+            return many(x, kernel, window)
+        merged = alone(x.reshape(-1, *x.shape[2:]), kernel[0], window)
+        return merged.reshape(*x.shape[:2], *merged.shape[1:])
+
+    return lowered
+
+
+def _correlation_lowering(alone: Form, many: Form) -> Form:
+    def lowered(x: Array, g: Array, *, window: Window) -> Array:
+        if x.shape[0] == g.shape[0] == 1:
+            return alone(x[0], g[0], window)[None]
+        return many(x, g, window)
+
+    return lowered
+
+
+def _primitive(name: str, shape: Callable[..., Any]) -> Primitive:
+    primitive = Primitive(name)
+    primitive.def_abstract_eval(shape)
+    primitive.def_impl(jax.jit(primitive.bind, static_argnames="window"))
+    batching.primitive_batchers[primitive] = functools.partial(_batched, primitive)
+    return primitive
+
+
+_convolution = _primitive("convolution", _convolution_shape)
+_correlation = _primitive("correlation", _correlation_shape)
+ad.defbilinear(_convolution, _to_images, _to_kernel)
+# a correlation's transpose in the images takes the kernel and g in each other's place
+ad.defbilinear(
+    _correlation, lambda dk, x, g, *, window: _to_images(g, x, dk, window=window), _to_outputs
+)
+for _platform, _convolve, _correlate, _many in (
+    ("cpu", (convolve_on_cpu,) * 2, (correlate_in_chunks,) * 2, _one_by_one),
+    ("gpu", (convolve_by_lax, convolve_as_matmul), (correlate_by_lax, correlate_as_matmul),
+     _together),
+    (None, (convolve_by_lax,) * 2, (correlate_by_lax,) * 2, _together),
+):  # fmt: skip
+    for _made, _lowering, (_alone, _form) in (
+        (_convolution, _convolution_lowering, _convolve),
+        (_correlation, _correlation_lowering, _correlate),
+    ):
+        lower(_made, _platform, _lowering(_alone, functools.partial(_many, _form)))

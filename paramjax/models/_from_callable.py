@@ -1,0 +1,129 @@
+"""A callable pytree, such as an Equinox module, as pure functions."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._types import Key, ModelState, Params
+from paramjax.models._adapted import (
+    Adapted,
+    Names,
+    check_call_key,
+    check_first,
+    check_parts,
+    names_of,
+    nest,
+    pick,
+)
+
+
+def from_callable(module: Any) -> Adapted:
+    """Adapt a callable pytree whose leaves are arrays, functions and numbers.
+
+    Its floating-point arrays are the parameters, its other arrays (integers, masks, keys)
+    are `model_state`, and functions and Python numbers stay as they are: what Equinox
+    writes as `partition(module, is_inexact_array)` and `combine` (Kidger and Garcia, 2021).
+
+    A call cannot change a pytree, so `apply` returns the state as it came; a module that
+    returns a new state with its output hands it on in the output. Given a key, `apply`
+    passes it on where the module's call takes one by the name `key`.
+
+    Args:
+        module: A callable of any registered pytree type.
+
+    Returns:
+        An `Adapted`. Modules written for one example are mapped over a batch inside a loss:
+        `jax.vmap(adapted.merge(params, {}))(batch["x"])`.
+
+    Raises:
+        TypeError: If it is not callable, or is an nnx module; in `apply`, if the key is none.
+        ValueError: If it has no floating-point array, a key is not threefry, or one array
+            stands in two places, which would be trained as two; in `apply`, if parameters
+            or state have another form than the module's.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @jax.tree_util.register_dataclass
+        ... @dataclass
+        ... class Line:
+        ...     slope: jax.Array
+        ...     def __call__(self, x):
+        ...         return self.slope * x
+        >>> net = from_callable(Line(jnp.float32(2.0)))
+        >>> net.apply(net.params, net.model_state, 3.0)[0].item()
+        6.0
+        >>> net.merge({"slope": jnp.float32(5.0)}, {})(3.0).item()
+        15.0
+    """
+    _check_module(module)
+    found, treedef = jax.tree_util.tree_flatten_with_path(module)
+    names = [names_of(path) for path, _ in found]
+    leaves = [jnp.asarray(leaf) if _is_array(leaf) else leaf for _, leaf in found]
+    trained = [place for place, leaf in enumerate(leaves) if _is_floating(leaf)]
+    carried = [
+        place for place, leaf in enumerate(leaves) if _is_array(leaf) and not _is_floating(leaf)
+    ]
+    _check_unshared([(names[place], found[place][1]) for place in trained])
+    first_params, first_state = (
+        nest([names[place] for place in places], [leaves[place] for place in places])
+        for places in (trained, carried)
+    )
+    check_first(first_params, first_state, what="floating-point array in a registered pytree")
+    takes_key = "key" in inspect.signature(module).parameters
+
+    def merge(params: Params, model_state: ModelState) -> Any:
+        check_parts(params, model_state, first_params, first_state)
+        filled = list(leaves)
+        for places, tree in ((trained, params), (carried, model_state)):
+            for place, leaf in zip(places, pick(tree, [names[p] for p in places]), strict=True):
+                filled[place] = leaf
+        return jax.tree.unflatten(treedef, filled)
+
+    def apply(
+        params: Params, model_state: ModelState, x: Any, key: Key | None = None, **inputs: Any
+    ) -> tuple[Any, ModelState]:
+        if check_call_key(key) is not None and takes_key:
+            inputs["key"] = key
+        return merge(params, model_state)(x, **inputs), model_state
+
+    return Adapted(apply, first_params, first_state, merge)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic)
+
+
+def _is_floating(leaf: Any) -> bool:
+    return _is_array(leaf) and bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
+
+
+def _check_module(module: Any) -> None:
+    if not callable(module):
+        raise TypeError(
+            f"module: expected a callable pytree, got {type(module).__name__}; give it a __call__"
+        )
+    # a module of nnx exists only where nnx was imported, so that this costs no import
+    nnx = sys.modules.get("flax.nnx")
+    if nnx is not None and isinstance(module, nnx.Module):
+        raise TypeError(
+            "module: expected a callable pytree, got a flax nnx module, whose batch statistics "
+            "would be trained as parameters; use paramjax.models._from_nnx"
+        )
+
+
+def _check_unshared(trained: list[tuple[Names, Any]]) -> None:
+    first: dict[int, Names] = {}
+    for names, leaf in trained:
+        other = first.setdefault(id(leaf), names)
+        if other is not names:
+            raise ValueError(
+                f"module: {'/'.join(names)} is the same array as {'/'.join(other)}, but a pytree "
+                "would train them as two; copy one with jnp.array, or hold it in one place and "
+                "use it twice in the call"
+            )

@@ -1,0 +1,31 @@
+"""Populations: many runs as few compiled programs."""
+
+from paramjax.populations._chunk_result import ChunkResult, records
+from paramjax.populations._layout import Layout
+from paramjax.populations._population import Population
+from paramjax.populations._segments import evaluation_steps
+from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.populations._tracked import UnknownHyperparameterError
+from paramjax.populations._trial_run import DIVERGED, FINISHED, STOPPED, Record, TrialRun
+from paramjax.populations.planning._choose import make_plan
+from paramjax.populations.planning._execution_plan import Candidate, ExecutionPlan, GroupPlan
+
+__all__ = [
+    "DIVERGED",
+    "FINISHED",
+    "STOPPED",
+    "Candidate",
+    "ChunkResult",
+    "ExecutionPlan",
+    "GroupPlan",
+    "Layout",
+    "Population",
+    "Record",
+    "Starts",
+    "TrialRun",
+    "UnknownHyperparameterError",
+    "evaluation_steps",
+    "make_plan",
+    "prepare_starts",
+    "records",
+]

@@ -1,0 +1,121 @@
+"""The axis of runs over the devices of one machine or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from paramjax._checks import is_key
+from paramjax._types import PyTree
+
+AXIS = "runs"
+"""Name of the mesh's only axis."""
+
+
+def mesh_of_runs(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
+    """A mesh with one axis, over which runs are dealt out.
+
+    Args:
+        devices: The devices; None for all there are, those of other processes too.
+
+    Returns:
+        The mesh, None for the default device alone.
+
+    Raises:
+        ValueError: If there is no device, one is given twice, or another process has one that
+            is not among them.
+
+    Example:
+        >>> mesh_of_runs(jax.devices()[:1]) is None
+        True
+    """
+    chosen = list(jax.devices() if devices is None else devices)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(f"devices: expected different devices, at least one, got {chosen}")
+    if jax.process_count() > 1 and {d.process_index for d in chosen} != set(
+        range(jax.process_count())
+    ):
+        raise ValueError("devices: expected devices of every process, or None for all of them")
+    if chosen == jax.devices()[:1]:
+        return None
+    return Mesh(np.array(chosen), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,))
+
+
+def over_devices(function: Callable[..., Any], mesh: Mesh | None, split: Sequence[bool]) -> Any:
+    """Let each device compute its own runs.
+
+    Args:
+        function: Its arguments and results are trees of arrays; results are [runs, ...].
+        mesh: The devices; None leaves the function alone.
+        split: For each argument whether it is [runs, ...]; the others are whole everywhere.
+
+    Returns:
+        The function over all devices.
+    """
+    if mesh is None:
+        return function
+    specs = tuple(PartitionSpec(AXIS) if own else PartitionSpec() for own in split)
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+    )
+
+
+def placed(tree: PyTree, mesh: Mesh | None, *, split: bool) -> PyTree:
+    """Host arrays on the devices, each process giving all of them.
+
+    Args:
+        tree: Leaves [runs, ...] if they are split.
+        mesh: The devices; None for the default device.
+        split: Whether each device holds its own runs, or all hold everything.
+
+    Returns:
+        Arrays on the devices.
+    """
+    if mesh is None:
+        return jax.device_put(tree)
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS) if split else PartitionSpec())
+    return jax.tree.map(lambda leaf: _placed(leaf, sharding), tree)
+
+
+def _placed(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    if jax.process_count() == 1:
+        return jax.device_put(leaf, sharding)
+    if is_key(leaf):
+        data = _placed(np.asarray(jax.random.key_data(leaf)), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    host = np.asarray(leaf)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+def fetched(tree: PyTree, mesh: Mesh | None) -> PyTree:
+    """Arrays of the devices as host arrays, whole in each process.
+
+    Args:
+        tree: Arrays on the devices or on the host.
+        mesh: The devices.
+
+    Returns:
+        Arrays of numpy; keys stay typed.
+    """
+    several = mesh is not None and jax.process_count() > 1
+    bare = jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree)
+    host = jax.tree.map(_gathered, bare) if several else jax.device_get(bare)
+
+    def typed(leaf: Any, own: Any) -> Any:
+        if not is_key(leaf):
+            return own
+        return jax.random.wrap_key_data(own, impl=jax.random.key_impl(leaf))
+
+    return jax.tree.map(typed, tree, host)
+
+
+def _gathered(leaf: Any) -> Any:
+    """An array of all processes; what is on the host already stays as it is."""
+    if isinstance(leaf, jax.Array):
+        return multihost_utils.process_allgather(leaf, tiled=True)
+    return leaf

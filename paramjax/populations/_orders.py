@@ -1,0 +1,114 @@
+"""Which rows every seed reads at each step, drawn by blocks of epochs that fit in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._types import Array, Key
+from paramjax.data._sampler import epoch_batches, steps_per_epoch
+from paramjax.populations._compiler_options import jit_to_run_once
+
+BLOCK_BYTES = 2**26
+"""Size of a block of the order, which holds at least one epoch: 64 MiB."""
+
+
+class Orders:
+    """The order of batches of several seeds; safe to use from several threads.
+
+    Args:
+        data_key: Gives the key of each seed's order, [seeds], when a block is first drawn.
+        seeds: How many there are.
+        rows: Rows of the training data.
+        batch_size: Rows a step, from 1 to `rows`; None for all of them at each step.
+        steps: Steps of a run.
+
+    Raises:
+        ValueError: If a batch is larger than the data.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> orders = Orders(lambda: keys, len(keys), 6, 3, steps=4)
+        >>> orders.block(0).shape, orders.ends
+        ((4, 2, 3), [4])
+    """
+
+    def __init__(
+        self, data_key: Callable[[], Key], seeds: int, rows: int, batch_size: int | None,
+        steps: int,
+    ) -> None:  # fmt: skip
+        self.batch_size = batch_size
+        self._data_key, self._seeds = data_key, seeds
+        self._rows, self._steps = rows, steps
+        self._blocks: dict[int, Array] = {}
+        self._lock = threading.Lock()
+        self.length = steps
+        if batch_size is not None:
+            per_epoch = steps_per_epoch(rows, batch_size)
+            epochs = max(1, BLOCK_BYTES // (4 * per_epoch * batch_size * seeds))
+            self._epochs = min(epochs, -(-steps // per_epoch))
+            self.length = min(steps, self._epochs * per_epoch)
+
+    @property
+    def ends(self) -> list[int]:
+        """Numbers of steps after which a block ends, the last one at the end of the run."""
+        return [*range(self.length, self._steps, self.length), self._steps]
+
+    @property
+    def shape(self) -> jax.ShapeDtypeStruct | None:
+        """Shape and dtype of a block."""
+        if self.batch_size is None:
+            return None
+        return jax.ShapeDtypeStruct((self.length, self._seeds, self.batch_size), jnp.int32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the kept blocks take: the last one, and the one before where there is one."""
+        if self.shape is None:
+            return 0
+        return 4 * self.shape.size * min(2, len(self.ends))
+
+    def block(self, step: int) -> Array | None:
+        """The block in which a step lies.
+
+        Args:
+            step: Steps done before, from 0.
+
+        Returns:
+            int32[steps of a block, seeds, batch]; None where each step takes all rows.
+        """
+        if self.batch_size is None:
+            return None
+        number = step // self.length
+        with self._lock:
+            if number not in self._blocks:
+                first = number * self._epochs
+                draw = jit_to_run_once(_draw, "rows", "batch_size", "epochs", "steps")
+                drawn = draw(
+                    self._data_key(), np.int32(first), rows=self._rows,
+                    batch_size=self.batch_size, epochs=self._epochs, steps=self.length,
+                )  # fmt: skip
+                kept = list(self._blocks.items())[-1:]
+                self._blocks = {**dict(kept), number: drawn}
+            return self._blocks[number]
+
+    def offset(self, step: int) -> int:
+        """The place of a step in its block."""
+        return step % self.length
+
+
+def _draw(
+    data_key: Key, first: Array, *, rows: int, batch_size: int, epochs: int, steps: int
+) -> Array:
+    """Some epochs of every seed, int32[steps, seeds, batch]."""
+
+    def one(key: Key) -> Array:
+        numbers = first + jnp.arange(epochs)
+        batches, _ = jax.vmap(lambda epoch: epoch_batches(key, epoch, rows, batch_size))(numbers)
+        return batches.reshape(-1, batch_size)[:steps]
+
+    return jnp.swapaxes(jax.lax.map(one, data_key), 0, 1)

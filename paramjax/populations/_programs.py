@@ -1,0 +1,289 @@
+"""The compiled programs of one structure at one width."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from paramjax._types import Metrics, ModelState, Params, PyTree
+from paramjax.populations import _loop as loop
+from paramjax.populations import _single_run as single
+from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, for_backend
+from paramjax.populations._devices import fetched, over_devices, placed
+from paramjax.populations._loop import Carry, Reading
+from paramjax.populations._orders import Orders
+from paramjax.populations._starts import PendingStarts
+from paramjax.populations._traced_trainer import Numbers, TracedTrainer
+
+_LOCKS = [threading.Lock() for _ in range(64)]
+"""Of programs that are being compiled, by their text."""
+
+
+class Shared(NamedTuple):
+    """What all runs of a structure read, on the devices.
+
+    Attributes:
+        starts: Leaves [seeds, ...].
+        model_state: What a stateful model starts with.
+        data: Training data, leaves [rows, ...].
+    """
+
+    starts: PendingStarts
+    model_state: ModelState
+    data: PyTree
+
+
+class Programs:
+    """Programs that begin runs, advance them by a segment of steps, and evaluate them.
+
+    Args:
+        traced: What a run computes.
+        shared: What all runs read.
+        orders: The order of their batches.
+        width: Runs a call on each device; 1 is the single run, which is not mapped.
+        capacity: Steps of the longest segment.
+        mesh: The devices; None for the default one.
+    """
+
+    def __init__(
+        self, traced: TracedTrainer, shared: Shared, orders: Orders, width: int, capacity: int,
+        mesh: Mesh | None,
+    ) -> None:  # fmt: skip
+        self.traced, self.shared, self.orders, self.mesh = traced, shared, orders, mesh
+        self.capacity = capacity
+        self.runs = width * (1 if mesh is None else mesh.size)
+        self.compile_seconds = 0.0
+        self._mapped = width > 1
+        self._positions = _handed_on(traced)
+        self._compiled: dict[str, Any] = {}
+        self._functions: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def compile(self, numbers: Numbers, eval_data: PyTree, *, stepwise: bool) -> None:
+        """Compile what a layout needs and is not compiled yet.
+
+        Args:
+            numbers: Hyperparameters of as many runs as a call has, to tell their dtypes.
+            eval_data: What `evaluate` is given.
+            stepwise: Whether each step is a call of its own.
+        """
+        names = ("once", "measure") if stepwise else ("segment",)
+        with self._lock:
+            if all(name in self._compiled for name in names):
+                return
+            start = time.perf_counter()
+            place = np.zeros(self.runs, np.int32)
+            inputs = self._begin_inputs(numbers, place, made=self.mesh is not None)
+            carry = self._carry(*inputs)
+            order = self.orders.shape if self.mesh is None else self.orders.block(0)
+            needed = {"begin": inputs}
+            if self._positions is None:
+                needed["finish"] = (placed(numbers, self.mesh, split=True), carry)
+            inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
+            self._compile_all(needed | dict.fromkeys(names, inputs))
+            self.compile_seconds += time.perf_counter() - start
+
+    def begin(self, numbers: Numbers, place: np.ndarray) -> Carry:
+        """Where runs start.
+
+        Args:
+            numbers: Hyperparameters, [runs] each.
+            place: Place of each run's seed among the starts, int32[runs].
+
+        Returns:
+            The carry, leaves [runs, ...].
+        """
+        return self._compiled["begin"](*self._begin_inputs(numbers, place))
+
+    def advance(
+        self, numbers: Numbers, carry: Carry, place: np.ndarray, first: int, count: int,
+        eval_data: PyTree, *, stepwise: bool,
+    ) -> tuple[Carry, Metrics, Metrics, Any]:  # fmt: skip
+        """Advance by some steps, then evaluate.
+
+        Args:
+            numbers: Hyperparameters, [runs] each.
+            carry: Where the runs stand; it is consumed.
+            place: Place of each run's seed among the starts, int32[runs].
+            first: Steps done before.
+            count: Steps to do, at most `capacity`.
+            eval_data: What `evaluate` is given.
+            stepwise: Whether each step is a call of its own.
+
+        Returns:
+            The carry; step metrics, [runs, count] or longer; metrics of the evaluation, [runs];
+            steps computed for each run, int32[runs].
+        """
+        order, offset = self.orders.block(first), self.orders.offset(first)
+        if not stepwise:
+            inputs = self._inputs(numbers, carry, place, order, offset, count, eval_data)
+            return self._compiled["segment"](*inputs)
+        reported = []
+        for done in range(count):
+            inputs = self._inputs(numbers, carry, place, order, offset + done, 1, eval_data)
+            carry, metrics = self._compiled["once"](*inputs)
+            reported.append(metrics)
+        inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
+        measured = self._compiled["measure"](*inputs)
+        rows = fetched(reported, self.mesh)
+        history = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows) if rows else {}
+        return carry, history, measured, np.full(self.runs, count)
+
+    def params(self, numbers: Numbers, carry: Carry) -> Params:
+        """The parameters to evaluate, leaves [runs, ...]."""
+        if self._positions is None:
+            return self._compiled["finish"](placed(numbers, self.mesh, split=True), carry)
+        leaves = jax.tree.leaves((numbers, carry.state))
+        tree = jax.tree.structure(self.traced.eval_params.out)
+        return jax.tree.unflatten(tree, [leaves[place] for place in self._positions])
+
+    def bytes_of_a_call(self) -> int:
+        """Bytes that one call under way takes, without what all calls share."""
+        own = 0
+        for compiled in self._compiled.values():
+            analysis = compiled.memory_analysis()
+            if analysis is not None:
+                own = max(own, analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
+        return int(own)
+
+    def _begin_inputs(
+        self, numbers: Numbers, place: np.ndarray, *, made: bool = True
+    ) -> tuple[Any, ...]:
+        split = placed((numbers, place), self.mesh, split=True)
+        starts = self.shared.starts.made() if made else self.shared.starts.shapes
+        return (*split, starts, self.shared.model_state)
+
+    def _carry(self, *inputs: Any) -> Any:
+        """Where runs start: its shapes are enough for the default device, not for a mesh."""
+        if self.mesh is None:
+            return jax.eval_shape(self._function("begin"), *inputs)
+        self._compile_all({"begin": inputs})
+        return self._compiled["begin"](*inputs)
+
+    def _compile_all(self, needed: dict[str, tuple[Any, ...]]) -> None:
+        """Compile programs side by side, unless they are: name -> inputs."""
+        lowered = {
+            name: self._function(name).lower(*inputs)
+            for name, inputs in needed.items()
+            if name not in self._compiled
+        }
+        with ThreadPoolExecutor(max(1, len(lowered))) as pool:
+            done = pool.map(_compiled, lowered.values())
+            self._compiled |= zip(lowered, done, strict=True)
+
+    def _inputs(
+        self, numbers: Numbers, carry: Carry, place: Any, order: Any, offset: int,
+        count: int, eval_data: PyTree,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        numbers, place = placed((numbers, place), self.mesh, split=True)
+        counts = placed((np.int32(offset), np.int32(count)), self.mesh, split=False)
+        return numbers, carry, place, order, *counts, self.shared.data, eval_data
+
+    def _function(self, name: str) -> Any:
+        """A function that is compiled under a name, which a cache and a profile show."""
+        if name not in self._functions:
+            function, split, donated, options = _FUNCTIONS[name]
+            local = functools.partial(function, self.traced, self._mapped, self.capacity)
+            over = over_devices(_named(local, name), self.mesh, split)
+            self._functions[name] = jax.jit(
+                over, donate_argnums=donated, compiler_options=for_backend(options)
+            )
+        return self._functions[name]
+
+
+def _compiled(lowered: Any) -> Any:
+    """Compile; threads that have the same program at hand follow each other.
+
+    JAX writes an entry of its cache in place, so that another thread could read half of it.
+    """
+    text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
+    with _LOCKS[hash(text) % len(_LOCKS)]:
+        return lowered.compile()
+
+
+def _begin(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Carry:
+    del capacity
+    numbers, place, starts, model_state = inputs
+    numbers, place = _single(mapped, (numbers, place))
+    return _again(mapped, loop.begin(traced, mapped, numbers, place, starts, model_state))
+
+
+def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
+    numbers, carry, place, order, offset, count, data, eval_data = inputs
+    numbers, carry, place = _single(mapped, (numbers, carry, place))
+    reading = Reading(order, place, offset, count)
+    advance = loop.advance if mapped else single.advance
+    carry, history, computed = advance(traced, capacity, numbers, carry, reading, data)
+    measured = loop.evaluate(traced, mapped, numbers, carry, eval_data)
+    if mapped:
+        history = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history)
+    return _again(mapped, (carry, history, measured, computed))
+
+
+def _once(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
+    del capacity
+    numbers, carry, place, order, offset, count, data, _ = inputs
+    numbers, carry, place = _single(mapped, (numbers, carry, place))
+    batch = loop.batch_of(Reading(order, place, offset, count), jnp.int32(0), data)
+    return _again(mapped, loop.step(traced, mapped, numbers, carry, batch, shared=order is None))
+
+
+def _measure(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Metrics:
+    del capacity
+    numbers, carry, *_, eval_data = inputs
+    numbers, carry = _single(mapped, (numbers, carry))
+    return _again(mapped, loop.evaluate(traced, mapped, numbers, carry, eval_data))
+
+
+def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Params:
+    del capacity
+    numbers, carry = _single(mapped, inputs)
+    params = traced.eval_params.call
+    return _again(mapped, (jax.vmap(params) if mapped else params)(numbers, carry.state))
+
+
+def _handed_on(traced: TracedTrainer) -> list[int] | None:
+    """Which leaves of a state are the parameters to evaluate, None if they are computed."""
+    jaxpr = traced.eval_params.jaxpr.jaxpr
+    places = {id(variable): place for place, variable in enumerate(jaxpr.invars)}
+    found = [places.get(id(variable)) for variable in jaxpr.outvars]
+    return None if None in found else [place for place in found if place is not None]
+
+
+def _single(mapped: bool, tree: PyTree) -> PyTree:
+    """The only run without its axis, unless there are several."""
+    return tree if mapped else jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def _again(mapped: bool, tree: PyTree) -> PyTree:
+    """With its axis again."""
+    return tree if mapped else jax.tree.map(lambda leaf: leaf[None], tree)
+
+
+def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Under a name by which the compilation cache and a profile show it."""
+
+    def program(*inputs: Any) -> Any:
+        return function(*inputs)
+
+    program.__name__ = program.__qualname__ = f"population_{name}"
+    return program
+
+
+_SEGMENT_SPLIT: Sequence[bool] = (True, True, True, False, False, False, False, False)
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], Sequence[bool], tuple[int, ...], Options]] = {
+    "begin": (_begin, (True, True, False, False), (), RUN_ONCE),
+    "segment": (_segment, _SEGMENT_SPLIT, (1,), RUN_OFTEN),
+    "once": (_once, _SEGMENT_SPLIT, (1,), RUN_OFTEN),
+    "finish": (_finish, (True, True), (), RUN_OFTEN),
+    "measure": (_measure, _SEGMENT_SPLIT, (), RUN_OFTEN),
+}

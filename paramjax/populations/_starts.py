@@ -1,0 +1,120 @@
+"""Where the trainings of a population start: one program, compiled once and shared.
+
+Initial parameters and the order of batches depend on the seed alone, so every trial and
+every optimizer with that seed starts and reads alike: that is what pairs them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from paramjax._cache import enable_cache
+from paramjax._checks import check_seed
+from paramjax._types import Array, Key, Params
+from paramjax.populations._compiler_options import jit_to_run_once
+
+
+class Starts(NamedTuple):
+    """The starts of several seeds.
+
+    Attributes:
+        params: Initial parameters, leaves [seeds, ...].
+        key: The key of each run's state, [seeds].
+        data_key: The key of each run's order of batches, [seeds].
+    """
+
+    params: Params
+    key: Key
+    data_key: Key
+
+
+class PendingStarts:
+    """Starts that are made when first asked for; safe to use from several threads.
+
+    Args:
+        make: Makes them.
+        shapes: Their shapes and dtypes.
+
+    Example:
+        >>> pending = pending_starts(lambda key: jnp.zeros(2), jax.random.key(0), [0, 1, 2])
+        >>> pending.shapes.params.shape, pending.made().params.shape
+        ((3, 2), (3, 2))
+    """
+
+    def __init__(self, make: Callable[[], Starts], shapes: Starts) -> None:
+        self.shapes = shapes
+        self._make = make
+        self._made: Starts | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, starts: Starts | PendingStarts) -> PendingStarts:
+        """The same, also of starts that are made."""
+        if isinstance(starts, PendingStarts):
+            return starts
+        return cls(lambda: starts, jax.eval_shape(lambda same: same, starts))
+
+    def made(self) -> Starts:
+        """The starts."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
+def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
+    """The starts of every seed, traced now and made later, while other programs are compiled.
+
+    Args:
+        init: `(key) -> params`.
+        key: The key of the whole population.
+        seeds: Numbers of the seeds, each in [0, 2**32).
+
+    Returns:
+        The starts to be made.
+
+    Raises:
+        ValueError: If a seed is out of range.
+    """
+    # here, because initialisation is the first program that a population compiles
+    enable_cache()
+    numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
+    prepare = jit_to_run_once(_prepare, "init")
+    shapes = prepare.eval_shape(init, key, numbers)
+    return PendingStarts(lambda: prepare(init, key, numbers), shapes)
+
+
+def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:
+    """Initialise every seed, one after the other inside one program.
+
+    Args:
+        init: `(key) -> params`.
+        key: The key of the whole population.
+        seeds: Numbers of the seeds, each in [0, 2**32).
+
+    Returns:
+        The starts, in the order of `seeds`.
+
+    Raises:
+        ValueError: If a seed is out of range.
+
+    Example:
+        >>> draw = lambda key: jax.random.normal(key, (2,))
+        >>> prepare_starts(draw, jax.random.key(0), [0, 1]).params.shape
+        (2, 2)
+    """
+    return pending_starts(init, key, seeds).made()
+
+
+def _prepare(init: Callable[[Key], Params], key: Key, seeds: Array) -> Starts:
+    def one(seed: Array) -> Starts:
+        init_key, state_key, data_key = jax.random.split(jax.random.fold_in(key, seed), 3)
+        return Starts(init(init_key), state_key, data_key)
+
+    # mapped, not vmapped: the unrolled generator would compile once for every seed
+    return jax.lax.map(one, seeds)

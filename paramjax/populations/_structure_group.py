@@ -1,0 +1,190 @@
+"""The runs of one structure: one traced, and programs for it of any width."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from paramjax._types import PyTree
+from paramjax.populations._chunk_result import ChunkResult, cut
+from paramjax.populations._devices import fetched, placed
+from paramjax.populations._layout import Layout
+from paramjax.populations._loop import Carry
+from paramjax.populations._orders import Orders
+from paramjax.populations._programs import Programs, Shared
+from paramjax.populations._segments import longest, segments
+from paramjax.populations._traced_trainer import TracedTrainer
+from paramjax.populations._trial_run import TrialRun
+from paramjax.space._distribution import Space
+from paramjax.space._tracing import traced
+
+
+class StructureGroup:
+    """Runs of one structure; safe to use from several threads.
+
+    Args:
+        traced: What a run computes.
+        space: Tells the dtypes of the traced hyperparameters.
+        seeds: The seeds in the order of the starts.
+        shared: What all runs read.
+        orders: The order of their batches.
+        points: After how many steps they are evaluated.
+        mesh: The devices; None for the default one.
+    """
+
+    def __init__(
+        self, traced: TracedTrainer, space: Space, seeds: Sequence[int], shared: Shared,
+        orders: Orders, points: Sequence[int], *, mesh: Mesh | None = None,
+    ) -> None:  # fmt: skip
+        self.traced, self.orders, self.shared, self.mesh = traced, orders, shared, mesh
+        self._space = space
+        self._place = {seed: place for place, seed in enumerate(seeds)}
+        self._points = tuple(points)
+        self._ends = sorted({*points, *orders.ends})
+        self._programs: dict[int, Programs] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def devices(self) -> int:
+        """Number of devices."""
+        return 1 if self.mesh is None else self.mesh.size
+
+    def programs(self, width: int) -> Programs:
+        """The programs of one width, compiled or not."""
+        with self._lock:
+            if width not in self._programs:
+                self._programs[width] = Programs(
+                    self.traced, self.shared, self.orders, width, longest(self._ends), self.mesh
+                )
+            return self._programs[width]
+
+    def compile(self, run: TrialRun, layout: Layout, eval_data: PyTree) -> Programs:
+        """Compile what a layout needs, unless it is.
+
+        Args:
+            run: Any of the runs.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given.
+
+        Returns:
+            The programs.
+        """
+        programs = self.programs(layout.width)
+        numbers = traced(self._space, [run.hyperparameters] * programs.runs)
+        programs.compile(numbers, eval_data, stepwise=layout.stepwise)
+        return programs
+
+    def prepare(self) -> None:
+        """Make what all runs read: their starts and the first rows of their orders."""
+        self.shared.starts.made()
+        self.orders.block(0)
+
+    def train(
+        self, runs: Sequence[TrialRun], layout: Layout, *,
+        eval_data: PyTree, first: int = 0, end: int | None = None, carried: PyTree = None,
+        last: bool = True,
+    ) -> ChunkResult:  # fmt: skip
+        """Train a chunk for some steps.
+
+        Args:
+            runs: From one to as many runs as a call has.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given, of the shapes that the traced was traced with.
+            first: Steps they have done.
+            end: Steps they have done afterwards; None for all.
+            carried: What they go on from, None at the start.
+            last: Whether nothing goes on from here.
+
+        Returns:
+            What came of them.
+        """
+        programs = self.compile(runs[0], layout, eval_data)
+        padded, numbers, place = self._filled(runs, programs.runs)
+        if carried is None:
+            carry = programs.begin(numbers, place)
+        else:
+            carry = self._resumed(carried, len(padded))
+        ways = segments([e for e in self._ends if e <= (end or self._ends[-1])], first)
+        history, curve, spent = [], [], []
+        for start, stop in ways:
+            carry, reported, measured, computed = programs.advance(
+                numbers, carry, place, start, stop - start, eval_data, stepwise=layout.stepwise
+            )
+            history.append(reported)
+            spent.append(computed)
+            if stop in self._points:
+                curve.append(measured)
+        params = programs.params(numbers, carry)
+        rest = (carry.alive, carry.steps) if last else carry
+        history, curve, spent, params, rest = fetched(
+            (history, curve, spent, params, rest), self.mesh
+        )
+        chunk = ChunkResult(
+            padded,
+            tuple(point for point in self._points if first < point <= ways[-1][1]),
+            _along(history, [stop - start for start, stop in ways]),
+            _stacked(curve, self.traced.evaluate.out if curve else ()),
+            rest[-2],
+            rest[-1],
+            np.stack(spent).astype(np.int64).sum(axis=0),
+            params,
+            None if last else rest,
+        )
+        return cut(chunk, len(runs))
+
+    def rehearse(
+        self, runs: Sequence[TrialRun], layout: Layout, eval_data: PyTree, count: int
+    ) -> None:
+        """Train some runs for some steps, and throw away what they learn.
+
+        Args:
+            runs: As many as a call has.
+            layout: How they are laid out.
+            eval_data: What `evaluate` is given.
+            count: Steps, from 0 to those of the longest segment.
+        """
+        programs = self.compile(runs[0], layout, eval_data)
+        _, numbers, place = self._filled(runs, programs.runs)
+        carry = programs.begin(numbers, place)
+        carry, *_ = programs.advance(
+            numbers, carry, place, 0, count, eval_data, stepwise=layout.stepwise
+        )
+        jax.block_until_ready(carry)
+
+    def _filled(
+        self, runs: Sequence[TrialRun], count: int
+    ) -> tuple[list[TrialRun], Any, np.ndarray]:
+        """As many runs as a call has, the last one repeated; their numbers and their seeds."""
+        padded = [*runs, *[runs[-1]] * (count - len(runs))]
+        numbers = traced(self._space, [run.hyperparameters for run in padded])
+        return padded, numbers, np.array([self._place[run.seed] for run in padded], np.int32)
+
+    def _resumed(self, carried: Any, count: int) -> Carry:
+        """Runs that were fetched, on the devices again, the last one repeated."""
+        rest = count - len(carried.alive)
+
+        def filled(leaf: Any) -> Any:
+            return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
+
+        return placed(jax.tree.map(filled, carried), self.mesh, split=True)
+
+
+def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str, np.ndarray]:
+    """The steps of some segments, [runs, steps], without the room that a shorter one left."""
+    return {
+        name: np.concatenate(
+            [own[name][:, :n] for own, n in zip(history, lengths, strict=True)], axis=1
+        )
+        for name in history[0]
+    }
+
+
+def _stacked(curve: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The evaluations, [runs, evaluations]."""
+    return {name: np.stack([own[name] for own in curve], axis=1) for name in names}

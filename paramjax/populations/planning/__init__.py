@@ -1,0 +1,1 @@
+"""Planning: layouts, memory and measured time of a population."""

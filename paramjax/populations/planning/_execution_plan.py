@@ -1,0 +1,98 @@
+"""How a population is executed, and why."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from paramjax.populations._layout import Layout
+from paramjax.populations.planning._describe import described
+
+
+class Candidate(NamedTuple):
+    """A layout that came into question.
+
+    Attributes:
+        layout: It.
+        seconds: Time a run and step, None where it was not tried.
+    """
+
+    layout: Layout
+    seconds: float | None
+
+
+class GroupPlan(NamedTuple):
+    """How the runs of one structure are laid out.
+
+    Attributes:
+        structure: Its hyperparameters.
+        runs: How many there are.
+        layout: The layout.
+        why: How it was chosen.
+        candidates: All that came into question.
+        calls_bytes: Bytes that all calls under way take, with results not put away yet.
+        result_bytes: Bytes that the results of a run take.
+        compile_seconds: Time that its programs took to compile.
+    """
+
+    structure: dict[str, Any]
+    runs: int
+    layout: Layout
+    why: str
+    candidates: tuple[Candidate, ...]
+    calls_bytes: int
+    result_bytes: int
+    compile_seconds: float
+
+    @property
+    def seconds(self) -> float | None:
+        """Time a run and step in the chosen layout, None if it was not tried."""
+        return next((c.seconds for c in self.candidates if c.layout == self.layout), None)
+
+
+class ExecutionPlan(NamedTuple):
+    """How a population is executed.
+
+    Attributes:
+        choices: One for each structure.
+        steps: Steps of a run.
+        limit: Bytes that it may take.
+        taken: Bytes that were taken before training: by the program, its data and its code.
+        records: Bytes that the records of all runs take.
+        on_disk: Whether results go to a file as they come.
+    """
+
+    choices: tuple[GroupPlan, ...]
+    steps: int
+    limit: int
+    taken: int
+    records: int
+    on_disk: bool
+
+    @property
+    def peak(self) -> int:
+        """Bytes that it will take at most."""
+        kept = sum(choice.runs * choice.result_bytes for choice in self.choices)
+        return self.taken + self.calls + self.records + (0 if self.on_disk else kept)
+
+    @property
+    def calls(self) -> int:
+        """Bytes that the calls under way take at most."""
+        return max(choice.calls_bytes for choice in self.choices)
+
+    @property
+    def seconds(self) -> float | None:
+        """Time that training takes, None if a layout was not tried."""
+        total = 0.0
+        for choice in self.choices:
+            if choice.seconds is None:
+                return None
+            total += choice.runs * self.steps * choice.seconds
+        return total
+
+    def layout_of(self, fixed: dict[str, Any]) -> Layout:
+        """The layout of a structure."""
+        return next(c.layout for c in self.choices if c.structure == fixed)
+
+    def describe(self) -> str:
+        """The plan in words: layouts and what they take, why they were chosen, memory."""
+        return described(self)

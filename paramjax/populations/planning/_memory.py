@@ -1,0 +1,127 @@
+"""How much memory there is, and how much is taken."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from paramjax._checks import check_count
+from paramjax._types import PyTree
+
+MemoryLimit = int | Literal["auto"]
+"""Bytes that may be taken, or `auto` for most of what is free."""
+
+_SHARE = 0.8
+"""What `auto` takes of the memory that is free."""
+
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_limit(memory: MemoryLimit) -> int:
+    """Bytes that a population may take: of the process on a CPU, of the device elsewhere.
+
+    Args:
+        memory: Bytes, positive; or `auto`.
+
+    Returns:
+        The limit.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If it is less than is taken already, or more than there is.
+
+    Example:
+        >>> memory_limit("auto") > memory_in_use()
+        True
+    """
+    taken, there_is = memory_in_use(), taken_and_free()
+    if memory == "auto":
+        return taken + int(_SHARE * (there_is - taken))
+    if isinstance(memory, str):
+        raise TypeError(f"memory: expected a number of bytes or 'auto', got {memory!r}")
+    if isinstance(memory, bool) or not isinstance(memory, int | np.integer):
+        check_count("memory", memory)
+    if memory > there_is:
+        raise ValueError(
+            f"memory: asked for {gibibytes(memory)}, and there is {gibibytes(there_is)}; ask for "
+            "less, or leave it at 'auto'"
+        )
+    if memory <= taken:
+        raise ValueError(
+            f"memory: {gibibytes(memory)} is less than the {gibibytes(taken)} that the program "
+            "takes before anything is trained; allow more"
+        )
+    return int(memory)
+
+
+def memory_in_use() -> int:
+    """Bytes taken now: resident ones of the process, or those of the default device."""
+    stats = _device_stats()
+    if stats is not None:
+        return int(stats["bytes_in_use"])
+    if Path("/proc/self/statm").exists():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def taken_and_free() -> int:
+    """Bytes that the process could take in all."""
+    stats = _device_stats()
+    if stats is not None:
+        return int(stats["bytes_limit"])
+    limits = [memory_in_use() + _available()]
+    for name in _CGROUPS:
+        text = Path(name).read_text().strip() if Path(name).exists() else "max"
+        limits += [int(text)] if text.isdigit() else []
+    return min(limits)
+
+
+def _available() -> int:
+    """Bytes of the machine that nobody takes."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _device_stats() -> Any:
+    device = jax.local_devices()[0]
+    return None if device.platform == "cpu" else device.memory_stats()
+
+
+def nbytes(tree: PyTree) -> int:
+    """Bytes of the arrays of a tree, or of what their shapes stand for.
+
+    Args:
+        tree: Arrays, shapes, typed keys.
+
+    Example:
+        >>> nbytes({"a": np.zeros(3, np.float32), "b": np.zeros((2, 2), np.int8)})
+        16
+    """
+    return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))
+
+
+def gibibytes(number: float) -> str:
+    """A number of bytes as people read it.
+
+    Args:
+        number: Bytes.
+
+    Example:
+        >>> gibibytes(3 * 2**30), gibibytes(5 * 2**20), gibibytes(2000)
+        ('3.00 GiB', '5.0 MiB', '2.0 KiB')
+    """
+    for size, unit, digits in ((2**30, "GiB", 2), (2**20, "MiB", 1)):
+        if number >= size:
+            return f"{number / size:.{digits}f} {unit}"
+    return f"{number / 2**10:.1f} KiB"

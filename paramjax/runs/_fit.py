@@ -1,0 +1,204 @@
+"""A whole training run: compiled in chunks, validated, saved, and shown."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from paramjax._cache import enable_cache
+from paramjax._checks import check_count, check_key, check_params
+from paramjax._types import Key, ModelState, Params
+from paramjax.checkpoints._keep import Keep
+from paramjax.checkpoints._store import CheckpointStore
+from paramjax.data._sampler import LastBatch
+from paramjax.data._source import is_stream
+from paramjax.logs._background import Background
+from paramjax.logs._writer import Writer
+from paramjax.runs._chunks import begin
+from paramjax.runs._identity import identity
+from paramjax.runs._interrupt import Interrupts, InterruptWarning
+from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
+from paramjax.runs._padding import check_weight_is_read
+from paramjax.runs._preflight import check_rates, check_saving, check_source, make_plan
+from paramjax.runs._processes import check_agreement, spans_processes
+from paramjax.runs._progress import Progress
+from paramjax.runs._result import INTERRUPTED, NOT_FINITE, Fit
+from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
+from paramjax.runs._train_loop import RunConfig, TrainLoop
+from paramjax.runs._validation import Validation, check_measures
+from paramjax.runs._validator import Validator
+from paramjax.step._state import Trainer, TrainState
+
+
+def fit(
+    trainer: Trainer,
+    params: Params,
+    data: Any,
+    *,
+    key: Key,
+    steps: int,
+    batch_size: int | None = None,
+    last_batch: LastBatch = "drop",
+    model_state: ModelState = (),
+    validation: Validation | None = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | datetime.timedelta | None = None,
+    resume: bool = False,
+    keep: Keep | None = None,
+    nonfinite: str | Rollback = "stop",
+    writers: Sequence[Writer] = (),
+    progress: bool | None = None,
+) -> Fit:
+    """Train: compiled in chunks of steps, with all that the host does between two chunks.
+
+    Where a run is cut into chunks never changes a bit of it. Two calls with one trainer and
+    equal shapes compile once. docs/runs.md goes through the choices.
+
+    Args:
+        trainer: What a step is, see `train_step`.
+        params: Where to start.
+        data: A pytree of arrays [rows, ...], which lies on the device; or a stream of batches:
+            an iterator, an iterable (begun again at its end), or a function `(step) ->
+            iterator` of the batches from that step on, read ahead by a thread. Iterators with
+            `get_state` and `set_state` (grain) or `state_dict` and `load_state_dict` (torchdata)
+            are resumed by their own state, others by drawing and dropping batches.
+        key: A typed key; it names the order of the data and the randomness of the steps.
+        steps: Number of steps in all, positive; a resumed run does those that are left.
+        batch_size: Rows a step, drawn without replacement epoch by epoch; None takes the whole
+            data at each step, or what a stream yields.
+        last_batch: What becomes of the rows left over at an epoch's end: "drop" leaves them
+            out, "keep" makes a smaller batch of them, "pad" fills it up and adds
+            `batch["weight"]`, 1 for rows and 0 for padding (see `losses.supervised`).
+        model_state: Where a stateful model starts.
+        validation: What to measure on held-out data, how often, and whether to stop early.
+        checkpoint_dir: A folder for checkpoints, made if need be; None saves nothing.
+        checkpoint_every: Steps, or a time, between checkpoints, written in the background; a
+            minute if None. There is one at the end, too, and one when a run is interrupted.
+        resume: Whether to go on from the newest good checkpoint in the folder, if there is one.
+        keep: Which checkpoints stay; `Keep()` the last three.
+        nonfinite: What to do about a step whose loss or gradient norm is not finite: "stop"
+            raises and keeps the state before it, "warn" goes on, a `Rollback` returns to the
+            last checkpoint with a lower rate. To skip such steps, give the trainer the hook
+            `skip_nonfinite()`, which is heard first.
+        writers: Logs: `CSV`, `JSONLines`, `TensorBoard` or your own.
+        progress: Whether to show a progress bar; None shows it on a terminal.
+
+    Returns:
+        Parameters, state, history and validations. A run that Ctrl-C ends returns those so far.
+
+    Raises:
+        TypeError: For a legacy key, non-numeric data, parameters that are not floating-point, or
+            an argument of another type.
+        ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
+            larger than the data, one for a trainer that draws its own rows, a count out of
+            range, arguments that contradict each other; arrays that differ between processes
+            that run it together (see `shard`).
+        NonFiniteError: If a step was not finite, with step, leaf and last finite loss; its
+            `fit` holds all that was done before. With "warn", if no loss was finite.
+        StreamEnded: If a stream has fewer batches than steps.
+        StreamChanged: If a batch of it has another form than the first one.
+        RunInUse: If another run holds the folder.
+        OSError: If the folder, or the file of a writer, cannot be written.
+
+    Warns:
+        NonFiniteWarning: If a step was not finite and the run went on.
+        DamageWarning: For each checkpoint that was passed over because it is damaged.
+        SaveWarning: If a checkpoint could not be written; the run goes on.
+        ProgramWarning: If a resumed run's step computes something else than before.
+        InterruptWarning: If Ctrl-C or SIGTERM ended the run.
+
+    Example:
+        >>> import optax
+        >>> import jax.numpy as jnp
+        >>> from paramjax import train_step
+        >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        >>> trainer = train_step(loss_fn, optax.sgd(0.1))
+        >>> data = jnp.array([1.0, 3.0])
+        >>> run = fit(trainer, jnp.zeros(()), data, key=jax.random.key(0), steps=99)
+        >>> round(float(run.params), 3), run.history["loss"].shape
+        (2.0, (99,))
+    """
+    check_key(key)
+    check_params(params)
+    check_count("steps", steps)
+    every = check_saving(
+        checkpoint_dir, checkpoint_every, resume=resume, keep=keep, nonfinite=nonfinite
+    )
+    plan = make_plan(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
+    check_source(data, nonfinite)
+    enable_cache()
+    state, cursor, data_key = begin(trainer, plan, params, model_state, key)
+    resident = None if is_stream(data) else data
+    joint = spans_processes(state)
+    if joint:
+        # only a program over several processes can mix what each of them was given
+        given = {"params": params, "model_state": model_state, "data": resident, "key": key}
+        check_agreement(given)
+    check_rates(state, nonfinite, validation)
+    source: BatchSource
+    if resident is None:
+        source = StreamSource(trainer, plan, data, placer(state, private=True), steps)
+    else:
+        source = ArraySource(trainer, plan, placer(state)(data), cursor, data_key)
+        if plan.last == "pad":
+            check_weight_is_read(trainer, state, source.form)
+    validator = _validator(trainer, validation, state)
+    config = RunConfig(trainer, steps, every, nonfinite, joint)
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(contextlib.closing(source))
+        store = None
+        if checkpoint_dir is not None:
+            store = CheckpointStore(
+                checkpoint_dir, identity=identity(plan, key, resident), keep=keep, resume=resume,
+                joint=joint,
+            )  # fmt: skip
+            opened.enter_context(store)
+        logs = Background(writers if jax.process_index() == 0 or not joint else ())
+        opened.enter_context(contextlib.closing(logs))
+        run = TrainLoop(config, state, source, validator, store, logs)
+        del state  # its memory is taken over by the first chunk
+        if resume:
+            run.restore()
+        return _finished(run, config, progress)
+
+
+def _validator(trainer: Trainer, validation: Validation | None, state: TrainState) -> Validator:
+    """The validations to come, which are seen to measure what they go by."""
+    if validation is None:
+        return Validator(trainer, None, None)
+    data = placer(state)(validation.data)
+    check_measures(trainer, validation, state, data)
+    return Validator(trainer, validation, data)
+
+
+def _finished(run: TrainLoop, config: RunConfig, progress: bool | None) -> Fit:
+    """TrainLoop to the end, or to Ctrl-C, in sight of a progress bar."""
+    try:
+        with (
+            Interrupts(terminations=run.saves) as interrupts,
+            Progress(config.steps, progress, start=run.step) as bar,
+        ):
+            stopped = run.go(bar, interrupts)
+        result = run.result(stopped)
+        judge_losses(result.history.get("loss", np.zeros(0)))
+    except NonFiniteError as error:
+        error.fit = run.result(NOT_FINITE)
+        raise
+    if stopped == INTERRUPTED:
+        kept = "a checkpoint was saved" if run.saves else "nothing was saved"
+        warnings.warn(
+            f"fit: interrupted after {run.step} of {config.steps} steps; what was done is "
+            f"returned, and {kept}",
+            InterruptWarning,
+            stacklevel=3,
+        )
+        run.close()
+        interrupts.pass_on()
+    return result

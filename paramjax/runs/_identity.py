@@ -1,0 +1,92 @@
+"""What makes a run the run it is, so that no other is continued by mistake."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import jax
+import numpy as np
+
+from paramjax._checks import describe, leaf_name
+from paramjax._types import Batch, Key, PyTree
+from paramjax.runs._batch_spec import BatchSpec
+from paramjax.step._state import Trainer, TrainState
+
+
+def identity(plan: BatchSpec, key: Key, data: PyTree) -> dict[str, Any]:
+    """What a checkpoint must agree with before a run goes on from it.
+
+    Args:
+        plan: What is static about the run.
+        key: Its key.
+        data: Its data, None for a stream.
+
+    Returns:
+        Name -> a value of JSON: the key's numbers, the batches, and shape, dtype and a
+        checksum of each leaf of the data.
+
+    Example:
+        >>> identity(BatchSpec(rows=2), jax.random.key(7), {"x": np.zeros(2, np.float32)})["key"]
+        [0, 7]
+    """
+    named = checksums("data", data)
+    return {
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "batch_size": plan.batch_size,
+        "last_batch": plan.last,
+        **(named or {"data": "stream"}),
+    }
+
+
+def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
+    """A fingerprint of what a step computes, constants in its text included.
+
+    Args:
+        trainer: What a step is.
+        state: A state of it.
+        batch: A batch, or its shapes.
+
+    Returns:
+        Hexadecimal digits; equal steps under one version of JAX have equal ones.
+
+    Example:
+        >>> import optax
+        >>> from paramjax import train_step
+        >>> def of_rate(rate):
+        ...     trainer = train_step(lambda p, batch, key: (p**2, {}), optax.sgd(rate))
+        ...     return program(trainer, trainer.init(jax.random.key(0), jax.numpy.zeros(())), None)
+        >>> of_rate(0.1) == of_rate(0.1), of_rate(0.1) == of_rate(0.2)
+        (True, False)
+    """
+    text = str(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
+    # functions are printed with their address in memory
+    text = re.sub(r"0x[0-9a-f]+", "", text)
+    return hashlib.sha256(f"{jax.__version__} {text}".encode()).hexdigest()
+
+
+def checksums(name: str, tree: PyTree) -> dict[str, str]:
+    """Shape, dtype and a checksum of each array of a tree.
+
+    Args:
+        name: What the tree is.
+        tree: Arrays.
+
+    Returns:
+        Name of the leaf -> the three.
+
+    Example:
+        >>> checksums("data", {"x": np.zeros(2, np.float32)})
+        {'data x': 'float32[2] af5570f5a1810b7a'}
+    """
+    return {
+        f"{name} {leaf_name(path)}": f"{describe(leaf)} {_checksum(leaf)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _checksum(leaf: Any) -> str:
+    """Sixteen hexadecimal digits of the contents."""
+    array = np.ascontiguousarray(jax.device_get(leaf))
+    return hashlib.sha256(array.tobytes()).hexdigest()[:16]

@@ -1,0 +1,192 @@
+"""What is refused before a run begins, so that nothing is found out after an hour."""
+
+from __future__ import annotations
+
+import datetime
+import typing
+from typing import Any
+
+from paramjax._checks import check_count, describe
+from paramjax.data._sampler import LastBatch
+from paramjax.data._source import can_rewind, is_stream
+from paramjax.data._validation import check_data
+from paramjax.optim._plateau import can_lower, has_plateau
+from paramjax.runs._batch_spec import BatchSpec
+from paramjax.runs._nonfinite import Rollback
+from paramjax.runs._padding import check_can_be_padded
+from paramjax.runs._validation import Validation
+from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
+
+_EVERY = datetime.timedelta(minutes=1)
+_SAVING = ("checkpoint_every", "resume", "keep", "nonfinite=Rollback()")
+
+Every = int | datetime.timedelta
+
+
+def make_plan(
+    trainer: Trainer, data: Any, batch_size: int | None, last_batch: LastBatch, *, stop: bool
+) -> BatchSpec:
+    """What is static about a run.
+
+    Args:
+        trainer: What a step is.
+        data: Arrays [rows, ...], or a stream.
+        batch_size: Rows a step; None for all of them.
+        last_batch: What becomes of an epoch's last incomplete batch.
+        stop: Whether a step that is not finite ends a chunk.
+
+    Returns:
+        The plan.
+
+    Raises:
+        TypeError: If the trainer is none, or an argument has another type.
+        ValueError: If data, batch size, last batch and trainer do not fit each other.
+
+    Example:
+        >>> import numpy as np
+        >>> import optax
+        >>> from paramjax import train_step
+        >>> trainer = train_step(lambda p, batch, key: (p**2, {}), optax.sgd(1.0))
+        >>> make_plan(trainer, np.ones(10), 4, "keep", stop=True).per_epoch
+        3
+    """
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"trainer: expected one such as pj.train_step returns, got {trainer!r}")
+    if last_batch not in typing.get_args(LastBatch):
+        raise ValueError(f"last_batch: expected 'drop', 'keep' or 'pad', got {last_batch!r}")
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+        _check_draws_batches(trainer, batch_size)
+    elif last_batch != "drop":
+        raise ValueError(f"last_batch: {last_batch!r} says how batches end; pass a batch_size")
+    if is_stream(data):
+        _check_stream(trainer, batch_size)
+        return BatchSpec(stop=stop)
+    if callable(data):
+        raise TypeError(f"data: expected arrays or a stream of batches, got {describe(data)}")
+    rows = check_data(data)
+    if last_batch == "pad":
+        check_can_be_padded(data)
+    plan = BatchSpec(rows, batch_size, last_batch, stop)
+    _ = plan.per_epoch  # refuses a batch that is larger than the data
+    return plan
+
+
+def check_saving(
+    folder: Any, every: Any, *, resume: bool, keep: Any, nonfinite: str | Rollback
+) -> Every:
+    """Refuse settings of checkpoints that nothing would follow from.
+
+    Args:
+        folder: Where they lie, or None.
+        every: Steps or a time between them, None for a minute.
+        resume: Whether to go on from what is there.
+        keep: Which stay, or None.
+        nonfinite: What to do about a step that is not finite.
+
+    Returns:
+        Steps or a time between checkpoints.
+
+    Raises:
+        TypeError: If `every` is neither.
+        ValueError: If it is not positive, `nonfinite` is no choice, or there is no folder for
+            what is asked.
+
+    Example:
+        >>> check_saving("run", 100, resume=True, keep=None, nonfinite="stop")
+        100
+    """
+    rolls_back = isinstance(nonfinite, Rollback)
+    if not rolls_back and nonfinite not in ("stop", "warn"):
+        raise ValueError(
+            f"nonfinite: expected 'stop', 'warn' or a pj.Rollback(), got {nonfinite!r}; to skip "
+            "such steps, give the trainer the hook pj.hooks.skip_nonfinite()"
+        )
+    asked = (every is not None, resume, keep is not None, rolls_back)
+    wanted = [name for name, given in zip(_SAVING, asked, strict=True) if given]
+    if folder is None and wanted:
+        raise ValueError(f"{wanted[0]}: without a checkpoint_dir nothing is saved; pass one")
+    if every is None:
+        return _EVERY
+    if not isinstance(every, datetime.timedelta):
+        try:
+            return check_count("checkpoint_every", every)
+        except TypeError:
+            raise TypeError(
+                "checkpoint_every: expected a whole number of steps or a datetime.timedelta, got "
+                f"{describe(every)}"
+            ) from None
+    if every <= datetime.timedelta(0):
+        raise ValueError(f"checkpoint_every: expected a time above 0, got {every}")
+    return every
+
+
+def check_source(data: Any, nonfinite: str | Rollback) -> None:
+    """Refuse to roll back where the batches cannot be had again.
+
+    Args:
+        data: Arrays, or a stream.
+        nonfinite: What to do about a step that is not finite.
+
+    Raises:
+        ValueError: If the stream cannot be opened again at an earlier step.
+
+    Example:
+        >>> check_source(range(3), Rollback())
+    """
+    if isinstance(nonfinite, Rollback) and is_stream(data) and not can_rewind(data):
+        raise ValueError(
+            "nonfinite: a run that rolls back needs its batches again, got "
+            f"{describe(data)}, which is lost once read; pass an iterable, a function "
+            "(step) -> iterator, or an iterator with get_state and set_state"
+        )
+
+
+def check_rates(
+    state: TrainState, nonfinite: str | Rollback, validation: Validation | None
+) -> None:
+    """Refuse rates that are to be lowered and cannot be.
+
+    Args:
+        state: The first state.
+        nonfinite: What to do about a step that is not finite.
+        validation: What to measure, or None.
+
+    Raises:
+        ValueError: If nothing in the state lowers a rate, or a plateau waits in vain.
+
+    Example:
+        >>> check_rates(TrainState(0, 1.0, (), (), (), None), "stop", None)
+    """
+    if isinstance(nonfinite, Rollback) and not can_lower(state):
+        raise ValueError(
+            "nonfinite: pj.Rollback() lowers a learning rate, and the chain holds none that can "
+            "be lowered; end it with pj.optim.adjustable_rate() or reduce_on_plateau(), or wrap "
+            "it in optax.inject_hyperparams"
+        )
+    if has_plateau(state) and validation is None:
+        raise ValueError(
+            "validation: reduce_on_plateau() waits for validations, got None; pass a "
+            "pj.Validation, or take optax.contrib.reduce_on_plateau, which goes by the training "
+            "loss"
+        )
+
+
+def _check_draws_batches(trainer: Trainer, batch_size: int) -> None:
+    if isinstance(trainer, WholeDataTrainer):
+        raise ValueError(
+            "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
+            f"batch_size out, got {batch_size}"
+        )
+
+
+def _check_stream(trainer: Trainer, batch_size: int | None) -> None:
+    if batch_size is not None:
+        raise ValueError(
+            f"batch_size: a stream yields batches of its own size; leave it out, got {batch_size}"
+        )
+    if isinstance(trainer, WholeDataTrainer):
+        raise ValueError(
+            "data: this trainer draws its own rows at a rate of the whole data; pass arrays, not "
+            "a stream"
+        )

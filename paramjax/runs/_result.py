@@ -1,0 +1,81 @@
+"""What a run leaves behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from paramjax._checks import needs_extra
+from paramjax._types import Params
+from paramjax.step._state import TrainState
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+FINISHED = "finished"
+EARLY = "early stopping"
+INTERRUPTED = "interrupted"
+NOT_FINITE = "not finite"
+
+
+class Fit(NamedTuple):
+    """What a run leaves behind.
+
+    Attributes:
+        params: The parameters to evaluate: `trainer.eval_params(state)`, or those of the best
+            validation where early stopping restores them.
+        state: The last state; it holds the raw parameters.
+        history: Metric name -> numpy array [steps, ...], one value a step. Those of a resumed
+            run begin with its first step.
+        validation: Metric name -> numpy array [validations], and `step`, the steps done when
+            each was measured; empty without validation.
+        stopped: Why it ended: "finished", "early stopping", "interrupted" (Ctrl-C or SIGTERM),
+            or "not finite".
+
+    Example:
+        >>> fit = Fit(1.0, None, {"loss": np.array([4.0, 1.0])}, {})
+        >>> fit.history["loss"].tolist(), fit.stopped
+        ([4.0, 1.0], 'finished')
+    """
+
+    params: Params
+    state: TrainState
+    history: dict[str, np.ndarray]
+    validation: dict[str, np.ndarray]
+    stopped: str = FINISHED
+
+    def to_frame(self) -> pd.DataFrame:
+        """History and validations as one data frame.
+
+        Returns:
+            A row a step, indexed by `step` from 1; columns are the scalar metrics and, where
+            there were validations, `validation/<metric>`, NaN at steps without one.
+
+        Raises:
+            ModuleNotFoundError: Without pandas.
+        """
+        with needs_extra("frames"):
+            import pandas as pd
+        names = sorted(self.history, key=lambda name: (name != "loss", name))
+        scalars = {name: self.history[name] for name in names if self.history[name].ndim == 1}
+        steps = len(next(iter(self.history.values()), ()))
+        frame = pd.DataFrame(scalars, index=pd.RangeIndex(1, steps + 1, name="step"))
+        if not self.validation:
+            return frame
+        held_out = pd.DataFrame(self.validation).set_index("step").add_prefix("validation/")
+        return frame.join(held_out)
+
+    def plot(self) -> Figure:
+        """Draw the learning curves: one panel for each metric that was validated, and the loss.
+
+        Returns:
+            A figure; `figure.savefig("curves.png")` keeps it, and a notebook shows it.
+
+        Raises:
+            ModuleNotFoundError: Without matplotlib.
+        """
+        from paramjax.plots._run_curves import learning_curves
+
+        return learning_curves(self)

@@ -1,0 +1,194 @@
+"""Where the batches of a run come from: data that lies on the device, or a stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from paramjax._checks import INT32_MAX
+from paramjax._types import Batch, Key, PyTree
+from paramjax.data._source import start_position
+from paramjax.data._stack import Stack
+from paramjax.data._stream import Stacks, open_stacks
+from paramjax.runs._batch_spec import BatchSpec, Cursor
+from paramjax.runs._chunks import Chunk, advance, advance_on
+from paramjax.runs._padding import batch_form
+from paramjax.step._state import Trainer, TrainState
+
+_LOOK_SECONDS = 0.1
+"""How long a batch is waited for before a look at whether the run was interrupted."""
+
+
+class ArraySource:
+    """Batches of data that lies on the device; their order is a function of key and epoch.
+
+    Args:
+        trainer: What a step is.
+        plan: What is static about the run.
+        data: Leaves [rows, ...] where they are used.
+        cursor: Where the order stands.
+        data_key: Names the order.
+    """
+
+    def __init__(
+        self, trainer: Trainer, plan: BatchSpec, data: PyTree, cursor: Cursor | None, data_key: Key
+    ) -> None:
+        self._trainer, self._plan, self._data = trainer, plan, data
+        self._cursor, self._data_key = cursor, data_key
+
+    @property
+    def form(self) -> Batch:
+        """Shapes and dtypes of a batch."""
+        return batch_form(self._plan, self._data)
+
+    def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
+        """All batches are there."""
+        return True
+
+    def available(self) -> int:
+        """Steps whose batches are at hand."""
+        return INT32_MAX
+
+    def advance(self, state: TrainState, start: int, most: int) -> Chunk:
+        """At most so many steps after the `start` that are done."""
+        chunk = advance(
+            self._trainer, self._plan, state, self._cursor, self._data, self._data_key, start, most
+        )
+        self._cursor = chunk.cursor
+        return chunk
+
+    def taken(self, steps: int) -> None:
+        """Steps are done and stand."""
+
+    def position(self) -> Any:
+        """What to save of the position: nothing, the number of steps says it."""
+        return None
+
+    def rewind(self, step: int, position: Any) -> None:
+        """Go back or forth; the next chunk is told where it starts."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class StreamSource:
+    """Batches that an iterator delivers, in stacks, ahead of the steps.
+
+    Args:
+        trainer: What a step is.
+        plan: What is static about the run.
+        source: An iterator, an iterable, or a function `(step) -> iterator`.
+        place: Puts a stack of batches on the devices.
+        end: Steps of the run: batches beyond are left to whoever reads the source next.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        plan: BatchSpec,
+        source: Any,
+        place: Callable[[PyTree], PyTree],
+        end: int,
+    ) -> None:
+        self._trainer, self._plan, self._source, self._place = trainer, plan, source, place
+        self._end = end
+        self._stacks: Stacks | None = None
+        self._stack: Stack | None = None
+        self._used = 0
+        self._position = start_position(source)
+
+    @property
+    def form(self) -> Batch:
+        """Shapes and dtypes of a batch; known once the source was opened."""
+        assert self._stacks is not None
+        return self._stacks.form
+
+    def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
+        """Wait until there is a batch, and say whether there is: nobody waits once interrupted."""
+        if self._stacks is None:
+            self.rewind(step, self._position)
+        assert self._stacks is not None
+        if self._stack is None or self._used == self._stack.filled:
+            self._stack = None  # its memory is free while the next one is awaited
+            while not self._stacks.wait(_LOOK_SECONDS):
+                if interrupted():
+                    return False
+            self._stack, self._used = self._stacks.next(), 0
+        return True
+
+    def available(self) -> int:
+        """Steps whose batches are at hand, positive once they were prepared."""
+        return 0 if self._stack is None else self._stack.filled - self._used
+
+    def advance(self, state: TrainState, start: int, most: int) -> Chunk:
+        """At most so many steps, which must be available."""
+        assert self._stack is not None
+        del start
+        return advance_on(self._trainer, self._plan, state, self._stack.batches, self._used, most)
+
+    def taken(self, steps: int) -> None:
+        """Steps are done and stand, so that their batches are behind."""
+        if steps:
+            assert self._stack is not None
+            self._used += steps
+            self._position = self._stack.positions[self._used - 1]
+
+    def position(self) -> Any:
+        """What to save of the position: where the source stands after the last step."""
+        return self._position
+
+    def rewind(self, step: int, position: Any) -> None:
+        """Open the source again at a step."""
+        if self._stacks is not None:
+            self._stacks.close(math.inf)  # two threads must not read one iterator
+        self._stacks = self._stack = None
+        self._position = position
+        self._stacks = open_stacks(
+            self._source, step=step, position=position, place=self._place, end=self._end
+        )
+
+    def close(self) -> None:
+        """Stop looking ahead."""
+        if self._stacks is not None:
+            self._stacks.close()
+        self._stacks = self._stack = None
+
+
+BatchSource = ArraySource | StreamSource
+
+
+def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], PyTree]:
+    """What puts data on the devices that hold a state: whole on each device of a mesh.
+
+    Args:
+        state: A state; it is not kept.
+        private: Whether nobody else writes to the data, so that its memory can be taken over.
+
+    Returns:
+        A function of leaves [rows, ...], the same in each process, to arrays of JAX.
+
+    Example:
+        >>> from paramjax import TrainState
+        >>> state = TrainState(jnp.int32(0), jnp.zeros(2), (), (), (), jax.random.key(0))
+        >>> placer(state)({"x": [1.0, 2.0]})["x"][0].dtype
+        dtype('float32')
+    """
+    shardings = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state))
+    meshes = [s.mesh for s in shardings if isinstance(s, NamedSharding) and s.mesh.size > 1]
+    if not meshes:
+        return jax.device_put if private else lambda data: jax.tree.map(jnp.asarray, data)
+    whole = NamedSharding(meshes[0], PartitionSpec())
+    return lambda data: jax.tree.map(lambda leaf: _replicated(leaf, whole), data)
+
+
+def _replicated(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    """The array on every device of a mesh, also of one that spans processes."""
+    if not getattr(leaf, "is_fully_addressable", True):
+        return leaf  # spread by the user already
+    host = jax.device_get(jnp.asarray(leaf))
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

@@ -1,0 +1,267 @@
+"""The host's side of a run: what happens between two chunks of steps."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax.checkpoints._store import CheckpointStore
+from paramjax.logs._background import Background
+from paramjax.optim._plateau import has_plateau, lower_rate, validated
+from paramjax.runs._chunk_sizing import ChunkSizing
+from paramjax.runs._chunks import REFUSING
+from paramjax.runs._history import History
+from paramjax.runs._identity import program
+from paramjax.runs._interrupt import Interrupts
+from paramjax.runs._nonfinite import (
+    NonFiniteError,
+    NonFiniteWarning,
+    Rollback,
+    advice,
+    explain,
+    first_leaf,
+)
+from paramjax.runs._processes import agreed
+from paramjax.runs._progress import Progress
+from paramjax.runs._result import EARLY, FINISHED, INTERRUPTED, Fit
+from paramjax.runs._sources import BatchSource
+from paramjax.runs._validator import Validator
+from paramjax.step._state import Trainer, TrainState
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run is asked to do.
+
+    Attributes:
+        trainer: What a step is.
+        steps: Steps in all.
+        every: Steps, or time, between checkpoints.
+        nonfinite: What to do about a step that is not finite.
+        joint: Whether several processes run it together.
+    """
+
+    trainer: Trainer
+    steps: int
+    every: int | datetime.timedelta
+    nonfinite: str | Rollback
+    joint: bool
+
+
+class TrainLoop:
+    """A run in progress.
+
+    Args:
+        config: What it is asked to do.
+        state: Where it starts.
+        source: Where its batches come from.
+        validator: Its validations.
+        store: Its checkpoints, or None.
+        writers: Its logs.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        state: TrainState,
+        source: BatchSource,
+        validator: Validator,
+        store: CheckpointStore | None,
+        writers: Background,
+    ) -> None:
+        self.step, self.history = 0, History()
+        self._config, self._state, self._source = config, state, source
+        self._validator, self._store, self._writers = validator, store, writers
+        self._chunk_sizing, self._rollbacks = ChunkSizing(), 0
+        self._saved_at, self._saved_step = time.monotonic(), -1
+
+    @property
+    def saves(self) -> bool:
+        """Whether there is a folder to save in."""
+        return self._store is not None
+
+    def restore(self) -> None:
+        """Go on from the newest good checkpoint, if there is one."""
+        assert self._store is not None
+        saved = self._store.restore(self._tree())
+        if saved is None:
+            return
+        if saved.step > self._config.steps:
+            raise ValueError(
+                f"steps: the run in {self._store.folder} has done {saved.step} steps, got "
+                f"{self._config.steps}; ask for at least as many, or choose another folder"
+            )
+        self._state = saved.tree["state"]
+        self.step = self._saved_step = saved.step
+        self.history = History(saved.history)
+        self._validator.restore(saved.validation, saved.extra["best"], saved.tree["params"])
+        self._rollbacks = saved.extra["rollbacks"]
+        self._source.rewind(saved.step, saved.extra["position"])
+
+    def go(self, bar: Progress, interrupts: Interrupts) -> str:
+        """TrainLoop to the end, showing it, and say why it was the end."""
+        self._writers.open(self.step)
+        if isinstance(self._config.nonfinite, Rollback):
+            self._prepare(interrupts)
+            self._save_once()
+        while (stopped := self._stopped()) is None:
+            ready = self._prepare(interrupts)
+            most, save, interrupted = self._decide(interrupts)
+            if interrupted or not ready:
+                stopped = INTERRUPTED
+                break
+            if save:
+                self._save_once()
+            self._advance(most)
+            bar.update(self.step, self.history.last("loss") or 0.0, self._validator.shown)
+        self._save_once()
+        # a measure that is not due comes after the last checkpoint, so that a run that is
+        # continued with more steps is the one that was asked for all of them at once
+        if stopped == FINISHED and self._validator.lacks(self.step):
+            self._measure()
+        return stopped
+
+    def result(self, stopped: str) -> Fit:
+        """What is done so far, and why it ends."""
+        params = self._validator.params(self._state)
+        validations = self._validator.history.arrays()
+        return Fit(params, self._state, self.history.arrays(), validations, stopped)
+
+    def close(self) -> None:
+        """Wait for what is being saved and logged."""
+        self._writers.flush()
+        if self._store is not None:
+            self._store.close()
+
+    def _stopped(self) -> str | None:
+        if self._validator.is_over:
+            return EARLY
+        return FINISHED if self.step >= self._config.steps else None
+
+    def _prepare(self, interrupts: Interrupts) -> bool:
+        """Wait for batches; where none come, nothing of what is done is lost."""
+        # what one of several processes was asked, the others learn at their next chunk
+        stops = lambda: interrupts.received is not None and not self._config.joint  # noqa: E731
+        try:
+            ready = self._source.prepare(self.step, stops)
+        except Exception as error:
+            self._save_once()
+            error.add_note(f"fit: {self.step} of {self._config.steps} steps were done")
+            raise
+        if ready and self._store is not None and not self._store.knows_program:
+            form = self._source.form  # that of a stream is known now
+            self._store.declare(program(self._config.trainer, self._state, form))
+        return ready
+
+    def _decide(self, interrupts: Interrupts) -> tuple[int, bool, bool]:
+        """How far the next chunk goes, and whether to save or to end before it."""
+        every, step = self._config.every, self.step
+        save = False
+        ends = [self._config.steps]
+        if isinstance(every, int):
+            save = step > 0 and step % every == 0
+            ends.append(step - step % every + every)
+        elif step > 0:
+            save = time.monotonic() - self._saved_at >= every.total_seconds()
+        due = self._validator.next(step)
+        if due is not None:
+            ends.append(due)
+        most = min(
+            self._chunk_sizing.steps, self._source.available(), *(end - step for end in ends)
+        )
+        received = interrupts.received is not None
+        if self._config.joint:
+            most, save, received = agreed(most, save, received)
+        return most, save, received
+
+    def _advance(self, most: int) -> None:
+        before = time.perf_counter()
+        chunk = self._source.advance(self._state, self.step, most)
+        done, ok, metrics = jax.device_get((chunk.done, chunk.ok, chunk.metrics))
+        done = int(done)
+        self._chunk_sizing.measured(max(1, done), time.perf_counter() - before)
+        if not ok and done:
+            # the same steps once more, up to the one that was not finite
+            self._state = self._source.advance(self._state, self.step, done).state
+        elif ok:
+            self._state = chunk.state
+        self._source.taken(done)
+        if done:
+            rows = {name: np.array(values[:done]) for name, values in metrics.items()}
+            self.history.append(rows)
+            self._writers.write(self.step + 1, rows)
+        self.step += done
+        if not ok:
+            self._refused({name: values[done] for name, values in metrics.items()}, chunk.state)
+        elif self._validator.is_due(self.step):
+            score = self._measure()
+            if has_plateau(self._state):
+                self._state = _validated(self._state, jnp.float32(score))
+
+    def _measure(self) -> float:
+        metrics, score = self._validator.measure(self._state, self.step)
+        self._writers.validated(self.step, metrics)
+        return score
+
+    def _refused(self, metrics: Mapping[str, Any], after: TrainState) -> None:
+        """A step was not finite: go back, or end the run."""
+        numbers = {name: float(metrics[name]) for name in REFUSING if name in metrics}
+        where = first_leaf(self._state, after)
+        text = explain(self.step, numbers, self.history.last("loss"), where)
+        rollback = self._config.nonfinite
+        if isinstance(rollback, Rollback) and self._rollbacks < rollback.attempts:
+            self._roll_back(rollback, text)
+            return
+        self._save_once()
+        tried = f" after {self._rollbacks} rollbacks" if self._rollbacks else ""
+        raise NonFiniteError(f"fit: {text}{tried}; {advice(self.step)}")
+
+    def _roll_back(self, rollback: Rollback, text: str) -> None:
+        done = self._rollbacks + 1
+        self.restore()  # whose rate knows of the rollbacks before it was saved
+        lowered = rollback.factor ** (done - self._rollbacks)
+        self._rollbacks = done
+        self._state = _lower_rate(self._state, jnp.float32(lowered))
+        self._writers.open(self.step)
+        scale = rollback.factor**done
+        warnings.warn(
+            f"fit: {text}; back to step {self.step} with {scale:g} times the learning rate",
+            NonFiniteWarning,
+            stacklevel=6,
+        )
+
+    def _save_once(self) -> None:
+        """Save, unless this step has just been saved or there is nowhere to."""
+        if self._store is None or self._saved_step == self.step:
+            return
+        self._writers.flush()
+        extra = {
+            "best": self._validator.written(),
+            "rollbacks": self._rollbacks,
+            "position": self._source.position(),
+        }
+        self._store.save(
+            self.step,
+            self._tree(),
+            self.history.arrays(),
+            self._validator.history.arrays(),
+            extra,
+            score=self._validator.score(self.step),
+        )
+        self._saved_step, self._saved_at = self.step, time.monotonic()
+
+    def _tree(self) -> dict[str, Any]:
+        """What a checkpoint holds as arrays."""
+        return {"state": self._state, "params": self._validator.params(self._state)}
+
+
+_validated = jax.jit(validated, donate_argnums=0)
+_lower_rate = jax.jit(lower_rate, donate_argnums=0)

@@ -1,0 +1,70 @@
+"""One of several options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paramjax._checks import INT32_MAX, describe
+from paramjax.space._ends import FLOAT32_MAX
+from paramjax.space._rounding import plain
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several options, each equally likely."""
+
+    options: tuple[Any, ...]
+    static: bool
+    logarithmic = False
+
+    def __str__(self) -> str:
+        """As it is written."""
+        return f"choice({list(self.options)})"
+
+    def quantile(self, u: float) -> Any:
+        """The option at probability `u` in [0, 1]."""
+        return self.options[min(int(u * len(self.options)), len(self.options) - 1)]
+
+
+def choice(options: Sequence[Any], *, static: bool | None = None) -> Choice:
+    """One of several options, each equally likely.
+
+    Args:
+        options: One or more distinct values.
+        static: Whether a value is structure (its own program) or a traced number.
+            By default numbers are traced; booleans and everything else are structure.
+
+    Returns:
+        A distribution for a search space.
+
+    Raises:
+        TypeError: If the options are no list, or a set, which has no order.
+        ValueError: If there are no options, two are equal, a number is not finite or too
+            large for the programs, or a non-number is to be traced.
+
+    Example:
+        >>> choice(["relu", "tanh"]).static, choice([0.9, 0.99]).static
+        (True, False)
+    """
+    # strings in a set change their order from process to process
+    if not isinstance(options, Iterable) or isinstance(options, set | frozenset):
+        raise TypeError(f"choice: expected a list of options, got {describe(options)}")
+    options = tuple(map(plain, options))
+    if not options:
+        raise ValueError("choice: expected at least one option, got none")
+    if any(a == b for i, a in enumerate(options) for b in options[:i]):
+        raise ValueError(f"choice: expected distinct options, got {options}")
+    if any(isinstance(o, float) and not abs(o) <= FLOAT32_MAX for o in options):
+        raise ValueError(f"choice: expected finite numbers within float32, got {options}")
+    numeric = all(isinstance(o, int | float) and not isinstance(o, bool) for o in options)
+    if static is False and not numeric:
+        raise ValueError(f"choice: only numbers can be traced, got {options}; drop static=False")
+    static = not numeric if static is None else static
+    if not static and any(isinstance(o, int) and abs(o) > INT32_MAX for o in options):
+        raise ValueError(
+            f"choice: expected traced whole numbers within int32, got {options}; "
+            "give static=True, or floats"
+        )
+    return Choice(options, static)

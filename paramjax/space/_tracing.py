@@ -1,0 +1,91 @@
+"""Which hyperparameters make a program and which it traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from paramjax.space._choice import Choice
+from paramjax.space._conditional import exists, parents, unconditional
+from paramjax.space._distribution import Distribution, Space
+from paramjax.space._integer import Integer
+
+
+def is_structural(space: Space, name: str) -> bool:
+    """Whether each value of a hyperparameter is a program of its own.
+
+    Args:
+        space: Name -> distribution.
+        name: A name of the space.
+
+    Returns:
+        True for a static one, and for one on which others depend, since which
+        hyperparameters exist decides which program it is.
+
+    Example:
+        >>> from paramjax import choice, conditional, uniform
+        >>> space = {"depth": choice([1, 2]), "skip": conditional("depth", 2, uniform(0, 1))}
+        >>> space["depth"].static, is_structural(space, "depth"), is_structural(space, "skip")
+        (False, True, False)
+    """
+    return space[name].static or name in parents(space)
+
+
+def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters that are structure: each of their combinations is its own program.
+
+    Args:
+        space: Name -> distribution.
+        hyperparameters: Name -> value, of the same names; absent ones may be left out.
+
+    Returns:
+        Name -> value of the structural ones that exist.
+
+    Example:
+        >>> from paramjax import choice, uniform
+        >>> space = {"chain": choice(["a", "b"]), "rate": uniform(0.0, 1.0)}
+        >>> structure(space, {"chain": "a", "rate": 0.5})
+        {'chain': 'a'}
+    """
+    return {
+        name: hyperparameters[name]
+        for name in space
+        if is_structural(space, name) and exists(space, name, hyperparameters)
+    }
+
+
+def traced(space: Space, runs: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """The hyperparameters that are numbers, as one program traces them.
+
+    Args:
+        space: Name -> distribution.
+        runs: The hyperparameters of each run, all of one structure.
+
+    Returns:
+        Name -> float32[runs], or int32[runs] where the distribution has whole numbers only, of
+        those that exist.
+
+    Example:
+        >>> from paramjax import uniform
+        >>> traced({"rate": uniform(0.0, 1.0)}, [{"rate": 0.5}, {"rate": 0.25}])["rate"].tolist()
+        [0.5, 0.25]
+    """
+    names = [
+        name
+        for name in space
+        if not is_structural(space, name) and any(exists(space, name, run) for run in runs)
+    ]
+    return {
+        name: np.array([run[name] for run in runs], np.int32 if _whole(space[name]) else np.float32)
+        for name in names
+    }
+
+
+def _whole(distribution: Distribution) -> bool:
+    """Whether every value is a whole number, whichever the runs at hand have."""
+    drawn = unconditional(distribution)
+    if isinstance(drawn, Choice):
+        return all(isinstance(option, int) for option in drawn.options)
+    return isinstance(drawn, Integer)

@@ -1,0 +1,98 @@
+"""A monitor: the mean of metrics over the last steps."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from paramjax._checks import check_count, describe, nearest
+from paramjax._types import Array, Metrics, Params
+from paramjax.step.hooks._hook import Hook
+
+
+class WindowState(NamedTuple):
+    """State of `average_metrics`.
+
+    Attributes:
+        steps: Steps seen so far, int32[].
+        values: The metrics of the last steps, float32[window, names], in a ring; zeros where
+            nothing was written yet.
+    """
+
+    steps: Array
+    values: Array
+
+
+def average_metrics(*names: str, window: int) -> Hook:
+    """Report the mean of metrics over the last steps, each as `<name>/mean`.
+
+    Before the window is full it is the mean of what there is. The mean is taken over the
+    stored values at each step, so that nothing drifts, and a NaN shows as NaN until it has
+    left the window, not longer.
+
+    With a guard later in the list, the values of a step that it rejects are taken back
+    after they were reported; with the guard earlier they stay in the window.
+
+    Args:
+        *names: Metrics of the step, of monitors, or of hooks earlier in the list.
+        window: Steps to average over, positive.
+
+    Returns:
+        A hook.
+
+    Raises:
+        TypeError: If a name is no string or the window no whole number.
+        ValueError: If there is no name, one is given twice, or the window is not positive; at
+            the first trace, for a name that is not among the metrics, or is no scalar.
+
+    Example:
+        >>> hook = average_metrics("loss", window=2)
+        >>> own, reported = hook.init(None), []
+        >>> for loss in (1.0, 3.0, 5.0):
+        ...     own, _, metrics = hook.apply(own, None, None, {"loss": jnp.float32(loss)})
+        ...     reported.append(float(metrics["loss/mean"]))
+        >>> reported
+        [1.0, 2.0, 4.0]
+    """
+    _check_names(names)
+    check_count("average_metrics: window", window)
+
+    def init(params: Params) -> WindowState:
+        del params
+        return WindowState(jnp.zeros([], jnp.int32), jnp.zeros((window, len(names)), jnp.float32))
+
+    def apply(
+        own: WindowState, old: Any, new: Any, metrics: Metrics
+    ) -> tuple[WindowState, Any, Metrics]:
+        del old
+        latest = jnp.stack([_scalar(name, metrics) for name in names])
+        values = own.values.at[own.steps % window].set(latest)
+        steps = own.steps + 1
+        means = values.sum(0) / jnp.minimum(steps, window)
+        reported = {f"{name}/mean": means[place] for place, name in enumerate(names)}
+        return WindowState(steps, values), new, {**metrics, **reported}
+
+    return Hook(init, apply, name="average_metrics")
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    if not names:
+        raise ValueError("average_metrics: expected the names of metrics, such as 'loss'")
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"average_metrics: expected names of metrics, got {describe(name)}")
+        if names.count(name) > 1:
+            raise ValueError(f"average_metrics: {name!r} is given twice; name each metric once")
+
+
+def _scalar(name: str, metrics: Metrics) -> Array:
+    if name not in metrics:
+        message = nearest(name, metrics, what="metric")
+        raise ValueError(f"average_metrics: {message}; a hook that reports it must come earlier")
+    value = metrics[name]
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"average_metrics: expected scalars, got shape {jnp.shape(value)} for {name!r}"
+        )
+    return jnp.asarray(value, jnp.float32)

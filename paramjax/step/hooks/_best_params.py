@@ -1,0 +1,114 @@
+"""The parameters with the best score so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from paramjax._checks import describe
+from paramjax._types import Array, Metrics, Params
+from paramjax.step._evaluation import differentiated
+from paramjax.step._state import KeptOnReject
+from paramjax.step.hooks._hook import Hook
+
+
+class BestState(NamedTuple):
+    """State of `best_params`.
+
+    Attributes:
+        score: The lowest score so far, float32[]; infinite before the first.
+        params: Where it was measured; zeros before the first.
+    """
+
+    score: Array
+    params: Params
+
+
+def _loss(metrics: Metrics) -> Array:
+    return metrics["loss"]
+
+
+def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
+    """Evaluate at the parameters at which the lowest score so far was measured.
+
+    The metrics of a step are those of the parameters before it, so these are what is kept
+    (lookahead's fast weights, the point at which a schedule-free optimizer takes its
+    gradient). The last parameters of a run are therefore never candidates. A score that is
+    not finite never wins, and of equal scores the first does.
+
+    The score of a step comes from its own batch. On small batches the lowest one is as much
+    luck as merit; a score such as the mean of a validation loss that the loss function
+    reports among its metrics, or full batches, says more.
+
+    A score stands even where a guard rejects the step, because the parameters that it
+    belongs to are those that the guard returns to. The metric `best_score` is the lowest
+    score so far, infinite before the first finite one.
+
+    Args:
+        score: `(metrics) -> scalar`, the lower the better; it sees the metrics of the
+            step, of monitors, and of hooks earlier in the list.
+
+    Returns:
+        A hook. Before the first finite score it evaluates at the parameters themselves.
+
+    Raises:
+        TypeError: If the score is no function.
+        ValueError: At the first trace, if the score is no scalar, or asks for a metric that
+            is not there.
+
+    Example:
+        >>> highest_accuracy = best_params(lambda metrics: -metrics["accuracy"])
+        >>> own = KeptOnReject(BestState(jnp.float32(-0.9), jnp.float32(3.0)))
+        >>> float(highest_accuracy.eval_params(own, jnp.float32(4.0)))
+        3.0
+    """
+    if not callable(score):
+        raise TypeError(f"best_params: score: expected a function, got {describe(score)}")
+
+    def init(params: Params) -> KeptOnReject:
+        # zeros rather than params: one buffer twice in a state cannot be donated
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return KeptOnReject(BestState(jnp.full([], jnp.inf, jnp.float32), zeros))
+
+    def apply(
+        own: KeptOnReject, old: Any, new: Any, metrics: Metrics
+    ) -> tuple[KeptOnReject, Any, Metrics]:
+        value, best = _evaluate(score, metrics), own.value
+        better = jnp.isfinite(value) & (value < best.score)
+        kept = jax.tree.map(
+            lambda b, p: jnp.where(better, p, b), best.params, _where_measured(old.params)
+        )
+        lowest = jnp.where(better, value, best.score)
+        return KeptOnReject(BestState(lowest, kept)), new, {**metrics, "best_score": lowest}
+
+    def eval_params(own: KeptOnReject, params: Params) -> Params:
+        found = jnp.isfinite(own.value.score)
+        return jax.tree.map(lambda b, p: jnp.where(found, b, p), own.value.params, params)
+
+    return Hook(init, apply, eval_params, name="best_params")
+
+
+def _evaluate(score: Callable[[Metrics], Array], metrics: Metrics) -> Array:
+    """The score as float32[], or a refusal that lists the metrics there are."""
+    try:
+        value = score(metrics)
+    except KeyError as error:
+        raise ValueError(
+            f"best_params: the score asks for {error}, which is not among the metrics of the step "
+            f"(known: {', '.join(sorted(metrics))}); a hook that reports it must come earlier"
+        ) from error
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"best_params: expected a scalar score, got shape {jnp.shape(value)}; take its mean"
+        )
+    return jnp.asarray(value, jnp.float32)
+
+
+def _where_measured(params: Params) -> Params:
+    """The parameters of the loss; in a game each player may have lookahead's pair."""
+    is_pair = lambda node: isinstance(node, optax.LookaheadParams)  # noqa: E731
+    return jax.tree.map(differentiated, params, is_leaf=is_pair)

@@ -1,0 +1,74 @@
+"""Exponential moving average of the parameters."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from paramjax._checks import check_rate
+from paramjax._types import Array, Metrics, Params
+from paramjax.step._evaluation import evaluated
+from paramjax.step.hooks._hook import Hook
+
+
+class EMAState(NamedTuple):
+    """State of `ema`.
+
+    Attributes:
+        steps: Steps averaged so far, int32[].
+        average: The average before its correction, at least float32, like the parameters.
+    """
+
+    steps: Array
+    average: Params
+
+
+def ema(decay: float) -> Hook:
+    r"""Evaluate at the exponential moving average of the parameters.
+
+    $$a_t = \gamma a_{t-1} + (1-\gamma)\theta_t,\quad \hat a_t = a_t / (1 - \gamma^t)$$
+    from $a_0 = 0$, corrected as Kingma and Ba (2015, section 3) correct their averages;
+    averaging of iterates after Polyak and Juditsky (1992). It averages what the optimizer
+    wants evaluated, such as lookahead's slow weights.
+
+    Args:
+        decay: The weight of the past, in [0, 1); about 1 / (1 - decay) steps are averaged.
+
+    Returns:
+        A hook. Before the first step it evaluates at the parameters themselves.
+
+    Raises:
+        TypeError: If the decay is no number.
+        ValueError: If it is outside [0, 1).
+
+    Example:
+        >>> hook = ema(0.5)
+        >>> float(hook.eval_params(EMAState(jnp.int32(1), jnp.float32(1.0)), jnp.float32(2.0)))
+        2.0
+    """
+    check_rate("ema: decay", decay, high=1.0)
+
+    def init(params: Params) -> EMAState:
+        wide = jax.tree.map(lambda p: jnp.zeros_like(p, jnp.promote_types(p.dtype, "f4")), params)
+        return EMAState(jnp.zeros([], jnp.int32), wide)
+
+    def apply(own: EMAState, old: Any, new: Any, metrics: Metrics) -> tuple[EMAState, Any, Metrics]:
+        del old
+
+        def blend(average: Array, param: Array) -> Array:
+            past = jnp.asarray(decay, average.dtype)
+            return past * average + (1 - past) * param.astype(average.dtype)
+
+        average = jax.tree.map(blend, own.average, evaluated(new.opt_state, new.params))
+        return EMAState(own.steps + 1, average), new, metrics
+
+    def eval_params(own: EMAState, params: Params) -> Params:
+        started = own.steps > 0
+        weight = 1.0 - jnp.asarray(decay, jnp.float32) ** jnp.maximum(own.steps, 1)
+        return jax.tree.map(
+            lambda a, p: jnp.where(started, (a / weight).astype(p.dtype), p), own.average, params
+        )
+
+    return Hook(init, apply, eval_params, name="ema")

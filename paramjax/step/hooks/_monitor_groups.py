@@ -1,0 +1,94 @@
+"""A monitor: norms of gradient and update for each group of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from paramjax._checks import describe, leaf_name
+from paramjax._types import Array, Metrics, PyTree
+from paramjax.step._evaluation import differentiated
+from paramjax.step.hooks._hook import Hook, Observation
+from paramjax.step.hooks._observed import square_norm
+
+
+def first_part(name: str) -> str:
+    """The first component of a leaf's name, after flax's collection `params`.
+
+    Args:
+        name: A leaf's name as errors print it, components joined by `/`.
+
+    Returns:
+        The component.
+
+    Example:
+        >>> first_part("params/Dense_0/kernel"), first_part("encoder/w"), first_part("b")
+        ('Dense_0', 'encoder', 'b')
+    """
+    return name.removeprefix("params/").partition("/")[0]
+
+
+def monitor_groups(group: Callable[[str], str] = first_part) -> Hook:
+    r"""Report gradient norm, update norm and their like for each group of parameters.
+
+    For a group G: `grad_norm/G`, the norm of the gradient as the estimator gave it (before
+    any clipping); `update_norm/G`, the norm of what was added to the parameters; and
+    `update_ratio/G`, the update norm over the parameters' norm before the step, 0 where
+    that is 0 (the course notes of CS231n, "Neural Networks Part 3", call 1e-3 a good ratio).
+
+    The norms are those of the step that was tried, also where a guard rejects it; with
+    lookahead they are those of the fast weights. They are computed in float32 at least.
+
+    Args:
+        group: `(leaf name) -> group`; leaf names are components joined by `/`, such as
+            `params/Dense_0/kernel`. The default takes the first component after flax's
+            `params`; `lambda name: name` reports each leaf, `lambda name: "all"` all at once.
+
+    Returns:
+        A hook without state. Under a trainer that has no single gradient it is refused.
+
+    Raises:
+        TypeError: If `group` is no function; at the first trace, if it returns no string.
+
+    Example:
+        >>> import optax
+        >>> from paramjax import train_step
+        >>> loss_fn = lambda params, batch, key: (params["a"] * 3.0 + params["b"] * 4.0, {})
+        >>> trainer = train_step(loss_fn, optax.sgd(0.5), hooks=[monitor_groups()])
+        >>> params = {"a": jnp.float32(1.0), "b": jnp.float32(0.0)}
+        >>> _, metrics = trainer.step(trainer.init(jax.random.key(0), params), None)
+        >>> [float(metrics[f"{name}/a"]) for name in ("grad_norm", "update_norm", "update_ratio")]
+        [3.0, 1.5, 1.5]
+    """
+    if not callable(group):
+        raise TypeError(f"monitor_groups: group: expected a function, got {describe(group)}")
+
+    def observe(own: tuple[()], observation: Observation) -> tuple[tuple[()], Metrics]:
+        grads = _norms(observation.grad_fn.of_batch(observation.grads), group)
+        updates = _norms(differentiated(observation.updates), group)
+        params = _norms(differentiated(observation.state.params), group)
+        metrics: Metrics = {}
+        for name, size in params.items():
+            metrics[f"grad_norm/{name}"] = grads[name]
+            metrics[f"update_norm/{name}"] = updates[name]
+            ratio = updates[name] / jnp.where(size > 0, size, 1.0)
+            metrics[f"update_ratio/{name}"] = jnp.where(size > 0, ratio, 0.0)
+        return own, metrics
+
+    return Hook(lambda params: (), observe=observe, name="monitor_groups")
+
+
+def _norms(tree: PyTree, group: Callable[[str], str]) -> dict[str, Array]:
+    """Group -> norm over its leaves."""
+    squares: dict[str, Array] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = group(leaf_name(path))
+        if not isinstance(name, str):
+            raise TypeError(
+                f"monitor_groups: group: expected a string for leaf {leaf_name(path)}, got "
+                f"{describe(name)}"
+            )
+        squares[name] = squares.get(name, jnp.float32(0)) + square_norm(leaf)
+    return {name: jnp.sqrt(square).astype(jnp.float32) for name, square in squares.items()}

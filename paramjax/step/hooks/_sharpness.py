@@ -1,0 +1,188 @@
+"""A monitor: the largest eigenvalue of the loss's Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from paramjax._checks import check_count, describe, leaf_name
+from paramjax._types import Array, Key, Metrics, Params, PyTree
+from paramjax.step._evaluation import differentiated
+from paramjax.step.hooks._hook import Hook, Observation
+from paramjax.step.hooks._observed import total_square
+
+_FOLD = 2**32 - 1
+"""Folded into the run's key for the first vector: no step counter reaches it."""
+
+
+class SharpnessState(NamedTuple):
+    """State of `sharpness`.
+
+    Attributes:
+        vector: The direction found last, of norm 1, at least float32, like the parameters;
+            zeros before the first.
+        value: The curvature along it, float32[]; 0 before the first.
+    """
+
+    vector: Params
+    value: Array
+
+
+def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
+    r"""Report the largest eigenvalue of the Hessian of the batch's loss as `sharpness`.
+
+    Power iteration with the best shift: each iteration takes a Hessian-vector product and
+    moves the vector v to the combination of v and Hv with the largest Rayleigh quotient
+    $v^\top H v / v^\top v$ (Hestenes and Karush, 1951). No shift c in
+    $v \leftarrow (H + cI) v$ does better, and unlike plain power iteration, which finds the
+    eigenvalue of largest magnitude, it climbs to the largest one in sign. The quotient only
+    rises and never passes that eigenvalue, so what is reported is a lower bound of it, close
+    when the iterations suffice. The first vector is random; each later measurement starts
+    from the last one's vector, so that few iterations follow a Hessian that changes slowly.
+
+    Full-batch gradient descent with rate $\eta$ is stable up to a sharpness of $2/\eta$ and
+    tends to train right there (Cohen et al., 2021, section 2).
+
+    The Hessian is that of `grad_fn.loss_fn` on the step's batch, with its key and model
+    state, at parameters in float32 at least. A measurement costs `iterations` + 1 products,
+    each about two gradients, and is paid only when it is due, by `lax.cond`; the metric
+    holds its value between. Where a mapped run carries a step counter of its own, as under
+    `vmap(trainer.step)` over stacked states, a cond becomes a select and every step pays;
+    with the whole run inside the mapped function the counter is common and it stays a cond.
+    A measurement that is not finite is reported as it is, and the next one starts from the
+    vector before it.
+
+    Args:
+        every: Steps between two measurements; the first is at step 0.
+        iterations: Iterations a measurement, positive.
+
+    Returns:
+        A hook. Under a trainer that has no single gradient it is refused.
+
+    Raises:
+        TypeError: If an argument is no whole number; in `init`, if a parameter is complex.
+        ValueError: If an argument is out of range; at the first trace, if the estimator has
+            no loss.
+
+    Example:
+        >>> from paramjax import train_step
+        >>> loss_fn = lambda params, batch, key: (2.0 * params[0] ** 2 - 4.0 * params[1] ** 2, {})
+        >>> trainer = train_step(loss_fn, optax.sgd(0.1), hooks=[sharpness()])
+        >>> _, metrics = trainer.step(trainer.init(jax.random.key(0), jnp.ones(2)), None)
+        >>> float(metrics["sharpness"])  # of the eigenvalues 4 and -8
+        4.0000
+    """
+    check_count("sharpness: every", every)
+    check_count("sharpness: iterations", iterations)
+
+    def init(params: Params) -> SharpnessState:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+            if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+                raise TypeError(
+                    f"sharpness: leaf {leaf_name(path)} is {describe(leaf)}, expected real "
+                    "parameters; hold real and imaginary parts apart"
+                )
+        zeros = jax.tree.map(lambda p: jnp.zeros_like(_wide(p)), params)
+        return SharpnessState(zeros, jnp.zeros([], jnp.float32))
+
+    def observe(own: SharpnessState, observation: Observation) -> tuple[SharpnessState, Metrics]:
+        loss = _loss(observation)
+        state = observation.state
+
+        def measure(own: SharpnessState) -> SharpnessState:
+            params = jax.tree.map(_wide, differentiated(state.params))
+            product = lambda v: jax.jvp(jax.grad(loss), (params,), (v,))[1]  # noqa: E731
+            first = _start(own.vector, jax.random.fold_in(state.key, _FOLD))
+            vector, value = _climb(product, first, iterations)
+            kept = jax.tree.map(
+                lambda a, b: jnp.where(jnp.isfinite(value), a, b), vector, own.vector
+            )
+            return SharpnessState(kept, value)
+
+        due = state.step % every == 0
+        own = jax.lax.cond(due, measure, lambda own: own, own)
+        return own, {"sharpness": own.value}
+
+    return Hook(init, observe=observe, name="sharpness")
+
+
+def _loss(observation: Observation) -> Callable[[Params], Array]:
+    """The batch's loss as a function of the parameters alone."""
+    loss_fn = observation.grad_fn.loss_fn
+    if loss_fn is None:
+        raise ValueError(
+            "sharpness: this gradient estimator has no loss to differentiate twice; give it one, "
+            "pj.GradFn(estimate, loss_fn=...), or leave the hook out"
+        )
+    carried = observation.grad_fn.carried(observation.state.model_state)
+    rest = (*carried, observation.batch, observation.key)
+    return lambda params: loss_fn(params, *rest)[0]
+
+
+def _wide(leaf: Any) -> Array:
+    """At least float32: a Hessian in half precision is mostly rounding."""
+    return leaf.astype(jnp.promote_types(leaf.dtype, "f4"))
+
+
+def _start(vector: PyTree, key: Key) -> PyTree:
+    """The vector itself, or a random one in place of zeros, of norm 1."""
+    leaves, tree = jax.tree.flatten(vector)
+    # one draw for all leaves: a draw for each compiles several times as long
+    flat = jax.random.normal(key, (sum(leaf.size for leaf in leaves),), jnp.float32)
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+    parts = zip(jnp.split(flat, ends), leaves, strict=True)
+    drawn = [part.reshape(leaf.shape).astype(leaf.dtype) for part, leaf in parts]
+    unset = total_square(vector) == 0
+    chosen = [jnp.where(unset, d, leaf) for d, leaf in zip(drawn, leaves, strict=True)]
+    return _unit(jax.tree.unflatten(tree, chosen))
+
+
+def _unit(vector: PyTree) -> PyTree:
+    """The vector at norm 1; zeros stay zeros."""
+    length = jnp.sqrt(total_square(vector))
+    scale = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1.0), 0.0)
+    return _combine(scale, vector, 0.0, vector)
+
+
+def _combine(a: Any, one: PyTree, b: Any, other: PyTree) -> PyTree:
+    """`a * one + b * other`, in the dtype of each leaf."""
+    return jax.tree.map(lambda x, y: (a * x + b * y).astype(x.dtype), one, other)
+
+
+def _climb(
+    product: Callable[[PyTree], PyTree], vector: PyTree, iterations: int
+) -> tuple[PyTree, Array]:
+    """A unit vector with a large Rayleigh quotient, and the quotient, float32[]."""
+
+    def step(_: Any, pair: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+        v, hv = pair
+        along = optax.tree.vdot(v, hv)
+        across = _combine(1.0, hv, -along, v)
+        q = _unit(across)
+        hq = product(q)
+        # H on the plane of v and q is [[along, coupling], [coupling, curvature]]
+        coupling, curvature = jnp.sqrt(total_square(across)), optax.tree.vdot(q, hq)
+        angle = jnp.arctan2(2 * coupling, along - curvature) / 2
+        turned = _turn(angle, v, q), _turn(angle, hv, hq)
+        # at the top q is rounding alone, and turning towards it would lose what was found
+        rises = _quotient(*turned) > along
+        scale = 1 / jnp.sqrt(total_square(turned[0]))
+        return jax.tree.map(
+            lambda new, old: jnp.where(rises, (scale * new).astype(old.dtype), old), turned, pair
+        )
+
+    vector, product_of = jax.lax.fori_loop(0, iterations, step, (vector, product(vector)))
+    return vector, _quotient(vector, product_of).astype(jnp.float32)
+
+
+def _turn(angle: Array, one: PyTree, other: PyTree) -> PyTree:
+    return _combine(jnp.cos(angle), one, jnp.sin(angle), other)
+
+
+def _quotient(vector: PyTree, product: PyTree) -> Array:
+    return optax.tree.vdot(vector, product) / total_square(vector)

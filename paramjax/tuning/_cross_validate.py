@@ -1,0 +1,245 @@
+"""k-fold cross-validation: all folds trained as one population."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._checks import check_count, check_key, describe
+from paramjax._types import Array, Key, Metrics, ModelState, Params, PyTree
+from paramjax.data._folds import folds as deal
+from paramjax.data._sampler import batch_order
+from paramjax.data._validation import check_data
+from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.runs._evaluate_in_batches import evaluate_in_batches
+from paramjax.step._scan import scan_steps
+from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
+from paramjax.tuning._cross_validation import CrossValidation, judge_folds
+
+
+def cross_validate(
+    trainer: Trainer,
+    init: Callable[[Key], Params],
+    data: PyTree,
+    *,
+    evaluate: Callable[..., Any],
+    steps: int,
+    key: Key,
+    folds: int | Array | np.ndarray = 5,
+    batch_size: int | None = None,
+    stratify: Any = None,
+    model_state: ModelState = (),
+    stateful: bool = False,
+    eval_batch_size: int | None = None,
+) -> CrossValidation:
+    """Train on all folds but one, evaluate on that one, for each: as one program.
+
+    Every fold has a start and an order of batches of its own, drawn from its number; for one
+    start shared by all, let `init` ignore its key. A step reads rows of the other folds only.
+    Folds whose sizes differ are exact: each is trained on all of its rows and measured on all
+    of its rows, at the price that the program holds the evaluation, and without `batch_size`
+    the step, once for each size. Without `batch_size` each fold holds its rows apart, so the
+    training rows take k - 1 times the memory of the data.
+
+    Args:
+        trainer: What a step is, see `train_step`.
+        init: `(key) -> params`, compiled by itself.
+        data: Leaves [rows, ...].
+        evaluate: `(params, batch) -> metrics`, means over the rows of the batch, or a pair
+            `(loss, metrics)`. It is given `trainer.eval_params`; with `stateful`, it is
+            `(params, model_state, batch) -> metrics`.
+        steps: Steps of each fold, positive.
+        key: A typed key; it names the folds, the starts and the orders.
+        folds: Their number, from 2; or the fold of each row, int[rows] from 0 without a gap.
+        batch_size: Rows a step, drawn without replacement epoch by epoch (rows left over at
+            an epoch's end are dropped); None takes all training rows at each step.
+        stratify: Class labels [rows] to be spread evenly over the folds, see `data.folds`.
+        model_state: Where a stateful model starts, in every fold.
+        stateful: Whether `evaluate` is given the model state.
+        eval_batch_size: Rows of a fold evaluated at once, positive; None takes all.
+
+    Returns:
+        Metrics, parameters and histories of the folds.
+
+    Raises:
+        TypeError: For a legacy key, data that is not numeric, or `evaluate` that is no function
+            or returns no metrics.
+        ValueError: For data that is empty, NaN or of uneven length, counts out of range, a
+            batch larger than the training rows of a fold, one for a trainer that draws its own
+            rows, or numbers of folds with a gap.
+
+    Example:
+        >>> import optax
+        >>> from paramjax import train_step
+        >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        >>> result = cross_validate(
+        ...     train_step(loss_fn, optax.sgd(0.5)), lambda key: jnp.zeros(()),
+        ...     jnp.array([1.0, 2.0, 4.0]), evaluate=lambda p, batch: loss_fn(p, batch, None),
+        ...     steps=1, key=jax.random.key(0), folds=3,
+        ... )
+        >>> sorted(result.params.tolist()), round(result.mean["loss"], 3)
+        ([1.5, 2.5, 3.0], 3.5)
+    """
+    check_key(key)
+    rows = check_data(data)
+    check_count("steps", steps)
+    if eval_batch_size is not None:
+        check_count("eval_batch_size", eval_batch_size)
+    if not callable(evaluate):
+        raise TypeError(f"evaluate: expected a function, got {describe(evaluate)}")
+    fold_key, start_key, order_key = jax.random.split(key, 3)
+    fold = _fold_of_each_row(folds, rows, fold_key, stratify)
+    groups = _groups(fold)
+    _check_batch(trainer, batch_size, min(group.train.shape[1] for group in groups))
+    starts = prepare_starts(
+        init, start_key, np.concatenate([group.fold for group in groups]).tolist()
+    )
+    trained = _train(
+        trainer, evaluate, starts, model_state, data, order_key, groups,
+        batch_size=batch_size, steps=steps, eval_batch_size=eval_batch_size, stateful=stateful,
+    )  # fmt: skip
+    metrics, history = jax.device_get((trained.metrics, trained.history))
+    status, diverged = judge_folds(metrics, history["loss"])
+    return CrossValidation(trained.params, metrics, history, fold, status, diverged)
+
+
+class _Group(NamedTuple):
+    """Folds of one size.
+
+    Attributes:
+        fold: Their numbers, int32[folds].
+        train: Rows to train on, int32[folds, rows].
+        held_out: Rows to evaluate on, int32[folds, rows].
+    """
+
+    fold: np.ndarray
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+class _Trained(NamedTuple):
+    params: Params
+    history: Metrics
+    metrics: Metrics
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("trainer", "evaluate", "batch_size", "steps", "eval_batch_size", "stateful"),
+)
+def _train(
+    trainer: Trainer,
+    evaluate: Callable[..., Any],
+    starts: Starts,
+    model_state: ModelState,
+    data: PyTree,
+    order_key: Key,
+    groups: list[_Group],
+    *,
+    batch_size: int | None,
+    steps: int,
+    eval_batch_size: int | None,
+    stateful: bool,
+) -> _Trained:
+    """The compiled program; what it returns is in the order of the folds' numbers."""
+
+    def whole(start: Starts, rows: Array) -> tuple[TrainState, Metrics]:
+        state = trainer.init(start.key, start.params, model_state)
+        return scan_steps(trainer, state, _rows(data, rows), None, steps)
+
+    def batched(start: Starts, order: Array) -> tuple[TrainState, Metrics]:
+        state = trainer.init(start.key, start.params, model_state)
+        return scan_steps(trainer, state, data, order, steps)
+
+    def measure(state: TrainState, rows: Array) -> Metrics:
+        return evaluate_in_batches(
+            trainer, evaluate, eval_batch_size, stateful, state, _rows(data, rows)
+        )
+
+    data = jax.tree.map(jnp.asarray, data)
+    if batch_size is None:
+        states, history = _by_group(whole, starts, [group.train for group in groups])
+    else:
+        orders = [_orders(order_key, group, batch_size, steps) for group in groups]
+        states, history = jax.vmap(batched)(starts, jnp.concatenate(orders))
+    metrics = _by_group(measure, states, [group.held_out for group in groups])
+    trained = _Trained(jax.vmap(trainer.eval_params)(states), history, metrics)
+    return _rows(trained, jnp.argsort(jnp.concatenate([group.fold for group in groups])))
+
+
+def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> Any:
+    """Map over the lanes, group after group, because each has its own number of rows."""
+    ends = np.cumsum([len(own) for own in rows]).tolist()
+    parts = [
+        jax.vmap(function)(_rows(lanes, slice(end - len(own), end)), own)
+        for own, end in zip(rows, ends, strict=True)
+    ]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def _orders(key: Key, group: _Group, batch_size: int, steps: int) -> Array:
+    """Which rows of the data each step of each fold sees, int32[folds, steps, batch]."""
+
+    def order(fold_and_rows: tuple[Array, Array]) -> Array:
+        fold, rows = fold_and_rows
+        return rows[batch_order(jax.random.fold_in(key, fold), len(rows), batch_size, steps)]
+
+    return jax.lax.map(order, (group.fold, group.train))
+
+
+def _groups(fold: np.ndarray) -> list[_Group]:
+    """Folds of equal size together, so that each group is one array."""
+    sizes = np.bincount(fold)
+    members = [np.flatnonzero(sizes == size).astype(np.int32) for size in np.unique(sizes)]
+    return [
+        _Group(
+            numbers,
+            np.stack([np.flatnonzero(fold != number) for number in numbers]).astype(np.int32),
+            np.stack([np.flatnonzero(fold == number) for number in numbers]).astype(np.int32),
+        )
+        for numbers in members
+    ]
+
+
+def _rows(data: PyTree, rows: Array | slice) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[rows], data)
+
+
+def _fold_of_each_row(folds: Any, rows: int, key: Key, stratify: Any) -> np.ndarray:
+    if np.ndim(folds) == 0:
+        return deal(rows, folds, key, stratify=stratify)
+    fold = np.asarray(folds)
+    if not np.issubdtype(fold.dtype, np.integer) or fold.shape != (rows,):
+        raise ValueError(
+            f"folds: expected a number, or the fold of each of the {rows} rows as integers, got "
+            f"{describe(folds)}"
+        )
+    found = np.unique(fold)
+    if len(found) < 2 or (found != np.arange(len(found))).any():
+        raise ValueError(
+            f"folds: expected numbers from 0 without a gap, at least 0 and 1, got {found.tolist()}"
+        )
+    if stratify is not None:
+        raise ValueError("stratify: the fold of each row is given already; leave one of them out")
+    return fold.astype(np.int32)
+
+
+def _check_batch(trainer: Trainer, batch_size: int | None, rows: int) -> None:
+    if batch_size is None:
+        return
+    check_count("batch_size", batch_size)
+    if isinstance(trainer, WholeDataTrainer):
+        raise ValueError(
+            "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
+            f"batch_size out, got {batch_size}"
+        )
+    if batch_size > rows:
+        raise ValueError(
+            f"batch_size: expected at most the {rows} training rows of the smallest fold, got "
+            f"{batch_size}; take a smaller batch, or None for all of them at each step"
+        )

@@ -1,0 +1,123 @@
+"""What came of a cross-validation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from paramjax._checks import needs_extra
+from paramjax._types import Params
+from paramjax.populations._trial_run import DIVERGED, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class CrossValidation(NamedTuple):
+    """What came of the folds.
+
+    The folds share training rows, so `stderr` is a guide and no basis for an exact interval:
+    no unbiased estimator of it exists (Bengio and Grandvalet, 2004).
+
+    Attributes:
+        params: Parameters to evaluate, leaves [k, ...].
+        metrics: Name -> mean over the held-out rows of each fold, [k].
+        history: Training metric -> [k, steps].
+        folds: The fold in which each row was held out, int32[rows].
+        status: `finished` or `diverged`, as in `Record`, for each fold.
+        diverged_step: The first step whose loss was not finite, None where all were.
+
+    Example:
+        >>> losses = {"loss": np.array([1.0, 3.0])}
+        >>> result = CrossValidation(
+        ...     None, losses, {}, np.array([0, 1]), ("finished",) * 2, (None,) * 2
+        ... )
+        >>> result.mean["loss"], result.stderr["loss"]
+        (2.0, 1.0)
+    """
+
+    params: Params
+    metrics: dict[str, np.ndarray]
+    history: dict[str, np.ndarray]
+    folds: np.ndarray
+    status: tuple[str, ...]
+    diverged_step: tuple[int | None, ...]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """Mean of each metric over the folds; NaN where it is not finite in one of them."""
+        return {name: float(values.mean()) for name, values in self._finite().items()}
+
+    @property
+    def std(self) -> dict[str, float]:
+        """Sample standard deviation of each metric over the folds, divided by k - 1."""
+        return {name: float(values.std(ddof=1)) for name, values in self._finite().items()}
+
+    @property
+    def stderr(self) -> dict[str, float]:
+        """Standard error of each mean, as if the folds were independent."""
+        return {name: std / math.sqrt(len(self.status)) for name, std in self.std.items()}
+
+    def summary(self) -> str:
+        """Mean, deviation and standard error of each metric, and which folds diverged."""
+        width = max(len("metric"), *map(len, self.metrics))
+        mean, std, stderr = self.mean, self.std, self.stderr
+        lines = [f"{len(self.folds)} rows in {len(self.status)} folds"]
+        lines += [f"{'metric':<{width}}  {'mean':>11}  {'std':>11}  {'stderr':>11}"]
+        lines += [
+            f"{name:<{width}}  {mean[name]:>11.6g}  {std[name]:>11.4g}  {stderr[name]:>11.4g}"
+            for name in self.metrics
+        ]
+        for fold, (status, step) in enumerate(zip(self.status, self.diverged_step, strict=True)):
+            if status == DIVERGED:
+                lines.append(
+                    f"fold {fold} diverged" + ("" if step is None else f" at step {step + 1}")
+                )
+        return "\n".join(lines)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a fold: held-out rows, status, first step that was not finite, metrics.
+
+        Raises:
+            ModuleNotFoundError: Without pandas.
+        """
+        with needs_extra("frames"):
+            import pandas as pd
+        columns = {
+            "rows": np.bincount(self.folds),
+            "status": list(self.status),
+            "diverged_step": pd.array(list(self.diverged_step), "Int64"),
+        }
+        index = pd.RangeIndex(len(self.status), name="fold")
+        return pd.DataFrame(columns | self.metrics, index=index)
+
+    def _finite(self) -> dict[str, np.ndarray]:
+        """The metrics in float64, NaN throughout where one is not finite."""
+        return {
+            name: np.where(np.isfinite(values).all(), values.astype(np.float64), np.nan)
+            for name, values in self.metrics.items()
+        }
+
+
+def judge_folds(
+    metrics: dict[str, np.ndarray], losses: np.ndarray
+) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+    """Status of each fold, and the first step whose loss was not finite.
+
+    Args:
+        metrics: Name -> [k].
+        losses: Training losses, [k, steps].
+
+    Returns:
+        The statuses, diverged where a metric is not finite, and the steps or None.
+
+    Example:
+        >>> judge_folds({"error": np.array([1.0, np.inf])}, np.array([[2.0, 1.0], [2.0, 1.0]]))
+        (('finished', 'diverged'), (None, None))
+    """
+    finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
+    judged = judge(losses)
+    status = tuple(s if f else DIVERGED for (s, _), f in zip(judged, finite, strict=True))
+    return status, tuple(step for _, step in judged)

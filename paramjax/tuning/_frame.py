@@ -1,0 +1,151 @@
+"""The trainings of a sweep as a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from paramjax._checks import needs_extra
+from paramjax.populations._trial_run import Record
+from paramjax.space._choice import Choice
+from paramjax.space._conditional import unconditional
+from paramjax.space._distribution import Distribution, Space
+from paramjax.space._rounding import same
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FIXED = ("trial", "seed", "status", "diverged_step", "steps")
+
+
+def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
+    """A row a training: trial, seed, hyperparameters, how it ended, steps, metrics.
+
+    A hyperparameter with the name of another column, such as `seed` or `loss`, stands under
+    `hyperparameter/seed`, and a metric with the name of one, such as `steps`, under
+    `metric/steps`: nothing is lost and no column changes its meaning.
+
+    Args:
+        records: The trainings.
+        space: Hyperparameter name -> distribution.
+
+    Returns:
+        Numbers are numbers: `int64`, or the nullable `Int64` where some are absent, and
+        `float64` with NaN. Booleans are `bool`, or `boolean`. Other options are a `category` in
+        the order of the choice, each by its name or as Python writes it: a function as `relu`,
+        None as the text `None`, since a missing value says that the hyperparameter does not
+        exist in this trial. `diverged_step` is `Int64`.
+
+    Raises:
+        ModuleNotFoundError: Without pandas.
+
+    Example:
+        >>> from paramjax import choice, conditional, uniform
+        >>> space = {"chain": choice([max, min]), "rate": conditional("chain", min, uniform(0, 1))}
+        >>> records = [
+        ...     Record(0, 0, {"chain": max}, "finished", None, {"loss": 0.25}, {}, 9),
+        ...     Record(1, 0, {"chain": min, "rate": 0.5}, "diverged", 3, {"loss": 4.0}, {}, 3),
+        ... ]
+        >>> print(frame(records, space).drop(columns="seed"))
+           trial chain  rate    status  diverged_step  steps  loss
+        0      0   max   NaN  finished           <NA>      9  0.25
+        1      1   min   0.5  diverged              3      3  4.00
+    """
+    with needs_extra("frames"):
+        import pandas as pd
+    metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
+    columns: dict[str, Any] = {
+        "trial": [record.trial for record in records],
+        "seed": [record.seed for record in records],
+    }
+    taken = {*_FIXED, *metrics}
+    for name, distribution in space.items():
+        column = _free(name, taken, "hyperparameter/")
+        columns[column] = _hyperparameter(records, name, unconditional(distribution))
+        taken.add(column)
+    columns["status"] = [record.status for record in records]
+    columns["diverged_step"] = pd.array([record.diverged_step for record in records], "Int64")
+    columns["steps"] = [record.steps for record in records]
+    for name in metrics:
+        # against the columns that stand already: a metric is in `taken` itself
+        values = [record.metrics.get(name, float("nan")) for record in records]
+        columns[_free(name, set(columns), "metric/")] = values
+    return pd.DataFrame(columns)
+
+
+def labels(options: Sequence[Any]) -> list[str]:
+    """A text for each option of a choice.
+
+    Args:
+        options: Distinct values.
+
+    Returns:
+        As many distinct texts: strings as they are, functions by name, numbers short, anything
+        else as Python writes it, without addresses in memory; equals get their place.
+
+    Example:
+        >>> labels(["relu", max, None, 0.1, (3, 3)])
+        ['relu', 'max', 'None', '0.1', '(3, 3)']
+        >>> labels([lambda x: x, lambda x: -x])
+        ['<lambda> 0', '<lambda> 1']
+    """
+    texts = [_label(option) for option in options]
+    return [
+        f"{text} {place}" if texts.count(text) > 1 else text for place, text in enumerate(texts)
+    ]
+
+
+def place_of(value: Any, options: Sequence[Any]) -> int:
+    """Which option a value is, whether or not it was rounded to float32.
+
+    Args:
+        value: One of them.
+        options: Distinct values.
+
+    Example:
+        >>> place_of("tanh", ["relu", "tanh"])
+        1
+    """
+    return next(place for place, option in enumerate(options) if same(value, option))
+
+
+def _hyperparameter(records: Sequence[Record], name: str, drawn: Distribution) -> Any:
+    import pandas as pd
+
+    given = [record.hyperparameters.get(name) for record in records]
+    exists = [name in record.hyperparameters for record in records]
+    if isinstance(drawn, Choice) and not _plain(drawn.options):
+        codes = [
+            place_of(value, drawn.options) if there else -1
+            for value, there in zip(given, exists, strict=True)
+        ]
+        return pd.Categorical.from_codes(codes, labels(drawn.options))
+    if all(exists):
+        return given
+    present = [value for value, there in zip(given, exists, strict=True) if there]
+    kinds = {type(value) for value in present}
+    nullable = {bool: "boolean", int: "Int64"}.get(*kinds) if len(kinds) == 1 else None
+    return pd.Series(given, dtype=nullable or ("float64" if kinds <= {int, float} else "object"))
+
+
+def _plain(options: Sequence[Any]) -> bool:
+    """Whether all are booleans, or all numbers."""
+    booleans = [isinstance(option, bool) for option in options]
+    return all(booleans) or (
+        not any(booleans) and all(isinstance(option, int | float) for option in options)
+    )
+
+
+def _free(name: str, taken: set[str], prefix: str) -> str:
+    while name in taken:
+        name = prefix + name
+    return name
+
+
+def _label(option: Any) -> str:
+    if isinstance(option, str):
+        return option
+    if isinstance(option, float):
+        return f"{option:g}"
+    return re.sub(r" at 0x[0-9a-f]+", "", str(getattr(option, "__name__", None) or repr(option)))

@@ -1,0 +1,129 @@
+"""What is refused before anything is compiled: names never read, structure that is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from paramjax._types import PyTree
+from paramjax.populations._population import Population
+from paramjax.populations._structure_group import StructureGroup
+from paramjax.populations._trial_run import TrialRun
+from paramjax.space._conditional import parents
+from paramjax.space._tracing import is_structural, traced
+
+_CONCRETE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+def check_trainers(
+    population: Population, runs: Sequence[TrialRun], eval_data: PyTree = None
+) -> None:
+    """Trace every structure, and refuse what could only mislead.
+
+    Args:
+        population: Trains the runs.
+        runs: All runs.
+        eval_data: What `evaluate` is given.
+
+    Raises:
+        TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
+        ValueError: If a hyperparameter is never read, or the structure of the trainer depends on
+            one whose value is traced.
+    """
+    names = unread(population, check_structures(population, runs, eval_data), runs)
+    if names:
+        raise ValueError(
+            f"space: nothing depends on {', '.join(map(repr, names))}; let make_trainer read "
+            f"hyperparameters[{names[0]!r}], or take it out of the space"
+        )
+
+
+def check_structures(
+    population: Population, runs: Sequence[TrialRun], eval_data: PyTree = None
+) -> list[StructureGroup]:
+    """Trace every structure, and refuse one that depends on a traced value.
+
+    Args:
+        population: Trains the runs.
+        runs: Runs of these structures.
+        eval_data: What `evaluate` is given.
+
+    Returns:
+        The structures.
+
+    Raises:
+        TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
+        ValueError: If the structure of the trainer depends on a hyperparameter whose value is
+            traced.
+    """
+    return [_traced(population, group, eval_data) for group in population.groups(runs)]
+
+
+def unread(
+    population: Population, cohorts: Sequence[StructureGroup], runs: Sequence[TrialRun]
+) -> list[str]:
+    """The hyperparameters of some runs that nothing depends on.
+
+    Args:
+        population: Trains the runs.
+        cohorts: Their structures.
+        runs: At least one.
+
+    Returns:
+        Names, in the order of the space.
+    """
+    space = population.space
+    live = set.union(*map(_live, cohorts))
+    return [
+        name
+        for name in space
+        if name not in (population.read if is_structural(space, name) else live)
+        and name not in parents(space)
+        and any(name in run.hyperparameters for run in runs)
+    ]
+
+
+def _traced(population: Population, group: Sequence[TrialRun], eval_data: PyTree) -> StructureGroup:
+    """Trace a structure; a trainer that cannot be is told which hyperparameter is why."""
+    try:
+        return population.structure_group(group[0], eval_data)
+    except _CONCRETE as error:
+        names = _culprits(population, group[0], eval_data)
+        if not names:
+            raise
+        raise ValueError(
+            f"make_trainer: its structure depends on the value of {', '.join(map(repr, names))}, "
+            "which is traced; draw it with choice([...], static=True), or use jnp.where"
+        ) from error
+
+
+def _culprits(population: Population, run: TrialRun, eval_data: PyTree) -> list[str]:
+    """The hyperparameters that must be known for the trainer to be traced; a few tries tell."""
+    names = list(traced(population.space, [run.hyperparameters]))
+    alone = [name for name in names if population.traces(run, eval_data, {name})]
+    if alone or not population.traces(run, eval_data, set(names)):
+        return alone
+    return [n for n in names if not population.traces(run, eval_data, {*names} - {n})]
+
+
+def _live(structure_group: StructureGroup) -> set[str]:
+    """Names of the traced hyperparameters that change anything a task returns."""
+    task = structure_group.traced
+    return set.union(*(_used(t) for t in (task.init, task.step, task.evaluate, task.eval_params)))
+
+
+def _used(function: Any) -> set[str]:
+    """The names, which come first among its inputs, in their order, that its results need."""
+    jaxpr = function.jaxpr.jaxpr
+    needed = {id(variable) for variable in jaxpr.outvars}
+    for equation in reversed(jaxpr.eqns):
+        if equation.effects or any(id(out) in needed for out in equation.outvars):
+            needed |= {id(variable) for variable in equation.invars}
+    names = function.names
+    return {n for n, v in zip(names, jaxpr.invars, strict=False) if id(v) in needed}

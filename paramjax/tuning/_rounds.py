@@ -1,0 +1,209 @@
+"""A population trained from rung to rung: every chunk is kept as it ends, the best go on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+
+from paramjax._types import PyTree
+from paramjax.populations._chunk_result import ChunkResult
+from paramjax.populations._execute import Job, execute
+from paramjax.populations._layout import Layout
+from paramjax.populations._outcome import Outcome, outcomes
+from paramjax.populations._population import Population
+from paramjax.populations._segments import segments
+from paramjax.populations._trial_run import DIVERGED, STOPPED, TrialRun, mean_or_worst
+from paramjax.populations.planning._execution_plan import ExecutionPlan
+from paramjax.populations.planning._guess import even_width
+from paramjax.space._tracing import structure
+from paramjax.tuning.stopping._schedule import Schedule
+from paramjax.tuning.store._record_store import RecordStore
+
+
+class Rung(NamedTuple):
+    """What was decided at a rung.
+
+    Attributes:
+        step: After how many steps.
+        scores: Trial -> its score, of the trials that reached it.
+        kept: Those that went on.
+    """
+
+    step: int
+    scores: dict[int, float]
+    kept: list[int]
+
+
+class Score(NamedTuple):
+    """What trials are judged by.
+
+    Attributes:
+        metric: A name among the records' metrics.
+        maximise: Whether larger is better.
+    """
+
+    metric: str
+    maximise: bool
+
+
+OnProgress = Callable[[int, int], None]
+"""`(runs, end)`, on_progress when so many runs have reached so many steps."""
+
+
+def train_rounds(
+    population: Population,
+    plan: ExecutionPlan,
+    record_store: RecordStore,
+    runs: Sequence[TrialRun],
+    eval_data: PyTree = None,
+    *,
+    schedule: Schedule | None = None,
+    score: Score | None = None,
+    on_progress: OnProgress = lambda runs, end: None,
+) -> list[Rung]:
+    """Train runs from rung to rung; what the record_store holds already is not trained again.
+
+    Args:
+        population: Trains them.
+        plan: How they are laid out.
+        record_store: Keeps what came of each chunk as it ends.
+        runs: All runs.
+        eval_data: What `evaluate` is given.
+        schedule: When trials are judged, None to train all to the end.
+        score: What they are judged by.
+        on_progress: OnProgress of each chunk that ends.
+
+    Returns:
+        What was decided at each rung.
+    """
+    rungs: list[Rung] = []
+    going = list(runs)
+    for first, end in segments([*(schedule.rungs if schedule else ()), population.steps]):
+        jobs = _jobs(population, plan, record_store, going, first, end)
+        for chunk in execute(jobs, _trainer(population, record_store, eval_data, first, end)):
+            before = [record_store.get(run.trial, run.seed) for run in chunk.runs] if first else ()
+            record_store.add(outcomes(chunk, end, before))
+            on_progress(len(chunk.runs), end)
+        if schedule is None or end == population.steps or not going:
+            continue
+        assert score is not None
+        rungs.append(_judged(record_store, schedule, score, going, rungs, end))
+        kept = set(rungs[-1].kept)
+        _stop(record_store, [run for run in going if run.trial not in kept])
+        going = [run for run in going if run.trial in kept]
+    return rungs
+
+
+def _trainer(
+    population: Population, record_store: RecordStore, eval_data: PyTree, first: int, end: int
+) -> Callable[[Job], ChunkResult]:
+    """Trains one chunk between two rungs."""
+
+    def train(job: Job) -> ChunkResult:
+        carried = None
+        if first:
+            before = [record_store.get(run.trial, run.seed).carried for run in job.runs]
+            carried = jax.tree.map(lambda *leaves: jnp.stack(leaves), *before)
+        return population.train(
+            job.runs, job.layout, eval_data,
+            first=first, end=end, carried=carried, last=end == population.steps,
+        )  # fmt: skip
+
+    return train
+
+
+def _jobs(
+    population: Population,
+    plan: ExecutionPlan,
+    record_store: RecordStore,
+    going: Sequence[TrialRun],
+    first: int,
+    end: int,
+) -> list[Job]:
+    """The chunks that have not reached a rung yet; those there are do not depend on which have."""
+    reached = _agreed(record_store.reached(), going)
+    jobs = []
+    for group in population.groups(going):
+        layout = plan.layout_of(structure(population.space, group[0].hyperparameters))
+        layout = _packed(population, record_store, layout, group, first)
+        jobs += [
+            Job(chunk, layout)
+            for chunk in population.chunks(group, layout)
+            if any(reached.get((run.trial, run.seed), 0) < end for run in chunk)
+        ]
+    return jobs
+
+
+def _agreed(
+    reached: dict[tuple[int, int], int], going: Sequence[TrialRun]
+) -> dict[tuple[int, int], int]:
+    """What every process has kept: one of them may have been killed before another."""
+    if jax.process_count() == 1:
+        return reached
+    mine = np.array([reached.get((run.trial, run.seed), 0) for run in going], np.int32)
+    least = multihost_utils.process_allgather(mine).min(axis=0).tolist()
+    return {(run.trial, run.seed): own for run, own in zip(going, least, strict=True)}
+
+
+def _packed(
+    population: Population,
+    record_store: RecordStore,
+    layout: Layout,
+    group: Sequence[TrialRun],
+    first: int,
+) -> Layout:
+    """A narrower layout for survivors that would not fill a call."""
+    devices = 1 if population.mesh is None else population.mesh.size
+    share = math.ceil(len(group) / devices)
+    if not first or 2 * math.ceil(share / layout.workers) > layout.width:
+        return layout
+    return replace(layout, width=even_width(share, layout.width, layout.workers))
+
+
+def _judged(
+    record_store: RecordStore, schedule: Schedule, score: Score, going: Sequence[TrialRun],
+    rungs: list[Rung], step: int,
+) -> Rung:  # fmt: skip
+    """Judge trials by what they scored, or as they were judged before a restart."""
+    name = f"rung {step}"
+    noted = record_store.notes().get(name)
+    if noted is not None:
+        scores = {int(trial): value for trial, value in noted["scores"].items()}
+        return Rung(step, scores, noted["kept"])
+    scores = _scores(record_store, score, going)
+    along = {trial: [*(r.scores[trial] for r in rungs), own] for trial, own in scores.items()}
+    kept = sorted(schedule.keep(step, along))
+    record_store.note({name: {"scores": scores, "kept": kept}})
+    return Rung(step, scores, kept)
+
+
+def _scores(record_store: RecordStore, score: Score, going: Sequence[TrialRun]) -> dict[int, float]:
+    """The mean of each trial's seeds, the smaller the better."""
+    sign = -1.0 if score.maximise else 1.0
+    values: dict[int, list[float]] = {}
+    known = record_store.summaries()
+    for run in going:
+        record = known[run.trial, run.seed].record
+        lost = record.diverged_step is not None
+        value = math.inf if lost else sign * record.metrics[score.metric]
+        values.setdefault(run.trial, []).append(value)
+    return {trial: mean_or_worst(own) for trial, own in values.items()}
+
+
+def _stop(record_store: RecordStore, runs: Sequence[TrialRun]) -> None:
+    """Note that some runs go on no longer, and forget what they would have gone on from."""
+    ended = [record_store.get(run.trial, run.seed) for run in runs]
+    record_store.add([_stopped(outcome) for outcome in ended if outcome.carried is not None])
+
+
+def _stopped(outcome: Outcome) -> Outcome:
+    lost = outcome.record.diverged_step is not None
+    status = DIVERGED if lost else STOPPED
+    return outcome._replace(record=outcome.record._replace(status=status), carried=None)

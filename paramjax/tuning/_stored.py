@@ -1,0 +1,181 @@
+"""What a store must know of its sweep: whose it is, how it was laid out, what its arrays are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._types import Key, PyTree
+from paramjax.populations._layout import Layout
+from paramjax.populations._loop import Carry
+from paramjax.populations._population import Population
+from paramjax.populations._structure_group import StructureGroup
+from paramjax.populations._trial_run import TrialRun
+from paramjax.populations.planning._execution_plan import ExecutionPlan
+from paramjax.runs._identity import checksums
+from paramjax.space._tracing import structure
+from paramjax.tuning.store._store import FILE_NAME, Store
+
+Trials = Sequence[dict[str, Any]]
+"""The hyperparameters of each trial."""
+
+
+def identity_of(
+    population: Population, trials: Trials, key: Key, eval_data: PyTree, stopping: str
+) -> dict[str, Any]:
+    """What makes a sweep the sweep it is, so that no other is continued by mistake.
+
+    Args:
+        population: Trains the runs.
+        trials: The hyperparameters of each.
+        key: The key of the sweep.
+        eval_data: What `evaluate` is given.
+        stopping: By which rule and which metric trials are stopped.
+
+    Returns:
+        Name -> JSON value.
+    """
+    groups = population.groups([TrialRun(t, 0, dict(hp)) for t, hp in enumerate(trials)])
+    programs = {
+        f"program {_named(population, group[0].hyperparameters)}".strip(): _fingerprint(
+            population.structure_group(group[0], eval_data)
+        )
+        for group in groups
+    }
+    starts = population.structure_group(groups[0][0], eval_data).shared.starts.made().params
+    return {
+        "jax": f"{jax.__version__} on {jax.default_backend()}",
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+        "trials": hashlib.sha256(repr([dict(hp) for hp in trials]).encode()).hexdigest()[:16],
+        "seeds": len(population.seeds),
+        "steps": population.steps,
+        "evaluated at": list(population.points),
+        "stopping": stopping,
+        **programs,
+        **checksums("initial", starts),
+        **checksums("data", population.data),
+        **checksums("eval_data", eval_data),
+    }
+
+
+def templates(
+    population: Population, trials: Trials, eval_data: PyTree
+) -> Callable[[int], tuple[Any, Any]]:
+    """Which trees the arrays of a trial are.
+
+    Args:
+        population: Trains the runs.
+        trials: The hyperparameters of each trial.
+        eval_data: What `evaluate` is given.
+
+    Returns:
+        `(trial) -> ((params, history, curve), carried)`.
+    """
+
+    def likes(trial: int) -> tuple[Any, Any]:
+        traced = population.structure_group(
+            TrialRun(trial, 0, dict(trials[trial])), eval_data
+        ).traced
+        arrays = (traced.eval_params.out, traced.step.out[1], traced.evaluate.out)
+        return arrays, Carry(traced.init.out, jnp.bool_(True), jnp.int32(0))
+
+    return likes
+
+
+def open_store(
+    path: str | Path, population: Population, trials: Trials, key: Key, eval_data: PyTree,
+    stopping: str,
+) -> Store:  # fmt: skip
+    """The store of a sweep, with what it holds already; each process has a file of its own.
+
+    Args:
+        path: A folder, or a file.
+        population: Trains the runs.
+        trials: The hyperparameters of each trial.
+        key: The key of the sweep.
+        eval_data: What `evaluate` is given.
+        stopping: By which rule and which metric trials are stopped.
+
+    Raises:
+        DamagedError: If it is damaged.
+        OSError: If its folder cannot be made.
+        StoreMismatchError: If it belongs to another sweep.
+    """
+    if jax.process_index():
+        folder = Path(path).expanduser()
+        name = folder.name if folder.suffix == ".sqlite" else FILE_NAME
+        folder = folder.parent if folder.suffix == ".sqlite" else folder
+        path = folder / name.replace(".sqlite", f".{jax.process_index()}.sqlite")
+    store = Store(path, trials, templates(population, trials, eval_data))
+    store.require(identity_of(population, trials, key, eval_data, stopping))
+    return store
+
+
+def in_temporary_file(population: Population, trials: Trials, eval_data: PyTree) -> Store:
+    """A store that is deleted with the sweep whose results it holds.
+
+    Args:
+        population: Trains the runs.
+        trials: The hyperparameters of each trial.
+        eval_data: What `evaluate` is given.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="paramjax-sweep-")
+    store = Store(folder.name, trials, templates(population, trials, eval_data))
+    weakref.finalize(store, folder.cleanup)
+    return store
+
+
+def noted_layouts(plan: ExecutionPlan) -> dict[str, Any]:
+    """The layouts of a plan as a store notes them."""
+    return {"layouts": {_text(choice.structure): asdict(choice.layout) for choice in plan.choices}}
+
+
+def layout_in(notes: Mapping[str, Any]) -> Callable[[dict[str, Any]], Layout | None]:
+    """The layouts that a store has noted.
+
+    Args:
+        notes: What it has noted.
+
+    Returns:
+        `(structure) -> layout`, None where none is noted.
+    """
+    known = notes.get("layouts", {})
+
+    def layout(fixed: dict[str, Any]) -> Layout | None:
+        text = _text(fixed)
+        return Layout(**known[text]) if text in known else None
+
+    return layout
+
+
+def _named(population: Population, hyperparameters: Mapping[str, Any]) -> str:
+    return _text(structure(population.space, hyperparameters))
+
+
+def _text(fixed: Mapping[str, Any]) -> str:
+    return re.sub(r" at 0x[0-9a-f]+", "", ", ".join(f"{n}={v!r}" for n, v in fixed.items()))
+
+
+def _fingerprint(structure_group: StructureGroup) -> str:
+    """A hash of what a run computes, constants among it."""
+    digest = hashlib.sha256()
+    for function in (
+        structure_group.traced.init,
+        structure_group.traced.step,
+        structure_group.traced.evaluate,
+    ):
+        # functions are printed with their address in memory
+        digest.update(re.sub(r"0x[0-9a-f]+", "", str(function.jaxpr)).encode())
+        for constant in function.jaxpr.consts:
+            digest.update(repr(checksums("", constant)).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,143 @@
+"""All combinations of some values: a grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from paramjax._checks import check_count, describe, nearest
+from paramjax._types import Key
+from paramjax.space._check import check_space
+from paramjax.space._choice import Choice
+from paramjax.space._conditional import Conditional, active, parents, unconditional
+from paramjax.space._distribution import Distribution, Space
+from paramjax.space._integer import Integer
+from paramjax.space._rounding import rounded
+from paramjax.tuning.designs._design import Design
+
+Levels = dict[str, Sequence[Any]]
+"""Hyperparameter name -> the values it is tried at."""
+
+
+def grid(points: int | Mapping[str, int]) -> Design:
+    """A design of all combinations of evenly spaced values.
+
+    A choice contributes all its options and an integer all its values. Other
+    hyperparameters contribute evenly spaced quantiles that include both ends, so
+    `log_uniform` is spaced evenly in its logarithm. A conditional hyperparameter multiplies
+    only the trials where it exists, so that no two trials are equal.
+
+    Args:
+        points: Values of each continuous hyperparameter, at least 2; or name -> that
+            number, where an integer may be named too, so as to thin it out.
+
+    Returns:
+        `(space, trials, key) -> trials`, in the order of `itertools.product`: the last
+        name changes fastest. `trials` is None or their number, and the key changes nothing.
+        It raises TypeError or ValueError where `check_space` does, where `points` names
+        what has no points or leaves out what needs them, and where `trials` is another
+        number.
+
+    Raises:
+        TypeError: If a number of points is no whole number.
+        ValueError: If it is less than 2.
+
+    Example:
+        >>> import jax
+        >>> from paramjax import choice, log_uniform
+        >>> space = {"chain": choice(["a", "b"]), "rate": log_uniform(0.01, 1.0)}
+        >>> [(t["chain"], round(t["rate"], 2)) for t in grid(3)(space, None, jax.random.key(0))]
+        [('a', 0.01), ('a', 0.1), ('a', 1.0), ('b', 0.01), ('b', 0.1), ('b', 1.0)]
+    """
+    if isinstance(points, Mapping):
+        points = {n: check_count(f"grid: points of {n!r}", p, least=2) for n, p in points.items()}
+    else:
+        points = check_count("grid: points", points, least=2)
+
+    def design(space: Space, trials: int | None, key: Key) -> list[dict[str, Any]]:
+        space = check_space(space)
+        levels = _levels(space, points)
+        roots = [name for name, d in space.items() if not isinstance(d, Conditional)]
+        count = math.prod(_count(space, levels, name) for name in roots)
+        if trials is not None and trials != count:
+            raise ValueError(
+                f"grid: expected trials=None or the {count} trials of this grid, "
+                f"got {describe(trials)}; change the points, or use sobol_design for any number"
+            )
+        return [active(space, trial) for trial in _product(space, levels, roots)]
+
+    return design
+
+
+def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
+    """The values of each hyperparameter, whether or not it exists."""
+    bare = {name: unconditional(d) for name, d in space.items()}
+    given = points if isinstance(points, Mapping) else {}
+    for name in given:
+        if name not in space:
+            raise ValueError("grid: points for an " + nearest(name, space, what="hyperparameter"))
+        if isinstance(bare[name], Choice):
+            raise ValueError(
+                f"grid: points of {name!r}: a choice contributes all its options, {bare[name]}; "
+                "leave it out of the points"
+            )
+    if isinstance(points, int):
+        given = {n: points for n, d in bare.items() if not isinstance(d, Choice | Integer)}
+    return {name: _values(name, d, given.get(name)) for name, d in bare.items()}
+
+
+def _values(name: str, distribution: Distribution, points: int | None) -> Sequence[Any]:
+    """Distinct values, evenly spaced where only some are wanted."""
+    if isinstance(distribution, Choice):
+        return _distinct(distribution.options)
+    if points is not None:
+        return _distinct(map(distribution.quantile, np.linspace(0.0, 1.0, points).tolist()))
+    if isinstance(distribution, Integer):
+        return range(distribution.low, distribution.high + 1)
+    raise ValueError(
+        f"grid: expected points for {name!r}, which is continuous, {distribution}; give "
+        f"{{{name!r}: 5}} with the others, or one number for all"
+    )
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    """The values as trainings see them; float32 may make some of them equal."""
+    seen = [rounded(value) for value in values]
+    return [value for place, value in enumerate(seen) if value not in seen[:place]]
+
+
+def _children(space: Space, parent: str, value: Any) -> list[str]:
+    """The hyperparameters that exist because the parent has this value."""
+    return [
+        name
+        for name, d in space.items()
+        if isinstance(d, Conditional) and d.parent == parent and d.admits(value)
+    ]
+
+
+def _count(space: Space, levels: Levels, name: str) -> int:
+    """How many combinations a hyperparameter has with those that depend on it.
+
+    They are counted before they are made: a number too large to hold is refused at once.
+    """
+    if name not in parents(space):
+        return len(levels[name])
+    return sum(
+        math.prod(_count(space, levels, child) for child in _children(space, name, value))
+        for value in levels[name]
+    )
+
+
+def _product(space: Space, levels: Levels, names: list[str]) -> Iterator[dict[str, Any]]:
+    """All combinations of some hyperparameters, each with those that depend on it."""
+    if not names:
+        yield {}
+        return
+    name, *others = names
+    for value in levels[name]:
+        for inner in _product(space, levels, _children(space, name, value)):
+            for outer in _product(space, levels, others):
+                yield {name: value, **inner, **outer}

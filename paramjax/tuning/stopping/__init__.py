@@ -1,0 +1,1 @@
+"""Stopping rules: which trials go on."""

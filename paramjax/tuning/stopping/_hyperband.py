@@ -1,0 +1,140 @@
+"""Hyperband: successive halving in brackets that begin to judge at different numbers of steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from paramjax.tuning.stopping._best import best
+from paramjax.tuning.stopping._checks import check_fewer, check_reduction, check_steps
+from paramjax.tuning.stopping._schedule import Schedule
+from paramjax.tuning.stopping._successive_halving import survivors, whole_log
+
+
+class Bracket(NamedTuple):
+    """Trials that are halved among themselves.
+
+    Attributes:
+        trials: Their numbers.
+        rungs: Steps after which they are judged.
+    """
+
+    trials: tuple[int, ...]
+    rungs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Hyperband:
+    """The rule that `hyperband` makes.
+
+    Attributes:
+        reduction: One in so many trials of a bracket goes on at a rung.
+        least_steps: Steps before the first rung of the most eager bracket.
+    """
+
+    reduction: float = 3
+    least_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        check_reduction("hyperband", self.reduction)
+        check_steps("hyperband", "least_steps", self.least_steps)
+
+    def __call__(self, trials: int, steps: int) -> Schedule:
+        """The schedule for some trials of so many steps."""
+        if self.least_steps is not None:
+            check_fewer("hyperband", "least_steps", self.least_steps, steps)
+        found = brackets(trials, steps, self.reduction, self.least_steps)
+
+        def keep(step: int, scores: Mapping[int, Sequence[float]]) -> list[int]:
+            kept: list[int] = []
+            for bracket in found:
+                own = {trial: scores[trial] for trial in bracket.trials if trial in scores}
+                judged = own and step in bracket.rungs
+                kept += best(own, survivors(len(own), self.reduction)) if judged else own
+            return sorted(kept)
+
+        return Schedule(tuple(sorted({rung for b in found for rung in b.rungs})), keep)
+
+
+def hyperband(reduction: float = 3, least_steps: int | None = None) -> Hyperband:
+    """Halve trials in brackets, of which some judge early and others late.
+
+    Bracket s judges first after `steps / reduction**s` steps. Whether few steps tell the good
+    trials from the bad is not known beforehand; the late brackets insure against that (Li et
+    al., 2018, Hyperband, algorithm 1). The given trials are dealt to the brackets in the
+    proportions of that algorithm, `ceil((S + 1) / (s + 1) * reduction**s)`, the most eager one
+    first.
+
+    Args:
+        reduction: One in so many trials of a bracket goes on, above 1.
+        least_steps: Steps before the first rung of the most eager bracket, at least; None for as
+            many brackets as the trials fill.
+
+    Returns:
+        A rule for `sweep(..., stopping=)`.
+
+    Raises:
+        TypeError: If an argument is no number.
+        ValueError: If one is out of range; `least_steps` when it is not less than the steps.
+
+    Example:
+        >>> [(len(b.trials), b.rungs) for b in brackets(22, 81, 3, 9)]
+        [(12, (9, 27)), (6, (27,)), (4, ())]
+    """
+    return Hyperband(reduction, least_steps)
+
+
+def brackets(trials: int, steps: int, reduction: float, least_steps: int | None) -> list[Bracket]:
+    """The brackets of some trials.
+
+    Args:
+        trials: How many there are.
+        steps: Steps of a run.
+        reduction: The factor between rungs.
+        least_steps: Steps before the first rung at least, None to let the trials decide.
+
+    Returns:
+        The brackets, the most eager one first.
+    """
+    most = whole_log(steps / (least_steps or 1), reduction)
+    if least_steps is None:
+        while most and sum(sizes(most, reduction)) > max(trials, 1):
+            most -= 1
+    shares = sizes(most, reduction)
+    ends = _ends(trials, shares)
+    numbers = range(trials)
+    found = [
+        Bracket(tuple(numbers[start:end]), _rungs(steps, reduction, s))
+        for s, start, end in zip(range(most, -1, -1), [0, *ends], ends, strict=False)
+    ]
+    return [bracket for bracket in found if bracket.trials]
+
+
+def sizes(most: int, reduction: float) -> list[int]:
+    """Trials of each bracket in Algorithm 1, the most eager one first.
+
+    Args:
+        most: Rungs of the most eager bracket.
+        reduction: The factor between rungs.
+
+    Example:
+        >>> sizes(4, 3)
+        [81, 34, 15, 8, 5]
+    """
+    return [math.ceil((most + 1) / (s + 1) * reduction**s - 1e-9) for s in range(most, -1, -1)]
+
+
+def _ends(trials: int, shares: Sequence[int]) -> list[int]:
+    """Where each bracket ends among the trials, in proportion to its share."""
+    total, so_far, ends = sum(shares), 0, []
+    for share in shares:
+        so_far += share
+        ends.append(round(trials * so_far / total))
+    return ends
+
+
+def _rungs(steps: int, reduction: float, s: int) -> tuple[int, ...]:
+    rungs = {round(steps / reduction**k) for k in range(1, s + 1)}
+    return tuple(sorted(rung for rung in rungs if 1 <= rung < steps))

@@ -1,0 +1,1 @@
+"""The store of results: every finished chunk of a sweep, in SQLite."""

@@ -1,0 +1,199 @@
+"""`records.sqlite`: the trainings of one sweep, each with all that it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paramjax.populations._outcome import Outcome, Summary
+from paramjax.populations._trial_run import Record
+from paramjax.tuning.store._blobs import packed, unpacked
+from paramjax.tuning.store._tables import Tables
+
+FILE_NAME = "records.sqlite"
+
+_SCHEMA = """
+PRAGMA synchronous = FULL;
+CREATE TABLE IF NOT EXISTS settings (
+  name TEXT PRIMARY KEY, value TEXT NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS trainings (
+  trial INTEGER NOT NULL, seed INTEGER NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('finished', 'diverged', 'stopped')),
+  diverged_step INTEGER, steps INTEGER NOT NULL, reached INTEGER NOT NULL,
+  computed INTEGER NOT NULL,
+  hyperparameters TEXT NOT NULL, metrics TEXT NOT NULL, curve TEXT NOT NULL, hash TEXT NOT NULL,
+  PRIMARY KEY (trial, seed));
+CREATE TABLE IF NOT EXISTS arrays (
+  trial INTEGER NOT NULL, seed INTEGER NOT NULL,
+  results BLOB NOT NULL, carried BLOB, hash TEXT NOT NULL,
+  PRIMARY KEY (trial, seed));
+CREATE VIEW IF NOT EXISTS results AS
+  SELECT trial, seed, status, diverged_step, steps, hyperparameters, metrics
+  FROM trainings ORDER BY trial, seed;
+"""
+
+_ADVICE = "bring the file back, or name another store"
+
+Templates = Callable[[int], tuple[Any, Any]]
+"""`(trial) -> ((params, history, curve), carried)`, trees of the structure that its arrays have."""
+
+
+class StoreMismatchError(ValueError):
+    """A store holds another sweep than the one that asks for it."""
+
+
+class Store:
+    """The trainings of a sweep in a file; a record_store that survives the program.
+
+    Args:
+        path: A folder, in which `records.sqlite` lies or will lie, or a file `*.sqlite`; made
+            if missing.
+        trials: The hyperparameters of each trial.
+        likes: Says which trees the arrays of a trial are.
+
+    Raises:
+        DamagedError: If the file is there but is no database, or a damaged one.
+        OSError: If the folder cannot be made.
+
+    Example:
+        >>> import tempfile
+        >>> store = Store(tempfile.mkdtemp(), [{"rate": 0.1}], lambda trial: ((), ()))
+        >>> store.reached()
+        {}
+        >>> store.close()
+    """
+
+    def __init__(
+        self, path: str | Path, trials: Sequence[dict[str, Any]], likes: Templates
+    ) -> None:
+        self.path = Path(path).expanduser()
+        if self.path.suffix != ".sqlite":
+            self.path = self.path / FILE_NAME
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._tables = Tables(self.path, _SCHEMA, _ADVICE)
+        self._trials, self._likes = trials, likes
+
+    def require(self, identity: Mapping[str, Any]) -> None:
+        """Note in an empty store what its sweep is, or refuse if it is another one.
+
+        Args:
+            identity: Name -> JSON value.
+
+        Raises:
+            DamagedError: If anything in it is no longer what was written.
+            StoreMismatchError: With each item that differs.
+        """
+        identity = json.loads(json.dumps(identity))
+        for table in ("trainings", "arrays"):
+            self._tables.check(table)
+        known = self.notes().get("identity")
+        if known is None:
+            self.note({"identity": identity})
+            return
+        names = sorted(n for n in {*known, *identity} if known.get(n) != identity.get(n))
+        if names:
+            changes = ", ".join(
+                f"{name} was {known.get(name)!r} and is now {identity.get(name)!r}"
+                for name in names
+            )
+            raise StoreMismatchError(
+                f"{self.path} belongs to another sweep: {changes}; make the sweep as it was, or "
+                "name another store"
+            )
+
+    def notes(self) -> dict[str, Any]:
+        """What was noted so far."""
+        return {name: json.loads(value) for name, value in self._tables.select("settings")}
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Note things beside the trainings.
+
+        Args:
+            notes: Name -> JSON value.
+        """
+        self._tables.insert("settings", [(name, json.dumps(v)) for name, v in notes.items()])
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep some trainings, in one transaction.
+
+        Raises:
+            sqlite3.Error: If they cannot be written; then none of them is.
+        """
+        self._tables.insert_all(
+            {
+                "trainings": [_row(outcome.summary) for outcome in outcomes],
+                "arrays": [_arrays(outcome) for outcome in outcomes],
+            }
+        )
+
+    def get(self, trial: int, seed: int) -> Outcome:
+        """The latest outcome of a training.
+
+        Raises:
+            DamagedError: If it is no longer what was written.
+            KeyError: If there is none.
+        """
+        which = {"trial": trial, "seed": seed}
+        summaries = self._tables.select("trainings", **which)
+        arrays = self._tables.select("arrays", **which)
+        if not summaries or not arrays:
+            raise KeyError((trial, seed))
+        like, carried_like = self._likes(trial)
+        *_, results, carried = arrays[0]
+        going_on = None if carried is None else unpacked(carried, carried_like)
+        params, history, curve = unpacked(results, like)
+        record, reached, computed = self._summary(summaries[0])
+        return Outcome(record, reached, computed, params, history, curve, going_on)
+
+    def summaries(self) -> dict[tuple[int, int], Summary]:
+        """(trial, seed) -> what is known of the training without its arrays.
+
+        Raises:
+            DamagedError: If a row is no longer what was written.
+        """
+        rows = self._tables.select("trainings")
+        return {(trial, seed): self._summary((trial, seed, *rest)) for trial, seed, *rest in rows}
+
+    def reached(self) -> dict[tuple[int, int], int]:
+        """(trial, seed) -> the rung that it reached, in steps."""
+        rows = self._tables.columns("trainings", ("trial", "seed", "reached"))
+        return {(trial, seed): reached for trial, seed, reached in rows}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tables.close()
+
+    def _summary(self, row: tuple[Any, ...]) -> Summary:
+        trial, seed, status, lost, steps, reached, computed, _, metrics, curve = row
+        record = Record(
+            trial, seed, self._trials[trial], status, lost, json.loads(metrics),
+            json.loads(curve), steps,
+        )  # fmt: skip
+        return Summary(record, reached, computed)
+
+
+def _row(summary: Summary) -> tuple[Any, ...]:
+    record = summary.record
+    return (
+        record.trial,
+        record.seed,
+        record.status,
+        record.diverged_step,
+        record.steps,
+        summary.reached,
+        summary.computed,
+        json.dumps(record.hyperparameters, default=repr),
+        json.dumps(record.metrics),
+        json.dumps(record.curve),
+    )
+
+
+def _arrays(outcome: Outcome) -> tuple[Any, ...]:
+    return (
+        outcome.record.trial,
+        outcome.record.seed,
+        packed((outcome.params, outcome.history, outcome.curve)),
+        None if outcome.carried is None else packed(outcome.carried),
+    )

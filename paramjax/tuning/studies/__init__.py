@@ -1,0 +1,1 @@
+"""Searches in which an Optuna study proposes the trials."""

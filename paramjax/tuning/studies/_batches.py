@@ -1,0 +1,118 @@
+"""Batches of trials trained by one population, whose programs are compiled once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from paramjax._types import PyTree
+from paramjax.populations._layout import Layout
+from paramjax.populations._population import Population
+from paramjax.populations._replay import replay
+from paramjax.populations._trial_run import Record, TrialRun
+from paramjax.populations.planning._choose import KEPT, make_plan
+from paramjax.populations.planning._execution_plan import ExecutionPlan
+from paramjax.populations.planning._memory import MemoryLimit
+from paramjax.space._tracing import structure
+from paramjax.tuning._preflight import check_structures
+from paramjax.tuning._result import Sweep
+from paramjax.tuning._results import Results
+from paramjax.tuning._rounds import train_rounds
+from paramjax.tuning._stored import in_temporary_file
+from paramjax.tuning.store._record_store import MemoryStore, RecordStore
+from paramjax.tuning.studies._checks import check_metrics
+
+
+class Batches:
+    """Trains batches of trials, and keeps what they leave.
+
+    A structure is laid out for as many runs as the batch has in which it is first met; later
+    batches fill calls of that width.
+
+    Args:
+        population: Trains them.
+        metrics: What the study is told.
+        trials: How many there will be in all.
+        eval_data: What `evaluate` is given.
+        memory: Bytes that may be taken.
+        layout: How runs are laid out, if it is not to be chosen.
+    """
+
+    def __init__(
+        self, population: Population, metrics: Sequence[str], trials: int, eval_data: PyTree, *,
+        memory: MemoryLimit, layout: Layout | None,
+    ) -> None:  # fmt: skip
+        self._population, self._metrics, self._trials = population, metrics, trials
+        self._eval_data, self._memory, self._layout = eval_data, memory, layout
+        self._plan: ExecutionPlan | None = None
+        self._shelf: RecordStore = MemoryStore()
+        self._runs: list[TrialRun] = []
+        self._tried: list[dict[str, Any]] = []
+
+    def train(self, batch: Mapping[int, dict[str, Any]]) -> dict[int, list[Record]]:
+        """Train a batch.
+
+        Args:
+            batch: Number of a trial -> its hyperparameters.
+
+        Returns:
+            Number of a trial -> the records of its seeds.
+
+        Raises:
+            ValueError: If a structure that is new cannot be traced, or lacks a metric.
+        """
+        seeds = self._population.seeds
+        runs = [TrialRun(trial, seed, hp) for trial, hp in batch.items() for seed in seeds]
+        plan = self._planned(runs)
+        for trial, hp in batch.items():
+            # trials of other processes lie between those of this one
+            self._tried += [{}] * (trial + 1 - len(self._tried))
+            self._tried[trial] = hp
+        train_rounds(self._population, plan, self._shelf, runs, self._eval_data)
+        self._runs += runs
+        known = self._shelf.summaries()
+        return {trial: [known[trial, seed].record for seed in seeds] for trial in batch}
+
+    def result(self) -> Sweep:
+        """All that was trained."""
+        assert self._plan is not None
+        population = self._population
+        choices = tuple(c._replace(runs=self._count(c.structure)) for c in self._plan.choices)
+        results = Results(self._shelf, self._runs, population.steps, population.points)
+        plan = self._plan._replace(choices=choices)
+        return Sweep(population.space, plan, [], results, functools.partial(replay, population))
+
+    def _planned(self, runs: Sequence[TrialRun]) -> ExecutionPlan:
+        """The plan, with structures that are new."""
+        known = () if self._plan is None else self._plan.choices
+        met = [choice.structure for choice in known]
+        new = [run for run in runs if self._structure(run) not in met]
+        if new:
+            check_metrics(check_structures(self._population, new, self._eval_data), self._metrics)
+            plan = make_plan(
+                self._population, new, self._eval_data,
+                memory=self._memory, layout=lambda fixed: self._layout,
+            )  # fmt: skip
+            self._plan = (
+                self._begun(plan)
+                if self._plan is None
+                else self._plan._replace(choices=(*known, *plan.choices))
+            )
+        assert self._plan is not None
+        return self._plan
+
+    def _begun(self, plan: ExecutionPlan) -> ExecutionPlan:
+        """Decide where results are kept, now that it is known how much they take."""
+        runs = self._trials * len(self._population.seeds)
+        kept = runs * max(choice.result_bytes for choice in plan.choices)
+        on_disk = plan.on_disk or kept > KEPT * max(0, plan.limit - plan.taken)
+        if on_disk:
+            self._shelf = in_temporary_file(self._population, self._tried, self._eval_data)
+        return plan._replace(on_disk=on_disk)
+
+    def _structure(self, run: TrialRun) -> dict[str, Any]:
+        return structure(self._population.space, run.hyperparameters)
+
+    def _count(self, fixed: dict[str, Any]) -> int:
+        return sum(self._structure(run) == fixed for run in self._runs)

@@ -1,0 +1,157 @@
+"""Let an Optuna study search, and train what it proposes as populations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from paramjax._checks import check_count, check_key
+from paramjax._types import Key, ModelState, Params, PyTree
+from paramjax.populations._layout import Layout
+from paramjax.populations._population import Evaluate, MakeTrainer
+from paramjax.populations.planning._memory import MemoryLimit
+from paramjax.space._check import check_space
+from paramjax.space._distribution import Space
+from paramjax.tuning._new_population import BatchSize, new_population
+from paramjax.tuning._result import Sweep
+from paramjax.tuning.studies._batches import Batches
+from paramjax.tuning.studies._checks import check_resources, check_search, check_study
+from paramjax.tuning.studies._suggest import suggested
+from paramjax.tuning.studies._tell import abandon, tell
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def search(
+    study: optuna.Study,
+    make_trainer: MakeTrainer,
+    space: Space,
+    *,
+    init: Callable[..., Params],
+    data: PyTree,
+    trials: int,
+    batch: int,
+    seeds: int,
+    steps: int,
+    key: Key,
+    batch_size: BatchSize = None,
+    evaluate: Evaluate | None = None,
+    eval_data: PyTree = None,
+    evaluations: int = 1,
+    metrics: str | Sequence[str] = "loss",
+    model_state: ModelState = (),
+    stateful: bool = False,
+    memory: MemoryLimit = "auto",
+    layout: Layout | None = None,
+    devices: Sequence[jax.Device] | None = None,
+) -> Sweep:
+    """Ask an Optuna study for trials, train them batch by batch, and tell it how they did.
+
+    The study chooses by its sampler (Akiba et al., 2019, Optuna: a next-generation
+    hyperparameter optimization framework): within a batch without knowing how its trials do, then
+    from all that was told. Each batch is trained as a population, by the same programs and from
+    the same initial parameters, so trials with one seed share their start and their order of
+    batches. The study is told the mean over the seeds of each metric; user attributes of a trial
+    hold its `seeds` (name -> value of each), the `status` of each and its `diverged_step`.
+
+    A trial that lost a seed is told as pruned, with several objectives as failed. What ends the
+    search before its time, an interrupt too, leaves the trials of its batch as failed. Trials
+    that others have running are left alone, so several processes or machines may share a study
+    through its storage. The same sampler seed, key and `layout` give the same trials and values;
+    without `layout` another one may be measured to be faster, and values differ by rounding.
+
+    Args:
+        study: What `optuna.create_study` or `optuna.load_study` returns; its directions say
+            whether larger is better, its storage keeps the trials.
+        make_trainer: `(hyperparameters) -> Trainer`.
+        space: Hyperparameter name -> distribution, see `sweep`. Options that a study cannot
+            store, such as functions, are stored as labels.
+        init: `(key) -> params`, or `(key, hyperparameters) -> params`, see `sweep`.
+        data: Training data, leaves [rows, ...].
+        trials: How many more to ask for, those before not counted.
+        batch: How many of them are trained together.
+        seeds: Trainings of each, from seed 0.
+        steps: Steps of each training.
+        key: A typed key; it names the starts and the orders.
+        batch_size: Rows a step; None for all of them; or `(hyperparameters) -> rows`.
+        evaluate: `(params, eval_data) -> metrics`, see `sweep`.
+        eval_data: What `evaluate` is given.
+        evaluations: How often to evaluate along a training.
+        metrics: A name among the records' metrics, or one for each direction of the study.
+        model_state: What a stateful model starts with.
+        stateful: Whether `evaluate` takes the model state, see `train_step`.
+        memory: Bytes that may be taken, see `sweep`.
+        layout: How runs are laid out, if it is not to be chosen.
+        devices: Which devices share the runs; None for all there are.
+
+    Returns:
+        The trials of this call alone, numbered as in the study. They are fewer than asked for
+        if the sampler has nothing left to try, such as a grid.
+
+    Raises:
+        ModuleNotFoundError: If Optuna is missing.
+        TypeError: For what is no study, and see `sweep`.
+        ValueError: If the number of metrics is not that of the directions, for an unknown metric,
+            a space that trials of the study contradict, processes of one distributed program, and
+            see `sweep`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> import optuna
+        >>> from paramjax import uniform
+        >>> from paramjax import train_step
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+        >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        >>> result = search(
+        ...     study, lambda hp: train_step(loss_fn, optax.sgd(hp["learning_rate"])),
+        ...     {"learning_rate": uniform(0.0, 0.5)},
+        ...     init=lambda key: jax.random.normal(key), data=jnp.array([1.0, 3.0]),
+        ...     trials=8, batch=4, seeds=2, steps=5, key=jax.random.key(0),
+        ... )
+        >>> study.best_value == result.best().value, study.best_trial.number == result.best().trial
+        (True, True)
+    """
+    names = check_study(study, metrics)
+    check_key(key)
+    space = check_space(space)
+    check_count("trials", trials)
+    check_count("batch", batch)
+    check_resources(memory, layout)
+    probe_key, run_key = jax.random.split(key)
+    population = new_population(
+        make_trainer, space, init=init, data=data, seeds=seeds, steps=steps, key=run_key,
+        batch_size=batch_size, evaluate=evaluate, evaluations=evaluations,
+        model_state=model_state, stateful=stateful, devices=devices,
+    )  # fmt: skip
+    check_search(population, names, eval_data, probe_key)
+    batches = Batches(population, names, trials, eval_data, memory=memory, layout=layout)
+    for first in range(0, trials, batch):
+        if not _ask_and_tell(study, space, min(batch, trials - first), batches, names):
+            break
+    return batches.result()
+
+
+def _ask_and_tell(
+    study: optuna.Study, space: Space, count: int, batches: Batches, metrics: Sequence[str]
+) -> bool:
+    """One batch; returns whether the study has more to try."""
+    pending: list[optuna.Trial] = []
+    try:
+        batch: dict[int, dict[str, Any]] = {}
+        for _ in range(count):
+            pending.append(study.ask())
+            batch[pending[-1].number] = suggested(pending[-1], space)
+        records = batches.train(batch)
+        more = True
+        while pending:
+            more &= tell(study, pending[0], records[pending[0].number], metrics)
+            del pending[0]
+        return more
+    except BaseException:
+        abandon(study, pending)
+        raise

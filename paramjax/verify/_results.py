@@ -1,0 +1,87 @@
+"""What a training leaves, as named arrays in one file: how processes hand it to each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from paramjax._checks import is_key
+from paramjax._types import PyTree
+from paramjax.checkpoints._host import named_leaves
+
+Arrays = Mapping[str, np.ndarray]
+"""Name of a leaf -> its numbers; those of a key are uint32[..., words]."""
+
+
+def flatten(tree: PyTree) -> dict[str, np.ndarray]:
+    """The leaves of a tree by name, on the host.
+
+    Args:
+        tree: Arrays, numbers and keys.
+
+    Returns:
+        Name -> numbers.
+
+    Example:
+        >>> flatten({"w": jax.numpy.zeros(2), "key": jax.random.key(7)})["key"]
+        array([0, 7], dtype=uint32)
+    """
+    leaves = named_leaves(tree)
+    numbers = {n: jax.random.key_data(v) if is_key(v) else v for n, v in leaves.items()}
+    # gathers what lies on several devices; the copy is not memory that a step takes over
+    return {name: np.array(jax.device_get(leaf)) for name, leaf in numbers.items()}
+
+
+def save_result(folder: Path, name: str, tree: PyTree) -> None:
+    """Keep a result for another process.
+
+    Args:
+        folder: Where.
+        name: What to call it.
+        tree: Arrays, numbers and keys.
+    """
+    # no leaf may have the name of an argument of savez
+    arrays: dict[str, Any] = {f"/{leaf}": array for leaf, array in flatten(tree).items()}
+    with open(folder / f"{name}.npz", "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_result(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """Read what `save_result` kept.
+
+    Args:
+        folder: Where.
+        name: What it is called.
+
+    Returns:
+        Name -> numbers.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     save_result(Path(place), "run", {"file": 1.5})
+        ...     load_result(Path(place), "run")
+        {'file': array(1.5)}
+    """
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+        return {leaf.removeprefix("/"): file[leaf] for leaf in file}
+
+
+def save_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Keep what a child found out about its machine.
+
+    Args:
+        folder: Where.
+        facts: Values of JSON.
+    """
+    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def load_facts(folder: Path) -> dict[str, Any]:
+    """Read what `save_facts` kept."""
+    return json.loads((folder / "facts.json").read_text(encoding="utf-8"))

@@ -1,0 +1,117 @@
+"""Where the checkpoints of a run may lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from paramjax.checkpoints._folder import absolute, steps_in
+
+
+def test_a_relative_folder_stays_where_the_run_began(open_store, save, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store = open_store("runs/first")
+    save(store, 1)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    save(store, 2)
+    assert store.folder == tmp_path / "runs" / "first"
+    assert steps_in(tmp_path / "runs" / "first") == [1, 2]
+    assert steps_in(tmp_path / "elsewhere") == []
+
+
+def test_a_tilde_is_the_home_folder(open_store, save, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    store = open_store("~/run")
+    save(store, 1)
+    assert steps_in(tmp_path / "run") == [1]
+
+
+def test_a_folder_with_a_strange_name_will_do(open_store, save, blank, tmp_path):
+    store = open_store(tmp_path / "a b\n(é) %s {x} ?*#%20|~~:日本")
+    save(store, 1)
+    assert store.restore(blank).step == 1
+
+
+def test_a_link_to_a_folder_will_do(open_store, save, blank, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    store = open_store(tmp_path / "link")
+    save(store, 1)
+    assert store.restore(blank).step == 1
+    assert steps_in(tmp_path / "real") == [1]
+
+
+@pytest.mark.parametrize("inner", ["", "run"])
+def test_a_file_in_the_place_of_the_folder_is_refused(open_store, tmp_path, inner):
+    (tmp_path / "file").write_text("mine")
+    message = "checkpoint_dir: .*file.* cannot be made; choose another folder"
+    with pytest.raises(OSError, match=message):
+        open_store(tmp_path / "file" / inner)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_refused(open_store, tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError, match="cannot be written to; choose another folder"):
+            open_store(tmp_path)
+        with pytest.raises(PermissionError, match="cannot be made; choose another folder"):
+            open_store(tmp_path / "run")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_the_system_says_is_not_writable_is_refused(
+    open_store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="checkpoint_dir: .*run cannot be written to; choose"):
+        open_store()
+
+
+@pytest.mark.parametrize(
+    ("folder", "error", "shown"),
+    [("", ValueError, "a folder of this machine, got ''"),
+     ("gs://bucket/run", ValueError, "got 'gs://bucket/run'; pass a path such as 'runs/first'"),
+     (None, TypeError, "expected a path, got None"), (3, TypeError, "expected a path, got int 3"),
+     (b"run", TypeError, "expected a path, got bytes b'run'")],
+)  # fmt: skip
+def test_what_is_no_folder_is_refused(open_store, folder, error, shown):
+    with pytest.raises(error, match=f"checkpoint_dir: .*{shown}"):
+        open_store(folder)
+
+
+@pytest.mark.parametrize("name", ["run [1]", "back\\slash", "\udcff"], ids=ascii)
+def test_a_folder_below_which_the_library_loses_arrays_is_refused(open_store, tmp_path, name):
+    with pytest.raises(ValueError, match="choose or rename the folder without it"):
+        open_store(tmp_path / name / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_entries_of_the_folder_are_left_alone(open_store, save, blank, tmp_path, entries):
+    run = tmp_path / "run"
+    mine = ["step_000000009", "step_12", "step_0000000003", "unfinished_thoughts", "removed_step_1"]
+    run.mkdir()
+    (run / mine[0]).write_text("a file")
+    for name in mine[1:]:
+        (run / name).mkdir()
+    with open_store() as store:
+        for step in (1, 2, 3, 4):
+            save(store, step)
+        assert store.restore(blank).step == 4
+    assert set(mine) <= set(entries(run))
+    assert steps_in(run) == [2, 3, 4]
+
+
+def test_steps_beyond_nine_digits_are_in_order(open_store, save, blank, tmp_path):
+    store = open_store()
+    for step in (999_999_999, 2**31, 10**12):
+        save(store, step)
+    assert steps_in(tmp_path / "run") == [999_999_999, 2**31, 10**12]
+    assert store.restore(blank).step == 10**12
+
+
+def test_an_absolute_folder_is_taken_as_it_is():
+    assert absolute("/runs/../runs/first/") == Path("/runs/first")

@@ -1,0 +1,83 @@
+"""One run at a time in a folder."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paramjax.checkpoints import RunInUse
+from paramjax.checkpoints._lock import FolderLock
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from paramjax.checkpoints._lock import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", HOLD, tmp_path]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert child.stdout.readline() == "held\n"
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def test_a_second_run_is_told_who_holds_the_folder_until_that_is_killed(
+    holder, open_store, tmp_path
+):
+    host = re.escape(socket.gethostname())
+    message = f"{tmp_path} is in use by another run .process {holder.pid} on {host}, since .*wait"
+    with pytest.raises(RunInUse, match=message):
+        open_store(tmp_path)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    open_store(tmp_path)
+
+
+def test_a_refused_run_changes_nothing(open_store, save, tmp_path, entries):
+    store = open_store()
+    save(store, 1)
+    run = tmp_path / "run"
+    (run / "unfinished_step_000000002").mkdir()  # as the run that holds the folder makes it
+    before = (run / "lock").read_text(), (run / "run.json").read_text()
+    with pytest.raises(RunInUse):
+        open_store(identity={"another": 1})
+    assert before == ((run / "lock").read_text(), (run / "run.json").read_text())
+    assert "unfinished_step_000000002" in entries(run)
+
+
+@pytest.mark.parametrize("text", ["", "\0", '{"process": 3', "[1]", '{"host": {}}', "3", "\xff"])
+def test_a_holder_that_cannot_be_read_is_in_use_all_the_same(tmp_path, text):
+    lock = FolderLock(tmp_path)
+    (tmp_path / "lock").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunInUse, match="is in use by another run; wait for it"):
+        FolderLock(tmp_path)
+    lock.release()
+    FolderLock(tmp_path).release()
+
+
+def test_a_lock_that_cannot_be_written_is_no_lock(tmp_path):
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(IsADirectoryError):
+        FolderLock(tmp_path)
+
+
+def test_closing_frees_the_folder_and_does_no_harm_twice(open_store):
+    store = open_store()
+    store.close()
+    store.close()
+    assert open_store().folder == store.folder

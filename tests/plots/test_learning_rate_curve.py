@@ -1,0 +1,215 @@
+"""What the learning-rate curve draws: every seed where its value is, and the best one."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+import paramjax as pj
+from paramjax.plots import learning_rate_curve
+from paramjax.plots._learning_rate_curve import medians
+from paramjax.plots._style import BEST_COLOUR, FINISHED_COLOUR
+
+RATE = {"learning_rate": pj.log_uniform(1e-3, 1.0)}
+
+
+def rates(*pairs):
+    return [({"learning_rate": rate}, losses) for rate, losses in pairs]
+
+
+def points(drawn):
+    return drawn.get_offsets().tolist()
+
+
+def test_a_dot_a_seed_and_a_line_through_the_means(swept, ax, labelled):
+    trials = rates((0.1, [1.0, 3.0]), (0.01, [0.5, 1.5]), (0.9, [4.0, 6.0]))
+    assert learning_rate_curve(swept(RATE, trials), ax) is ax
+    drawn = labelled(ax)
+    assert list(drawn) == ["one seed", "mean of the seeds", "best: 1 at 0.01"]
+    assert points(drawn["one seed"]) == [[0.1, 1.0], [0.1, 3.0], [0.9, 4.0], [0.9, 6.0]]
+    assert drawn["one seed"].get_facecolors()[0][:3].tolist() == pytest.approx(
+        to_rgba(FINISHED_COLOUR)[:3]
+    )
+    assert drawn["mean of the seeds"].get_xydata().tolist() == [[0.01, 1], [0.1, 2], [0.9, 5]]
+    star = drawn["best: 1 at 0.01"]
+    assert points(star) == [[0.01, 1.0]]
+    assert star.get_facecolors()[0].tolist() == pytest.approx(to_rgba(BEST_COLOUR))
+    seeds = [c for c in ax.collections if c not in drawn.values()]
+    assert [points(c) for c in seeds] == [[[0.01, 0.5], [0.01, 1.5]]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("learning rate", "loss")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    assert ax.get_title(loc="left") == "loss against learning rate"
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"),
+    [
+        ((0.01, 0.1, 1.01), "log"),
+        ((0.01, 0.1, 0.99), "linear"),
+        ((0.0, 0.1, 1e3), "linear"),
+        ((-1.0, 0.1, 1e3), "linear"),
+    ],
+    ids=["over two decades", "under two decades", "zero among them", "negative"],
+)
+def test_two_decades_are_shown_on_a_logarithmic_axis(swept, ax, losses, scale):
+    trials = rates(*((10.0 ** -(place + 1), [loss]) for place, loss in enumerate(losses)))
+    learning_rate_curve(swept(RATE, trials), ax)
+    assert ax.get_yscale() == scale
+    low, high = ax.get_ylim()
+    assert low < min(losses) < max(losses) < high
+
+
+def test_what_diverged_lies_in_a_lane_that_changes_no_scale(swept, ax, labelled):
+    trials = rates((0.01, [1.0, 2.0]), (0.1, [2.0, math.nan]), (0.5, [math.inf, math.inf]))
+    learning_rate_curve(swept(RATE, trials), ax)
+    lost = labelled(ax)["diverged"]
+    assert lost.get_transform() != ax.transData
+    places = lost.get_offset_transform().transform(lost.get_offsets())
+    inside = ax.transAxes.inverted().transform(places)[:, 1]
+    assert ((inside > 0.9) & (inside < 1)).all()
+    assert lost.get_offsets()[:, 0].tolist() == [0.1, 0.5, 0.5]
+    assert ax.get_ylim()[1] < 2.3
+    assert max(ax.get_yticks()) <= 2.05
+    line = labelled(ax)["mean of the seeds"].get_ydata()
+    assert np.isnan(line).tolist() == [False, True, True]
+    assert "worse" in [text.get_text() for text in ax.texts]
+
+
+def test_a_climbing_loss_is_crossed_where_it_is_if_it_has_a_place(swept, ax, labelled):
+    """It diverged with a finite loss, and 1e30 must not be the end of the axis."""
+    trials = rates((0.01, [1.0]), (0.1, [3.0]), (0.3, [2.0]), (0.9, [1e30]))
+    learning_rate_curve(swept(RATE, trials, status={2: "diverged", 3: "diverged"}), ax)
+    assert points(labelled(ax)["diverged"]) == [[0.3, 2.0]]
+    assert ax.get_ylim()[1] < 4
+    (lane,) = (c for c in ax.collections if [0.9, pytest.approx(0.955)] in points(c))
+    assert lane.get_offset_transform() != ax.transData
+
+
+def test_the_lane_lies_below_where_larger_is_better(swept, ax, labelled):
+    trials = rates((0.01, [1.0]), (0.1, [3.0]), (0.5, [math.inf]))
+    learning_rate_curve(swept(RATE, trials), ax, "accuracy", maximise=True)
+    lost = labelled(ax)["diverged"]
+    assert lost.get_offsets()[0].tolist() == [0.5, pytest.approx(0.045)]
+    assert points(labelled(ax)["best: 0.5 at 0.01"]) == [[0.01, 0.5]]
+
+
+def test_stopped_trials_are_hollow_and_no_part_of_the_line(swept, ax, labelled):
+    trials = rates((0.01, [1.0]), (0.1, [1.2]), (0.2, [2.0]), (0.4, [2.2]), (0.9, [1e6]))
+    status = {2: "stopped", 3: "stopped", 4: "stopped"}
+    learning_rate_curve(swept(RATE, trials, status=status), ax)
+    stopped = labelled(ax)["stopped early"]
+    assert points(stopped) == [[0.2, 2.0], [0.4, 2.2]]
+    assert len(stopped.get_facecolors()) == 0
+    assert labelled(ax)["from trial to trial"].get_xdata().tolist() == [0.01, 0.1]
+    assert ax.get_ylim()[1] < 3, "the worst of them is in the lane"
+
+
+def test_where_all_diverged_it_says_so(swept, ax, labelled):
+    learning_rate_curve(swept(RATE, rates((0.01, [math.nan]), (0.1, [math.inf]))), ax)
+    assert list(labelled(ax)) == ["diverged"]
+    assert "no finite loss" in [text.get_text() for text in ax.texts]
+    assert ax.get_yticks().tolist() == []
+
+
+@pytest.mark.parametrize("loss", [0.0, 2.302585, -7.0, 1e-12, 1e12], ids=lambda loss: f"{loss:g}")
+@pytest.mark.parametrize("trials", [1, 4], ids=["one trial", "four trials"])
+def test_a_constant_has_room_on_both_sides(swept, ax, loss, trials):
+    learning_rate_curve(swept(RATE, rates(*[(0.01 * (t + 1), [loss]) for t in range(trials)])), ax)
+    low, high = ax.get_ylim()
+    assert low < loss < high
+    assert (high - loss) / (high - low) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("space", "name"),
+    [
+        ({"decay": pj.log_uniform(1e-5, 1), "learning_rate": pj.uniform(0, 1)}, "learning rate"),
+        ({"beta": pj.uniform(0, 1), "decay": pj.log_uniform(1e-5, 1)}, "decay"),
+        ({"chain": pj.choice(["a", "b"]), "beta": pj.uniform(0, 1)}, "beta"),
+        ({"chain": pj.choice(["a", "b"]), "batch": pj.choice([1, 2])}, "chain"),
+    ],
+    ids=["the learning rate", "the logarithmic one", "the number", "the first choice"],
+)
+def test_it_is_drawn_against_what_matters_most(swept, ax, space, name):
+    hp = {n: d.quantile(0.5) for n, d in space.items()}
+    learning_rate_curve(swept(space, [(hp, [1.0])]), ax)
+    assert ax.get_xlabel() == name
+
+
+def test_a_choice_has_categories_side_by_side(swept, ax, labelled):
+    space = {"width": pj.choice([64, 16, 32])}
+    trials = [(16, 3.0), (64, 1.0), (64, 1.5), (64, 2.0), (32, 5.0)]
+    learning_rate_curve(swept(space, [({"width": w}, [v]) for w, v in trials]), ax)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["16", "32", "64"]
+    offsets = dict(map(reversed, points(labelled(ax)["one seed"])))
+    assert offsets == {3.0: 0.0, 1.5: 2.0, 2.0: pytest.approx(2.22), 5.0: 1.0}
+    assert points(labelled(ax)["best: 1"]) == [[pytest.approx(1.78), 1.0]]
+    middle = [path[:, 1].tolist() for path in labelled(ax)["median of the trials"].get_segments()]
+    assert middle == [[3.0, 3.0], [5.0, 5.0], [1.5, 1.5]]
+
+
+def test_functions_are_categories_by_name(swept, ax):
+    space = {"aggregate": pj.choice([max, min, None])}
+    learning_rate_curve(swept(space, [({"aggregate": max}, [1.0])]), ax)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["max", "min", "None"]
+
+
+def test_a_conditional_one_counts_the_trials_that_have_it(swept, ax, labelled):
+    space = {
+        "chain": pj.choice(["sgd", "adam"]),
+        "momentum": pj.conditional("chain", "sgd", pj.uniform(0.0, 1.0)),
+    }
+    trials = [
+        ({"chain": "adam"}, [0.5]),
+        ({"chain": "sgd", "momentum": 0.25}, [1.0]),
+        ({"chain": "sgd", "momentum": 0.75}, [2.0]),
+    ]
+    learning_rate_curve(swept(space, trials), ax, name="momentum")
+    assert ax.get_xlabel() == "momentum (in 2 of 3 trials)"
+    assert points(labelled(ax)["one seed"]) == [[0.25, 1.0], [0.75, 2.0]]
+    assert not any(text.startswith("best") for text in labelled(ax))
+
+
+def test_where_other_things_vary_too_the_line_is_a_running_median(swept, ax, labelled):
+    space = RATE | {"beta": pj.uniform(0, 1)}
+    losses = [1.0, 9.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    trials = [
+        ({"learning_rate": 0.01 * (place + 1), "beta": 0.5}, [loss])
+        for place, loss in enumerate(losses)
+    ]
+    learning_rate_curve(swept(space, trials), ax)
+    assert labelled(ax)["running median"].get_ydata().tolist() == [1, 2, 3, 4, 4, 5, 6]
+
+
+def test_without_any_hyperparameter_the_trials_are_counted(swept, ax):
+    learning_rate_curve(swept({}, [({}, [1.0]), ({}, [2.0])]), ax)
+    assert ax.get_xlabel() == "trial"
+
+
+def test_thousands_of_seeds_are_pixels_in_a_vector_file(swept, ax, labelled):
+    trials = rates(*((rate, [rate] * 3) for rate in np.geomspace(1e-3, 1, 500).tolist()))
+    learning_rate_curve(swept(RATE, trials), ax)
+    dots = labelled(ax)["one seed"]
+    assert dots.get_rasterized()
+    assert dots.get_alpha() < 0.3
+    assert len(dots.get_offsets()) == 499 * 3
+
+
+def test_lost_trials_count_as_worse_than_all_others():
+    x, y = medians(np.arange(4.0), np.array([1.0, np.inf, 2.0, np.inf]), window=3)
+    assert x.tolist() == [0, 1, 2, 3]
+    assert y.tolist() == [1.0, 2.0, np.inf, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metric": "acuracy"}, "unknown metric 'acuracy'; nearest: accuracy"),
+        ({"name": "learning-rate"}, "unknown hyperparameter 'learning-rate'; nearest: learning_r"),
+    ],
+    ids=["metric", "hyperparameter"],
+)
+def test_unknown_names_are_refused_with_the_nearest(swept, ax, change, message):
+    with pytest.raises(ValueError, match=message):
+        learning_rate_curve(swept(RATE, rates((0.1, [1.0]))), ax, **change)

@@ -1,0 +1,182 @@
+"""What a run does about a step that is not finite, and what it says."""
+
+import datetime
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.optim import adjustable_rate
+from paramjax.runs import NonFiniteWarning
+from paramjax.runs._nonfinite import first_nonfinite
+
+KEY = jax.random.key(0)
+DATA = np.ones(1, np.float32)
+
+
+def well(params, batch, key):
+    """A square with a logarithmic wall at 1: a long step jumps over it, to where it is NaN."""
+    w = params["w"]
+    return (w - 3.0) ** 2 * batch.sum() - 1e-6 * jnp.log(w - 1), {}
+
+
+def start():
+    return {"a": jnp.float32(1.0), "w": jnp.float32(6.0)}
+
+
+def train(tx, steps=50, **options):
+    return pj.fit(pj.train_step(well, tx), start(), DATA, key=KEY, steps=steps, **options)
+
+
+def test_a_run_stops_before_the_step_with_all_that_was_done():
+    # at a rate of 0.8, w - 3 goes 3, -3 * 0.6 = -1.8, -1.8 * -0.6 = 1.08 and so on; at a rate of
+    # 0.9 it goes to -3 * 0.8 = -2.4, and w = 0.6 is behind the wall
+    with pytest.raises(pj.NonFiniteError) as caught:
+        train(optax.sgd(0.9))
+    assert "the loss is not finite at step 2 (last finite loss: 9; " in str(caught.value)
+    assert "skip such steps with hooks=[pj.hooks.skip_nonfinite()]" in str(caught.value)
+    fit = caught.value.fit
+    assert fit.stopped == "not finite"
+    assert int(fit.state.step) == 1
+    np.testing.assert_allclose(fit.params["w"], 0.6, rtol=1e-5)
+    np.testing.assert_allclose(fit.history["loss"], [9.0], rtol=1e-5)
+    assert np.isfinite(train(optax.sgd(0.8)).history["loss"]).all()
+
+
+def test_the_first_leaf_is_named():
+    bad = {**start(), "w": jnp.float32(jnp.nan)}
+    with pytest.raises(pj.NonFiniteError, match="first such leaf: params/w before it"):
+        pj.fit(pj.train_step(well, optax.sgd(0.1)), bad, DATA, key=KEY, steps=3)
+    wild = lambda params, batch, key: (jnp.sqrt(params["w"] - 6.0) + params["a"], {})
+    with pytest.raises(pj.NonFiniteError, match="the gradient is not .* leaf: params/w after it"):
+        pj.fit(pj.train_step(wild, optax.sgd(0.1)), start(), DATA, key=KEY, steps=3)
+
+
+def test_of_a_tree_the_first_leaf_in_its_order():
+    tree = {"n": jnp.int32(1), "k": KEY, "x": jnp.zeros(2), "z": jnp.array([0.0, jnp.inf])}
+    assert first_nonfinite(tree) == "z"
+    assert first_nonfinite({**tree, "x": jnp.full(1, jnp.nan)}) == "x"
+    assert first_nonfinite({"x": jnp.zeros(2)}) is None
+
+
+def test_whoever_goes_on_is_warned_once_at_the_end():
+    with pytest.warns(
+        NonFiniteWarning, match=r"at step 2 \(the one before was 9\), and at 1 of 50"
+    ):
+        run = train(optax.sgd(0.9), nonfinite="warn")
+    assert np.flatnonzero(np.isnan(run.history["loss"])).tolist() == [1]
+
+
+def test_a_guard_is_heard_first():
+    trainer = pj.train_step(well, optax.sgd(0.9), [pj.hooks.skip_nonfinite()])
+    with pytest.warns(NonFiniteWarning, match="at 2 of 3 steps"):
+        run = pj.fit(trainer, start(), DATA, key=KEY, steps=3)
+    assert run.history["skipped"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        optax.chain(optax.sgd(0.9), adjustable_rate()),
+        optax.chain(optax.sgd(0.9), pj.optim.reduce_on_plateau()),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=0.9),
+    ],
+    ids=["adjustable", "plateau", "injected"],
+)
+def test_a_run_goes_back_with_a_lower_rate(tmp_path, tx):
+    options = {"checkpoint_dir": tmp_path, "checkpoint_every": 10}
+    if "Plateau" in str(jax.eval_shape(tx.init, start())):
+        options["validation"] = pj.Validation(
+            lambda params, batch: {"loss": params["w"]}, DATA, every=100
+        )
+    with pytest.warns(NonFiniteWarning, match=r"back to step 0 with 0\.5 times the learning rate"):
+        run = train(tx, nonfinite=pj.Rollback(), **options)
+    # w - 3 shrinks by 1 - 2 * 0.45 = 0.1 a step
+    np.testing.assert_allclose(run.history["loss"][:3], [9.0, 0.09, 0.0009], rtol=1e-3)
+    assert run.history["loss"].shape == (50,)
+
+
+def test_rollbacks_add_up_and_end(tmp_path):
+    bad = {**start(), "w": jnp.float32(jnp.inf)}
+    trainer = pj.train_step(well, optax.chain(optax.sgd(0.9), adjustable_rate()))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(pj.NonFiniteError, match="after 2 rollbacks; nothing was learned"):
+            pj.fit(
+                trainer, bad, DATA, key=KEY, steps=9, checkpoint_dir=tmp_path,
+                nonfinite=pj.Rollback(0.1, attempts=2),
+            )  # fmt: skip
+    rates = [str(warning.message).rpartition("with ")[2] for warning in said]
+    assert rates == ["0.1 times the learning rate", "0.01 times the learning rate"]
+
+
+def test_a_run_that_rolled_back_and_was_stopped_is_the_one_that_was_not(tmp_path):
+    def spiky(params, batch, key):
+        # w begins at 6: at the whole rate the loss is NaN at step 13, at the half rate it is not
+        w = params["w"] - 0.1
+        return jnp.where(w < 4.75, jnp.nan, w) * batch.sum(), {}
+
+    tx = optax.chain(optax.sgd(0.1), adjustable_rate())
+
+    def go(folder, *cuts):
+        for steps in cuts:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NonFiniteWarning)
+                run = pj.fit(
+                    pj.train_step(spiky, tx), start(), DATA, key=KEY, steps=steps, resume=True,
+                    checkpoint_dir=folder, checkpoint_every=5, nonfinite=pj.Rollback(),
+                )  # fmt: skip
+        return run
+
+    whole, cut = go(tmp_path / "whole", 13), go(tmp_path / "cut", 5, 10, 13)
+    assert float(whole.state.opt_state[1].scale) == 0.5
+    np.testing.assert_array_equal(whole.history["loss"], cut.history["loss"])
+    np.testing.assert_array_equal(whole.params["w"], cut.params["w"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"nonfinite": "skip"}, ValueError, "give the trainer the hook pj.hooks.skip_nonfinite"),
+        ({"nonfinite": pj.Rollback()}, ValueError, "Rollback.*: without a checkpoint_dir nothing"),
+        ({"resume": True}, ValueError, "resume: without a checkpoint_dir nothing is saved"),
+        ({"keep": pj.checkpoints.Keep()}, ValueError, "keep: without a checkpoint_dir nothing"),
+        ({"checkpoint_every": 5}, ValueError, "checkpoint_every: without a checkpoint_dir"),
+        (
+            {"checkpoint_dir": "x", "checkpoint_every": 0.5}, TypeError,
+            "expected a whole number of steps or a datetime.timedelta, got float 0.5",
+        ),
+        (
+            {"checkpoint_dir": "x", "checkpoint_every": datetime.timedelta()}, ValueError,
+            "checkpoint_every: expected a time above 0",
+        ),
+        (
+            {"checkpoint_dir": "x", "nonfinite": pj.Rollback()}, ValueError,
+            "the chain holds none that can be lowered",
+        ),
+        ({"last_batch": "keep"}, ValueError, "last_batch: 'keep' says how batches end"),
+        ({"last_batch": "some"}, ValueError, "expected 'drop', 'keep' or 'pad', got 'some'"),
+    ],
+)  # fmt: skip
+def test_settings_that_nothing_follows_from_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        train(optax.sgd(0.1), **options)
+
+
+def test_a_rollback_needs_its_batches_again(tmp_path):
+    tx = optax.chain(optax.sgd(0.1), adjustable_rate())
+    with pytest.raises(ValueError, match="needs its batches again, got generator"):
+        pj.fit(
+            pj.train_step(well, tx), start(), (DATA for _ in range(9)), key=KEY, steps=3,
+            checkpoint_dir=tmp_path, nonfinite=pj.Rollback(),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("factor", "attempts"), [(0.0, 1), (1.0, 1), (0.5, 0), (-1.0, 1)])
+def test_rollbacks_out_of_range_are_refused(factor, attempts):
+    with pytest.raises(ValueError, match="rollback: (factor|attempts): expected a"):
+        pj.Rollback(factor, attempts)

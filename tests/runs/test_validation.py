@@ -1,0 +1,103 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax import EarlyStopping, Validation
+from paramjax.runs._validation import Best, evaluate
+
+
+def mean_of_x(params, batch):
+    return {"loss": (params * batch["x"]).mean(), "rows": jnp.float32(len(batch["x"]))}
+
+
+HELD_OUT = {"x": np.arange(10, dtype=np.float32)}
+
+
+@pytest.fixture(scope="module")
+def trainer():
+    return pj.train_step(lambda p, batch, key: ((p * batch["x"]).mean(), {}), optax.sgd(1.0))
+
+
+@pytest.fixture
+def state(trainer, key):
+    return trainer.init(key, jnp.float32(2.0))
+
+
+@pytest.mark.parametrize("size", [None, 1, 4, 5, 10, 64])
+def test_a_last_incomplete_batch_counts_by_its_rows(trainer, state, size):
+    validation = Validation(mean_of_x, HELD_OUT, every=1, batch_size=size)
+    metrics = evaluate(trainer, validation, state, HELD_OUT)
+    assert metrics["loss"] == pytest.approx(9.0, rel=1e-6)
+    if size == 4:
+        assert metrics["rows"] == pytest.approx((4 * 4 + 4 * 4 + 2 * 2) / 10)
+
+
+def test_what_is_evaluated_is_the_average(state):
+    trainer = pj.train_step(
+        lambda p, batch, key: ((p * batch["x"]).mean(), {}), optax.sgd(1.0), [pj.hooks.ema(0.9)]
+    )
+    state = trainer.init(jax.random.key(0), jnp.float32(2.0))
+    for _ in range(2):
+        state, _ = trainer.step(state, {"x": jnp.ones(3)})
+    metrics = evaluate(trainer, Validation(mean_of_x, HELD_OUT, every=1), state, HELD_OUT)
+    assert metrics["loss"] == pytest.approx(4.5 * float(trainer.eval_params(state)))
+    assert float(trainer.eval_params(state)) != float(state.params)
+
+
+def test_a_pair_of_loss_and_metrics_and_the_model_state_are_taken(trainer, state):
+    pair = Validation(lambda p, batch: (p, {"x": batch["x"].mean()}), HELD_OUT, every=1)
+    assert evaluate(trainer, pair, state, HELD_OUT) == {"loss": 2.0, "x": 4.5}
+    carried = Validation(lambda p, own, batch: {"own": own}, HELD_OUT, every=1, stateful=True)
+    state = state._replace(model_state=jnp.float32(3.0))
+    assert evaluate(trainer, carried, state, HELD_OUT) == {"own": 3.0}
+
+
+def test_scores_are_made_small():
+    up = Validation(mean_of_x, HELD_OUT, every=1, monitor="accuracy", maximise=True)
+    assert up.score({"accuracy": 0.75}) == -0.75
+    assert up.score({"accuracy": math.nan}) == math.inf
+    with pytest.raises(ValueError, match="unknown metric 'accuracy'; .*known: acc"):
+        up.score({"acc": 1.0})
+
+
+def test_best_counts_validations_without_improvement():
+    best = Best()
+    for step, score in enumerate([3.0, 2.0, 1.95, math.inf, 2.5]):
+        best = best.after(score, step, min_delta=0.1)
+    assert best == Best(2.0, 1, 3)
+    assert Best.read(best.written()) == best
+    assert Best.read(Best().written()) == Best()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Validation(None, HELD_OUT, every=1), TypeError, "expected a function, got None"),
+        (lambda: Validation(mean_of_x, {}, every=1), ValueError, "expected at least one array"),
+        (lambda: Validation(mean_of_x, HELD_OUT, every=0), ValueError, "every: expected a whole"),
+        (lambda: Validation(mean_of_x, HELD_OUT, 1, batch_size=0), ValueError, "batch_size: exp"),
+        (lambda: EarlyStopping(patience=0), ValueError, "patience: expected a whole number"),
+        (lambda: EarlyStopping(min_delta=-1.0), ValueError, "min_delta: expected a number from 0"),
+    ],
+)
+def test_bad_settings_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "message"),
+    [
+        (lambda p, batch: p, TypeError, "expected evaluate to return metrics"),
+        (lambda p, batch: {"a": batch["x"]}, ValueError, r"'a' has shape \(10,\), expected a sc"),
+        (lambda p, batch: {"step": p}, ValueError, "a metric is called 'step'"),
+    ],
+)
+def test_bad_metrics_are_refused(trainer, state, output, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(trainer, Validation(output, HELD_OUT, every=1), state, HELD_OUT)

@@ -1,0 +1,247 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.step.grads import accumulate, per_example, private
+
+
+def regression(params, batch, key):
+    errors = jnp.tanh(batch["x"] @ params["w"]) - batch["y"]
+    return jnp.mean(errors**2), {"mae": jnp.abs(errors).mean()}
+
+
+def masked_regression(params, batch, key):
+    """A mean over the rows that count; NaN where none does."""
+    errors = jnp.tanh(batch["x"] @ params["w"]) - batch["y"]
+    mean = lambda values: (values * batch["mask"]).sum() / batch["mask"].sum()
+    return mean(errors**2), {"mae": mean(jnp.abs(errors))}
+
+
+def mask_sum(batch):
+    return batch["mask"].sum()
+
+
+@pytest.fixture
+def batch():
+    keys = jax.random.split(jax.random.key(1), 2)
+    return {"x": jax.random.normal(keys[0], (12, 3)), "y": jax.random.normal(keys[1], (12,))}
+
+
+@pytest.fixture
+def masked(batch):
+    # sums of the four microbatches of three: 3, 1, 0, 2
+    mask = jnp.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1], jnp.float32)
+    return {**batch, "mask": mask}
+
+
+@pytest.fixture
+def params():
+    return {"w": jnp.array([0.3, -0.2, 0.5])}
+
+
+@pytest.mark.parametrize("microbatches", [1, 3, 12])
+def test_equals_the_whole_batch(microbatches, params, batch, key):
+    whole = pj.gradient(regression)(params, batch, key)
+    parts = jax.jit(accumulate(regression, microbatches))(params, batch, key)
+    chex.assert_trees_all_close(parts, whole, rtol=1e-6)
+
+
+def test_unequal_weights_equal_the_whole_batch(params, masked, key):
+    whole = pj.gradient(masked_regression)(params, masked, key)
+    parts = accumulate(masked_regression, 4, weight=mask_sum)(params, masked, key)
+    chex.assert_trees_all_close(parts, whole, rtol=1e-6)  # the third microbatch alone is NaN
+
+
+def test_no_data_at_all_is_nan_and_skipped(params, masked, key):
+    empty = {**masked, "mask": jnp.zeros(12)}
+    grad_fn = accumulate(masked_regression, 4, weight=mask_sum)
+    grads, loss, _ = grad_fn(params, empty, key)
+    assert np.isnan(loss)
+    assert np.isnan(grads["w"]).all()
+    trainer = pj.train_step(grad_fn, optax.sgd(0.1), hooks=[pj.hooks.skip_nonfinite()])
+    state, metrics = trainer.step(trainer.init(key, params), empty)
+    chex.assert_trees_all_equal(state.params, params)
+    assert int(metrics["skipped"]) == 1
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+def test_the_sum_written_by_hand(jitted, params, batch, key):
+    def by_hand(params, batch, key):
+        total = jax.tree.map(jnp.zeros_like, params)
+        for i in range(3):
+            rows = jax.tree.map(lambda leaf, i=i: leaf[i::3], batch)
+            grads = jax.grad(lambda p, rows=rows: regression(p, rows, key)[0])(params)
+            total = jax.tree.map(jnp.add, total, grads)
+        return jax.tree.map(lambda t: t / 3, total)
+
+    compiled = jax.jit if jitted else lambda function: function
+    grads, _, _ = compiled(accumulate(regression, 3))(params, batch, key)
+    chex.assert_trees_all_close(grads, compiled(by_hand)(params, batch, key), rtol=1e-6)
+
+
+def test_each_microbatch_has_its_key_and_every_nth_row(key):
+    def loss_fn(params, batch, key):
+        return params * jax.random.normal(key) * batch.sum(), {"sum": batch.sum()}
+
+    grads, _, metrics = accumulate(loss_fn, 2)(jnp.float32(1.0), jnp.arange(4.0), key)
+    drawn = [jax.random.normal(jax.random.fold_in(key, i)) for i in range(2)]
+    np.testing.assert_allclose(grads, (drawn[0] * 2 + drawn[1] * 4) / 2, rtol=1e-6)
+    assert float(metrics["sum"]) == 3.0
+
+
+def test_each_row_is_differentiated_once(key):
+    """Counted where it happens, by a callback in the loss."""
+    seen = []
+
+    def loss_fn(params, batch, key):
+        jax.debug.callback(lambda rows: seen.extend(rows.tolist()), batch)
+        return jnp.mean((params - batch) ** 2), {}
+
+    jax.block_until_ready(accumulate(loss_fn, 4)(jnp.float32(0.0), jnp.arange(8.0), key))
+    jax.effects_barrier()
+    assert seen == [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def test_the_loss_is_traced_once(params, batch, key):
+    grad_fn = accumulate(chex.assert_max_traces(regression, n=1), 4)
+    chex.clear_trace_counter()
+    step = jax.jit(grad_fn)
+    step(params, batch, key)
+    step(params, batch, key)
+
+
+def test_model_state_goes_from_each_microbatch_to_the_next(key):
+    def loss_fn(params, seen, batch, key):
+        return params * batch.sum(), (2 * seen + batch.sum(), {"seen": seen})
+
+    grad_fn = accumulate(loss_fn, 3, stateful=True)
+    _, _, (state, metrics) = grad_fn(
+        jnp.float32(1.0), jnp.float32(1.0), jnp.array([1.0, 10.0, 100.0]), key
+    )
+    assert float(state) == 2 * (2 * (2 * 1 + 1) + 10) + 100
+    assert float(metrics["seen"]) == pytest.approx((1 + 3 + 16) / 3)
+    loss, (again, _) = grad_fn.loss_fn(
+        jnp.float32(1.0), jnp.float32(1.0), jnp.array([1.0, 10.0, 100.0]), key
+    )
+    assert (float(loss), float(again)) == (37.0, float(state))
+
+
+def test_bfloat16_is_summed_in_float32(key):
+    """64 gradients of 1/64 beside one of 256: in bfloat16 each of them would be lost."""
+    batch = jnp.array([256.0] + [1.0] * 63)
+    loss_fn = lambda params, batch, key: (params * batch.astype(params.dtype).mean(), {})
+    grads, loss, _ = accumulate(loss_fn, 64)(jnp.bfloat16(1.0), batch, key)
+    assert grads.dtype == jnp.bfloat16
+    assert loss.dtype == jnp.float32
+    assert float(grads) == float(jnp.bfloat16((256 + 63) / 64))
+
+
+def test_counts_and_flags_are_averaged_as_float32(key):
+    def loss_fn(params, batch, key):
+        return params, {"count": batch.shape[0] * jnp.int32(3), "flag": batch.sum() > 5}
+
+    _, _, metrics = accumulate(loss_fn, 2)(jnp.float32(1.0), jnp.arange(4.0), key)
+    assert metrics["count"].dtype == metrics["flag"].dtype == jnp.float32
+    assert (float(metrics["count"]), float(metrics["flag"])) == (6.0, 0.0)
+
+
+def test_the_loss_of_a_line_search_is_the_reported_one(params, masked, key):
+    noisy = lambda params, batch, key: (
+        masked_regression(params, batch, key)[0] * jax.random.uniform(key),
+        {},
+    )
+    grad_fn = accumulate(noisy, 4, weight=mask_sum)
+    grads, loss, _ = grad_fn(params, masked, key)
+    value, slope = jax.value_and_grad(lambda p: grad_fn.loss_fn(p, masked, key)[0])(params)
+    np.testing.assert_allclose(value, loss, rtol=1e-6)
+    # the third microbatch is empty: its loss is 0/0, and so would be its gradient
+    chex.assert_trees_all_close(slope, grads, rtol=1e-6)
+
+
+def test_line_searches_run_on_it(line, line_loss, line_params, key):
+    finals = []
+    for grad_fn in (line_loss, accumulate(line_loss, 4)):
+        trainer = pj.train_step(grad_fn, optax.lbfgs())
+        finals.append(pj.fit(trainer, line_params, line, key=key, steps=8).params)
+    np.testing.assert_allclose(finals[1]["w"], 3.0, rtol=1e-4)
+    np.testing.assert_allclose(finals[0]["w"], finals[1]["w"], rtol=1e-4)
+
+
+def test_init_and_needs_of_the_inner_estimator_stay():
+    inner = pj.GradFn(
+        lambda params, state, batch, key: (params, params, (state, {})),
+        stateful=True,
+        init=lambda params, model_state: (model_state, 7),
+        needs=("skip_nonfinite",),
+    )
+    outer = accumulate(inner, 2)
+    assert outer.init(None, 1) == (1, 7)
+    assert (outer.needs, outer.stateful, outer.loss_fn) == (("skip_nonfinite",), True, None)
+
+
+def mlp_loss(params, batch, key):
+    hidden = batch
+    for w in params:
+        hidden = jnp.tanh(hidden @ w)
+    return jnp.mean(hidden**2), {}
+
+
+def temporary_bytes(function, *arguments):
+    compiled = jax.jit(function).lower(*arguments).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("differentiated", ["gradient", "line search"])
+def test_memory_is_that_of_a_microbatch(differentiated, key):
+    """Activations dominate: 2048 rows x 16 x 6 layers against 6 matrices of 16 x 16."""
+    params = [jax.random.normal(key, (16, 16)) for _ in range(6)]
+    batch = jnp.ones((2048, 16))
+    grad_fn = accumulate(mlp_loss, 8)
+    parts = grad_fn
+    if differentiated == "line search":
+        parts = jax.grad(grad_fn.loss_fn, has_aux=True)
+    whole = temporary_bytes(pj.gradient(mlp_loss), params, batch, key)
+    assert temporary_bytes(parts, params, batch, key) <= whole / 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "microbatches", "message"),
+    [
+        (10, 4, "leaf x of the batch has 10 rows, which do not divide into 4 microbatches"),
+        (2, 4, "has 2 rows, which do not divide into 4"),
+        (0, 4, "has 0 rows"),
+    ],
+)
+def test_batches_that_do_not_divide_are_refused(rows, microbatches, message, params, key):
+    batch = {"x": jnp.zeros((rows, 3)), "y": jnp.zeros(rows)}
+    with pytest.raises(ValueError, match=message):
+        accumulate(regression, microbatches)(params, batch, key)
+
+
+def test_leaves_of_several_lengths_are_refused(params, key):
+    batch = {"x": jnp.zeros((8, 3)), "y": jnp.zeros(6)}
+    with pytest.raises(ValueError, match=r"leaves of one length .* \{'x': 8, 'y': 6\}"):
+        accumulate(regression, 2)(params, batch, key)
+
+
+def test_what_cannot_be_accumulated_is_refused(params, batch, key):
+    with pytest.raises(ValueError, match="got gradients per example; a private estimate"):
+        accumulate(per_example(regression), 2)
+    with pytest.raises(ValueError, match=r"adds its noise once .* private\(..., microbatch=rows"):
+        accumulate(private(regression, clip_norm=1.0, noise_multiplier=1.0), 2)
+    with pytest.raises(ValueError, match="microbatches: expected a whole number from 1"):
+        accumulate(regression, 0)
+    with pytest.raises(TypeError, match="weight: expected a function of a microbatch, got float"):
+        accumulate(regression, 2, weight=0.5)
+    with pytest.raises(ValueError, match=r"weight: expected a scalar .* got shape \(4,\)"):
+        accumulate(regression, 3, weight=lambda batch: batch["y"])(params, batch, key)
+
+
+def test_gradients_of_another_form_are_refused(params, batch, key):
+    wrong = pj.GradFn(lambda params, batch, key: ({"w": jnp.ones(2)}, 0.0, {}))
+    with pytest.raises(ValueError, match=r"gradients: leaf w has shape \(2,\)"):
+        accumulate(wrong, 2)(params, batch, key)

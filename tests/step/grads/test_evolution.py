@@ -1,0 +1,150 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.step.grads import evolution
+
+SLOPE = jnp.array([1.0, -2.0, 0.5])
+CURVATURE = jnp.array([1.0, 4.0, 9.0])
+POINT = jnp.array([0.5, 1.0, -1.0])
+
+
+def linear(params, batch, key):
+    return params @ SLOPE, {"first": params[0]}
+
+
+def quadratic(params, batch, key):
+    return 0.5 * jnp.sum(CURVATURE * params**2), {}
+
+
+def quartic(params, batch, key):
+    return jnp.sum(params**4), {}
+
+
+def estimates(grad_fn, key, count):
+    keys = jax.random.split(key, count)
+    return np.asarray(jax.jit(jax.vmap(lambda key: grad_fn(POINT, None, key)[0]))(keys), float)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "gradient"),
+    [
+        (linear, SLOPE),
+        (quadratic, CURVATURE * POINT),
+        # E (x + s e)^4 = x^4 + 6 x^2 s^2 + 3 s^4
+        (quartic, 4 * POINT**3 + 12 * 0.5**2 * POINT),
+    ],
+    ids=["linear", "quadratic", "quartic"],
+)
+def test_unbiased_for_the_gradient_of_the_smoothed_loss(loss_fn, gradient, key):
+    grads = estimates(evolution(loss_fn, population=4, sigma=0.5), key, 20_000)
+    error = grads.std(0) / np.sqrt(len(grads))
+    assert (np.abs(grads.mean(0) - gradient) < 4 * error).all()
+
+
+def test_variance_on_a_linear_loss(key):
+    """(|a|^2 + a_j^2) / pairs: an antithetic pair sees exactly the slope along its direction."""
+    pairs = 3
+    grads = estimates(evolution(linear, population=2 * pairs, sigma=0.1), key, 20_000)
+    expected = (SLOPE @ SLOPE + SLOPE**2) / pairs
+    np.testing.assert_allclose(grads.var(0), expected, rtol=0.06)  # its own deviation is 2 %
+
+
+def test_the_loss_is_an_estimate_of_the_smoothed_one(key):
+    smoothed = 0.5 * float(CURVATURE @ (POINT**2 + 0.5**2))
+    _, loss, _ = evolution(quadratic, population=40_000, sigma=0.5)(POINT, None, key)
+    np.testing.assert_allclose(loss, smoothed, rtol=0.02)
+    # antithetic pairs cancel what is linear
+    _, loss, metrics = evolution(linear, population=2, sigma=5.0)(POINT, None, key)
+    np.testing.assert_allclose(loss, POINT @ SLOPE, atol=1e-5)
+    np.testing.assert_allclose(metrics["first"], POINT[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [2, 4, 6, 1000])
+def test_chunks_change_nothing(chunk, key):
+    whole = evolution(quartic, population=10, sigma=0.5)(POINT, None, key)
+    parts = evolution(quartic, population=10, sigma=0.5, chunk=chunk)(POINT, None, key)
+    chex.assert_trees_all_close(parts, whole, rtol=1e-5)
+
+
+def test_chunks_bound_the_memory(key):
+    loss_fn = lambda params, batch, key: (jnp.tanh(params).sum(), {})
+
+    def temporary(chunk):
+        estimator = evolution(loss_fn, population=64, sigma=0.1, chunk=chunk)
+        lowered = jax.jit(estimator).lower(jnp.zeros(4096), None, key)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(4) <= temporary(None) / 4
+
+
+def test_members_share_the_key_of_the_loss(key):
+    """With a key each, the noise of the loss would be divided by sigma."""
+    noisy = lambda params, batch, key: (params @ SLOPE + jax.random.normal(key), {})
+    quiet = evolution(linear, population=4, sigma=1e-2)(POINT, None, key)[0]
+    np.testing.assert_allclose(
+        evolution(noisy, population=4, sigma=1e-2)(POINT, None, key)[0], quiet, atol=1e-3
+    )
+
+
+def test_the_loss_need_not_be_differentiable(key):
+    steps = lambda params, batch, key: (jnp.floor(params).sum(), {})
+    grads, _, _ = evolution(steps, population=2000, sigma=2.0)(POINT, None, key)
+    np.testing.assert_allclose(grads, jnp.ones(3), atol=0.2)
+
+
+def test_the_loss_of_a_line_search_is_the_reported_one(key):
+    grad_fn = evolution(quartic, population=6, sigma=0.3)
+    _, loss, _ = grad_fn(POINT, None, key)
+    np.testing.assert_allclose(grad_fn.loss_fn(POINT, None, key)[0], loss)
+
+
+def test_model_state_leaves_as_it_does_at_the_parameters(key):
+    def loss_fn(params, state, batch, key):
+        return params @ SLOPE, ({"count": state["count"] + 1, "seen": params}, {})
+
+    grad_fn = evolution(loss_fn, population=4, sigma=1.0, stateful=True)
+    before = {"count": jnp.int32(5), "seen": jnp.zeros(3)}
+    _, _, (state, _) = grad_fn(POINT, before, None, key)
+    assert int(state["count"]) == 6
+    chex.assert_trees_all_equal(state["seen"], POINT)
+    _, (state, _) = grad_fn.loss_fn(POINT, before, None, key)
+    assert int(state["count"]) == 6
+
+
+def test_it_trains(line, line_loss, line_params, key):
+    trainer = pj.train_step(evolution(line_loss, population=32, sigma=0.1), optax.adam(0.1))
+    fit = pj.fit(trainer, line_params, line, key=key, steps=200)
+    np.testing.assert_allclose(fit.params["w"], 3.0, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error", "message"),
+    [
+        ({"population": 3}, ValueError, "population: expected an even number, .* got 3"),
+        ({"population": 0}, ValueError, "population: expected a whole number from 2"),
+        ({"population": 2.0}, TypeError, "population: expected a whole number, got float"),
+        ({"chunk": 5}, ValueError, "chunk: expected an even number"),
+        ({"sigma": 0.0}, ValueError, "sigma: expected a number above 0"),
+        ({"sigma": -0.1}, ValueError, "sigma: expected a number from 0"),
+        ({"sigma": lambda step: 0.1}, TypeError, "sigma: expected a number, got a function"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_numbers_out_of_range_are_refused(numbers, error, message):
+    with pytest.raises(error, match=message):
+        evolution(linear, **{"population": 2, "sigma": 0.1, **numbers})
+
+
+def test_what_it_cannot_perturb_is_refused(key):
+    with pytest.raises(TypeError, match="evolution: expected a loss, .* got float"):
+        evolution(1.0, population=2, sigma=0.1)
+    with pytest.raises(TypeError, match=r"evolution: leaf \(the tree itself\) .* is complex64"):
+        evolution(linear, population=2, sigma=0.1)(POINT.astype(jnp.complex64), None, key)
+    vector = lambda params, batch, key: (params, {})
+    with pytest.raises(ValueError, match=r"evolution: expected a scalar loss, got shape \(3,\)"):
+        evolution(vector, population=2, sigma=0.1)(POINT, None, key)

@@ -1,0 +1,72 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import paramjax as pj
+from paramjax.step.grads import forward_gradient
+from paramjax.step.grads._directions import direction_key, draw_like
+
+SLOPE = jnp.array([1.0, -2.0, 0.5])
+POINT = jnp.array([0.5, 1.0, -1.0])
+
+
+def quartic(params, batch, key):
+    return jnp.sum(params**4), {"first": params[0]}
+
+
+def test_unbiased_with_the_variance_of_a_normal_direction(key):
+    """(|g|^2 + g_j^2) / samples, from the fourth moments of the normal distribution."""
+    slope = np.asarray(4 * POINT**3)
+    grad_fn = forward_gradient(quartic, samples=2)
+    keys = jax.random.split(key, 20_000)
+    grads = np.asarray(jax.vmap(lambda key: grad_fn(POINT, None, key)[0])(keys), float)
+    expected = (slope @ slope + slope**2) / 2
+    assert (np.abs(grads.mean(0) - slope) < 4 * np.sqrt(expected / 20_000)).all()
+    np.testing.assert_allclose(grads.var(0), expected, rtol=0.06)
+
+
+def test_one_sample_is_the_slope_along_a_direction_times_it(line, line_loss, key):
+    params = {"w": jnp.array([[0.7]]), "b": jnp.array([[-0.3]])}
+    direction = draw_like(jax.random.normal, jax.random.split(direction_key(key), 1)[0], params)
+    grads, loss, metrics = forward_gradient(line_loss)(params, line, key)
+    exact, value, _ = pj.gradient(line_loss)(params, line, key)
+    slope = exact["w"] * direction["w"] + exact["b"] * direction["b"]
+    for name in params:
+        np.testing.assert_allclose(grads[name], slope * direction[name], rtol=1e-5)
+    np.testing.assert_allclose(loss, value, rtol=1e-6)
+    assert metrics == {}
+
+
+def test_the_loss_and_its_state_are_those_at_the_parameters(key):
+    def loss_fn(params, seen, batch, key):
+        return jnp.sum(params**4), (params, {"noise": jax.random.normal(key)})
+
+    _, loss, (state, metrics) = forward_gradient(loss_fn, samples=3, stateful=True)(
+        POINT, jnp.zeros(3), None, key
+    )
+    np.testing.assert_allclose(loss, np.sum(np.asarray(POINT) ** 4), rtol=1e-6)
+    np.testing.assert_array_equal(state, POINT)
+    assert float(metrics["noise"]) == float(jax.random.normal(key))  # the step's own key
+
+
+def test_the_loss_is_evaluated_once(key):
+    """A callback in the loss counts; the directions share its one evaluation."""
+    calls = []
+
+    def loss_fn(params, batch, key):
+        jax.debug.callback(lambda: calls.append(1))
+        return jnp.sum(params**2), {}
+
+    jax.block_until_ready(forward_gradient(loss_fn, samples=8)(POINT, None, key))
+    jax.effects_barrier()
+    assert len(calls) == 1
+
+
+def test_bad_counts_and_losses_are_refused(key):
+    with pytest.raises(ValueError, match="samples: expected a whole number from 1"):
+        forward_gradient(quartic, samples=0)
+    with pytest.raises(TypeError, match="forward_gradient: expected a loss"):
+        forward_gradient(pj.gradient(quartic))
+    with pytest.raises(TypeError, match="complex64, expected real numbers"):
+        forward_gradient(quartic)(POINT.astype(jnp.complex64), None, key)

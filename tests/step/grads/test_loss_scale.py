@@ -1,0 +1,175 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.losses import mixed_precision
+from paramjax.step.grads import accumulate, dynamic_loss_scale
+from paramjax.step.hooks import skip_nonfinite
+
+
+def half(loss_fn):
+    """Parameters and inputs in float16, by hand."""
+
+    def wrapped(params, batch, key):
+        low = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), (params, batch))
+        return loss_fn(*low, key)
+
+    return wrapped
+
+
+def faint(params, batch, key):
+    """Gradients of about 1e-8 to the weights: in float16 they are zero unless scaled."""
+    hidden = jnp.tanh(batch @ params["w"]) * jnp.asarray(2.0**-20, batch.dtype)
+    return jnp.mean(hidden.astype(jnp.float32)) * 2.0**-6, {"size": jnp.abs(hidden).max()}
+
+
+BATCH = jnp.linspace(-1, 1, 12).reshape(6, 2) + 0.25
+FAINT = {"w": jnp.array([0.3, -0.2])}
+
+
+def scale_of(state):
+    return float(state.model_state.scale.value.scale)
+
+
+def test_small_gradients_survive_float16(key):
+    exact = pj.gradient(faint)(FAINT, BATCH, key)[0]["w"]
+    lost = pj.gradient(half(faint))(FAINT, BATCH, key)[0]["w"]
+    assert not np.allclose(lost, exact, rtol=0.1, atol=0)
+    grad_fn = dynamic_loss_scale(half(faint), initial=2.0**24)
+    grads, loss, (_, metrics) = grad_fn(FAINT, grad_fn.init(FAINT, ()), BATCH, key)
+    np.testing.assert_allclose(grads["w"], exact, rtol=5e-3)
+    # the outputs, of 1e-7, have a few bits each
+    np.testing.assert_allclose(loss, faint(FAINT, BATCH, key)[0], rtol=5e-2)
+    assert grads["w"].dtype == jnp.float32
+    assert float(metrics["loss_scale"]) == 2.0**24
+
+
+def test_in_float32_nothing_changes(line, line_loss, line_params, key):
+    """Powers of two: scaled and divided, not a bit is different."""
+    grad_fn = dynamic_loss_scale(line_loss)
+    grads, loss, _ = grad_fn(line_params, grad_fn.init(line_params, ()), line, key)
+    chex.assert_trees_all_equal((grads, loss), pj.gradient(line_loss)(line_params, line, key)[:2])
+
+
+def test_an_overflow_halves_the_scale_skips_the_step_and_training_goes_on(
+    line, line_loss, line_params, key
+):
+    """2**20 overflows float16, whose largest number is 65,504, until it is small enough."""
+    tx = optax.sgd(0.3)
+    grad_fn = dynamic_loss_scale(half(line_loss), initial=2.0**20)
+    trainer = pj.train_step(grad_fn, tx, hooks=[skip_nonfinite()])
+    state = trainer.init(key, line_params)
+    step = jax.jit(trainer.step)
+    scales = []
+    for _ in range(40):
+        state, metrics = step(state, line)
+        scales.append(float(metrics["loss_scale"]))
+        if int(metrics["skipped"]) == len(scales):
+            chex.assert_trees_all_equal(state.params, line_params)
+    skipped = int(metrics["skipped"])
+    assert 0 < skipped < 10
+    assert scales[: skipped + 1] == [2.0 ** (20 - i) for i in range(skipped + 1)]
+    plain = pj.train_step(line_loss, tx)
+    exact = pj.fit(plain, line_params, line, key=key, steps=40 - skipped).params
+    chex.assert_trees_all_close(state.params, exact, rtol=2e-2)  # float16 has 11 bits
+    assert jax.tree.leaves(state.params)[0].dtype == jnp.float32
+
+
+def test_with_mixed_precision_inside_a_compiled_run(line, line_loss, line_params, key):
+    grad_fn = dynamic_loss_scale(mixed_precision(line_loss, jnp.float16), initial=2.0**17)
+    trainer = pj.train_step(grad_fn, optax.sgd(0.3), hooks=[skip_nonfinite()])
+    fit = pj.fit(trainer, line_params, line, key=key, steps=60, batch_size=10)
+    np.testing.assert_allclose(fit.params["w"], 3.0, rtol=2e-2)
+    assert float(fit.history["loss_scale"][0]) == 2.0**17
+    assert 0 < int(fit.history["skipped"][-1]) < 10
+
+
+def test_it_grows_after_as_many_finite_steps_and_counts_anew(line, line_loss, line_params, key):
+    grad_fn = dynamic_loss_scale(line_loss, initial=4.0, growth_interval=3, factor=4.0)
+    trainer = pj.train_step(grad_fn, optax.sgd(0.1), hooks=[skip_nonfinite()])
+    fit = pj.fit(trainer, line_params, line, key=key, steps=8)
+    assert fit.history["loss_scale"].tolist() == [4.0] * 3 + [16.0] * 3 + [64.0] * 2
+
+
+def test_an_overflow_starts_the_count_anew(key):
+    """Steps 2 and 5 overflow; three finite steps in a row grow the scale."""
+    loss_fn = lambda params, batch, key: (params * batch.sum(), {})
+    grad_fn = dynamic_loss_scale(loss_fn, initial=8.0, growth_interval=3)
+    carried, scales = grad_fn.init(jnp.float32(1.0), ()), []
+    for batch in [1, 1, jnp.inf, 1, 1, jnp.nan, 1, 1, 1, 1]:
+        _, _, (carried, metrics) = grad_fn(jnp.float32(1.0), carried, jnp.float32([batch]), key)
+        scales.append(float(metrics["loss_scale"]))
+    assert scales == [8, 8, 8, 4, 4, 4, 2, 2, 2, 4]
+
+
+def test_the_scale_stays_between_one_and_infinity(key):
+    scales = {}
+    for name, slope in {"overflow": jnp.inf, "zero": 0.0}.items():
+        loss_fn = lambda params, batch, key, slope=slope: (params * slope, {})
+        grad_fn = dynamic_loss_scale(loss_fn, initial=4.0, growth_interval=1, factor=2.0**60)
+
+        def body(carried, _, grad_fn=grad_fn):
+            _, _, (carried, metrics) = grad_fn(jnp.float32(1.0), carried, None, key)
+            return carried, metrics["loss_scale"]
+
+        _, scales[name] = jax.lax.scan(body, grad_fn.init(jnp.float32(1.0), ()), length=5)
+    assert scales["overflow"].tolist() == [4.0, 1.0, 1.0, 1.0, 1.0]
+    assert np.isfinite(scales["zero"]).all()
+
+
+def test_the_models_own_state_is_carried_and_taken_back(key):
+    def loss_fn(params, seen, batch, key):
+        return params * batch.sum(), (seen + 1, {})
+
+    grad_fn = dynamic_loss_scale(loss_fn, stateful=True)
+    trainer = pj.train_step(grad_fn, optax.sgd(0.0), hooks=[skip_nonfinite()])
+    state = trainer.init(key, jnp.float32(1.0), jnp.int32(0))
+    state, _ = trainer.step(state, jnp.ones(2))
+    assert int(state.model_state.model_state) == 1
+    state, _ = trainer.step(state, jnp.full(2, jnp.inf))
+    assert int(state.model_state.model_state) == 1  # rejected with the step
+    assert scale_of(state) == 2.0**14  # not rejected
+    loss, (carried, _) = grad_fn.loss_fn(state.params, state.model_state, jnp.ones(2), key)
+    assert (float(loss), int(carried.model_state)) == (2.0, 2)
+
+
+def test_accumulated_in_float16(line, line_loss, line_params, key):
+    """The scale goes from microbatch to microbatch; one that overflows loses the step."""
+    inner = dynamic_loss_scale(half(line_loss), initial=2.0**20)
+    trainer = pj.train_step(accumulate(inner, 4), optax.sgd(0.3), hooks=[skip_nonfinite()])
+    state = trainer.init(key, line_params)
+    step = jax.jit(trainer.step)
+    state, metrics = step(state, line)
+    assert int(metrics["skipped"]) == 1
+    assert scale_of(state) <= 2.0**17
+    for _ in range(30):
+        state, metrics = step(state, line)
+    np.testing.assert_allclose(state.params["w"], 3.0, rtol=2e-2)
+    assert int(metrics["skipped"]) <= 2
+
+
+def test_without_its_guard_it_is_refused(line_loss):
+    with pytest.raises(ValueError, match=r"needs skip_nonfinite; add pj.hooks.skip_nonfinite\(\)"):
+        pj.train_step(dynamic_loss_scale(line_loss), optax.sgd(0.1))
+    with pytest.raises(ValueError, match="needs skip_nonfinite"):
+        pj.train_step(accumulate(dynamic_loss_scale(line_loss), 2), optax.sgd(0.1))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"initial": 0.5}, "initial: expected a number from 1, finite, got 0.5"),
+        ({"growth_interval": 0}, "growth_interval: expected a whole number from 1"),
+        ({"factor": 1.0}, "factor: expected a number above 1, got 1"),
+    ],
+    ids=["initial", "growth_interval", "factor"],
+)
+def test_numbers_out_of_range_are_refused(numbers, message, line_loss):
+    with pytest.raises(ValueError, match=message):
+        dynamic_loss_scale(line_loss, **numbers)
+    with pytest.raises(TypeError, match="dynamic_loss_scale: expected a loss"):
+        dynamic_loss_scale(pj.gradient(line_loss))

@@ -1,0 +1,133 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import stats
+
+import paramjax as pj
+from paramjax.step.grads import poisson, private
+from paramjax.step.grads._poisson import _draw, _places
+
+
+def recorder():
+    """A trainer whose metrics are the batch that it was handed."""
+
+    def step(state, batch):
+        return state._replace(step=state.step + 1), {"rows": batch.rows, "mask": batch.mask}
+
+    return pj.Trainer(lambda key, params, model_state=(): None, step, lambda state: state.params)
+
+
+def start(key):
+    return pj.TrainState(jnp.int32(0), (), (), (), (), key)
+
+
+def test_a_batch_size_beside_the_rate_is_refused(key):
+    """The rate would apply to the batch, and the privacy would be another."""
+    loss_fn = lambda params, batch, key: (jnp.sum(params * batch.mean()), {})
+    grad_fn = private(loss_fn, clip_norm=1.0, noise_multiplier=1.0, expected_batch_size=2)
+    trainer = poisson(pj.train_step(grad_fn, optax.sgd(0.1)), 0.25)
+    for each in (trainer, pj.trainers.shard(trainer, jax.make_mesh((1,), ("data",)))):
+        with pytest.raises(ValueError, match="this trainer draws its own rows"):
+            pj.fit(each, jnp.zeros(2), jnp.ones(8), key=key, steps=2, batch_size=4)
+
+
+def test_a_loss_that_takes_no_masked_rows_says_so(key):
+    loss_fn = lambda params, batch, key: (jnp.mean((params - batch["x"]) ** 2), {})
+    trainer = poisson(pj.train_step(loss_fn, optax.sgd(0.1)), 0.25)
+    with pytest.raises(TypeError, match="this batch is Masked rows, its 'x' is in batch.rows"):
+        trainer.step(trainer.init(key, jnp.zeros(())), {"x": jnp.ones(8)})
+
+
+def test_every_row_comes_with_the_rate_and_independently(key):
+    """40 rows over 4,000 steps at rate 0.3, each count binomial: chi-squared at 1e-3."""
+    trainer = poisson(recorder(), 0.3, capacity=40)
+
+    def one(state, _):
+        state, metrics = trainer.step(state, jnp.arange(40))
+        drawn = jnp.zeros(40).at[metrics["rows"]].add(metrics["mask"])
+        return state, (drawn, metrics["sampled"])
+
+    _, (drawn, sampled) = jax.lax.scan(one, start(key), length=4000)
+    assert set(np.unique(drawn)) == {0.0, 1.0}  # no row twice
+    np.testing.assert_array_equal(drawn.sum(1), sampled)
+    counts = np.asarray(drawn.sum(0))
+    chi2 = ((counts - 1200) ** 2 / (4000 * 0.3 * 0.7)).sum()
+    assert stats.chi2.sf(chi2, df=40) > 1e-3
+    correlation = np.corrcoef(np.asarray(drawn).T)[np.triu_indices(40, 1)]
+    assert stats.kstest(correlation * np.sqrt(4000), "norm").pvalue > 1e-3
+    np.testing.assert_allclose(np.var(sampled), 40 * 0.3 * 0.7, rtol=0.1)
+
+
+def test_the_default_capacity_overflows_with_less_than_a_billionth():
+    for rows, rate in [(60_000, 256 / 60_000), (100, 0.5), (10, 1.0), (1000, 1e-6)]:
+        places = _places(rows, rate)
+        assert stats.binom.sf(places, rows, rate) < 1e-9 or places == rows
+        assert places == 1 or stats.binom.sf(places - 1, rows, rate) >= 1e-9
+        assert 1 <= places <= rows
+
+
+def test_rows_beyond_the_capacity_are_dropped_and_counted(key):
+    trainer = poisson(recorder(), 1.0, capacity=3)
+    _, metrics = trainer.step(start(key), {"x": jnp.arange(5)})
+    assert (int(metrics["sampled"]), int(metrics["overflow"])) == (5, 2)
+    assert metrics["rows"]["x"].tolist() == [0, 1, 2]
+    assert metrics["mask"].all()
+
+
+def test_steps_draw_apart_and_again_the_same(key):
+    trainer = poisson(recorder(), 0.5)
+    state, first = trainer.step(start(key), jnp.arange(64))
+    _, second = trainer.step(state, jnp.arange(64))
+    _, again = trainer.step(start(key), jnp.arange(64))
+    np.testing.assert_array_equal(first["rows"], again["rows"])
+    assert (first["rows"] != second["rows"]).any()
+
+
+def test_small_rates_are_kept(key):
+    """A float32 uniform would draw 2**-23 for any rate below it: here none of 2**20 rows."""
+    assert int(_draw(key, 2**20, 1e-9).sum()) <= 1
+    rate, rows = 1e-5, 2**24
+    for given in (rate, jnp.float32(rate)):
+        drawn = int(jax.jit(lambda r, given=given: _draw(key, rows, given))(0).sum())
+        assert abs(drawn - rate * rows) < 4 * np.sqrt(rate * rows)
+
+
+def test_a_traced_rate_draws_the_same_rows(key):
+    def sampled(rate):
+        step = poisson(recorder(), rate, capacity=64).step
+        return step(start(key), jnp.arange(64))[1]["sampled"]
+
+    rates = jnp.array([0.25, 0.5, 1.0])
+    together = jax.vmap(sampled)(rates)
+    assert together.tolist() == [int(sampled(rate)) for rate in rates.tolist()]
+    assert together[-1] == 64
+
+
+def test_a_private_run_trains(key):
+    x = np.linspace(-1, 1, 200, dtype=np.float32)[:, None]
+    data = {"x": x, "y": 3 * x}
+    loss_fn = lambda params, batch, key: (jnp.mean((batch["x"] * params - batch["y"]) ** 2), {})
+    estimator = private(loss_fn, clip_norm=1.0, noise_multiplier=0.5, expected_batch_size=40.0)
+    trainer = poisson(pj.train_step(estimator, optax.sgd(0.5)), 0.2)
+    fit = pj.fit(trainer, jnp.zeros(()), data, key=key, steps=100)
+    np.testing.assert_allclose(fit.params, 3.0, atol=0.2)
+    assert fit.history["sampled"].shape == (100,)
+    np.testing.assert_allclose(fit.history["sampled"].mean(), 40, rtol=0.1)
+    assert fit.history["overflow"].sum() == 0
+
+
+def test_what_cannot_be_sampled_is_refused(key):
+    with pytest.raises(TypeError, match="poisson: expected a trainer, got float"):
+        poisson(0.1, 0.1)
+    with pytest.raises(ValueError, match="sampling_rate: expected a number above 0"):
+        poisson(recorder(), 0.0)
+    with pytest.raises(ValueError, match="sampling_rate: expected a number from 0, to 1, got 1.5"):
+        poisson(recorder(), 1.5)
+    with pytest.raises(ValueError, match="capacity: expected a whole number from 1"):
+        poisson(recorder(), 0.5, capacity=0)
+    with pytest.raises(ValueError, match="capacity: needed where the sampling rate is traced"):
+        jax.jit(lambda rate: poisson(recorder(), rate).step(start(key), jnp.arange(4))[1])(0.5)
+    with pytest.raises(ValueError, match="poisson: expected leaves of one length"):
+        poisson(recorder(), 0.5).step(start(key), {"x": jnp.zeros(3), "y": jnp.zeros(4)})

@@ -1,0 +1,167 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+from scipy import stats
+
+import paramjax as pj
+from paramjax.step.grads import Masked, private
+
+TINY = 1e-9  # noise that does not show in float32
+
+
+def linear(params, batch, key):
+    """Its gradient of a row is the row."""
+    value = params["w"] @ batch.mean(0)
+    return value, {"first": batch[0, 0]}
+
+
+ROWS = jnp.array([[3.0, 4.0], [0.3, 0.4], [0.0, -10.0]])
+CLIPPED = jnp.array([[0.6, 0.8], [0.3, 0.4], [0.0, -1.0]])
+PARAMS = {"w": jnp.array([1.0, 2.0])}
+
+
+def test_rows_are_clipped_and_averaged(key):
+    grads, loss, metrics = private(linear, clip_norm=1.0, noise_multiplier=TINY)(PARAMS, ROWS, key)
+    np.testing.assert_allclose(grads["w"], CLIPPED.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(loss, (11.0 + 1.1 - 20.0) / 3, rtol=1e-5)
+    np.testing.assert_allclose(metrics["first"], 1.1, rtol=1e-6)
+    np.testing.assert_allclose(metrics["clipped"], 2 / 3, rtol=1e-6)
+
+
+def test_the_expected_batch_size_divides_in_place_of_the_rows(key):
+    estimator = private(linear, clip_norm=1.0, noise_multiplier=TINY, expected_batch_size=12.0)
+    np.testing.assert_allclose(estimator(PARAMS, ROWS, key)[0]["w"], CLIPPED.sum(0) / 12, rtol=1e-5)
+
+
+def test_equals_what_optax_makes_of_gradients_per_example(key):
+    tx = optax.contrib.differentially_private_aggregate(1.0, TINY, key=0)
+    expected, _ = tx.update({"w": ROWS}, tx.init(PARAMS))
+    grads, _, _ = private(linear, clip_norm=1.0, noise_multiplier=TINY)(PARAMS, ROWS, key)
+    chex.assert_trees_all_close(grads, expected, rtol=1e-5)
+
+
+def test_the_noise_is_gaussian_of_the_stated_deviation():
+    """8,000 numbers: the deviation is right to 1 % and the shape passes a test at 1e-3."""
+    sigma, clip, size = 1.5, 2.0, 4.0
+    params = {"a": jnp.zeros(3000), "b": jnp.zeros((50, 100))}
+    flat = lambda params, batch, key: (0.0 * (params["a"].sum() + params["b"].sum()), {})
+    estimator = private(
+        flat, clip_norm=clip, noise_multiplier=sigma, expected_batch_size=size, microbatch=1
+    )
+    grads, _, _ = jax.jit(estimator)(params, jnp.zeros((2, 1)), jax.random.key(3))
+    noise = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(grads)])
+    assert abs(noise.std() / (sigma * clip / size) - 1) < 0.03
+    assert stats.kstest(noise / (sigma * clip / size), "norm").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("microbatch", [1, 2, 3, 4, 100])
+def test_chunks_change_nothing(microbatch, key):
+    noisy = lambda params, batch, key: (
+        linear(params, batch, key)[0] * jax.random.uniform(key),
+        {},
+    )
+    rows = jnp.arange(10.0).reshape(5, 2)
+    whole = private(noisy, clip_norm=2.0, noise_multiplier=1.0)
+    parts = private(noisy, clip_norm=2.0, noise_multiplier=1.0, microbatch=microbatch)
+    chex.assert_trees_all_close(
+        parts(PARAMS, rows, key), whole(PARAMS, rows, key), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_chunks_bound_the_memory(key):
+    def mlp(params, batch, key):
+        hidden = batch
+        for w in params:
+            hidden = jnp.tanh(hidden @ w)
+        return jnp.mean(hidden**2), {}
+
+    def temporary(microbatch):
+        estimator = private(mlp, clip_norm=1.0, noise_multiplier=1.0, microbatch=microbatch)
+        lowered = jax.jit(estimator).lower([jnp.eye(32)] * 3, jnp.ones((64, 32)), key)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(4) <= temporary(None) / 4
+
+
+@pytest.mark.parametrize("microbatch", [None, 2])
+@pytest.mark.parametrize("junk", [jnp.nan, jnp.inf, 1e30])
+def test_masked_rows_contribute_nothing_whatever_they_hold(junk, microbatch, key):
+    rows = jnp.concatenate([ROWS, jnp.full((2, 2), junk)])
+    mask = jnp.array([1, 1, 1, 0, 0])
+    estimator = private(
+        linear,
+        clip_norm=1.0,
+        noise_multiplier=1.0,
+        expected_batch_size=3.0,
+        microbatch=microbatch,
+    )
+    masked = estimator(PARAMS, Masked(rows, mask), key)
+    chex.assert_trees_all_close(masked, estimator(PARAMS, ROWS, key), rtol=1e-6)
+
+
+def test_no_rows_at_all_is_noise_alone(key):
+    estimator = private(linear, clip_norm=1.0, noise_multiplier=1.0, expected_batch_size=3.0)
+    grads, loss, _ = estimator(PARAMS, Masked(ROWS, jnp.zeros(3, bool)), key)
+    assert np.isfinite(grads["w"]).all()
+    assert (grads["w"] != 0).all()
+    assert float(loss) == 0.0
+
+
+def test_a_row_without_a_finite_gradient_adds_nothing(key):
+    """Else one row could change the sum by more than the noise covers."""
+    estimator = private(linear, clip_norm=1.0, noise_multiplier=TINY)
+    grads, loss, _ = estimator(PARAMS, ROWS.at[0, 0].set(jnp.nan), key)
+    np.testing.assert_allclose(grads["w"], CLIPPED[1:].sum(0) / 3, rtol=1e-5)
+    assert np.isnan(loss)  # the loss says so; it is not private anyway
+
+
+def test_one_row_moves_the_sum_by_at_most_the_clipping_norm(key):
+    estimator = private(linear, clip_norm=0.7, noise_multiplier=1.0, expected_batch_size=1.0)
+    full = estimator(PARAMS, Masked(ROWS, jnp.array([1, 1, 1])), key)[0]["w"]
+    for i in range(3):
+        without = Masked(ROWS, jnp.ones(3, bool).at[i].set(False))
+        moved = estimator(PARAMS, without, key)[0]["w"] - full
+        assert float(jnp.linalg.norm(moved)) <= 0.7 * (1 + 1e-5)
+
+
+def test_a_step_of_it_trains_and_offers_no_line_search(line, line_loss, line_params, key):
+    estimator = private(line_loss, clip_norm=10.0, noise_multiplier=1e-3)
+    assert estimator.loss_fn is None
+    trainer = pj.train_step(estimator, optax.sgd(0.5))
+    fit = pj.fit(trainer, line_params, line, key=key, steps=60)
+    np.testing.assert_allclose(fit.params["w"], 3.0, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"noise_multiplier": 0.0}, "noise_multiplier: expected a number above 0, got 0; a priv"),
+        ({"noise_multiplier": -1.0}, "noise_multiplier: expected a number from 0"),
+        ({"clip_norm": 0}, "clip_norm: expected a number above 0"),
+        ({"clip_norm": float("inf")}, "clip_norm: expected a number from 0, finite"),
+        ({"expected_batch_size": 0.0}, "expected_batch_size: expected a number above 0"),
+        ({"microbatch": 0}, "microbatch: expected a whole number from 1"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_numbers_out_of_range_are_refused(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        private(linear, **{"clip_norm": 1.0, "noise_multiplier": 1.0, **numbers})
+
+
+def test_what_it_cannot_make_private_is_refused(key):
+    estimator = private(linear, clip_norm=1.0, noise_multiplier=1.0)
+    with pytest.raises(ValueError, match="expected_batch_size: needed with Masked rows"):
+        estimator(PARAMS, Masked(ROWS, jnp.ones(3)), key)
+    with pytest.raises(ValueError, match="leaves of one length"):
+        private(linear, clip_norm=1.0, noise_multiplier=1.0, expected_batch_size=3)(
+            PARAMS, Masked(ROWS, jnp.ones(4)), key
+        )
+    with pytest.raises(TypeError, match="leaf w of the parameters is complex64"):
+        estimator({"w": jnp.zeros(2, jnp.complex64)}, ROWS, key)
+    with pytest.raises(TypeError, match="private: expected a loss"):
+        private(pj.gradient(linear), clip_norm=1.0, noise_multiplier=1.0)

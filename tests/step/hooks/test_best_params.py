@@ -1,0 +1,111 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.step.hooks import average_metrics, best_params
+
+
+def scored(params, batch, key):
+    """A loss that the test sets: its value is the batch and its gradient is -1."""
+    return batch + (jax.lax.stop_gradient(params) - params), {"other": -batch}
+
+
+def run(trainer, key, scores):
+    state, step, reported = trainer.init(key, jnp.zeros(())), jax.jit(trainer.step), []
+    for score in scores:
+        state, metrics = step(state, jnp.float32(score))
+        reported.append(float(metrics["best_score"]))
+    return trainer.eval_params(state), reported
+
+
+@pytest.mark.parametrize(
+    ("scores", "best", "reported"),
+    [
+        ([3.0, 1.0, 2.0, 1.0], 1, [3.0, 1.0, 1.0, 1.0]),
+        ([5.0, np.nan, -np.inf, 4.0], 3, [5.0, 5.0, 5.0, 4.0]),
+        ([1.0, 2.0, 3.0, np.nan], 0, [1.0, 1.0, 1.0, 1.0]),
+        ([np.nan, np.inf, np.nan, np.nan], 4, [np.inf] * 4),
+    ],
+    ids=["first of equal", "not finite", "the start", "none"],
+)
+def test_keeps_the_parameters_before_the_best_step(key, scores, best, reported):
+    # step t starts from t, because the gradient is -1 and the rate 1
+    params, seen = run(pj.train_step(scored, optax.sgd(1.0), [best_params()]), key, scores)
+    assert float(params) == best
+    assert seen == reported
+
+
+def test_any_score_of_the_metrics(key):
+    hooks = [best_params(lambda metrics: metrics["other"])]
+    params, _ = run(pj.train_step(scored, optax.sgd(1.0), hooks), key, [1.0, 5.0, 2.0])
+    assert float(params) == 1
+    hooks = [average_metrics("loss", window=2), best_params(lambda m: m["loss/mean"])]
+    params, _ = run(pj.train_step(scored, optax.sgd(1.0), hooks), key, [3.0, 1.0, 2.0, 0.5])
+    assert float(params) == 3  # means 3, 2, 1.5, 1.25
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["guard first", "guard last"])
+def test_a_score_stands_where_the_step_is_rejected(key, place):
+    as_told = pj.GradFn(lambda params, batch, key: (batch[0], batch[1], {}))
+    hooks = [best_params()]
+    hooks.insert(place, pj.hooks.skip_nonfinite())
+    trainer = pj.train_step(as_told, optax.sgd(1.0), hooks)
+    state = trainer.init(key, jnp.zeros(()))
+    for grad, loss in [(-1.0, 5.0), (jnp.inf, -9.0), (-1.0, 0.0)]:
+        state, metrics = trainer.step(state, jnp.array([grad, loss]))
+    assert float(state.params) == 2  # the second step was rejected
+    assert float(metrics["best_score"]) == -9
+    assert float(trainer.eval_params(state)) == 1
+
+
+@pytest.mark.parametrize("tx", [optax.identity(), optax.trace(0.5)], ids=["sgd", "momentum"])
+def test_equals_the_argmin_of_a_run(line, line_loss, line_params, key, tx):
+    rates = optax.scale_by_learning_rate(lambda step: jnp.where(step < 3, 0.2, 3.0))
+    trainer = pj.train_step(line_loss, optax.chain(tx, rates), [best_params()])
+    state, iterates, losses = trainer.init(key, line_params), [], []
+    for _ in range(6):
+        iterates.append(state.params)
+        state, metrics = trainer.step(state, line)
+        losses.append(float(metrics["loss"]))
+    assert 0 < np.argmin(losses) < 5  # the large rate diverges
+    chex.assert_trees_all_equal(trainer.eval_params(state), iterates[np.argmin(losses)])
+
+
+def test_lookahead_is_scored_at_its_fast_weights(key):
+    tx = optax.lookahead(optax.sgd(1.0), 3, 0.5)
+    # fast weights 0, 1, 2, then half of 3 where slow and fast meet
+    params, _ = run(pj.train_step(scored, tx, [best_params()]), key, [3.0, 2.0, 1.0, 4.0])
+    assert float(params) == 2.0
+    params, _ = run(pj.train_step(scored, tx, [best_params()]), key, [3.0, 2.0, 1.0, 0.0])
+    assert float(params) == 1.5
+
+
+def test_its_state_can_be_donated(line, line_loss, line_params, key):
+    trainer = pj.train_step(line_loss, optax.sgd(0.1), [best_params()])
+    step = jax.jit(trainer.step, donate_argnums=0)
+    state, _ = step(trainer.init(key, jax.tree.map(jnp.copy, line_params)), line)
+    state, metrics = step(state, line)
+    assert jnp.isfinite(metrics["best_score"])
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (lambda m: m["val_loss"], r"asks for 'val_loss', which .* \(known: grad_norm, loss, other"),
+        (lambda m: jnp.ones(3), r"expected a scalar score, got shape \(3,\); take its mean"),
+    ],
+    ids=["unknown metric", "no scalar"],
+)
+def test_scores_of_another_kind_are_refused(key, score, message):
+    trainer = pj.train_step(scored, optax.sgd(1.0), [best_params(score)])
+    with pytest.raises(ValueError, match=f"best_params: .*{message}"):
+        trainer.step(trainer.init(key, jnp.zeros(())), jnp.float32(0))
+
+
+def test_a_score_is_a_function():
+    with pytest.raises(TypeError, match="best_params: score: expected a function, got str 'loss'"):
+        best_params("loss")

@@ -1,0 +1,231 @@
+"""One contract for every hook: composes, traces once, keeps dtypes, stays out of the way."""
+
+import functools
+import inspect
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+
+import paramjax as pj
+from paramjax.step import hooks
+
+# measured every second step, so that both branches of a cond run in each test
+HOOKS = {
+    "average_metrics": lambda: hooks.average_metrics("loss", "grad_norm", window=3),
+    "best_params": lambda: hooks.best_params(),
+    "ema": lambda: hooks.ema(0.9),
+    "monitor_groups": lambda: hooks.monitor_groups(),
+    "noise_scale": lambda: hooks.noise_scale(2),
+    "polyak_average": lambda: hooks.polyak_average(1, 2),
+    "sharpness": lambda: hooks.sharpness(2, iterations=2),
+    "skip_nonfinite": lambda: hooks.skip_nonfinite(),
+    "skip_spikes": lambda: hooks.skip_spikes(warmup=2),
+}
+every_hook = pytest.mark.parametrize("name", HOOKS)
+
+
+def quadratic(params, batch, key):
+    """Half the mean squared distance of `w` to the rows, with a bias that is fitted, too."""
+    error = batch - params["w"][None, :].astype(batch.dtype) - params["b"].astype(batch.dtype)
+    return jnp.mean(jnp.sum(error**2, axis=1)) / 2, {}
+
+
+def counting(params, seen, batch, key):
+    loss, metrics = quadratic(params, batch, key)
+    return loss, (seen + 1, metrics)
+
+
+def in_halves():
+    """Accumulation over two halves of the batch that also carries a count, as estimators do."""
+    once = pj.gradient(quadratic)
+
+    def estimate(params, carried, batch, key):
+        grads, losses, _ = jax.lax.map(
+            lambda half: once(params, half, key), batch.reshape(2, -1, batch.shape[-1])
+        )
+        mean = jax.tree.map(lambda leaf: leaf.mean(0), grads)
+        return mean, losses.mean(), ({**carried, "calls": carried["calls"] + 1}, {})
+
+    def loss_fn(params, carried, batch, key):
+        loss, metrics = quadratic(params, batch, key)
+        return loss, (carried, metrics)
+
+    start = lambda params, model_state: {"model": model_state, "calls": jnp.int32(0)}
+    return pj.GradFn(estimate, loss_fn, stateful=True, init=start)
+
+
+ESTIMATORS = {
+    "loss": lambda: pj.gradient(quadratic),
+    "stateful loss": lambda: pj.gradient(counting, stateful=True),
+    "accumulated": in_halves,
+}
+TXS = {
+    "adam": lambda: optax.adam(0.1),
+    "lookahead": lambda: optax.lookahead(optax.sgd(0.1), 5, 0.5),
+    "schedule-free": lambda: optax.contrib.schedule_free_sgd(0.1),
+}
+LABELS = {"w": "one", "b": "other"}
+WRAPPERS = {
+    "MultiSteps": lambda: optax.MultiSteps(optax.adam(0.1), 2),
+    "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.1), 3),
+    "freeze": lambda: optax.chain(optax.sgd(0.1), optax.freeze({"w": True, "b": False})),
+    "masked": lambda: optax.masked(optax.adam(0.1), {"w": True, "b": False}),
+    "partition": lambda: optax.partition(
+        {"one": optax.contrib.schedule_free_sgd(0.1), "other": optax.set_to_zero()}, LABELS
+    ),
+    "sam": lambda: optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.05), sync_period=2),
+    "mechanize": lambda: optax.contrib.mechanize(optax.sgd(0.1)),
+    "reduce_on_plateau": lambda: optax.chain(
+        optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=2)
+    ),
+    "lbfgs": lambda: optax.lbfgs(),
+}
+TRACED = {
+    "ema decay": hooks.ema,
+    "noise_scale decay": lambda value: hooks.noise_scale(1, decay=value),
+    "skip_spikes threshold": lambda value: hooks.skip_spikes(value - 0.2, warmup=2),
+    "skip_spikes decay": lambda value: hooks.skip_spikes(0.5, decay=value, warmup=2),
+}
+
+BATCHES = 1 + np.random.default_rng(0).normal(size=(6, 8, 3)).astype(np.float32)
+PARAMS = {"w": np.array([0.5, -1.0, 2.0], np.float32), "b": np.float32(0.0)}
+
+
+def start(trainer, params, estimator="loss"):
+    model_state = () if estimator == "loss" else jnp.int32(0)
+    return trainer.init(jax.random.key(0), params, model_state)
+
+
+def train(trainer, state, batches):
+    return jax.jit(lambda s, b: jax.lax.scan(trainer.step, s, b))(state, batches)
+
+
+def forms(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype), leaf.weak_type), tree)
+
+
+def test_every_hook_is_here():
+    functions = {n: getattr(hooks, n) for n in hooks.__all__}
+    makes_a_hook = lambda f: inspect.isfunction(f) and f.__annotations__["return"] == "Hook"
+    assert sorted(n for n, f in functions.items() if makes_a_hook(f)) == sorted(HOOKS)
+
+
+@every_hook
+def test_errors_call_it_by_its_name(name):
+    assert HOOKS[name]().name == name
+    with pytest.raises(ValueError, match=rf"hooks\[1\]: {name} is given twice"):
+        pj.train_step(quadratic, optax.sgd(0.1), [HOOKS[name](), HOOKS[name]()])
+
+
+@every_hook
+def test_one_trace_for_all_rates_under_jit_vmap_and_scan(name):
+    traces = []
+
+    def run(rate):
+        traces.append(1)
+        trainer = pj.train_step(quadratic, optax.sgd(rate), [HOOKS[name]()])
+        state, history = jax.lax.scan(trainer.step, start(trainer, PARAMS), BATCHES)
+        return trainer.eval_params(state), history
+
+    together = jax.jit(jax.vmap(run))
+    for rates in (jnp.array([0.1, 0.3]), jnp.array([0.02, 0.5])):
+        population = together(rates)
+    assert len(traces) == 1
+    alone = run(rates[1])
+    one = jax.tree.map(lambda leaf: leaf[1], population)
+    # float32 under vmap adds up in another order; sharpness iterates on the difference
+    chex.assert_trees_all_close(one, alone, rtol=1e-4, atol=1e-5)
+
+
+@every_hook
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize(("estimator", "tx"), list(zip(ESTIMATORS, TXS, strict=True)))
+def test_the_state_keeps_its_form(name, dtype, estimator, tx):
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), PARAMS)
+    trainer = pj.train_step(ESTIMATORS[estimator](), TXS[tx](), [HOOKS[name]()])
+    state = jax.eval_shape(lambda p: start(trainer, p, estimator), params)
+    after, metrics = jax.eval_shape(trainer.step, state, BATCHES[0])
+    later, _ = jax.eval_shape(trainer.step, after, BATCHES[0])
+    assert forms(after.hook_state) == forms(state.hook_state)
+    assert forms(later) == forms(after)
+    assert forms(jax.eval_shape(trainer.eval_params, after)) == forms(params)
+    assert all(metric.shape == () for metric in metrics.values())
+
+
+@pytest.mark.parametrize("tx", WRAPPERS)
+def test_all_hooks_at_once_take_every_wrapper(tx):
+    trainer = pj.train_step(in_halves(), WRAPPERS[tx](), [hook() for hook in HOOKS.values()])
+    state = jax.eval_shape(lambda p: start(trainer, p, "accumulated"), PARAMS)
+    after, _ = jax.eval_shape(trainer.step, state, BATCHES[0])
+    later, _ = jax.eval_shape(trainer.step, after, BATCHES[0])
+    assert forms(after.hook_state) == forms(state.hook_state)
+    assert forms(later) == forms(after)
+    assert forms(jax.eval_shape(trainer.eval_params, after)) == forms(
+        jax.eval_shape(lambda p: p, PARAMS)
+    )
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_numbers_may_be_traced(name):
+    def run(value):
+        # at this rate the norms go up and down
+        trainer = pj.train_step(quadratic, optax.sgd(0.4), [TRACED[name](value)])
+        state, history = jax.lax.scan(trainer.step, start(trainer, PARAMS), BATCHES)
+        return trainer.eval_params(state), history
+
+    values = [0.2, 0.9]
+    population = jax.jit(jax.vmap(run))(jnp.array(values))
+    alone = [run(value) for value in values]
+    for place, one in enumerate(alone):
+        chosen = jax.tree.map(lambda leaf, i=place: leaf[i], population)
+        chex.assert_trees_all_close(chosen, one, rtol=1e-4)
+    different = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), *alone)
+    assert any(jax.tree.leaves(different))
+
+
+@functools.cache
+def result(tx, name=None):
+    """A run on the accumulating estimator, with a hook or without."""
+    chosen = [HOOKS[name]()] if name else []
+    trainer = pj.train_step(in_halves(), TXS[tx](), chosen)
+    state, history = train(trainer, start(trainer, PARAMS, "accumulated"), BATCHES)
+    return trainer.eval_params(state), state, history["loss"]
+
+
+@every_hook
+@pytest.mark.parametrize("tx", TXS)
+def test_a_run_goes_as_without_it(name, tx):
+    (evaluated, state, losses), (_, expected, plain) = result(tx, name), result(tx)
+    strip = lambda state: state._replace(hook_state=(), key=())
+    chex.assert_trees_all_close(strip(state), strip(expected), rtol=1e-6)
+    chex.assert_trees_all_close(losses, plain, rtol=1e-6)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(evaluated))
+
+
+@every_hook
+@pytest.mark.parametrize("order", ["guard first", "guard last"])
+def test_a_lost_step_leaves_nothing_behind(name, order):
+    if name == "skip_nonfinite":
+        chosen = [HOOKS[name]()]
+    else:
+        chosen = [pj.hooks.skip_nonfinite(), HOOKS[name]()]
+    chosen = chosen if order == "guard first" else chosen[::-1]
+    trainer = pj.train_step(quadratic, optax.adam(0.1), chosen)
+    spoilt = BATCHES.copy()
+    spoilt[2, 1, 0] = np.nan  # an even step: one on which monitors measure
+    state, history = train(trainer, start(trainer, PARAMS), spoilt)
+    assert jnp.isnan(history["loss"]).tolist() == [False, False, True, False, False, False]
+    assert int(history["skipped"][2]) == 1
+    assert int(state.step) == 6
+    plain = pj.train_step(quadratic, optax.adam(0.1))
+    expected, _ = train(plain, start(plain, PARAMS), np.delete(BATCHES, 2, axis=0))
+    chex.assert_trees_all_close(state.params, expected.params, rtol=1e-5)
+    for leaf in jax.tree.leaves((trainer.eval_params(state), state.hook_state)):
+        assert jnp.isfinite(leaf).all()
+    for metric, values in history.items():
+        assert jnp.isfinite(values[-1]), metric

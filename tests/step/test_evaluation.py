@@ -1,0 +1,92 @@
+import logging
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib as contrib
+import pytest
+
+import paramjax as pj
+from paramjax.step._evaluation import begin, differentiated, evaluated
+
+
+def bowl(params, batch, key):
+    """Half the squared distance to 1."""
+    return 0.5 * sum(jnp.sum((leaf - 1.0) ** 2) for leaf in jax.tree.leaves(params)), {}
+
+
+def final(tx, params, steps, key):
+    trainer = pj.train_step(bowl, tx)
+    state = trainer.init(key, params)
+    for _ in range(steps):
+        state, _ = trainer.step(state, None)
+    return trainer.eval_params(state), state
+
+
+def test_lookahead_gets_its_pair_and_is_evaluated_at_the_slow_weights(key, caplog):
+    """Fast steps of sgd(0.5) halve the distance; every second one, slow goes half way."""
+    with caplog.at_level(logging.WARNING):
+        slow, state = final(optax.lookahead(optax.sgd(0.5), 2, 0.5), jnp.zeros(()), 3, key)
+    assert caplog.records == []
+    # fast: 0.5, 0.75 -> both 0.375 -> fast 0.6875
+    assert float(slow) == 0.375
+    assert float(state.params.fast) == 0.6875
+    assert float(differentiated(state.params)) == 0.6875
+
+
+def test_a_pair_of_the_users_own_is_taken_as_it_is(key):
+    pair = optax.LookaheadParams(fast=jnp.zeros(()), slow=jnp.ones(()))
+    params, _ = begin(optax.lookahead(optax.sgd(0.5), 2, 0.5), pair)
+    chex.assert_trees_all_equal(params, pair)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda ahead: optax.MultiSteps(ahead, 2),
+        lambda ahead: optax.partition({"a": ahead, "b": optax.sgd(0.1)}, {"w": "a", "b": "b"}),
+        lambda ahead: pj.optim.by_path({"w": ahead, ".*": optax.sgd(0.1)}),
+        lambda ahead: optax.apply_if_finite(ahead, 3),
+        lambda ahead: optax.lookahead(optax.polyak_sgd(), 5, 0.5),
+    ],
+    ids=["MultiSteps", "partition", "by_path", "apply_if_finite", "extra arguments"],
+)
+def test_what_cannot_hold_lookahead_is_refused_with_the_reason(wrap, key):
+    trainer = pj.train_step(bowl, wrap(optax.lookahead(optax.sgd(0.5), 2, 0.5)))
+    with pytest.raises(ValueError, match="lookahead takes a pair of fast and slow parameters"):
+        trainer.step(trainer.init(key, {"w": jnp.zeros(2), "b": jnp.zeros(2)}), None)
+
+
+def test_sharpness_aware_steps_are_evaluated_without_the_perturbation(key):
+    tx = contrib.sam(optax.sgd(0.5), optax.chain(contrib.normalize(), optax.sgd(0.25)))
+    params, state = final(tx, jnp.zeros(()), 1, key)
+    assert float(state.params) == -0.25  # climbed, away from the minimum
+    assert float(params) == 0.0
+
+
+@pytest.mark.parametrize("name", ["w", "b"])
+def test_schedule_free_links_of_a_partition(name, key):
+    """One leaf is trained schedule-free, the other with sgd: each is evaluated in its way."""
+    tx = optax.partition(
+        {"averaged": contrib.schedule_free_sgd(0.5), "plain": optax.sgd(0.5)},
+        {"w": "averaged", "b": "plain"},
+    )
+    together, _ = final(tx, {"w": jnp.zeros(2), "b": jnp.zeros(2)}, 3, key)
+    alone = {"w": contrib.schedule_free_sgd(0.5), "b": optax.sgd(0.5)}[name]
+    expected, _ = final(alone, {name: jnp.zeros(2)}, 3, key)
+    np.testing.assert_allclose(together[name], expected[name], rtol=1e-6)
+
+
+def test_a_monitor_keeps_its_form_from_the_first_step_on(key):
+    tx = optax.chain(optax.monitor({"norm": optax.tree.norm}), optax.sgd(0.5))
+    trainer = pj.train_step(bowl, tx)
+    state = trainer.init(key, {"w": jnp.zeros(4)})
+    state, _ = jax.lax.scan(lambda s, _: trainer.step(s, None), state, length=2)
+    assert float(state.opt_state[0].measurements["norm"]) == 1.0  # half of the first, 2
+
+
+def test_other_optimizers_are_evaluated_at_their_parameters():
+    params = {"w": jnp.ones(3)}
+    assert evaluated(optax.adam(0.1).init(params), params) is params

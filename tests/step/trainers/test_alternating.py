@@ -1,0 +1,207 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+
+import paramjax as pj
+from paramjax.losses import binary_cross_entropy
+from paramjax.step.trainers import alternating
+
+RATE = 0.1
+GAME = {
+    "x": lambda params, batch, key: (jnp.sum(params["x"] * params["y"]), {}),
+    "y": lambda params, batch, key: (-jnp.sum(params["x"] * params["y"]), {}),
+}
+SGD = {"x": optax.sgd(RATE), "y": optax.sgd(RATE)}
+
+
+def start():
+    return {"x": jnp.array([1.0, -0.5]), "y": jnp.array([0.5, 2.0])}
+
+
+def run(trainer, params, steps, key, batch=None, model_state=()):
+    def train(state):
+        return jax.lax.scan(lambda s, _: trainer.step(s, batch), state, length=steps)
+
+    return jax.jit(train)(trainer.init(key, params, model_state))
+
+
+def pull(name, target):
+    """A noisy quadratic loss of one player, coupled to all the others."""
+
+    def loss_fn(params, batch, key):
+        others = sum(jnp.sum(own) for other, own in params.items() if other != name)
+        residual = params[name] - target * others + batch + 0.1 * jax.random.normal(key, (2,))
+        return jnp.sum(residual**2), {"residual": residual[0]}
+
+    return loss_fn
+
+
+def test_alternating_descent_stays_on_its_ellipse(key):
+    trainer = alternating(GAME, SGD)
+
+    def invariant(params):  # the energy that the symplectic Euler step conserves
+        x, y = params["x"], params["y"]
+        return jnp.sum(x**2 + y**2 - RATE * x * y)
+
+    def body(state, _):
+        state, _ = trainer.step(state, None)
+        return state, invariant(state.params)
+
+    _, seen = jax.jit(lambda s: jax.lax.scan(body, s, length=500))(trainer.init(key, start()))
+    np.testing.assert_allclose(seen, invariant(start()), rtol=1e-4)
+
+
+def test_equals_the_turns_written_by_hand(key):
+    losses = {"b": pull("b", 0.5), "a": pull("a", -1.0)}
+    txs = {"a": optax.adam(0.1), "b": optax.chain(optax.clip(0.5), optax.sgd(0.2, momentum=0.9))}
+    trainer = alternating(losses, txs, steps={"b": 2})
+    batch = jnp.array([1.0, -2.0])
+    params = {"a": jnp.ones(2), "b": jnp.zeros(2)}
+    state, metrics = run(trainer, params, 3, key, batch)
+
+    own = {name: tx.init(params[name]) for name, tx in txs.items()}
+    for step in range(3):
+        step_key, last = jax.random.fold_in(key, step), {}
+        for number, name in enumerate(["b", "b", "a"]):
+            update_key = jax.random.fold_in(step_key, number)
+            loss = lambda p, n=name, k=update_key, o=params: losses[n]({**o, n: p}, batch, k)[0]
+            last[name] = jax.value_and_grad(loss)(params[name])
+            updates, own[name] = txs[name].update(last[name][1], own[name], params[name])
+            params = {**params, name: params[name] + updates}
+    chex.assert_trees_all_close(state.params, params, rtol=1e-6)
+    chex.assert_trees_all_close(state.opt_state.states, own, rtol=1e-6)
+    for name, (loss, grads) in last.items():
+        np.testing.assert_allclose(metrics[f"{name}/loss"][-1], loss, rtol=1e-6)
+        np.testing.assert_allclose(
+            metrics[f"{name}/grad_norm"][-1], optax.tree.norm(grads), rtol=1e-6
+        )
+    assert {"a/residual", "b/residual"} <= set(metrics)
+    total = sum(loss for loss, _ in last.values())
+    norm = optax.tree.norm([grads for _, grads in last.values()])
+    np.testing.assert_allclose(metrics["loss"][-1], total, rtol=1e-6)
+    np.testing.assert_allclose(metrics["grad_norm"][-1], norm, rtol=1e-6)
+
+
+def test_the_players_move_in_the_order_of_the_losses(key):
+    losses = {name: GAME[name] for name in ("y", "x")}
+    state, _ = run(alternating(losses, SGD), start(), 1, key)
+    y = start()["y"] + RATE * start()["x"]
+    chex.assert_trees_all_close(state.params, {"x": start()["x"] - RATE * y, "y": y})
+
+
+def test_each_player_is_evaluated_where_its_optimizer_wants(key):
+    txs = {
+        "x": optax.contrib.schedule_free_sgd(0.1),
+        "y": optax.lookahead(optax.sgd(0.1), sync_period=3, slow_step_size=0.5),
+        "z": optax.sgd(0.1),
+    }
+    losses = {name: pull(name, 0.3) for name in txs}
+    trainer = alternating(losses, txs, hooks=[pj.hooks.ema(0.0)])
+    state, _ = run(trainer, {name: jnp.ones(2) for name in txs}, 4, key, jnp.ones(2))
+    average = optax.contrib.schedule_free_eval_params(
+        state.opt_state.states["x"], state.params["x"]
+    )
+    expected = {"x": average, "y": state.params["y"].slow, "z": state.params["z"]}
+    # an average that forgets at once is what must be evaluated
+    chex.assert_trees_all_close(trainer.eval_params(state), expected, rtol=1e-6)
+    assert (expected["x"] != state.params["x"]).all()
+    assert (expected["y"] != state.params["y"].fast).all()
+
+
+def test_line_searches_search_along_their_players_loss(key):
+    # a quadratic each: x settles at y + 1 and y at 3, whatever x does
+    losses = {
+        "x": lambda p, batch, key: (jnp.sum((p["x"] - p["y"] - 1.0) ** 2), {}),
+        "y": lambda p, batch, key: (jnp.sum(4.0 * (p["y"] - 3.0) ** 2), {}),
+    }
+    trainer = alternating(losses, {"x": optax.lbfgs(), "y": optax.polyak_sgd(1.0)})
+    state, _ = run(trainer, start(), 30, key)
+    np.testing.assert_allclose(state.params["y"], 3.0, rtol=1e-4)
+    np.testing.assert_allclose(state.params["x"], 4.0, rtol=1e-4)
+
+
+def test_model_state_goes_from_update_to_update(key):
+    count = lambda p, seen, batch, key: (jnp.sum(p["x"] * p["y"]), (seen + 1, {"seen": seen}))
+    trainer = alternating({"x": count, "y": count}, SGD, steps={"x": 3}, stateful=True)
+    state, metrics = run(trainer, start(), 2, key, model_state=jnp.int32(0))
+    assert int(state.model_state) == 8
+    assert metrics["y/seen"].tolist() == [3, 7]
+
+
+def gan(penalty=1.0):
+    """A generator that shifts noise and a discriminator with one slope and offset.
+
+    The generator's loss is the non-saturating one of Goodfellow et al. (2014, section 3);
+    the discriminator pays for its slope, without which the pair would circle (Mescheder,
+    Geiger and Nowozin, 2018).
+    """
+
+    def logits(params, x):
+        return params["discriminator"]["slope"] * x + params["discriminator"]["offset"]
+
+    def fakes(params, rows, key):
+        return params["generator"] + jax.random.normal(key, (rows,))
+
+    def discriminator(params, batch, key):
+        x = jnp.concatenate([batch, fakes(params, len(batch), key)])
+        real = jnp.arange(len(x)) < len(batch)
+        loss = binary_cross_entropy(logits(params, x), real.astype(jnp.float32)).mean()
+        return loss + 0.5 * penalty * params["discriminator"]["slope"] ** 2, {}
+
+    def generator(params, batch, key):
+        guesses = logits(params, fakes(params, len(batch), key))
+        return binary_cross_entropy(guesses, jnp.ones(len(batch))).mean(), {}
+
+    return {"discriminator": discriminator, "generator": generator}
+
+
+def test_a_gan_learns_the_mean_of_a_gaussian(key):
+    data = 2.0 + np.random.default_rng(0).standard_normal(512).astype(np.float32)
+    params = {
+        "generator": jnp.zeros(()),
+        "discriminator": {"slope": jnp.zeros(()), "offset": jnp.zeros(())},
+    }
+    txs = {"discriminator": optax.sgd(0.5), "generator": optax.sgd(0.2)}
+    trainer = alternating(gan(), txs, steps={"discriminator": 2}, hooks=[pj.hooks.ema(0.99)])
+    run = pj.fit(trainer, params, data, key=key, steps=1500, batch_size=64)
+    # the average of the last 100 steps, each with 64 rows of noise of unit deviation
+    np.testing.assert_allclose(run.params["generator"], data.mean(), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"losses": {}}, ValueError, "losses: expected a loss for each player"),
+        ({"txs": {"x": optax.sgd(0.1)}}, ValueError, "txs: expected .* without 'y'"),
+        ({"txs": {**SGD, "z": optax.sgd(0.1)}}, ValueError, "txs: .* with the unknown 'z'"),
+        ({"txs": {**SGD, "y": 0.1}}, TypeError, r"txs\['y'\]: expected an optax gradient"),
+        ({"txs": optax.sgd(0.1)}, TypeError, "txs: expected a mapping from players"),
+        ({"steps": {"critic": 5}}, ValueError, "steps: .* with the unknown 'critic'"),
+        ({"steps": {"x": 0}}, ValueError, r"steps\['x'\]: expected a whole number from 1"),
+        ({"steps": 5}, TypeError, "steps: expected a mapping from players to entries, got int 5"),
+        ({"hooks": [pj.hooks.ema]}, TypeError, r"hooks\[0\]: expected a Hook"),
+    ],
+    ids=lambda value: None if isinstance(value, dict | type) else value[:20],
+)
+def test_what_does_not_fit_the_players_is_refused(change, error, message):
+    with pytest.raises(error, match=message):
+        alternating(**({"losses": GAME, "txs": SGD} | change))
+
+
+def test_parameters_of_other_players_are_refused(key):
+    trainer = alternating(GAME, SGD)
+    with pytest.raises(ValueError, match="params: .* without 'y', with the unknown 'z'"):
+        trainer.init(key, {"x": jnp.ones(2), "z": jnp.ones(2)})
+    with pytest.raises(TypeError, match=r"params: expected a mapping .* got float32\[2\]"):
+        trainer.init(key, jnp.ones(2))
+
+
+def test_monitors_of_a_gradient_are_refused_by_name(key):
+    watch = pj.Hook(init=lambda p: (), observe=lambda own, seen: (own, {}), name="watch")
+    trainer = alternating(GAME, SGD, hooks=[watch])
+    with pytest.raises(ValueError, match="watch: this trainer has no single gradient to observe"):
+        trainer.step(trainer.init(key, start()), None)

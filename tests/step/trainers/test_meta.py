@@ -1,0 +1,177 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+from jax.test_util import check_grads
+
+import paramjax as pj
+from paramjax.step.trainers import adapt, meta_loss
+
+RATE = 0.2
+
+
+def quadratic(params, batch, key):
+    """The mean of p.H p / 2 - b.p over rows, so that gradient and Hessian are known."""
+    each = 0.5 * jnp.einsum("i,rij,j->r", params, batch["H"], params) - batch["b"] @ params
+    return each.mean(), {"first": params[0]}
+
+
+def smooth(params, batch, key):
+    outputs = jnp.tanh(batch["x"] * params["w"]) * params["v"]
+    return jnp.mean((outputs - batch["y"]) ** 2), {}
+
+
+@pytest.fixture
+def tasks():
+    """Three tasks of two rows a side, with positive definite H."""
+    rng = np.random.default_rng(0)
+
+    def side():
+        root = rng.standard_normal((3, 2, 2, 2))
+        return {
+            "H": (root @ root.swapaxes(-1, -2) + np.eye(2)).astype(np.float32),
+            "b": rng.standard_normal((3, 2, 2)).astype(np.float32),
+        }
+
+    return {"support": side(), "query": side()}
+
+
+@pytest.fixture
+def params():
+    return jnp.array([0.7, -1.2])
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_the_gradient_is_the_closed_form_on_quadratics(tasks, params, key, steps, first_order):
+    outer = meta_loss(quadratic, optax.sgd(RATE), steps, first_order=first_order)
+    grads, loss, metrics = pj.gradient(outer)(params, tasks, key)
+    losses, expected, ends = [], [], []
+    for task in range(3):
+        (hs, bs), (hq, bq) = (
+            (tasks[side]["H"][task].mean(0), tasks[side]["b"][task].mean(0))
+            for side in ("support", "query")
+        )
+        end = np.asarray(params)
+        for _ in range(steps):
+            end = end - RATE * (hs @ end - bs)
+        losses.append(0.5 * end @ hq @ end - bq @ end)
+        path = np.linalg.matrix_power(np.eye(2) - RATE * hs, steps)  # d end / d start
+        expected.append((np.eye(2) if first_order else path.T) @ (hq @ end - bq))
+        ends.append(end)
+    np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-5)
+    np.testing.assert_allclose(grads, np.mean(expected, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(metrics["first"], np.mean(ends, axis=0)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [optax.adam(0.1), optax.sgd(0.1, momentum=0.9), optax.contrib.schedule_free_sgd(0.3)],
+    ids=["adam", "momentum", "schedule free"],
+)
+def test_the_gradient_equals_finite_differences(key, tx):
+    rng = np.random.default_rng(1)
+    side = lambda: {"x": rng.standard_normal((2, 5)), "y": rng.standard_normal((2, 5))}
+    with jax.enable_x64(True):
+        batch = jax.tree.map(jnp.asarray, {"support": side(), "query": side()})
+        params = {"w": jnp.float64(0.8), "v": jnp.float64(1.3)}
+        outer = meta_loss(smooth, tx, 3)
+        check_grads(lambda p: outer(p, batch, key)[0], (params,), 1, modes=["rev"], rtol=1e-5)
+
+
+def test_an_inner_gradient_of_zero_leaves_a_finite_one(key):
+    batch = {"support": jnp.zeros((1, 1)), "query": jnp.ones((1, 1))}
+    square = lambda params, batch, key: (jnp.sum((params - batch) ** 2), {})
+    grads, _, _ = pj.gradient(meta_loss(square, optax.sgd(0.1), 2))(jnp.zeros(()), batch, key)
+    np.testing.assert_allclose(grads, -2.0 * (1.0 - 2 * 0.1) ** 2, rtol=1e-6)
+
+
+def test_adapting_equals_training(tasks, params, key):
+    support = jax.tree.map(lambda leaf: leaf[0], tasks["support"])
+    tx = optax.contrib.schedule_free_adamw(0.1)
+    trainer = pj.train_step(quadratic, tx)
+    state = trainer.init(key, params)
+    for _ in range(4):
+        state, _ = trainer.step(state, support)
+    adapted = adapt(quadratic, tx, 4)(params, support, key)
+    np.testing.assert_allclose(adapted, trainer.eval_params(state), rtol=1e-5)
+    assert (adapted != state.params).all()
+
+
+def test_tasks_and_steps_have_their_own_keys(key):
+    noise = lambda params, batch, key: (params * jax.random.normal(key), {})
+    batch = {"support": jnp.zeros((2, 1)), "query": jnp.zeros((2, 1))}
+    grads, loss, _ = pj.gradient(meta_loss(noise, optax.sgd(1.0), 2))(jnp.ones(()), batch, key)
+    losses, slopes = [], []
+    for task_key in jax.random.split(key, 2):
+        inner_key, query_key = jax.random.split(task_key)
+        noise = [jax.random.normal(jax.random.fold_in(inner_key, step)) for step in range(2)]
+        slopes.append(jax.random.normal(query_key))
+        losses.append(slopes[-1] * (1.0 - sum(noise)))
+    np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-6)
+    np.testing.assert_allclose(grads, np.mean(slopes), rtol=1e-6)
+
+
+def sinusoids(tasks, rows, seed):
+    """Amplitude and phase by task, as in Finn, Abbeel and Levine (2017, section 5.1)."""
+    rng = np.random.default_rng(seed)
+    amplitude, phase = rng.uniform(0.1, 5.0, (tasks, 1, 1)), rng.uniform(0, np.pi, (tasks, 1, 1))
+
+    def side():
+        x = rng.uniform(-5.0, 5.0, (tasks, rows, 1))
+        return {"x": x.astype(np.float32), "y": (amplitude * np.sin(x - phase)).astype(np.float32)}
+
+    return {"support": side(), "query": side()}
+
+
+def test_sinusoids_are_learned_in_a_few_steps(key):
+    def apply(params, x):
+        hidden = jnp.tanh(x @ params["in"] + jnp.broadcast_to(params["b"], (len(x), 40)))
+        return hidden @ params["out"]
+
+    loss_fn = pj.losses.supervised(apply, pj.losses.squared_error)
+    draw = iter(jax.random.split(key, 3))
+    params = {
+        "in": jax.random.normal(next(draw), (1, 40)),
+        "b": jax.random.normal(next(draw), (40,)),
+        "out": jax.random.normal(next(draw), (40, 1)) / 7.0,
+    }
+    outer = meta_loss(loss_fn, optax.sgd(0.02), 5)
+    trainer = pj.train_step(outer, optax.adam(0.01))
+    run = pj.fit(trainer, params, sinusoids(512, 10, 0), key=key, steps=600, batch_size=16)
+    fresh = sinusoids(256, 10, 1)
+    loss = lambda steps, params: float(
+        jax.jit(meta_loss(loss_fn, optax.sgd(0.02), steps))(params, fresh, key)[0]
+    )
+    adapted, before, untrained = loss(5, run.params), loss(0, run.params), loss(5, params)
+    assert adapted < 0.5 * before
+    assert adapted < 0.5 * untrained
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"steps": -1}, ValueError, "steps: expected a whole number from 0"),
+        ({"tx": 0.1}, TypeError, "tx: expected an optax gradient transformation"),
+        ({"loss_fn": pj.gradient(quadratic)}, TypeError, "loss_fn: .* got a GradFn"),
+        ({"loss_fn": 3.0}, TypeError, "loss_fn: expected a function"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+@pytest.mark.parametrize("factory", [adapt, meta_loss])
+def test_parts_of_another_kind_are_refused(factory, change, error, message):
+    with pytest.raises(error, match=message):
+        factory(**({"loss_fn": quadratic, "tx": optax.sgd(0.1), "steps": 1} | change))
+
+
+def test_batches_of_another_form_are_refused(tasks, params, key):
+    outer = meta_loss(quadratic, optax.sgd(0.1), 1)
+    with pytest.raises(TypeError, match=r"expected a batch {'support': .*, got \['support'\]"):
+        outer(params, {"support": tasks["support"]}, key)
+    with pytest.raises(TypeError, match="expected a batch .*, got ndarray"):
+        outer(params, np.zeros((3, 2)), key)
+    uneven = {**tasks, "query": jax.tree.map(lambda leaf: leaf[:2], tasks["query"])}
+    with pytest.raises(ValueError, match="meta_loss: expected leaves of one length"):
+        outer(params, uneven, key)

@@ -1,0 +1,132 @@
+"""The store of a sweep: exact, refused when it is another's, never silently wrong."""
+
+import math
+import random
+import sqlite3
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from paramjax.populations import Record
+from paramjax.populations._outcome import Outcome
+from paramjax.tuning import DamagedError, StoreMismatchError
+from paramjax.tuning.store._blobs import packed, unpacked
+from paramjax.tuning.store._store import Store
+
+TREE = {
+    "single": np.array([1.5, -0.0, np.inf, np.nan], np.float32),
+    "half": jnp.array([1.0, 3.14], jnp.bfloat16),
+    "count": np.int32(7),
+    "yes": np.array([[True], [False]]),
+    "key": jax.random.key(5),
+    "keys": jax.random.split(jax.random.key(6), 3),
+    "none": np.zeros((0, 4), np.float32),
+    "words": np.array([2**32 - 1], np.uint32),
+}
+
+
+def test_arrays_come_back_exactly():
+    back = unpacked(packed(TREE), TREE)
+    assert jax.tree.structure(back) == jax.tree.structure(TREE)
+    for mine, other in zip(jax.tree.leaves(back), jax.tree.leaves(TREE), strict=True):
+        assert mine.dtype == other.dtype
+        assert mine.shape == other.shape
+        if jnp.issubdtype(mine.dtype, jax.dtypes.prng_key):
+            mine, other = jax.random.key_data(mine), jax.random.key_data(other)
+        assert np.asarray(mine).tobytes() == np.asarray(other).tobytes()
+
+
+def test_another_tree_is_refused():
+    with pytest.raises(ValueError, match="expected 1 arrays, got 8"):
+        unpacked(packed(TREE), {"a": 0})
+
+
+def outcome(trial, seed, loss=0.5, carried=None):
+    record = Record(
+        trial, seed, {"rate": 0.1 * trial}, "finished", None, {"loss": loss},
+        {"step": [5.0, 10.0], "train_loss": [1.0, loss]}, 10,
+    )  # fmt: skip
+    params = {"w": np.full(3, trial + seed, np.float32)}
+    return Outcome(record, 10, 12, params, {"loss": np.ones(10, np.float32)}, {}, carried)
+
+
+def likes(trial):
+    return ({"w": 0}, {"loss": 0}, {}), {"state": 0}
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path, [{"rate": 0.1 * trial} for trial in range(4)], likes)
+    yield made
+    made.close()
+
+
+def test_outcomes_come_back_exactly(store):
+    given = [outcome(0, 0, math.nan), outcome(1, 0, -math.inf), outcome(1, 1, 0.1)]
+    store.add(given)
+    for one in given:
+        back = store.get(one.record.trial, one.record.seed)
+        assert repr(back.record) == repr(one.record)
+        chex.assert_trees_all_equal(back[2:], one[2:])
+    assert store.reached() == {(0, 0): 10, (1, 0): 10, (1, 1): 10}
+
+
+def test_the_latest_replaces_those_before(store):
+    store.add([outcome(0, 0, 0.5, carried={"state": np.arange(3)})])
+    assert store.get(0, 0).carried["state"].tolist() == [0, 1, 2]
+    store.add([outcome(0, 0, 0.25)])
+    assert store.get(0, 0).record.metrics == {"loss": 0.25}
+    assert store.get(0, 0).carried is None
+
+
+def test_another_sweep_is_refused_by_name(store, tmp_path):
+    store.require({"steps": 10, "data x": "float32[3] abc"})
+    store.require({"steps": 10, "data x": "float32[3] abc"})
+    with pytest.raises(StoreMismatchError, match="another sweep: steps was 10 and is now 20;"):
+        store.require({"steps": 20, "data x": "float32[3] abc"})
+
+
+def test_a_training_that_is_not_there_is_no_outcome(store):
+    with pytest.raises(KeyError):
+        store.get(3, 0)
+
+
+def test_a_person_can_read_it(store):
+    store.add([outcome(1, 0)])
+    with sqlite3.connect(store.path) as db:
+        row = db.execute("SELECT trial, seed, status, metrics FROM results").fetchone()
+    assert row == (1, 0, "finished", '{"loss": 0.5}')
+
+
+def test_a_file_of_that_name_is_taken(tmp_path):
+    made = Store(tmp_path / "deep" / "mine.sqlite", [], likes)
+    made.close()
+    assert (tmp_path / "deep" / "mine.sqlite").exists()
+
+
+def test_no_flipped_bit_and_no_cut_is_read_as_something_else(store, tmp_path):
+    store.add([outcome(t, s) for t in range(4) for s in range(3)])
+    store.close()
+    whole, generator = store.path.read_bytes(), random.Random(0)
+    truth = {(t, s): repr(outcome(t, s)) for t in range(4) for s in range(3)}
+    damaged = 0
+    for number in range(150):
+        changed = bytearray(whole)
+        if number % 10 == 0:
+            changed = changed[: generator.randrange(len(whole))]
+        else:
+            changed[generator.randrange(len(whole))] ^= 1 << generator.randrange(8)
+        path = tmp_path / "changed" / f"{number}.sqlite"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(changed))
+        try:
+            other = Store(path, [{"rate": 0.1 * trial} for trial in range(4)], likes)
+            for which in other.reached():
+                assert repr(other.get(*which)) == truth[which]
+            other.close()
+        except (DamagedError, KeyError):
+            damaged += 1
+    assert damaged > 30

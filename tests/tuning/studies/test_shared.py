@@ -1,0 +1,121 @@
+"""A study outlives a search, and several processes share one."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+import paramjax as pj
+from paramjax.tuning.studies import _batches as batches
+
+
+def states(study):
+    return [trial.state for trial in study.trials]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_leaves_nothing_running(error, monkeypatch, searched, new_study):
+    """The second of three batches is interrupted; what another process runs is left alone."""
+    study = new_study()
+    other = study.ask()
+    train_rounds, calls = batches.train_rounds, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise error
+        return train_rounds(*args, **kwargs)
+
+    monkeypatch.setattr(batches, "train_rounds", interrupted)
+    with pytest.raises(error):
+        searched(study, trials=6, batch=2)
+    complete, failed = [TrialState.COMPLETE] * 2, [TrialState.FAIL] * 2
+    assert states(study) == [TrialState.RUNNING, *complete, *failed]
+    searched(study, trials=2, batch=2)
+    study.tell(other, 1.0)
+    assert states(study) == [TrialState.COMPLETE, *complete, *failed, *complete]
+
+
+def test_an_interrupt_between_two_trials_keeps_the_first(monkeypatch, searched, new_study):
+    study = new_study()
+    tell = study.tell
+
+    def interrupted(trial, *args, **kwargs):
+        tell(trial, *args, **kwargs)
+        if trial.number == 1 and not kwargs.get("skip_if_finished"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "tell", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        searched(study)
+    assert states(study) == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_another_space_leaves_nothing_running(line_loss, searched, new_study):
+    study = new_study()
+    searched(study, trials=1, batch=1)
+    with pytest.raises(ValueError, match="cannot suggest 'rate' from uniform"):
+        searched(study, space={"rate": pj.uniform(0.1, 0.2)})
+    assert states(study) == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_a_search_goes_on_in_its_storage(tmp_path, searched, new_study):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    first = new_study(storage=storage, study_name="line")
+    earlier = searched(first, trials=4, batch=2)
+    again = new_study(storage=storage, study_name="line", load_if_exists=True)
+    later = searched(again, trials=3, batch=2)
+    assert [record.trial for record in earlier.records[::2]] == [0, 1, 2, 3]
+    assert [record.trial for record in later.records[::2]] == [4, 5, 6]
+    assert states(again) == [TrialState.COMPLETE] * 7
+    # the same key names the same starts
+    np.testing.assert_array_equal(earlier.history["loss"][:2, 0], later.history["loss"][:2, 0])
+
+
+SHARED = """
+import sys, jax, jax.numpy as jnp, optax, optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+import paramjax as pj
+from paramjax import search
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+study = optuna.load_study(
+    study_name="shared", storage=JournalStorage(JournalFileBackend(sys.argv[1]))
+)
+result = search(
+    study,
+    lambda hp: pj.train_step(lambda p, batch, key: (jnp.sum(p**2), {}), optax.sgd(hp["rate"])),
+    {"rate": pj.uniform(0.1, 0.2)}, init=lambda key: jax.random.normal(key, (3,)),
+    data=jnp.ones(4), trials=8, batch=2, seeds=2, steps=3, key=jax.random.key(0),
+    layout=pj.populations.Layout(4),
+)
+print(*sorted({record.trial for record in result.records}))
+"""
+
+
+def test_two_processes_share_a_study(tmp_path):
+    path = str(tmp_path / "journal.log")
+    study = optuna.create_study(
+        study_name="shared", storage=JournalStorage(JournalFileBackend(path))
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARED, path], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    one, other = ([int(n) for n in p.communicate(timeout=120)[0].split()] for p in started)
+    assert [process.returncode for process in started] == [0, 0]
+    assert len(one) == len(other) == 8
+    assert sorted(one + other) == list(range(16))
+    assert states(study) == [TrialState.COMPLETE] * 16
+    # neither tried what the other did
+    assert len({trial.params["rate"] for trial in study.trials}) == 16

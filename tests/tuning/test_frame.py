@@ -1,0 +1,150 @@
+"""The table of a sweep: what stands in it, of which type, and that nothing is lost."""
+
+import builtins
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+
+import paramjax as pj
+from paramjax.populations import Record
+from paramjax.tuning._frame import frame, labels
+
+
+def record(trial=0, seed=0, hp=None, status="finished", lost=None, metrics=None, steps=9):
+    return Record(trial, seed, hp or {}, status, lost, metrics or {"loss": 0.5}, {}, steps)
+
+
+def column(distribution, values, name="x"):
+    """The column of a hyperparameter with these values, `...` where it does not exist."""
+    records = [record(t, hp={} if v is ... else {name: v}) for t, v in enumerate(values)]
+    return frame(records, {name: distribution})[name]
+
+
+def test_a_row_a_training():
+    space = {"rate": pj.uniform(0, 1)}
+    records = [
+        record(3, 0, {"rate": 0.5}, metrics={"loss": 1.0, "accuracy": 0.25}),
+        record(3, 1, {"rate": 0.5}, "diverged", 7, {"loss": math.inf, "accuracy": math.nan}, 7),
+    ]
+    table = frame(records, space)
+    assert table.columns.tolist() == [
+        "trial", "seed", "rate", "status", "diverged_step", "steps", "loss", "accuracy",
+    ]  # fmt: skip
+    assert table[["trial", "seed", "steps"]].to_numpy().tolist() == [[3, 0, 9], [3, 1, 7]]
+    assert table["status"].tolist() == ["finished", "diverged"]
+    assert table["diverged_step"].dtype == "Int64"
+    assert table["diverged_step"].tolist() == [pd.NA, 7]
+    assert table["loss"].tolist() == [1.0, math.inf]
+    assert table["accuracy"].dtype == np.float64
+    assert math.isnan(table["accuracy"][1])
+
+
+@pytest.mark.parametrize(
+    ("distribution", "values", "dtype"),
+    [
+        (pj.uniform(0, 1), [0.25, 0.5], "float64"),
+        (pj.uniform(0, 1), [0.25, ...], "float64"),
+        (pj.integer(1, 4), [1, 4], "int64"),
+        (pj.integer(1, 4), [1, ...], "Int64"),
+        (pj.choice([32, 64]), [64, 32], "int64"),
+        (pj.choice([0.5, 2]), [0.5, 2], "float64"),
+        (pj.choice([True, False]), [True, False], "bool"),
+        (pj.choice([True, False]), [True, ...], "boolean"),
+        (pj.choice(["a", "b"]), ["b", ...], "category"),
+        (pj.uniform(0, 1), [..., ...], "float64"),
+    ],
+    ids=[
+        "number", "number or absent", "whole", "whole or absent", "choice of whole numbers",
+        "choice of numbers", "booleans", "booleans or absent", "names or absent", "all absent",
+    ],
+)  # fmt: skip
+def test_columns_have_the_type_of_their_values(distribution, values, dtype):
+    drawn = column(distribution, values)
+    assert drawn.dtype == dtype
+    assert drawn.isna().tolist() == [value is ... for value in values]
+    assert [v for v in drawn if not pd.isna(v)] == [v for v in values if v is not ...]
+
+
+def test_an_option_none_is_told_from_one_that_does_not_exist():
+    drawn = column(pj.choice([None, jax.nn.relu, jnp.tanh]), [None, ..., jax.nn.relu])
+    assert drawn.cat.categories.tolist() == ["None", "relu", "tanh"]
+    assert drawn[0] == "None"
+    assert drawn.isna().tolist() == [False, True, False]
+    assert drawn[2] == "relu"
+
+
+def test_options_of_other_kinds_are_texts_without_addresses():
+    options = [functools.partial(max, 1), (3, 3), 0.1, "a"]
+    texts = labels(options)
+    assert texts[1:] == ["(3, 3)", "0.1", "a"]
+    assert "0x" not in labels([functools.partial(lambda: None)])[0]
+    assert len(set(labels([1, "1", lambda: 1, lambda: 2]))) == 4
+
+
+def test_an_option_is_found_after_it_was_rounded():
+    drawn = column(pj.choice([0.1, "auto"]), [float(np.float32(0.1)), "auto"])
+    assert drawn.tolist() == ["0.1", "auto"]
+
+
+@pytest.mark.parametrize("name", ["trial", "seed", "status", "diverged_step", "steps", "loss"])
+def test_a_hyperparameter_with_the_name_of_a_column_is_kept_beside_it(name):
+    records = [record(5, 2, {name: 0.75}, "diverged", 4)]
+    table = frame(records, {name: pj.uniform(0, 1)})
+    expected = {
+        "trial": 5, "seed": 2, "status": "diverged", "diverged_step": 4, "steps": 9, "loss": 0.5,
+    }  # fmt: skip
+    assert table.loc[0, list(expected)].to_dict() == expected
+    assert table[f"hyperparameter/{name}"].tolist() == [0.75]
+    assert table.columns.is_unique
+
+
+def test_a_metric_with_the_name_of_a_column_is_kept_beside_it():
+    table = frame([record(metrics={"loss": 1.0, "steps": 3.5})], {})
+    assert table["steps"].tolist() == [9]
+    assert table["metric/steps"].tolist() == [3.5]
+
+
+def test_even_a_name_that_is_taken_twice_is_kept():
+    hp = {"seed": 0.25, "hyperparameter/seed": 0.75}
+    table = frame([record(hp=hp)], dict.fromkeys(hp, pj.uniform(0, 1)))
+    assert sorted(table.filter(like="hyperparameter/").iloc[0]) == [0.25, 0.75]
+
+
+def test_metrics_that_only_some_structures_have_are_missing_elsewhere():
+    table = frame([record(metrics={"loss": 1.0}), record(1, metrics={"loss": 2.0, "b": 3.0})], {})
+    assert table["b"].isna().tolist() == [True, False]
+
+
+def test_a_sweep_gives_its_table(line, line_loss):
+    swept = pj.sweep(
+        lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
+        {"rate": pj.uniform(0.05, 0.2)}, init=lambda key: {
+            "w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))
+        },
+        data=line, trials=2, seeds=2, steps=3, key=jax.random.key(0),
+        layout=pj.populations.Layout(4),
+    )  # fmt: skip
+    table = swept.to_frame()
+    assert table["trial"].tolist() == [0, 0, 1, 1]
+    assert table["rate"].tolist() == [r.hyperparameters["rate"] for r in swept.records]
+    assert table["loss"].tolist() == [r.metrics["loss"] for r in swept.records]
+    assert table.groupby("trial")["loss"].mean().min() == pytest.approx(swept.best().value)
+
+
+def test_without_pandas_the_extra_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name.partition(".")[0] == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        return real(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=r'pandas is missing: .*"paramjax\[frames\]"'):
+        frame([record()], {})
