@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "paramjax"
-VOCABULARY = {"_types", "_checks", "_paths", "_cache"}
+VOCABULARY = {"_types", "_checks", "_paths", "_cache", "_status"}
 LAYERS = [
     VOCABULARY,
     {"space", "data", "metrics", "models", "checkpoints", "logs", "plots"},

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from paramjax._status import Status
 from paramjax.bench._rows import Training
-from paramjax.populations._trial_run import DIVERGED, TrialRun
+from paramjax.populations._trial_run import TrialRun
 
 _OUTER = 0.1
 """Share of a range that counts as its edge."""
@@ -55,7 +56,7 @@ def best_trial(tuning: Sequence[Training], *, higher_is_better: bool) -> TrialRu
 def diverged_trials(tuning: Sequence[Training]) -> int:
     """How many trials diverged with at least one of their tuning seeds."""
     groups = by_trial(tuning).values()
-    return sum(any(t.status == DIVERGED for t in group) for group in groups)
+    return sum(any(t.status == Status.DIVERGED for t in group) for group in groups)
 
 
 def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, Any]]) -> list[str]:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.bench._protocol import REPORT, TUNING
 from paramjax.bench._records import Records
 from paramjax.bench._rows import OptimizerRow, Training, WorkloadRow
 from paramjax.bench._selection import diverged_trials, edges
-from paramjax.populations._trial_run import DIVERGED
 
 LEVEL = 0.95
 FEWEST_SEEDS = 6
@@ -216,7 +216,7 @@ def _result(
     return Result(
         optimizer=row.optimizer,
         values=values,
-        diverged_seeds=sum(t.status == DIVERGED for t in report),
+        diverged_seeds=sum(t.status == Status.DIVERGED for t in report),
         diverged_trials=diverged_trials(tuning),
         hyperparameters=report[0].hyperparameters,
         edges=edges(tuning, report[0].trial, row.space),

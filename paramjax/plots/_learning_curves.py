@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._status import Status
 from paramjax.plots._scale import STOPPED_SHARE, Scale, draw_scale, scale_of, usual
 from paramjax.plots._style import (
     BEST_COLOUR,
@@ -19,7 +20,7 @@ from paramjax.plots._style import (
     words,
 )
 from paramjax.plots._trials import ending, picture
-from paramjax.populations._trial_run import DIVERGED, FINISHED, STOPPED, Record
+from paramjax.populations._trial_run import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,19 +81,19 @@ def learning_curves(
     scale = _scale(curves, np.array(endings), first)
     faint = 0.7 * faintness(len(sweep.records))
     kinds: tuple[tuple[str, str, str, float, Any, float], ...] = (
-        (DIVERGED, "diverged", DIVERGED_COLOUR, faint, (0, (4, 2)), 0.9),
-        (STOPPED, "stopped early", STOPPED_COLOUR, faint, "solid", 0.9),
-        (FINISHED, "a training", FINISHED_COLOUR, faint, "solid", 0.9),
+        (Status.DIVERGED, "diverged", DIVERGED_COLOUR, faint, (0, (4, 2)), 0.9),
+        (Status.STOPPED, "stopped early", STOPPED_COLOUR, faint, "solid", 0.9),
+        (Status.FINISHED, "a training", FINISHED_COLOUR, faint, "solid", 0.9),
     )
     for status, text, colour, alpha, style, width in kinds:
         own = np.array([ended == status for ended in endings]) & ~first
         _draw(ax, curves, own, scale, color=colour, alpha=alpha, linestyles=style,
               linewidths=width, zorder=2, label=text)  # fmt: skip
-        if status == STOPPED:
+        if status == Status.STOPPED:
             _draw_ends(ax, curves, own, scale, colour, alpha)
     _draw(ax, curves, first, scale, color=BEST_COLOUR, alpha=1.0, linestyles="solid",
           linewidths=2.2, zorder=4, label="best trial")  # fmt: skip
-    lane = _lost(ax, sweep, np.array(endings) == DIVERGED, scale)
+    lane = _lost(ax, sweep, np.array(endings) == Status.DIVERGED, scale)
     draw_scale(ax, scale, lane=lane)
     ax.set_xlim(0, 1.02 * max(max(r.steps, _lost_at(r)) for r in sweep.records))
     ax.set(xlabel="step", ylabel=curves.label)
@@ -120,8 +121,10 @@ class _Curves(NamedTuple):
 
 def _scale(curves: _Curves, endings: np.ndarray, first: np.ndarray) -> Scale:
     """The axis for the best, for the others but for their spikes, and for most of the stopped."""
-    ended = usual(curves.values[endings == FINISHED], _USUAL, maximise=curves.maximise)
-    stopped = usual(curves.values[endings == STOPPED], STOPPED_SHARE, maximise=curves.maximise)
+    ended = usual(curves.values[endings == Status.FINISHED], _USUAL, maximise=curves.maximise)
+    stopped = usual(
+        curves.values[endings == Status.STOPPED], STOPPED_SHARE, maximise=curves.maximise
+    )
     seen = np.concatenate([ended, stopped, curves.values[first].ravel()])
     return scale_of(seen, curves.values, maximise=curves.maximise)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._status import Status
 from paramjax.plots._axis import SPREAD, Axis, axes_of, chosen, spread
 from paramjax.plots._scale import draw_scale
 from paramjax.plots._style import (
@@ -22,7 +23,6 @@ from paramjax.plots._style import (
     words,
 )
 from paramjax.plots._trials import Picture, ending, picture, value_of
-from paramjax.populations._trial_run import DIVERGED, FINISHED, STOPPED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,9 +132,9 @@ def _dots(ax: Axes, drawn: Picture, where: dict[int, float]) -> bool:
     best = None if drawn.best is None else drawn.best.trial
     faint, size = faintness(len(here)), 26 if len(here) < MANY else 9
     kinds: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        (FINISHED, "one seed", {"color": FINISHED_COLOUR, "linewidths": 0}),
-        (STOPPED, "stopped early", {"edgecolors": STOPPED_COLOUR, "facecolors": "none"}),
-        (DIVERGED, "diverged", {"color": DIVERGED_COLOUR, "marker": "x"}),
+        (Status.FINISHED, "one seed", {"color": FINISHED_COLOUR, "linewidths": 0}),
+        (Status.STOPPED, "stopped early", {"edgecolors": STOPPED_COLOUR, "facecolors": "none"}),
+        (Status.DIVERGED, "diverged", {"color": DIVERGED_COLOUR, "marker": "x"}),
     )
     lane = False
     for status, text, look in kinds:
@@ -158,7 +158,7 @@ def _line(
     ax: Axes, drawn: Picture, axis: Axis | None, where: dict[int, float], *, alone: bool
 ) -> None:
     """The means of the trials, or a running median of them."""
-    ended = [t for t in drawn.trials if t.status != STOPPED and t.trial in where]
+    ended = [t for t in drawn.trials if t.status != Status.STOPPED and t.trial in where]
     bad = -math.inf if drawn.scale.maximise else math.inf
     values = np.array([t.value if math.isfinite(t.value) else bad for t in ended])
     if axis is not None and axis.options is not None:

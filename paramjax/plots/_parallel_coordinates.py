@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._status import Status
 from paramjax.plots._axis import Axis, axes_of, spread, ticks
 from paramjax.plots._scale import WORSE, Scale
 from paramjax.plots._style import BEST_COLOUR, DIVERGED_COLOUR, MANY, SHADES, faintness, tidy, words
 from paramjax.plots._trials import Picture, TrialScore, picture
-from paramjax.populations._trial_run import DIVERGED, STOPPED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,9 +142,9 @@ def _lines(ax: Axes, drawn: Picture, paths: dict[int, Points]) -> None:
     """The trials but the best, the worst at the bottom."""
     best = None if drawn.best is None else drawn.best.trial
     rest = [trial for trial in drawn.trials if trial.trial != best]
-    lost = [t for t in rest if t.status == DIVERGED]
-    stopped = [t for t in rest if t.status == STOPPED]
-    ended = [t for t in rest if t.status not in (DIVERGED, STOPPED)]
+    lost = [t for t in rest if t.status == Status.DIVERGED]
+    stopped = [t for t in rest if t.status == Status.STOPPED]
+    ended = [t for t in rest if t.status not in (Status.DIVERGED, Status.STOPPED)]
     faint = faintness(len(rest))
     dashes = (0, (5, 2.5))
     own = [paths[trial.trial] for trial in lost]
@@ -242,7 +242,7 @@ def _bars(ax: Axes, axes: Sequence[Axis], drawn: Picture, paths: dict[int, Point
     beyond = any(path[-1][1] == lost for path in paths.values())
     if beyond:
         ended = {t.status for t in drawn.trials if paths[t.trial][-1][1] == lost}
-        _lane(ax, end, lost, "diverged" if ended == {DIVERGED} else WORSE, left=False)
+        _lane(ax, end, lost, "diverged" if ended == {Status.DIVERGED} else WORSE, left=False)
     low = bool(lanes) or (beyond and scale.maximise)
     high = beyond and not scale.maximise
     ax.set_ylim(-0.24 if low else -0.06, 1.17 if high else 1.04)

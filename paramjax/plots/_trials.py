@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from paramjax._status import Status
 from paramjax.plots._scale import STOPPED_SHARE, Scale, scale_of, usual
-from paramjax.populations._trial_run import DIVERGED, FINISHED, STOPPED, Record, mean_or_worst
+from paramjax.populations._trial_run import Record, mean_or_worst
 
 if TYPE_CHECKING:
     from paramjax.tuning._result import Sweep, Trial
@@ -66,12 +67,12 @@ def picture(sweep: Sweep, metric: str, *, maximise: bool) -> Picture:
     groups: dict[int, list[Record]] = {}
     for record in sweep.records:
         groups.setdefault(record.trial, []).append(record)
-    values: dict[str, list[float]] = {FINISHED: [], STOPPED: [], DIVERGED: []}
+    values: dict[str, list[float]] = {Status.FINISHED: [], Status.STOPPED: [], Status.DIVERGED: []}
     for record in sweep.records:
         values[ending(record, metric)].append(value_of(record, metric))
-    stopped = usual(values[STOPPED], STOPPED_SHARE, maximise=maximise)
-    shown = [*values[FINISHED], *stopped, *(best.values if best else ())]
-    scale = scale_of(shown, values[DIVERGED], maximise=maximise)
+    stopped = usual(values[Status.STOPPED], STOPPED_SHARE, maximise=maximise)
+    shown = [*values[Status.FINISHED], *stopped, *(best.values if best else ())]
+    scale = scale_of(shown, values[Status.DIVERGED], maximise=maximise)
     trials = [_trial_score(groups[trial], metric) for trial in sorted(groups)]
     return Picture(metric, sweep.records, trials, best, scale)
 
@@ -83,12 +84,12 @@ def value_of(record: Record, metric: str) -> float:
 
 def ending(record: Record, metric: str) -> str:
     """How a training ended, `diverged` also where the metric is not finite."""
-    return record.status if math.isfinite(value_of(record, metric)) else DIVERGED
+    return record.status if math.isfinite(value_of(record, metric)) else Status.DIVERGED
 
 
 def _trial_score(records: list[Record], metric: str) -> TrialScore:
     endings = {ending(record, metric) for record in records}
-    status = next(s for s in (DIVERGED, STOPPED, FINISHED) if s in endings)
+    status = next(s for s in (Status.DIVERGED, Status.STOPPED, Status.FINISHED) if s in endings)
     mean = mean_or_worst([value_of(record, metric) for record in records])
     value = mean if math.isfinite(mean) else math.nan
     return TrialScore(records[0].trial, records[0].hyperparameters, value, status)

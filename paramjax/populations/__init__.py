@@ -6,14 +6,11 @@ from paramjax.populations._population import Population
 from paramjax.populations._segments import evaluation_steps
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.populations._tracked import UnknownHyperparameterError
-from paramjax.populations._trial_run import DIVERGED, FINISHED, STOPPED, Record, TrialRun
+from paramjax.populations._trial_run import Record, TrialRun
 from paramjax.populations.planning._choose import make_plan
 from paramjax.populations.planning._execution_plan import Candidate, ExecutionPlan, GroupPlan
 
 __all__ = [
-    "DIVERGED",
-    "FINISHED",
-    "STOPPED",
     "Candidate",
     "ChunkResult",
     "ExecutionPlan",

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from paramjax._status import Status
 from paramjax._types import Params, PyTree
 from paramjax.populations._segments import segments
-from paramjax.populations._trial_run import DIVERGED, Record, TrialRun, judge, tail_mean
+from paramjax.populations._trial_run import Record, TrialRun, judge, tail_mean
 
 
 class ChunkResult(NamedTuple):
@@ -74,7 +75,7 @@ def records(chunk: ChunkResult) -> list[Record]:
     return [
         Record(
             run.trial, run.seed, run.hyperparameters,
-            status if all(map(math.isfinite, metrics.values())) else DIVERGED,
+            status if all(map(math.isfinite, metrics.values())) else Status.DIVERGED,
             step, metrics, {"step": list(steps), **along}, done,
         )
         for run, (status, step), metrics, along, done in zip(

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FINISHED = "finished"
-DIVERGED = "diverged"
-STOPPED = "stopped"
+from paramjax._status import Status
 
 
 class TrialRun(NamedTuple):
@@ -33,10 +31,7 @@ class Record(NamedTuple):
         trial: As in its run.
         seed: As in its run.
         hyperparameters: As in its run.
-        status: `finished`; `stopped` if early stopping ended it; or `diverged` if its loss was
-            not finite from some step on, a metric is not finite after the last one, or the loss
-            was still climbing at the end: on average over the last tenth of the steps above
-            every loss of the first half.
+        status: How it ended.
         diverged_step: The step, from 0, in which it was lost: the first whose loss was not
             finite and that was not rejected by a guard; else None.
         metrics: Name -> last value; NaN where there is none.
@@ -47,14 +42,14 @@ class Record(NamedTuple):
     trial: int
     seed: int
     hyperparameters: dict[str, Any]
-    status: str
+    status: Status
     diverged_step: int | None
     metrics: dict[str, float]
     curve: dict[str, list[float]]
     steps: int
 
 
-def judge(losses: np.ndarray) -> list[tuple[str, int | None]]:
+def judge(losses: np.ndarray) -> list[tuple[Status, int | None]]:
     """Status of trainings from their losses.
 
     Args:
@@ -77,7 +72,7 @@ def judge(losses: np.ndarray) -> list[tuple[str, int | None]]:
     end = losses.shape[1]
     since = np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0).tolist()
     return [
-        (DIVERGED if gone or climbing else FINISHED, step if gone else None)
+        (Status.DIVERGED if gone or climbing else Status.FINISHED, step if gone else None)
         for gone, climbing, step in zip(lost.tolist(), climbs.tolist(), since, strict=True)
     ]
 

@@ -1,5 +1,6 @@
 """One run: `fit`, validation, early stopping and non-finite steps."""
 
+from paramjax._status import Status
 from paramjax.runs._fit import fit
 from paramjax.runs._interrupt import InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, NonFiniteWarning, Rollback
@@ -13,6 +14,7 @@ __all__ = [
     "NonFiniteError",
     "NonFiniteWarning",
     "Rollback",
+    "Status",
     "Validation",
     "fit",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 
 from paramjax._cache import enable_cache
 from paramjax._checks import check_count, check_key, check_params
+from paramjax._status import Status
 from paramjax._types import Key, ModelState, Params
 from paramjax.checkpoints._keep import Keep
 from paramjax.checkpoints._store import CheckpointStore
@@ -29,7 +30,7 @@ from paramjax.runs._padding import check_weight_is_read
 from paramjax.runs._preflight import check_rates, check_saving, check_source, make_plan
 from paramjax.runs._processes import check_agreement, spans_processes
 from paramjax.runs._progress import Progress
-from paramjax.runs._result import INTERRUPTED, NOT_FINITE, Fit
+from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
 from paramjax.runs._train_loop import RunConfig, TrainLoop
 from paramjax.runs._validation import Validation, check_measures
@@ -185,13 +186,13 @@ def _finished(run: TrainLoop, config: RunConfig, progress: bool | None) -> Fit:
             Interrupts(terminations=run.saves) as interrupts,
             Progress(config.steps, progress, start=run.step) as bar,
         ):
-            stopped = run.go(bar, interrupts)
-        result = run.result(stopped)
+            status = run.go(bar, interrupts)
+        result = run.result(status)
         judge_losses(result.history.get("loss", np.zeros(0)))
     except NonFiniteError as error:
-        error.fit = run.result(NOT_FINITE)
+        error.fit = run.result(Status.DIVERGED)
         raise
-    if stopped == INTERRUPTED:
+    if status == Status.INTERRUPTED:
         kept = "a checkpoint was saved" if run.saves else "nothing was saved"
         warnings.warn(
             f"fit: interrupted after {run.step} of {config.steps} steps; what was done is "

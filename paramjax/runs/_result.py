@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._status import Status
 from paramjax._types import Params
 from paramjax.step._state import TrainState
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-FINISHED = "finished"
-EARLY = "early stopping"
-INTERRUPTED = "interrupted"
-NOT_FINITE = "not finite"
 
 
 class Fit(NamedTuple):
@@ -31,12 +27,11 @@ class Fit(NamedTuple):
             run begin with its first step.
         validation: Metric name -> numpy array [validations], and `step`, the steps done when
             each was measured; empty without validation.
-        stopped: Why it ended: "finished", "early stopping", "interrupted" (Ctrl-C or SIGTERM),
-            or "not finite".
+        status: How it ended.
 
     Example:
         >>> fit = Fit(1.0, None, {"loss": np.array([4.0, 1.0])}, {})
-        >>> fit.history["loss"].tolist(), fit.stopped
+        >>> fit.history["loss"].tolist(), str(fit.status)
         ([4.0, 1.0], 'finished')
     """
 
@@ -44,7 +39,7 @@ class Fit(NamedTuple):
     state: TrainState
     history: dict[str, np.ndarray]
     validation: dict[str, np.ndarray]
-    stopped: str = FINISHED
+    status: Status = Status.FINISHED
 
     def to_frame(self) -> pd.DataFrame:
         """History and validations as one data frame.

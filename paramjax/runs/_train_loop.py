@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._status import Status
 from paramjax.checkpoints._store import CheckpointStore
 from paramjax.logs._background import Background
 from paramjax.optim._plateau import has_plateau, lower_rate, validated
@@ -31,7 +32,7 @@ from paramjax.runs._nonfinite import (
 )
 from paramjax.runs._processes import agreed
 from paramjax.runs._progress import Progress
-from paramjax.runs._result import EARLY, FINISHED, INTERRUPTED, Fit
+from paramjax.runs._result import Fit
 from paramjax.runs._sources import BatchSource
 from paramjax.runs._validator import Validator
 from paramjax.step._state import Trainer, TrainState
@@ -106,17 +107,17 @@ class TrainLoop:
         self._rollbacks = saved.extra["rollbacks"]
         self._source.rewind(saved.step, saved.extra["position"])
 
-    def go(self, bar: Progress, interrupts: Interrupts) -> str:
-        """TrainLoop to the end, showing it, and say why it was the end."""
+    def go(self, bar: Progress, interrupts: Interrupts) -> Status:
+        """Train to the end, showing progress, and return how it ended."""
         self._writers.open(self.step)
         if isinstance(self._config.nonfinite, Rollback):
             self._prepare(interrupts)
             self._save_once()
-        while (stopped := self._stopped()) is None:
+        while (status := self._ended()) is None:
             ready = self._prepare(interrupts)
             most, save, interrupted = self._decide(interrupts)
             if interrupted or not ready:
-                stopped = INTERRUPTED
+                status = Status.INTERRUPTED
                 break
             if save:
                 self._save_once()
@@ -125,15 +126,15 @@ class TrainLoop:
         self._save_once()
         # a measure that is not due comes after the last checkpoint, so that a run that is
         # continued with more steps is the one that was asked for all of them at once
-        if stopped == FINISHED and self._validator.lacks(self.step):
+        if status == Status.FINISHED and self._validator.lacks(self.step):
             self._measure()
-        return stopped
+        return status
 
-    def result(self, stopped: str) -> Fit:
+    def result(self, status: Status) -> Fit:
         """What is done so far, and why it ends."""
         params = self._validator.params(self._state)
         validations = self._validator.history.arrays()
-        return Fit(params, self._state, self.history.arrays(), validations, stopped)
+        return Fit(params, self._state, self.history.arrays(), validations, status)
 
     def close(self) -> None:
         """Wait for what is being saved and logged."""
@@ -141,10 +142,10 @@ class TrainLoop:
         if self._store is not None:
             self._store.close()
 
-    def _stopped(self) -> str | None:
+    def _ended(self) -> Status | None:
         if self._validator.is_over:
-            return EARLY
-        return FINISHED if self.step >= self._config.steps else None
+            return Status.STOPPED
+        return Status.FINISHED if self.step >= self._config.steps else None
 
     def _prepare(self, interrupts: Interrupts) -> bool:
         """Wait for batches; where none come, nothing of what is done is lost."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._status import Status
 from paramjax._types import Params
-from paramjax.populations._trial_run import DIVERGED, judge
+from paramjax.populations._trial_run import judge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ class CrossValidation(NamedTuple):
     metrics: dict[str, np.ndarray]
     history: dict[str, np.ndarray]
     folds: np.ndarray
-    status: tuple[str, ...]
+    status: tuple[Status, ...]
     diverged_step: tuple[int | None, ...]
 
     @property
@@ -71,7 +72,7 @@ class CrossValidation(NamedTuple):
             for name in self.metrics
         ]
         for fold, (status, step) in enumerate(zip(self.status, self.diverged_step, strict=True)):
-            if status == DIVERGED:
+            if status == Status.DIVERGED:
                 lines.append(
                     f"fold {fold} diverged" + ("" if step is None else f" at step {step + 1}")
                 )
@@ -87,7 +88,7 @@ class CrossValidation(NamedTuple):
             import pandas as pd
         columns = {
             "rows": np.bincount(self.folds),
-            "status": list(self.status),
+            "status": [str(status) for status in self.status],
             "diverged_step": pd.array(list(self.diverged_step), "Int64"),
         }
         index = pd.RangeIndex(len(self.status), name="fold")
@@ -103,7 +104,7 @@ class CrossValidation(NamedTuple):
 
 def judge_folds(
     metrics: dict[str, np.ndarray], losses: np.ndarray
-) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+) -> tuple[tuple[Status, ...], tuple[int | None, ...]]:
     """Status of each fold, and the first step whose loss was not finite.
 
     Args:
@@ -119,5 +120,5 @@ def judge_folds(
     """
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
     judged = judge(losses)
-    status = tuple(s if f else DIVERGED for (s, _), f in zip(judged, finite, strict=True))
+    status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(judged, finite, strict=True))
     return status, tuple(step for _, step in judged)

@@ -64,7 +64,7 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
         column = _free(name, taken, "hyperparameter/")
         columns[column] = _hyperparameter(records, name, unconditional(distribution))
         taken.add(column)
-    columns["status"] = [record.status for record in records]
+    columns["status"] = [str(record.status) for record in records]
     columns["diverged_step"] = pd.array([record.diverged_step for record in records], "Int64")
     columns["steps"] = [record.steps for record in records]
     for name in metrics:

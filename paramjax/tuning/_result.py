@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paramjax._checks import nearest
+from paramjax._status import Status
 from paramjax._types import Params
 from paramjax.populations._outcome import Outcome
 from paramjax.populations._replay import Replay
-from paramjax.populations._trial_run import DIVERGED, STOPPED, Record, mean_or_worst
+from paramjax.populations._trial_run import Record, mean_or_worst
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.space._distribution import Space
 from paramjax.tuning._budget import budget_of
@@ -64,7 +65,9 @@ class Sweep:
 
     def __repr__(self) -> str:
         """Say how many trainings there are, and how they ended."""
-        ended = {s: sum(r.status == s for r in self.records) for s in (STOPPED, DIVERGED)}
+        ended = {
+            s: sum(r.status == s for r in self.records) for s in (Status.STOPPED, Status.DIVERGED)
+        }
         counts = "".join(f", {count} {status}" for status, count in ended.items() if count)
         trials = len({record.trial for record in self.records})
         return f"<Sweep of {trials} trials, {len(self.records)} trainings{counts}>"
@@ -144,7 +147,7 @@ class Sweep:
 
     def _ended(self) -> list[Record]:
         """The records of trainings that were trained as long as any."""
-        stopped = {record.trial for record in self.records if record.status == STOPPED}
+        stopped = {record.trial for record in self.records if record.status == Status.STOPPED}
         return [record for record in self.records if record.trial not in stopped] or self.records
 
     def _record(self, trial: int, seed: int) -> Record:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.populations._chunk_result import ChunkResult
 from paramjax.populations._execute import Job, execute
@@ -19,7 +20,7 @@ from paramjax.populations._layout import Layout
 from paramjax.populations._outcome import Outcome, outcomes
 from paramjax.populations._population import Population
 from paramjax.populations._segments import segments
-from paramjax.populations._trial_run import DIVERGED, STOPPED, TrialRun, mean_or_worst
+from paramjax.populations._trial_run import TrialRun, mean_or_worst
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.populations.planning._guess import even_width
 from paramjax.space._tracing import structure
@@ -205,5 +206,5 @@ def _stop(record_store: RecordStore, runs: Sequence[TrialRun]) -> None:
 
 def _stopped(outcome: Outcome) -> Outcome:
     lost = outcome.record.diverged_step is not None
-    status = DIVERGED if lost else STOPPED
+    status = Status.DIVERGED if lost else Status.STOPPED
     return outcome._replace(record=outcome.record._replace(status=status), carried=None)

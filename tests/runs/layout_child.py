@@ -147,7 +147,7 @@ def ended_by_signal(folder):
         warnings.simplefilter("always")
         run = fit("fsdp", 10**7, folder / "signal", writers=[Announced(file)])
     assert [warning.category for warning in caught] == [InterruptWarning]
-    return {"stopped": run.stopped, **reported(run)}
+    return {"stopped": run.status, **reported(run)}
 
 
 def done(folder, steps, more):

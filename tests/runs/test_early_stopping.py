@@ -25,7 +25,7 @@ def train(steps=100, trainer=TRAINER, **options):
 
 def test_it_ends_after_the_patience_and_goes_back_to_the_best():
     run = train(early_stopping=pj.EarlyStopping(patience=3))
-    assert run.stopped == "early stopping"
+    assert run.status == "stopped"
     assert run.validation["step"].tolist() == [2, 4, 6, 8, 10, 12]
     assert run.validation["loss"].tolist() == [16, 4, 0, 4, 16, 36]
     assert float(run.params) == 6.0
@@ -46,7 +46,7 @@ def test_an_improvement_must_be_large_enough():
 def test_a_maximum_is_sought_where_it_is_asked_for():
     stopping = pj.EarlyStopping(patience=2)
     run = train(10, monitor="level", maximise=True, early_stopping=stopping)
-    assert run.stopped == "finished"
+    assert run.status == "finished"
     run = train(10, monitor="level", early_stopping=stopping)
     assert run.validation["step"].tolist() == [2, 4, 6]
     assert float(run.params) == 2.0
@@ -104,6 +104,6 @@ def test_the_best_survives_a_stop(tmp_path):
         return run
 
     whole, cut = go(tmp_path / "whole", 99), go(tmp_path / "cut", 5, 7, 9, 11, 99, 99)
-    assert whole.stopped == cut.stopped == "early stopping"
+    assert whole.status == cut.status == "stopped"
     assert float(whole.params) == float(cut.params) == 6.0
     assert whole.validation["step"].tolist() == cut.validation["step"].tolist()

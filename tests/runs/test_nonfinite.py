@@ -40,7 +40,7 @@ def test_a_run_stops_before_the_step_with_all_that_was_done():
     assert "the loss is not finite at step 2 (last finite loss: 9; " in str(caught.value)
     assert "skip such steps with hooks=[pj.hooks.skip_nonfinite()]" in str(caught.value)
     fit = caught.value.fit
-    assert fit.stopped == "not finite"
+    assert fit.status == "diverged"
     assert int(fit.state.step) == 1
     np.testing.assert_allclose(fit.params["w"], 0.6, rtol=1e-5)
     np.testing.assert_allclose(fit.history["loss"], [9.0], rtol=1e-5)

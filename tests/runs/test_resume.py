@@ -65,7 +65,7 @@ def bits(tree):
 
 
 def assert_equal_runs(one, other):
-    assert one.stopped == other.stopped
+    assert one.status == other.status
     assert bits(one[:-1]) == bits(other[:-1])
 
 

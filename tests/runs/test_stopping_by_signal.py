@@ -58,7 +58,7 @@ def test_ctrl_c_returns_what_was_done(tmp_path):
     whole = run(lambda w, batch: {"loss": (w - batch.mean()) ** 2})
     with pytest.warns(InterruptWarning, match="after 30 of 100 steps.* a checkpoint was saved"):
         fit = run(interrupting(), checkpoint_dir=tmp_path)
-    assert fit.stopped == "interrupted"
+    assert fit.status == "interrupted"
     assert int(fit.state.step) == 30
     assert fit.validation["step"].tolist() == [10, 20, 30]
     np.testing.assert_array_equal(fit.history["loss"], whole.history["loss"][:30])

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from paramjax.populations import DIVERGED, FINISHED
+from paramjax.runs import Status
 from paramjax.tuning import CrossValidation
 
 
@@ -15,7 +15,7 @@ def result():
         metrics={"loss": np.float32([1.0, 3.0, 5.0, 2.0, 4.0])},
         history={},
         folds=np.arange(23) % 5,
-        status=(FINISHED, FINISHED, DIVERGED, FINISHED, FINISHED),
+        status=tuple(map(Status, ["finished", "finished", "diverged", "finished", "finished"])),
         diverged_step=(None, None, 0, None, None),
     )
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from paramjax._status import Status
 from paramjax.bench._protocol import REPORT, TUNING
 from paramjax.bench._records import Records
 from paramjax.bench._rows import Training, WorkloadRow
@@ -21,7 +22,6 @@ from paramjax.bench.report._formatting import (
     settings,
     signed,
 )
-from paramjax.populations._trial_run import DIVERGED
 
 BASELINE, INCOMPLETE, WAITING = "baseline", "incomplete", "no verdict"
 
@@ -180,7 +180,7 @@ def _row(evidence: Evidence, name: str, verdict: Verdict | None, places: int) ->
         value=number(result.mean, places) if result else "",
         seeds=len(report),
         diverged_trials=f"{diverged_trials(evidence.tuning[name])} of {trials}",
-        diverged_seeds=f"{sum(t.status == DIVERGED for t in report)} of {len(report)}",
+        diverged_seeds=f"{sum(t.status == Status.DIVERGED for t in report)} of {len(report)}",
         hyperparameters=settings(report[0].hyperparameters) if report else [],
         notes=_notes(evidence, name, result),
     )

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from paramjax._status import Status
 from paramjax.bench._rows import Training
 from paramjax.bench.report._formatting import count, number
 from paramjax.bench.report._style import Figure, Style, axis, figure, hover, log_ticks, plot_text
-from paramjax.populations._trial_run import DIVERGED
 
 _HEIGHT = 380
 _LOST_AXIS = {
@@ -114,7 +114,7 @@ def _lost(
     optimizer: str, trainings: Sequence[Training], look: Style, higher_is_better: bool
 ) -> go.Scatter | None:
     """An x for each training that diverged, at the bad end of the axis, where it happened."""
-    bad = [t for t in trainings if t.status == DIVERGED or not math.isfinite(t.value)]
+    bad = [t for t in trainings if t.status == Status.DIVERGED or not math.isfinite(t.value)]
     if not bad:
         return None
     return go.Scatter(
@@ -138,7 +138,7 @@ def _where(training: Training) -> float:
 def _fate(optimizer: str, training: Training) -> str:
     if training.diverged_step is not None:
         what = f"loss not finite from step {training.diverged_step}"
-    elif training.status == DIVERGED:
+    elif training.status == Status.DIVERGED:
         what = "diverged: its loss was still climbing at the end"
     else:
         what = "last value not finite"

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from paramjax._status import Status
 from paramjax.bench._rows import OptimizerRow, Training, WorkloadRow
 from paramjax.bench._selection import by_trial
 from paramjax.bench.report._formatting import count, number, settings
 from paramjax.bench.report._style import Figure, Style, axis, figure, hover, log_ticks, plot_text
-from paramjax.populations._trial_run import DIVERGED
 
 _HEIGHT = 250
 _AXIS_OF_CHOICE = "learning_rate"
@@ -103,7 +103,7 @@ def _trial(
 ) -> go.Scatter:
     finite = [t.value for t in trainings if math.isfinite(t.value)]
     lost = len(trainings) - len(finite)
-    diverged = lost > 0 or any(t.status == DIVERGED for t in trainings)
+    diverged = lost > 0 or any(t.status == Status.DIVERGED for t in trainings)
     mean = shared.bad if lost else sum(finite) / len(finite)
     symbol = "x" if diverged else "star" if chosen else "circle"
     return go.Scatter(
@@ -145,7 +145,7 @@ def _hover(trainings: Sequence[Training], lost: int, *, chosen: bool) -> str:
 
 
 def _mark(training: Training) -> str:
-    return " (diverged)" if training.status == DIVERGED else ""
+    return " (diverged)" if training.status == Status.DIVERGED else ""
 
 
 def _place(training: Training, name: str | None) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paramjax._status import Status
 from paramjax.populations._outcome import Outcome, Summary
 from paramjax.populations._trial_run import Record
 from paramjax.tuning.store._blobs import packed, unpacked
@@ -168,7 +169,7 @@ class Store:
     def _summary(self, row: tuple[Any, ...]) -> Summary:
         trial, seed, status, lost, steps, reached, computed, _, metrics, curve = row
         record = Record(
-            trial, seed, self._trials[trial], status, lost, json.loads(metrics),
+            trial, seed, self._trials[trial], Status(status), lost, json.loads(metrics),
             json.loads(curve), steps,
         )  # fmt: skip
         return Summary(record, reached, computed)

@@ -61,7 +61,7 @@ def _attributes(records: Sequence[Record]) -> dict[str, Any]:
     seeds = {
         name: [_number(record.metrics[name]) for record in records] for name in records[0].metrics
     }
-    status = [record.status for record in records]
+    status = [str(record.status) for record in records]
     return {"seeds": seeds, "status": status, "diverged_step": [r.diverged_step for r in records]}
 
 

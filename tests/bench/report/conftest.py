@@ -15,7 +15,8 @@ from paramjax import log_uniform
 from paramjax.bench import Protocol, Records
 from paramjax.bench._rows import WorkloadRow
 from paramjax.optim import Optimizer
-from paramjax.populations import DIVERGED, FINISHED, Record
+from paramjax.populations import Record
+from paramjax.runs import Status
 
 DIGITS = ("digits", "accuracy", True)
 PROTOCOL = Protocol(trials=4, tuning_seeds=2, seeds=6, steps=30, evaluations=3)
@@ -44,7 +45,7 @@ def training(
         trial=trial,
         seed=seed,
         hyperparameters={"learning_rate": (0.002, 0.02, 0.2, 0.9)[trial]},
-        status=DIVERGED if lost else FINISHED,
+        status=Status.DIVERGED if lost else Status.FINISHED,
         diverged_step=step,
         metrics={metric: math.nan if lost else value},
         curve={"step": [10.0, 20.0, 30.0], "train_loss": [1.0, 0.5, 0.25], metric: along},
