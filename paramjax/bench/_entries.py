@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import inspect
 import sys
@@ -15,6 +14,7 @@ import optax
 
 from paramjax import __version__
 from paramjax._checks import nearest
+from paramjax._hashes import file_hash
 from paramjax.optim._optimizer import Optimizer
 from paramjax.optim._registry import REGISTRY
 from paramjax.space._check import check_space
@@ -136,7 +136,7 @@ def _from_file(spec: str) -> Entry | Excluded:
         space = check_space(getattr(factory, "space", DEFAULT_SPACE))
     except (TypeError, ValueError) as error:
         return Excluded(name, f"its space is none: {error}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = file_hash(path)
     optimizer = Optimizer(name, _by_keyword(factory, space), space, f"{path}, sha256 {digest[:12]}")
     return Entry(optimizer, path, digest)
 

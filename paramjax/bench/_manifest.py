@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -17,6 +16,8 @@ from typing import Any
 import jax
 
 from paramjax import __version__
+from paramjax._files import write_atomic
+from paramjax._hashes import file_hash
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "scikit-learn")
 
@@ -71,7 +72,7 @@ def provenance(file: Path) -> dict[str, str]:
         revision, changed = "", ""  # no git here, or no repository: the hash says it all
     if revision and not changed:
         return {"path": str(file), "git_revision": revision}
-    return {"path": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return {"path": str(file), "sha256": file_hash(file)}
 
 
 def manifest(flags: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
@@ -104,17 +105,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         ValueError: If a number is NaN or infinite.
     """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in one move, so that it is never seen half-written."""
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def _output(command: list[str]) -> str:

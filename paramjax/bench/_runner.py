@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from paramjax._hashes import checksums, content_hash
 from paramjax._types import PyTree
 from paramjax.bench._entries import Entry, Excluded, one_line
 from paramjax.bench._preflight import PreflightError, first_step, make_trainer
@@ -259,15 +259,5 @@ def _workload_row(stage: Stage, protocol: Protocol) -> WorkloadRow:
         workload.metric,
         workload.higher_is_better,
         initial,
-        _fingerprint(stage.splits, workload),
+        content_hash(f"{workload.metric} {workload.batch_size} {checksums('', stage.splits)}"),
     )
-
-
-def _fingerprint(splits: Splits, workload: Workload) -> str:
-    """A hash of the data and of what is done with it."""
-    digest = hashlib.sha256(f"{workload.metric} {workload.batch_size}".encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(splits):
-        array = np.asarray(leaf)
-        digest.update(f"{path} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

@@ -1,9 +1,9 @@
 """Checkpoints: a pytree on disk that survives kills and flipped bits."""
 
+from paramjax._files import RunInUse
 from paramjax.checkpoints._folder import DamageWarning
 from paramjax.checkpoints._inspect import CheckpointInfo, look
 from paramjax.checkpoints._keep import Keep
-from paramjax.checkpoints._lock import RunInUse
 from paramjax.checkpoints._restore import ProgramWarning
 from paramjax.checkpoints._store import CheckpointStore, Saved, SaveWarning
 

@@ -17,8 +17,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from paramjax._hashes import array_hash
 from paramjax.checkpoints._blocks import block_sizes, pack, places
-from paramjax.checkpoints._hashes import Damaged, array_hash
+from paramjax.checkpoints._hashes import Damaged
 from paramjax.checkpoints._manifest import Leaf
 
 FOLDER = "arrays"

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from paramjax._checks import describe
+from paramjax._files import absolute_path, fsync
 from paramjax.checkpoints._hashes import Damaged, check_files
 from paramjax.checkpoints._manifest import NAME, Manifest, read_manifest
 
@@ -25,31 +25,17 @@ class DamageWarning(UserWarning):
 
 
 def absolute(folder: str | os.PathLike[str]) -> Path:
-    """The folder with `~` and the working directory filled in.
-
-    A run that changes its working directory afterwards still saves where it began to.
-
-    Args:
-        folder: Any path of this machine; a relative one is below the working directory.
+    """The folder as `absolute_path` says, unless orbax cannot store arrays below it.
 
     Raises:
-        TypeError: If it is no path.
-        ValueError: If it is empty, the address of something else than a folder, or one below
-            which arrays cannot be stored.
+        TypeError: If it is not a path.
+        ValueError: If it is empty, an address, or a path below which arrays cannot be stored.
 
     Example:
         >>> absolute("runs/first") == Path.cwd() / "runs" / "first"
         True
     """
-    if not isinstance(folder, str | os.PathLike):
-        raise TypeError(f"checkpoint_dir: expected a path, got {describe(folder)}")
-    text = os.fspath(folder)
-    if not text or "://" in text:
-        raise ValueError(
-            f"checkpoint_dir: expected a folder of this machine, got {text!r}; pass a path such "
-            "as 'runs/first'"
-        )
-    path = Path(os.path.abspath(Path(text).expanduser()))
+    path = absolute_path("checkpoint_dir", folder)
     if wrong := _UNFIT.search(str(path)):
         raise ValueError(
             f"checkpoint_dir: expected a folder whose path can be stored below, got {str(path)!r} "
@@ -143,7 +129,7 @@ def complete(unfinished: Path, final: Path) -> None:
     for path, aside in zip(old, replaced, strict=True):
         os.rename(path, aside)
     os.rename(unfinished, final)
-    to_disk(folder)
+    fsync(folder)
     for aside in replaced:
         _delete(aside)
 
@@ -164,21 +150,6 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would survive a power failure.
-
-    Args:
-        path: The file or folder.
-    """
-    if path.is_dir() and os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def examine(path: Path) -> Manifest:

@@ -1,11 +1,10 @@
-"""Hashes of arrays and of files."""
+"""The files of a checkpoint, and whether they are as they were written."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import numpy as np
+from paramjax._hashes import file_hash
 
 
 class Damaged(Exception):
@@ -14,26 +13,6 @@ class Damaged(Exception):
 
 Files = dict[str, tuple[int, str]]
 """Path in the folder -> bytes and hash."""
-
-
-def array_hash(array: np.ndarray, form: str) -> str:
-    """SHA-256 of the form and the contents of an array.
-
-    Args:
-        array: Any array of numbers.
-        form: Its dtype and shape as text, so that equal bytes of another form differ.
-
-    Returns:
-        64 hexadecimal digits.
-
-    Example:
-        >>> ones = np.ones(2, np.int32)
-        >>> array_hash(ones, "int32[2]") == array_hash(ones, "uint32[2]")
-        False
-    """
-    digest = hashlib.sha256(form.encode())
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def describe_files(folder: Path, *, but: str) -> Files:
@@ -47,7 +26,7 @@ def describe_files(folder: Path, *, but: str) -> Files:
         Path in the folder -> bytes and hash.
     """
     found = _files(folder, but)
-    return {name: (path.stat().st_size, _file_hash(path)) for name, path in found.items()}
+    return {name: (path.stat().st_size, file_hash(path)) for name, path in found.items()}
 
 
 def check_files(folder: Path, expected: Files, *, but: str) -> None:
@@ -74,7 +53,7 @@ def check_files(folder: Path, expected: Files, *, but: str) -> None:
             now = found[name].stat().st_size
             if now != size:
                 raise Damaged(f"{name} has {now} bytes, expected {size}")
-            if _file_hash(found[name]) != digest:
+            if file_hash(found[name]) != digest:
                 raise Damaged(f"{name} does not have the hash that it was written with")
         except OSError as error:
             raise Damaged(f"{name} cannot be read: {error.strerror}") from error
@@ -86,8 +65,3 @@ def _files(folder: Path, but: str) -> dict[str, Path]:
     named = {path.relative_to(folder).as_posix(): path for path in paths}
     named.pop(but, None)
     return named
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

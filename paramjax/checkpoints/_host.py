@@ -9,9 +9,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from paramjax._checks import describe, is_key, leaf_name
+from paramjax._hashes import array_hash
 from paramjax._types import PyTree
 from paramjax.checkpoints._arrays import named_dtype
-from paramjax.checkpoints._hashes import array_hash
 from paramjax.checkpoints._manifest import Leaf
 
 

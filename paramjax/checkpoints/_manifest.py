@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from paramjax._hashes import content_hash
 from paramjax.checkpoints._hashes import Damaged, Files
 
 NAME = "manifest.json"
@@ -120,7 +120,7 @@ def _rendered(body: dict[str, Any]) -> bytes:
     """The file: a hash, and all else, for those who look at it one entry of a list a line."""
     lines = [f'  "{name}": {_lines(value)}' for name, value in body.items()]
     text = "{\n" + ",\n".join(lines) + "\n}"
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = content_hash(text)
     return f'{{"sha256": "{digest}",\n"manifest": {text}}}\n'.encode()
 
 

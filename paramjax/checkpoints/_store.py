@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from paramjax._files import FolderLock
 from paramjax._types import PyTree
 from paramjax.checkpoints._folder import absolute, clean, make, steps_in
 from paramjax.checkpoints._host import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._keep import Keep
-from paramjax.checkpoints._lock import FolderLock
 from paramjax.checkpoints._manifest import Manifest
 from paramjax.checkpoints._multihost import NONE, barrier, check_same_step
 from paramjax.checkpoints._restore import newest, warn_of_program
@@ -105,7 +105,7 @@ class CheckpointStore:
 
     def _open(self, resume: bool) -> FolderLock:
         make(self.folder)
-        lock = FolderLock(self.folder)
+        lock = FolderLock("checkpoint_dir", self.folder)
         try:
             clean(self.folder)
             if not resume and (steps := steps_in(self.folder)):

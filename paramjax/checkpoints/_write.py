@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
-import os
 import platform
 import time
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from paramjax._files import fsync, unfinished, write_atomic
 from paramjax.checkpoints._arrays import read_arrays, write_arrays
-from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in, to_disk
+from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in
 from paramjax.checkpoints._hashes import Damaged, describe_files
 from paramjax.checkpoints._history import write_history
 from paramjax.checkpoints._host import HostLeaf
@@ -83,15 +83,15 @@ def write_checkpoint(
         Damaged: If what was written cannot be read.
     """
     final = checkpoint(folder, snapshot.step)
-    unfinished = final.with_name(f"unfinished_{final.name}")
+    draft = unfinished(final)
     clean(folder)  # a save that failed may have been unable to
     try:
-        unfinished.mkdir()
-        _fill(unfinished, snapshot, origin)
+        draft.mkdir()
+        _fill(draft, snapshot, origin)
         if prove:
-            read_arrays(unfinished, read_manifest(unfinished).leaves)
+            read_arrays(draft, read_manifest(draft).leaves)
         write_run(folder, origin, keep)
-        complete(unfinished, final)
+        complete(draft, final)
     except BaseException:
         with contextlib.suppress(OSError):  # what went wrong first is what is told
             clean(folder)
@@ -114,10 +114,7 @@ def write_run(folder: Path, origin: Origin, keep: Keep) -> None:
     """
     about = {"format": FORMAT, **origin._asdict(), "keep": dataclasses.asdict(keep)}
     text = json.dumps({**about, "versions": _versions()}, indent=1)
-    unfinished = folder / f"unfinished_{RUN}"
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    to_disk(unfinished)
-    os.replace(unfinished, folder / RUN)
+    write_atomic(folder / RUN, text + "\n")
 
 
 def _fill(folder: Path, snapshot: Snapshot, origin: Origin) -> None:
@@ -127,7 +124,7 @@ def _fill(folder: Path, snapshot: Snapshot, origin: Origin) -> None:
     leaves = {name: leaf.described() for name, leaf in snapshot.leaves.items()}
     write_manifest(folder, _manifest(folder, snapshot, origin, dtypes, leaves))
     for path in (*folder.rglob("*"), folder):
-        to_disk(path)
+        fsync(path)
 
 
 def _manifest(

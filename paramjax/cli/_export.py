@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import tyro
 
 from paramjax._checks import needs_extra
+from paramjax._files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,22 +69,12 @@ def write(out: Path, arrays: dict[str, np.ndarray]) -> None:
         ValueError: If the format does not know a dtype.
         OSError: If the file cannot be written.
     """
-    out = out.absolute()
-    descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if out.suffix == ".npz":
-                _check_dtypes(arrays)
-                _npz(file, arrays)
-            else:
-                file.write(_safetensors(arrays))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_write(out.absolute()) as file:
+        if out.suffix == ".npz":
+            _check_dtypes(arrays)
+            _npz(file, arrays)
+        else:
+            file.write(_safetensors(arrays))
 
 
 def _check_file(out: Path, *, force: bool) -> None:
@@ -146,10 +135,3 @@ def _safetensors(arrays: dict[str, np.ndarray]) -> bytes:
         return save(arrays)
     except SafetensorError as error:
         raise ValueError(f"OUT: .safetensors cannot hold these arrays: {error}") from error
-
-
-def _umask() -> int:
-    """What the user takes from the rights of new files; asking for it means setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from paramjax.checkpoints._folder import to_disk
+from paramjax._files import atomic_write, fsync, unfinished
 
 
 class AppendFile:
@@ -32,7 +32,7 @@ class AppendFile:
     def __init__(self, path: Path, size: int = 0) -> None:
         self.path, self.size = path, size
         path.parent.mkdir(parents=True, exist_ok=True)
-        _unfinished(path).unlink(missing_ok=True)
+        unfinished(path).unlink(missing_ok=True)
         self._file = path.open("ab", buffering=0)
         self._file.truncate(size)
         self._whole, self._safe, self._named = True, False, False
@@ -69,21 +69,12 @@ class AppendFile:
         Raises:
             OSError: If the disk does not take them; the file is as it was then.
         """
-        unfinished = _unfinished(self.path)
-        try:
-            with unfinished.open("wb") as file:
-                file.writelines(pieces)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, self.path)
-        except OSError as error:
-            error.filename = str(self.path)
-            unfinished.unlink(missing_ok=True)
-            raise
+        with atomic_write(self.path) as file:
+            file.writelines(pieces)
         self._file.close()
         self._file = self.path.open("ab", buffering=0)
         self.size = os.fstat(self._file.fileno()).st_size
-        self._safe, self._named = True, False
+        self._safe = self._named = True
 
     def to_disk(self) -> None:
         """Return when it would survive a power failure."""
@@ -91,7 +82,7 @@ class AppendFile:
             os.fsync(self._file.fileno())
             self._safe = True
         if not self._named:
-            to_disk(self.path.parent)
+            fsync(self.path.parent)
             self._named = True
 
     def close(self) -> None:
@@ -102,7 +93,3 @@ class AppendFile:
         if not self._whole:
             self._file.truncate(self.size)
             self._whole = True
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f"{path.name}.unfinished")

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from paramjax._checks import check_count
-from paramjax.checkpoints._folder import absolute
+from paramjax._files import absolute_path
 from paramjax.logs._append_file import AppendFile
 from paramjax.logs._columns import STEP, texts, training_columns, validation_columns
 
@@ -42,7 +42,7 @@ class LineWriter(abc.ABC):
     """Matches a whole line, with the number of its step, or nothing for a header."""
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path = absolute(path)
+        self.path = absolute_path(type(self).__name__, path)
         self._every = check_count(f"{type(self).__name__}: every", every)
         self._file: AppendFile | None = None
         self._held: Cells = {}

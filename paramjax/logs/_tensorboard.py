@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from paramjax._checks import check_count, needs_extra
-from paramjax.checkpoints._folder import absolute
+from paramjax._files import absolute_path
 from paramjax.logs._append_file import AppendFile
 from paramjax.logs._columns import STEP, training_columns, validation_columns
 
@@ -52,7 +52,7 @@ class TensorBoard:
         with needs_extra("tensorboard"):
             import tensorboardX.proto.event_pb2
             import tensorboardX.record_writer  # noqa: F401
-        self.folder = absolute(folder)
+        self.folder = absolute_path("TensorBoard", folder)
         self._every = check_count("TensorBoard: every", every)
         self._file: AppendFile | None = None
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from typing import Any
 
 import jax
 import numpy as np
 
-from paramjax._checks import describe, leaf_name
+from paramjax._hashes import checksums, program_hash
 from paramjax._types import Batch, Key, PyTree
 from paramjax.runs._batch_spec import BatchSpec
 from paramjax.step._state import Trainer, TrainState
@@ -60,33 +58,4 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
         >>> of_rate(0.1) == of_rate(0.1), of_rate(0.1) == of_rate(0.2)
         (True, False)
     """
-    text = str(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
-    # functions are printed with their address in memory
-    text = re.sub(r"0x[0-9a-f]+", "", text)
-    return hashlib.sha256(f"{jax.__version__} {text}".encode()).hexdigest()
-
-
-def checksums(name: str, tree: PyTree) -> dict[str, str]:
-    """Shape, dtype and a checksum of each array of a tree.
-
-    Args:
-        name: What the tree is.
-        tree: Arrays.
-
-    Returns:
-        Name of the leaf -> the three.
-
-    Example:
-        >>> checksums("data", {"x": np.zeros(2, np.float32)})
-        {'data x': 'float32[2] af5570f5a1810b7a'}
-    """
-    return {
-        f"{name} {leaf_name(path)}": f"{describe(leaf)} {_checksum(leaf)}"
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-
-
-def _checksum(leaf: Any) -> str:
-    """Sixteen hexadecimal digits of the contents."""
-    array = np.ascontiguousarray(jax.device_get(leaf))
-    return hashlib.sha256(array.tobytes()).hexdigest()[:16]
+    return program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))

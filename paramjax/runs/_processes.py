@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from paramjax._checks import is_key, leaf_name
+from paramjax._checks import leaf_name
+from paramjax._hashes import array_hash
 from paramjax._types import PyTree
 
 
@@ -30,7 +30,7 @@ def check_agreement(inputs: Mapping[str, PyTree]) -> None:
         >>> check_agreement({"data": {"x": np.zeros(3)}, "key": jax.random.key(0)})
     """
     sums = {
-        f"{name} {leaf_name(path)}": _checksum(leaf)
+        f"{name} {leaf_name(path)}": int(array_hash(leaf)[:8], 16)
         for name, tree in inputs.items()
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
         if getattr(leaf, "is_fully_addressable", True)
@@ -44,13 +44,6 @@ def check_agreement(inputs: Mapping[str, PyTree]) -> None:
             f"fit: expected the same arrays in every process, got different ones for "
             f"{', '.join(names)}; draw and shuffle from the same seed in each of them"
         )
-
-
-def _checksum(leaf: Any) -> int:
-    """32 bits of the contents; keys count by the numbers in them."""
-    if is_key(leaf):
-        leaf = jax.random.key_data(leaf)
-    return zlib.crc32(np.ascontiguousarray(leaf).tobytes())
 
 
 def agreed(most: int, *flags: bool) -> tuple[Any, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 import weakref
@@ -15,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._hashes import checksums, content_hash, program_hash
 from paramjax._types import Key, PyTree
 from paramjax.populations._layout import Layout
 from paramjax.populations._loop import Carry
@@ -22,7 +22,6 @@ from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._execution_plan import ExecutionPlan
-from paramjax.runs._identity import checksums
 from paramjax.space._tracing import structure
 from paramjax.tuning.store._store import FILE_NAME, Store
 
@@ -47,7 +46,7 @@ def identity_of(
     """
     groups = population.groups([TrialRun(t, 0, dict(hp)) for t, hp in enumerate(trials)])
     programs = {
-        f"program {_named(population, group[0].hyperparameters)}".strip(): _fingerprint(
+        f"program {_named(population, group[0].hyperparameters)}".strip(): _program_hash(
             population.structure_group(group[0], eval_data)
         )
         for group in groups
@@ -56,7 +55,7 @@ def identity_of(
     return {
         "jax": f"{jax.__version__} on {jax.default_backend()}",
         "key": np.asarray(jax.random.key_data(key)).tolist(),
-        "trials": hashlib.sha256(repr([dict(hp) for hp in trials]).encode()).hexdigest()[:16],
+        "trials": content_hash(repr([dict(hp) for hp in trials]))[:16],
         "seeds": len(population.seeds),
         "steps": population.steps,
         "evaluated at": list(population.points),
@@ -166,16 +165,7 @@ def _text(fixed: Mapping[str, Any]) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", ", ".join(f"{n}={v!r}" for n, v in fixed.items()))
 
 
-def _fingerprint(structure_group: StructureGroup) -> str:
-    """A hash of what a run computes, constants among it."""
-    digest = hashlib.sha256()
-    for function in (
-        structure_group.traced.init,
-        structure_group.traced.step,
-        structure_group.traced.evaluate,
-    ):
-        # functions are printed with their address in memory
-        digest.update(re.sub(r"0x[0-9a-f]+", "", str(function.jaxpr)).encode())
-        for constant in function.jaxpr.consts:
-            digest.update(repr(checksums("", constant)).encode())
-    return digest.hexdigest()[:16]
+def _program_hash(structure_group: StructureGroup) -> str:
+    traced = structure_group.traced
+    functions = (traced.init, traced.step, traced.evaluate)
+    return program_hash(*(function.jaxpr for function in functions))[:16]

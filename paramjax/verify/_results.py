@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from paramjax._checks import is_key
+from paramjax._files import atomic_write, write_atomic
 from paramjax._types import PyTree
 from paramjax.checkpoints._host import named_leaves
 
@@ -47,7 +48,7 @@ def save_result(folder: Path, name: str, tree: PyTree) -> None:
     """
     # no leaf may have the name of an argument of savez
     arrays: dict[str, Any] = {f"/{leaf}": array for leaf, array in flatten(tree).items()}
-    with open(folder / f"{name}.npz", "wb") as file:
+    with atomic_write(folder / f"{name}.npz") as file:
         np.savez(file, **arrays)
 
 
@@ -79,7 +80,7 @@ def save_facts(folder: Path, facts: dict[str, Any]) -> None:
         folder: Where.
         facts: Values of JSON.
     """
-    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    write_atomic(folder / "facts.json", json.dumps(facts))
 
 
 def load_facts(folder: Path) -> dict[str, Any]:

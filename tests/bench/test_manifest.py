@@ -5,7 +5,7 @@ import jax
 import pytest
 
 from paramjax import __version__
-from paramjax.bench._manifest import environment, manifest, provenance, write_json, write_text
+from paramjax.bench._manifest import environment, manifest, provenance, write_json
 
 
 def git(folder, *words):
@@ -40,10 +40,3 @@ def test_nan_never_reaches_a_json_file(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"value": float("nan")})
     assert not list(tmp_path.iterdir())
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
-    write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(tmp_path / "a.txt", "\ud800")
-    assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("a.txt", "old")]

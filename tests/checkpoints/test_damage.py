@@ -11,9 +11,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from paramjax._hashes import array_hash
 from paramjax.checkpoints import DamageWarning, SaveWarning
 from paramjax.checkpoints import _write as write
-from paramjax.checkpoints._hashes import Damaged, array_hash
+from paramjax.checkpoints._hashes import Damaged
 from paramjax.checkpoints._history import read_history
 from paramjax.checkpoints._manifest import read_manifest, write_manifest
 

@@ -73,7 +73,7 @@ def test_a_folder_that_the_system_says_is_not_writable_is_refused(
 
 @pytest.mark.parametrize(
     ("folder", "error", "shown"),
-    [("", ValueError, "a folder of this machine, got ''"),
+    [("", ValueError, "a path of this machine, got ''"),
      ("gs://bucket/run", ValueError, "got 'gs://bucket/run'; pass a path such as 'runs/first'"),
      (None, TypeError, "expected a path, got None"), (3, TypeError, "expected a path, got int 3"),
      (b"run", TypeError, "expected a path, got bytes b'run'")],

@@ -15,8 +15,8 @@ from paramjax.checkpoints import _write as write
 
 PHASES = [
     (write, "write_history", 1), (write, "write_arrays", 1), (write, "write_manifest", 1),
-    (write, "describe_files", 1), (write, "to_disk", 1), (write, "to_disk", 5),
-    (write, "write_run", 1), (write, "complete", 1), (write.os, "replace", 1),
+    (write, "describe_files", 1), (write, "fsync", 1), (write, "fsync", 5),
+    (write, "write_run", 1), (write, "complete", 1), (folder.os, "replace", 1),
     (folder.os, "rename", 1), (folder.os, "fsync", 1),
 ]  # fmt: skip
 MEGABYTE = 2**20

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from paramjax._files import FolderLock
 from paramjax.checkpoints import RunInUse
-from paramjax.checkpoints._lock import FolderLock
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from paramjax.checkpoints._lock import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
+from paramjax._files import FolderLock
+lock = FolderLock("folder", Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
 """
@@ -62,18 +62,18 @@ def test_a_refused_run_changes_nothing(open_store, save, tmp_path, entries):
 
 @pytest.mark.parametrize("text", ["", "\0", '{"process": 3', "[1]", '{"host": {}}', "3", "\xff"])
 def test_a_holder_that_cannot_be_read_is_in_use_all_the_same(tmp_path, text):
-    lock = FolderLock(tmp_path)
+    lock = FolderLock("folder", tmp_path)
     (tmp_path / "lock").write_bytes(text.encode("latin-1"))
     with pytest.raises(RunInUse, match="is in use by another run; wait for it"):
-        FolderLock(tmp_path)
+        FolderLock("folder", tmp_path)
     lock.release()
-    FolderLock(tmp_path).release()
+    FolderLock("folder", tmp_path).release()
 
 
 def test_a_lock_that_cannot_be_written_is_no_lock(tmp_path):
     (tmp_path / "lock").mkdir()
     with pytest.raises(IsADirectoryError):
-        FolderLock(tmp_path)
+        FolderLock("folder", tmp_path)
 
 
 def test_closing_frees_the_folder_and_does_no_harm_twice(open_store):

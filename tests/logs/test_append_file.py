@@ -34,7 +34,7 @@ def test_a_replacement_that_does_not_fit_changes_nothing(tmp_path, small_disk):
 
 def test_what_a_kill_left_is_removed_and_what_is_not_kept_is_cut_off(tmp_path):
     (tmp_path / "log").write_bytes(b"kept, not kept")
-    (tmp_path / "log.unfinished").write_bytes(b"half")
+    (tmp_path / "unfinished_log").write_bytes(b"half")
     AppendFile(tmp_path / "log", 4).close()
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
     assert (tmp_path / "log").read_bytes() == b"kept"

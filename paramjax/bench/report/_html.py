@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from paramjax._files import write_atomic
 from paramjax.bench._entries import Excluded
-from paramjax.bench._manifest import write_text
 from paramjax.bench._records import Records
 from paramjax.bench.report._formatting import count, listed
 from paramjax.bench.report._page import describe, make_page
@@ -52,7 +52,7 @@ def write_report(
     """
     text = _render(records, manifest, excluded)
     # a command line may hold bytes that are no text, which Python keeps as single surrogates
-    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from paramjax._hashes import content_hash
 
 
 class DamagedError(ValueError):
@@ -165,8 +166,8 @@ class Tables:
 
 
 def _hash(row: Sequence[Any]) -> str:
-    text = json.dumps(row, default=lambda blob: hashlib.sha256(blob).hexdigest())
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = json.dumps(row, default=content_hash)
+    return content_hash(text)[:16]
 
 
 def _short(row: Sequence[Any]) -> tuple[Any, ...]:
