@@ -213,7 +213,7 @@ class _Step:
         if "loss" not in self._shapes:
             raise ValueError(
                 f"trainer: the metrics of its step hold no 'loss', got {sorted(self._shapes)}; "
-                "pj.train_step and pj.train.assemble report one"
+                "pj.train_step and pj.step.assemble report one"
             )
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes))
         self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, size)))

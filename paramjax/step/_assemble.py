@@ -100,7 +100,7 @@ def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
                 )
     for name in needs:
         if name not in {hook.name for hook in hooks}:
-            raise ValueError(f"hooks: this gradient estimator needs {name}; add pj.{name}()")
+            raise ValueError(f"hooks: this gradient estimator needs {name}; add pj.hooks.{name}()")
 
 
 def _settled(leaf: Any) -> Any:

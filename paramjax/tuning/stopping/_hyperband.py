@@ -80,6 +80,8 @@ def hyperband(reduction: float = 3, least_steps: int | None = None) -> Hyperband
         ValueError: If one is out of range; `least_steps` when it is not less than the steps.
 
     Example:
+        >>> hyperband(3, least_steps=9)(22, 81).rungs
+        (9, 27)
         >>> [(len(b.trials), b.rungs) for b in brackets(22, 81, 3, 9)]
         [(12, (9, 27)), (6, (27,)), (4, ())]
     """
