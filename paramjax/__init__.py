@@ -21,6 +21,7 @@ from paramjax import (
 )
 from paramjax._namespaces import __dir__ as __dir__
 from paramjax._namespaces import __getattr__ as __getattr__
+from paramjax._version import __version__ as __version__
 from paramjax.runs import EarlyStopping, Fit, NonFiniteError, Rollback, Validation, fit
 from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.step import GradFn, Trainer, TrainState, gradient, grads, hooks, train_step, trainers
@@ -29,8 +30,6 @@ from paramjax.tuning import Sweep, cross_validate, search, sweep
 
 if TYPE_CHECKING:
     from paramjax import bench, models, plots, verify
-
-__version__ = "0.1.0"
 
 __all__ = [
     "EarlyStopping",

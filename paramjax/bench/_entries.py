@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import optax
 
-from paramjax import __version__
 from paramjax._checks import nearest
 from paramjax._hashes import file_hash
+from paramjax._version import __version__
 from paramjax.optim._optimizer import Optimizer
 from paramjax.optim._registry import REGISTRY
 from paramjax.space._check import check_space

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -15,11 +14,9 @@ from typing import Any
 
 import jax
 
-from paramjax import __version__
 from paramjax._files import write_atomic
 from paramjax._hashes import file_hash
-
-PACKAGES = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "scikit-learn")
+from paramjax._version import versions
 
 
 def environment() -> dict[str, Any]:
@@ -29,18 +26,12 @@ def environment() -> dict[str, Any]:
         A dict that JSON can hold.
 
     Example:
-        >>> environment()["versions"]["paramjax"] == __version__
-        True
+        >>> sorted(environment())
+        ['cores', 'devices', 'platform', 'processor', 'versions']
     """
-    versions = {"paramjax": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
     devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
     return {
-        "versions": versions,
+        "versions": versions(),
         "platform": platform.platform(),
         "processor": platform.machine(),
         "cores": os.cpu_count(),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import json
-import platform
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from paramjax._files import fsync, unfinished, write_atomic
+from paramjax._version import versions
 from paramjax.checkpoints._arrays import read_arrays, write_arrays
 from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in
 from paramjax.checkpoints._hashes import Damaged, describe_files
@@ -113,7 +111,7 @@ def write_run(folder: Path, origin: Origin, keep: Keep) -> None:
         keep: Which of them stay.
     """
     about = {"format": FORMAT, **origin._asdict(), "keep": dataclasses.asdict(keep)}
-    text = json.dumps({**about, "versions": _versions()}, indent=1)
+    text = json.dumps({**about, "versions": versions()}, indent=1)
     write_atomic(folder / RUN, text + "\n")
 
 
@@ -146,7 +144,7 @@ def _manifest(
         history=dtypes,
         leaves=leaves,
         files=describe_files(folder, but=NAME),
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -163,14 +161,3 @@ def _score(folder: Path, step: int, keep: Keep) -> float | None:
         return read_manifest(checkpoint(folder, step)).score
     except (Damaged, ValueError):
         return None
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "jax": jax.__version__}
-    versions["numpy"] = np.__version__
-    for package in ("paramjax", "orbax-checkpoint"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout
-            continue
-    return versions

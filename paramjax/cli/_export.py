@@ -9,6 +9,7 @@ import tyro
 
 from paramjax._checks import needs_extra
 from paramjax._files import atomic_write
+from paramjax._format import byte_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,6 @@ def export(
     """
     from paramjax.checkpoints._hashes import Damaged
     from paramjax.checkpoints._inspect import look, parameters
-    from paramjax.cli._inspect import size
     from paramjax.cli._terminal import console, fail
 
     out = out.expanduser()
@@ -50,7 +50,7 @@ def export(
         return fail(str(error))
     count = sum(array.size for array in arrays.values())
     console().print(
-        f"{out}: {len(arrays)} arrays, {count:,} numbers, {size(out.stat().st_size)}, "
+        f"{out}: {len(arrays)} arrays, {count:,} numbers, {byte_size(out.stat().st_size)}, "
         f"of step {chosen.step:,}",
         soft_wrap=True,
     )

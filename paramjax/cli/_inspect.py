@@ -13,6 +13,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from paramjax._format import byte_size, number
+
 if TYPE_CHECKING:
     from paramjax.checkpoints._inspect import CheckpointInfo
 
@@ -21,8 +23,6 @@ DAMAGED = 1
 
 _OTHER_COLUMNS = 58
 """What the table takes beside the metrics, for steps of up to seven digits."""
-
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def inspect(
@@ -68,19 +68,6 @@ def inspect(
     return DAMAGED if any(one.damage is not None for one in seen) else 0
 
 
-def size(count: int) -> str:
-    """Bytes as people read them.
-
-    Example:
-        >>> size(12), size(123_456)
-        ('12 B', '123 kB')
-    """
-    number, unit = float(count), 0
-    while number >= 999.5 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return f"{number:.3g} {_UNITS[unit]}"
-
-
 def _table(seen: list[CheckpointInfo], room: int) -> Table:
     from paramjax.checkpoints._inspect import best
 
@@ -98,7 +85,7 @@ def _table(seen: list[CheckpointInfo], room: int) -> Table:
             saved, metrics = time.strftime("%Y-%m-%d %H:%M:%S", moment), _metrics(one, room)
         good = "[green]good, best[/]" if one.step == chosen else "[green]good[/]"
         state = good if one.damage is None else "[red]damaged[/]"
-        table.add_row(f"{one.step:,}", saved, size(one.size), state, escape(metrics))
+        table.add_row(f"{one.step:,}", saved, byte_size(one.size), state, escape(metrics))
     return table
 
 
@@ -108,7 +95,7 @@ def _metrics(one: CheckpointInfo, room: int) -> str:
     shown = {"loss": one.manifest.metrics["loss"]} if "loss" in one.manifest.metrics else {}
     validated = one.manifest.validation
     shown |= {f"val {name}": value for name, value in validated.items() if name != "step"}
-    texts = [f"{name} {value:.4g}" for name, value in shown.items()]
+    texts = [f"{name} {number(value)}" for name, value in shown.items()]
     line = "  ".join(texts)
     return line if len(line) <= room else "\n".join(texts)
 
@@ -122,7 +109,7 @@ def _summary(one: CheckpointInfo) -> str:
     whole = sum(map(leaf_bytes, own))
     return (
         f"step {one.step:,}: {len(leaves)} arrays, of which {len(own)} are "
-        f"parameters ({size(whole)}); --leaves lists them"
+        f"parameters ({byte_size(whole)}); --leaves lists them"
     )
 
 
@@ -138,7 +125,7 @@ def _leaves(one: CheckpointInfo) -> Table:
     table.add_column("form", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     for name, leaf in one.manifest.leaves.items():
-        table.add_row(escape(name), escape(leaf.form), size(leaf_bytes(leaf)))
+        table.add_row(escape(name), escape(leaf.form), byte_size(leaf_bytes(leaf)))
     return table
 
 

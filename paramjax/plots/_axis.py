@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from paramjax._checks import nearest
-from paramjax.plots._style import number, words
+from paramjax._format import number
+from paramjax.plots._style import words
 from paramjax.populations._trial_run import Record
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import unconditional

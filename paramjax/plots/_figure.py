@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paramjax._checks import needs_extra
+from paramjax._format import number
 from paramjax.plots._axis import axes_of, by_interest
 from paramjax.plots._learning_curves import learning_curves
 from paramjax.plots._learning_rate_curve import learning_rate_curve
 from paramjax.plots._parallel_coordinates import parallel_coordinates
-from paramjax.plots._style import entitle, legend_rows, number, words
+from paramjax.plots._style import entitle, legend_rows, words
 from paramjax.plots._trials import Picture, picture
 from paramjax.space._distribution import Space
 from paramjax.tuning._frame import labels

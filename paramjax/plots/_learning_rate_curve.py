@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._format import number
 from paramjax._status import Status
 from paramjax.plots._axis import SPREAD, Axis, axes_of, chosen, spread
 from paramjax.plots._scale import draw_scale
@@ -18,7 +19,6 @@ from paramjax.plots._style import (
     MANY,
     STOPPED_COLOUR,
     faintness,
-    number,
     tidy,
     words,
 )

@@ -47,16 +47,6 @@ def words(name: str) -> str:
     return name.replace("_", " ").replace("$", r"\$")
 
 
-def number(value: float) -> str:
-    """A number to four digits.
-
-    Example:
-        >>> number(0.0543211), number(1e-5), number(1e12)
-        ('0.05432', '1e-5', '1e12')
-    """
-    return f"{value:.4g}".replace("e+", "e").replace("e0", "e").replace("e-0", "e-")
-
-
 def tidy(ax: Axes, title: str) -> None:
     """A quiet frame, and the title above the legend.
 

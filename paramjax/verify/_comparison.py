@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import describe
+from paramjax._format import number
 from paramjax.verify._results import Arrays
 
 
@@ -34,7 +35,7 @@ class Difference(NamedTuple):
         """As a table shows it."""
         if self.why:
             return f"{self.leaf}: {self.why}"
-        return f"{scientific(self.relative)} in {self.leaf}"
+        return f"{number(self.relative, 2)} in {self.leaf}"
 
 
 def compare(first: Arrays, second: Arrays) -> list[Difference]:
@@ -72,21 +73,6 @@ def largest(differences: Iterable[Difference]) -> Difference | None:
     return max(differences, key=lambda difference: difference.relative, default=None)
 
 
-def scientific(number: float, digits: int = 1) -> str:
-    """A small number as people write it.
-
-    Args:
-        number: The number.
-        digits: After the point.
-
-    Example:
-        >>> scientific(2.5e-07), scientific(1e-5, 0)
-        ('2.5e-7', '1e-5')
-    """
-    mantissa, exponent = f"{number:.{digits}e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
-
-
 def _compare_leaf(name: str, a: np.ndarray | None, b: np.ndarray | None) -> Difference | None:
     if a is None or b is None:
         side = "first" if a is None else "second"
@@ -116,5 +102,5 @@ def _compare_numbers(name: str, a: np.ndarray, b: np.ndarray) -> Difference:
         return Difference(name, 0.0, "signs of zeros or payloads of NaN")
     scale = np.abs(numbers).max(initial=0.0)
     if scale == 0:
-        return Difference(name, math.inf, f"zeros became {scientific(apart)}")
+        return Difference(name, math.inf, f"zeros became {number(apart, 2)}")
     return Difference(name, float(apart / scale))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from paramjax.verify._comparison import compare, largest, scientific
+from paramjax._format import number
+from paramjax.verify._comparison import compare, largest
 from paramjax.verify._results import Arrays
 
 EQUAL = "equal bits"
@@ -73,4 +74,4 @@ def promised_words(within: float | None) -> str:
         >>> promised_words(None), promised_words(1e-5)
         ('equal bits', 'within 1e-5')
     """
-    return EQUAL if within is None else f"within {scientific(within, 0)}"
+    return EQUAL if within is None else f"within {number(within, 1)}"

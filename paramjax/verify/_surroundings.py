@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterable
 from typing import Any
 
+from paramjax._version import versions
 from paramjax.verify._promise import EQUAL, Finding
 
-_PACKAGES = ("paramjax", "jax", "jaxlib", "optax", "orbax-checkpoint")
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that compute.
-
-    Returns:
-        Name -> version.
-
-    Example:
-        >>> list(versions())[:3]
-        ['python', 'paramjax', 'jax']
-    """
-    numbers = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **numbers}
 
 
 def is_deterministic(facts: dict[str, Any]) -> bool:

@@ -48,7 +48,7 @@ def call(*words):
     return caught.value.code
 
 
-def flip(folder, step, name="series.npz"):
+def flip(folder, step, name="history.npz"):
     file = folder / f"step_{step:09d}" / name
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -92,7 +92,7 @@ def test_damage_is_named(run, capsys):
     flip(folder, 20)
     assert call("inspect", folder) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "damaged: step_000000020: series.npz does not have the hash" in out
+    assert "damaged: step_000000020: history.npz does not have the hash" in out
 
 
 @pytest.mark.parametrize(

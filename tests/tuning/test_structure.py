@@ -192,7 +192,7 @@ def quick(line, line_loss, **settings):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"memory": 2**60}, ValueError, "asked for 1073741824.00 GiB, and there is"),
+        ({"memory": 2**60}, ValueError, "asked for 1024.0 PiB, and there is"),
         ({"memory": 2**20}, ValueError, "less than the .* that the program takes before"),
         ({"memory": "all"}, TypeError, "expected a number of bytes or 'auto', got 'all'"),
         ({"layout": 4}, TypeError, "layout: expected a Layout or None, got 4"),

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from paramjax._format import number as significant
 from paramjax.bench._statistics import Verdict
 
 _LEAST, _MOST = 4, 8
@@ -72,7 +73,7 @@ def setting(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return significant(value, 3)
     return json.dumps(value, default=str)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from paramjax._format import byte_size
 from paramjax._types import PyTree
 from paramjax.populations._layout import Layout
 from paramjax.populations._population import Population
@@ -21,7 +22,6 @@ from paramjax.populations.planning._guess import cores, layouts
 from paramjax.populations.planning._measure import seconds_a_step
 from paramjax.populations.planning._memory import (
     MemoryLimit,
-    gibibytes,
     memory_in_use,
     memory_limit,
     nbytes,
@@ -200,9 +200,9 @@ def _fitted(
         elif layout.workers > 1:
             layout = replace(layout, workers=layout.workers - 1)
         else:
-            left = gibibytes(max(0, room.free))
+            left = byte_size(max(0, room.free))
             raise ValueError(
-                f"memory: a single run takes {gibibytes(needed)}, and {left} are left of the "
+                f"memory: a single run takes {byte_size(needed)}, and {left} are left of the "
                 "limit; allow more, or take a smaller batch"
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from paramjax.populations.planning._memory import gibibytes
+from paramjax._format import byte_size, duration
 
 if TYPE_CHECKING:
     from paramjax.populations.planning._execution_plan import ExecutionPlan, GroupPlan
@@ -27,12 +27,12 @@ def described(plan: ExecutionPlan) -> str:
     where = "in a file" if plan.on_disk else "in memory"
     kept = sum(choice.runs * choice.result_bytes for choice in plan.choices)
     lines += [
-        f"memory: at most {gibibytes(plan.peak)} of {gibibytes(plan.limit)}, "
-        f"{gibibytes(plan.taken)} of it before training",
-        f"results: {gibibytes(kept)}, kept {where}",
+        f"memory: at most {byte_size(plan.peak)} of {byte_size(plan.limit)}, "
+        f"{byte_size(plan.taken)} of it before training",
+        f"results: {byte_size(kept)}, kept {where}",
     ]
     if plan.seconds is not None:
-        lines.append(f"training: about {_time(plan.seconds)}")
+        lines.append(f"training: about {duration(plan.seconds)}")
     return "\n".join(lines)
 
 
@@ -42,7 +42,7 @@ def _choice(choice: GroupPlan, *, named: bool) -> list[str]:
     compiled = f"compiled in {choice.compile_seconds:.1f} s"
     lines = [f"{head}{choice.layout} ({choice.why}; {compiled})"]
     return lines + [
-        f"  {candidate.layout}: {_time(candidate.seconds)} a run and step"
+        f"  {candidate.layout}: {duration(candidate.seconds)} a run and step"
         for candidate in sorted(choice.candidates, key=_pace)
         if candidate.seconds is not None
     ]
@@ -50,16 +50,3 @@ def _choice(choice: GroupPlan, *, named: bool) -> list[str]:
 
 def _pace(candidate: Any) -> float:
     return float("inf") if candidate.seconds is None else candidate.seconds
-
-
-def _time(seconds: float) -> str:
-    """A time as people read it.
-
-    Example:
-        >>> _time(0.000131), _time(0.25), _time(75.0), _time(7300.0)
-        ('131 us', '250 ms', '1.2 min', '2.0 h')
-    """
-    for size, unit in ((3600.0, "h"), (60.0, "min"), (1.0, "s")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from paramjax._checks import check_count
+from paramjax._format import byte_size
 from paramjax._types import PyTree
 
 MemoryLimit = int | Literal["auto"]
@@ -49,12 +50,12 @@ def memory_limit(memory: MemoryLimit) -> int:
         check_count("memory", memory)
     if memory > there_is:
         raise ValueError(
-            f"memory: asked for {gibibytes(memory)}, and there is {gibibytes(there_is)}; ask for "
+            f"memory: asked for {byte_size(memory)}, and there is {byte_size(there_is)}; ask for "
             "less, or leave it at 'auto'"
         )
     if memory <= taken:
         raise ValueError(
-            f"memory: {gibibytes(memory)} is less than the {gibibytes(taken)} that the program "
+            f"memory: {byte_size(memory)} is less than the {byte_size(taken)} that the program "
             "takes before anything is trained; allow more"
         )
     return int(memory)
@@ -109,19 +110,3 @@ def nbytes(tree: PyTree) -> int:
         16
     """
     return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))
-
-
-def gibibytes(number: float) -> str:
-    """A number of bytes as people read it.
-
-    Args:
-        number: Bytes.
-
-    Example:
-        >>> gibibytes(3 * 2**30), gibibytes(5 * 2**20), gibibytes(2000)
-        ('3.00 GiB', '5.0 MiB', '2.0 KiB')
-    """
-    for size, unit, digits in ((2**30, "GiB", 2), (2**20, "MiB", 1)):
-        if number >= size:
-            return f"{number / size:.{digits}f} {unit}"
-    return f"{number / 2**10:.1f} KiB"
