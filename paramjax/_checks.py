@@ -166,6 +166,41 @@ def check_rate(name: str, value: Any, *, low: float = 0.0, high: float = math.in
         raise ValueError(f"{name}: expected a number from {low:g}, {bound}, got {number}")
 
 
+def check_scalar(name: str, value: Any, *, low: float = 0.0, high: float = math.inf) -> None:
+    """Raise unless a value is one finite number in [low, high] or a traced scalar.
+
+    Args:
+        name: The argument, for the message.
+        value: A number or a traced scalar.
+        low: Smallest value allowed.
+        high: Largest finite value allowed.
+
+    Raises:
+        TypeError: If it is not a number; a schedule is not, because a loss does not see the
+            step.
+        ValueError: If it is an array with axes, is not finite, or is out of range.
+
+    Example:
+        >>> check_scalar("mixing", 1.0, high=1.0)
+    """
+    if callable(value):
+        raise TypeError(
+            f"{name}: expected a number, got a function; a loss does not see the step, so count it "
+            "in the model_state of a stateful loss and weight that loss there"
+        )
+    if getattr(value, "shape", ()) != ():
+        raise ValueError(f"{name}: expected one number, got {describe(value)}")
+    if isinstance(value, jax.core.Tracer):
+        return
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {describe(value)}") from None
+    if not (math.isfinite(number) and low <= number <= high):
+        bound = "finite" if high == math.inf else f"to {high:g}"
+        raise ValueError(f"{name}: expected a number from {low:g}, {bound}, got {number:g}")
+
+
 def check_params(params: PyTree) -> None:
     """Refuse parameters that cannot be differentiated.
 

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from paramjax import _checks as checks
@@ -83,3 +84,31 @@ def test_other_trees_are_refused():
 def test_unknown_names_list_the_nearest():
     assert "nearest: adamw" in checks.nearest("adamv", ["adamw", "sgd"], what="optimizer")
     assert "nearest" not in checks.nearest("zzz", ["adamw", "sgd"], what="optimizer")
+
+
+@pytest.mark.parametrize("value", [0, 1.0, np.float64(0.5), jnp.float32(1.0)], ids=str)
+def test_scalars_up_to_both_ends_pass(value):
+    checks.check_scalar("mixing", value, high=1.0)
+
+
+def test_traced_scalars_pass_and_traced_vectors_do_not():
+    jax.make_jaxpr(lambda value: checks.check_scalar("mixing", value))(-1.0)
+    with pytest.raises(ValueError, match=r"mixing: expected one number, got float32\[3\]"):
+        jax.make_jaxpr(lambda value: checks.check_scalar("mixing", value))(jnp.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "match"),
+    [
+        (-0.1, ValueError, "mixing: expected a number from 0, to 1, got -0.1"),
+        (1.1, ValueError, "mixing: expected a number from 0, to 1, got 1.1"),
+        (float("nan"), ValueError, "mixing: expected a number from 0, to 1, got nan"),
+        (None, TypeError, "mixing: expected a number, got None"),
+        ("much", TypeError, "mixing: expected a number, got str 'much'"),
+        (lambda step: 0.1, TypeError, "a loss does not see the step, so count it in the model_st"),
+    ],
+    ids=["low", "high", "nan", "None", "string", "schedule"],
+)
+def test_other_scalars_are_refused(value, error, match):
+    with pytest.raises(error, match=match):
+        checks.check_scalar("mixing", value, high=1.0)

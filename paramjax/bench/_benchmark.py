@@ -17,7 +17,7 @@ from paramjax.bench._statistics import Verdict, verdicts
 from paramjax.bench.report._html import write_report
 from paramjax.bench.workloads._registry import WORKLOADS
 from paramjax.bench.workloads._registry import get as get_workload
-from paramjax.optim._registry import REGISTRY
+from paramjax.optim import CATALOGUE
 
 VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html"
 
@@ -53,7 +53,7 @@ class Options:
     @property
     def specs(self) -> tuple[str, ...]:
         """The optimizers with the baseline among them."""
-        return (*(self.optimizers or tuple(REGISTRY)), self.baseline)
+        return (*(self.optimizers or tuple(CATALOGUE)), self.baseline)
 
     @property
     def flags(self) -> dict[str, Any]:

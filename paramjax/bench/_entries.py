@@ -17,6 +17,7 @@ from paramjax._hashes import file_hash
 from paramjax._version import __version__
 from paramjax.optim._optimizer import Optimizer
 from paramjax.optim._registry import REGISTRY
+from paramjax.optim import CATALOGUE, Optimizer
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
 from paramjax.space._log_uniform import log_uniform
@@ -112,10 +113,10 @@ def one_line(error: BaseException) -> str:
 
 
 def _from_registry(name: str) -> Entry:
-    if name not in REGISTRY:
+    if name not in CATALOGUE:
         hint = "; an optimizer of your own is FILE.py:FACTORY"
-        raise UnknownOptimizerError(nearest(name, REGISTRY, what="optimizer") + hint)
-    return Entry(REGISTRY[name], None, f"paramjax {__version__}")
+        raise UnknownOptimizerError(nearest(name, CATALOGUE, what="optimizer") + hint)
+    return Entry(CATALOGUE[name], None, f"paramjax {__version__}")
 
 
 def _from_file(spec: str) -> Entry | Excluded:

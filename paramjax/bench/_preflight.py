@@ -13,7 +13,7 @@ from paramjax._types import Array, Batch, Hyperparameters, Params
 from paramjax.bench._entries import one_line
 from paramjax.bench._protocol import Protocol
 from paramjax.bench.workloads._workload import Workload
-from paramjax.optim._optimizer import Optimizer
+from paramjax.optim import Optimizer
 from paramjax.populations._starts import Starts
 from paramjax.space._tracing import structure, traced
 from paramjax.step._state import Trainer

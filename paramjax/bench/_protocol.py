@@ -9,7 +9,7 @@ import jax
 
 from paramjax._checks import check_count, check_rate, check_seed
 from paramjax._types import Key
-from paramjax.optim._optimizer import Optimizer
+from paramjax.optim import Optimizer
 from paramjax.populations._trial_run import TrialRun
 from paramjax.tuning.designs._sobol import sobol_design
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from paramjax.bench._rows import OptimizerRow, Training, WorkloadRow, describe_space
-from paramjax.optim._optimizer import Optimizer
+from paramjax.optim import Optimizer
 from paramjax.populations._trial_run import Record
 from paramjax.tuning.store._tables import Tables
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from paramjax.optim._optimizer import Optimizer
+from paramjax.optim import Optimizer
 from paramjax.space._distribution import Distribution
 
 

@@ -23,7 +23,7 @@ from paramjax.bench._selection import best_trial
 from paramjax.bench.workloads._workload import Workload
 from paramjax.data._splits import Splits
 from paramjax.data._validation import check_data
-from paramjax.optim._optimizer import Optimizer
+from paramjax.optim import Optimizer
 from paramjax.populations._chunk_result import records as record_all
 from paramjax.populations._layout import Layout
 from paramjax.populations._population import Population

@@ -14,10 +14,10 @@ def list_() -> int:
 
     from paramjax.bench.workloads._registry import WORKLOADS
     from paramjax.cli._terminal import console
-    from paramjax.optim._registry import REGISTRY
+    from paramjax.optim import CATALOGUE
 
     optimizers = Table("optimizer", "search space", "source", title="Optimizers")
-    for optimizer in REGISTRY.values():
+    for optimizer in CATALOGUE.values():
         space = "\n".join(f"{name}: {d}" for name, d in optimizer.space.items())
         optimizers.add_row(optimizer.name, space, optimizer.source)
     workloads = Table("workload", "decided by", "what it is", title="Workloads")

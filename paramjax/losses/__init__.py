@@ -1,15 +1,17 @@
-"""Losses per example, the mean that makes a LossFn of them, and what composes LossFns."""
+"""Losses per example, the mean that makes a LossFn of them, and functions of LossFns."""
 
 from paramjax.losses._augmented import augmented
-from paramjax.losses._cross_entropy import binary_cross_entropy, cross_entropy
+from paramjax.losses._backward import frozen, remat
 from paramjax.losses._distillation import distillation
-from paramjax.losses._frozen import frozen
 from paramjax.losses._multitask import uncertainty_weighted, weighted_sum
+from paramjax.losses._per_example import (
+    binary_cross_entropy,
+    cross_entropy,
+    smoothed_cross_entropy,
+    squared_error,
+)
 from paramjax.losses._precision import mixed_precision
 from paramjax.losses._regularisers import l1, l2
-from paramjax.losses._remat import remat
-from paramjax.losses._smoothed_cross_entropy import smoothed_cross_entropy
-from paramjax.losses._squared_error import squared_error
 from paramjax.losses._supervised import supervised
 
 __all__ = [

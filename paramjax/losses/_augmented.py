@@ -13,20 +13,20 @@ from paramjax._types import Array, Batch, Key, LossFn, Params
 def augmented(loss_fn: LossFn, augment: Callable[[Key, Batch], Batch]) -> LossFn:
     """The loss of an augmented batch.
 
-    Each step draws anew, because its key is new, and a resumed run draws what the
-    uninterrupted one would have drawn. The key is split: `augment` has one half, the loss
-    the other, so that augmentation and dropout are independent.
+    Each step draws new augmentations from its own key, and a resumed run draws what the
+    uninterrupted run would have drawn. The key is split in two, for `augment` and for the loss,
+    so that augmentation and dropout are independent.
 
     Args:
         loss_fn: A loss, plain or stateful.
-        augment: `(key, batch) -> batch`, pure. Shapes and names may change, as long as the
-            loss knows them: mixup adds a second target, a crop is smaller.
+        augment: `(key, batch) -> batch`, pure. Shapes and names may change to any that the
+            loss takes: mixup adds a second target, a crop is smaller.
 
     Returns:
         A loss of the same form.
 
     Raises:
-        TypeError: If `augment` is no function, or, at the first call, returns None.
+        TypeError: If `augment` is not a function, or, at the first call, returns None.
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,11 +46,11 @@ def augmented(loss_fn: LossFn, augment: Callable[[Key, Batch], Batch]) -> LossFn
         )
 
     def wrapped(params: Params, *rest: Any) -> tuple[Array, Any]:
-        *carried, batch, key = rest
-        drawing, remaining = jax.random.split(key)
-        changed = augment(drawing, batch)
+        *state, batch, key = rest
+        augment_key, loss_key = jax.random.split(key)
+        changed = augment(augment_key, batch)
         if changed is None and batch is not None:
             raise TypeError("augmented: augment returned None; return the batch")
-        return loss_fn(params, *carried, changed, remaining)
+        return loss_fn(params, *state, changed, loss_key)
 
     return wrapped

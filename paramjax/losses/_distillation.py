@@ -1,4 +1,4 @@
-"""Distillation: a student learns the probabilities of a teacher beside the labels."""
+"""Distillation: a student learns the probabilities of a teacher and the labels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from paramjax._checks import check_scalar
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params
-from paramjax.losses._cross_entropy import cross_entropy
-from paramjax.losses._scalars import check_scalar
-from paramjax.metrics._accuracy import accuracy
+from paramjax.losses._per_example import cross_entropy
+from paramjax.metrics import accuracy
 
 Apply = Callable[..., Array]
 """`(params, x) -> logits [batch, classes]`."""
@@ -33,12 +33,12 @@ def distillation(
     2). The factor $T^2$ keeps the first term's gradients of the size of the second's.
 
     The loss is stateful and its model state is the teacher's parameters, which it returns
-    as they came. Closed over by the loss, they would be constants of the compiled program:
-    stored in it once more, and compiled anew for every other teacher.
+    unchanged. If it closed over them, they would be constants of the compiled program: stored
+    twice, and compiled again for every other teacher.
 
     Args:
         student: `(params, x) -> logits [batch, classes]`.
-        teacher: `(teacher_params, x) -> logits [batch, classes]`; it is not differentiated.
+        teacher: `(teacher_params, x) -> logits [batch, classes]`, not differentiated.
         temperature: T, a positive number or a traced scalar.
         mixing: $\alpha$, the weight of the teacher, in [0, 1], or a traced scalar.
 
@@ -50,9 +50,9 @@ def distillation(
         temperature T.
 
     Raises:
-        TypeError: If a model is no function or a number none.
+        TypeError: If a model is not a function, or temperature or mixing not a number.
         ValueError: If the temperature is not positive, the mixing is outside [0, 1], or, at
-            the first call, the two models' logits differ in shape.
+            the first call, the logits of student and teacher differ in shape.
 
     Example:
         >>> linear = lambda w, x: x @ w
@@ -79,7 +79,7 @@ def distillation(
         targets = jax.lax.stop_gradient(teacher(teacher_params, batch["x"]))
         if logits.shape != targets.shape:
             raise ValueError(
-                f"distillation: expected student and teacher to give logits of one shape, got "
+                "distillation: expected student and teacher to return logits of one shape, got "
                 f"{logits.shape} and {targets.shape}"
             )
         divergence = _divergence(targets / temperature, logits / temperature).mean()
@@ -96,6 +96,6 @@ def distillation(
 
 
 def _divergence(p: Array, q: Array) -> Array:
-    """KL of the softmax of q from the softmax of p, [batch]."""
+    """KL(softmax(p) || softmax(q)), [batch]."""
     log_p, log_q = jax.nn.log_softmax(p, axis=1), jax.nn.log_softmax(q, axis=1)
     return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=1)

@@ -1,4 +1,4 @@
-"""Several losses of one model as one loss, with weights given or learned."""
+"""Several losses of one model as one loss, with given or learned weights."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import nearest
-from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params
-from paramjax.losses._scalars import check_scalar
+from paramjax._checks import check_scalar, nearest
+from paramjax._types import Array, LossFn, Metrics, Params
 
 
 def weighted_sum(losses: Mapping[str, LossFn], weights: Mapping[str, float | Array]) -> LossFn:
     r"""$$L(\theta) = \sum_i w_i L_i(\theta)$$
 
-    Every task sees the same parameters and batch, and a key of its own,
-    `fold_in(key, i)` for the i-th name. A task that reads its own part of the batch says
-    so itself: `lambda params, batch, key: loss_fn(params, batch["depth"], key)`.
+    Every task gets the same parameters and batch, and a key of its own, `fold_in(key, i)`
+    for the i-th name. A task that needs only a part of the batch selects it:
+    `lambda params, batch, key: loss_fn(params, batch["depth"], key)`.
 
     Args:
-        losses: Task -> loss. All plain or all stateful; stateful ones pass the model state
-            on in this order, each to the next.
+        losses: Task -> loss, all plain or all stateful. Each stateful loss gets the model state
+            that the one before it returned.
         weights: Task -> $w_i$, any finite number or a traced scalar, for the same names.
 
     Returns:
         A loss of the same form. Its metrics are `<task>/loss` and each `<task>/<metric>`.
 
     Raises:
-        TypeError: If a loss is no function or a weight no number; at the first call, if a
-            task's metrics are no dict.
+        TypeError: If a loss is not a function or a weight not a number; at the first call, if
+            a task's metrics are not a dict.
         ValueError: If there are no losses, the names differ, a weight is not finite, or,
             at the first call, a task's loss is not a scalar.
 
@@ -50,9 +49,9 @@ def weighted_sum(losses: Mapping[str, LossFn], weights: Mapping[str, float | Arr
     weights = dict(weights)
 
     def wrapped(params: Params, *rest: Any) -> tuple[Array, Any]:
-        values, carried, metrics = _each("weighted_sum", losses, params, rest)
+        values, state, metrics = _each("weighted_sum", losses, params, rest)
         total = sum(weights[task] * value for task, value in values.items())
-        return jnp.asarray(total), (*carried, metrics) if carried else metrics
+        return jnp.asarray(total), (*state, metrics) if state else metrics
 
     return wrapped
 
@@ -70,8 +69,8 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
     positive, or its variance goes to zero and the sum to minus infinity.
 
     Args:
-        losses: Task -> loss of `params["model"]`. All plain or all stateful; stateful ones
-            pass the model state on in this order. Each gets a key of its own.
+        losses: Task -> loss of `params["model"]`, all plain or all stateful, with keys and
+            model state as in `weighted_sum`.
         categorical: Tasks whose loss is a cross-entropy.
 
     Returns:
@@ -79,8 +78,8 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
         $c_i e^{-s_i}$, and each `<task>/<metric>`.
 
     Raises:
-        TypeError: If a loss is no function; at the first call, if a task's metrics are no
-            dict.
+        TypeError: If a loss is not a function; at the first call, if a task's metrics are not
+            a dict.
         ValueError: If there are no losses or `categorical` names others; at the first call,
             if the parameters do not have the form above, or a task's loss is not a scalar.
 
@@ -103,11 +102,11 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
 
     def wrapped(params: Params, *rest: Any) -> tuple[Array, Any]:
         log_variance = _log_variances(params, losses)
-        values, carried, metrics = _each("uncertainty_weighted", losses, params["model"], rest)
+        values, state, metrics = _each("uncertainty_weighted", losses, params["model"], rest)
         weights = {task: factors[task] * jnp.exp(-log_variance[task]) for task in losses}
         total = sum(weights[task] * values[task] + log_variance[task] / 2 for task in losses)
         metrics |= {f"{task}/weight": weight for task, weight in weights.items()}
-        return jnp.asarray(total), (*carried, metrics) if carried else metrics
+        return jnp.asarray(total), (*state, metrics) if state else metrics
 
     return wrapped
 
@@ -115,16 +114,13 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
 def _each(
     who: str, losses: Mapping[str, LossFn], params: Params, rest: Sequence[Any]
 ) -> tuple[dict[str, Array], list[Any], Metrics]:
-    """The loss of every task, what the last one carries on, and the metrics of all."""
-    carried: list[Any]
-    batch: Batch
-    key: Key
-    *carried, batch, key = rest
+    """The loss of every task, [model_state] or [] after the last one, and the metrics of all."""
+    *state, batch, key = rest
     values: dict[str, Array] = {}
     metrics: Metrics = {}
-    for place, (task, loss_fn) in enumerate(losses.items()):
-        value, aux = loss_fn(params, *carried, batch, jax.random.fold_in(key, place))
-        *carried, reported = aux if carried else (aux,)
+    for index, (task, loss_fn) in enumerate(losses.items()):
+        value, aux = loss_fn(params, *state, batch, jax.random.fold_in(key, index))
+        *state, reported = aux if state else (aux,)
         if jnp.shape(value) != ():
             raise ValueError(
                 f"{who}: task {task!r}: expected a scalar loss, got shape {jnp.shape(value)}; "
@@ -138,11 +134,11 @@ def _each(
         values[task] = value
         metrics |= {f"{task}/{name}": metric for name, metric in reported.items()}
         metrics[f"{task}/loss"] = value
-    return values, carried, metrics
+    return values, state, metrics
 
 
 def _checked_losses(who: str, losses: Mapping[str, LossFn]) -> dict[str, LossFn]:
-    """A copy, so that a caller's later change to the mapping changes nothing here."""
+    """A copy, which later changes to the caller's mapping do not change."""
     if not isinstance(losses, Mapping) or not losses:
         raise ValueError(f"{who}: losses: expected task -> loss for at least one task")
     for task, loss_fn in losses.items():
@@ -154,24 +150,25 @@ def _checked_losses(who: str, losses: Mapping[str, LossFn]) -> dict[str, LossFn]
 
 
 def _check_names(what: str, got: Any, losses: Mapping[str, LossFn]) -> None:
-    """Refuse a mapping whose names are not exactly the tasks."""
+    """Raise unless a mapping has exactly the tasks as names."""
     if not isinstance(got, Mapping) or set(got) != set(losses):
         names = sorted(map(str, got)) if isinstance(got, Mapping) else type(got).__name__
         raise ValueError(f"{what}: expected one for each of {sorted(losses)}, got {names}")
 
 
 def _log_variances(params: Params, losses: Mapping[str, LossFn]) -> Mapping[str, Array]:
-    """The learned log-variances, refused where the parameters have another form."""
+    """The learned log-variances; raises if the parameters have another form."""
     if not isinstance(params, Mapping) or set(params) != {"model", "log_variance"}:
         raise ValueError(
             "uncertainty_weighted: expected params as {'model': ..., 'log_variance': "
             f"{{task: scalar}}}}, got the tree {jax.tree.structure(params)}"
         )
-    _check_names("uncertainty_weighted: log_variance", params["log_variance"], losses)
-    for task, value in params["log_variance"].items():
+    log_variance: Mapping[str, Array] = params["log_variance"]
+    _check_names("uncertainty_weighted: log_variance", log_variance, losses)
+    for task, value in log_variance.items():
         if jnp.shape(value) != ():
             raise ValueError(
                 f"uncertainty_weighted: log_variance[{task!r}]: expected a scalar, got shape "
                 f"{jnp.shape(value)}"
             )
-    return params["log_variance"]
+    return log_variance

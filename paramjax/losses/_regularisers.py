@@ -8,13 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from paramjax._checks import check_scalar
 from paramjax._paths import check_pattern, matching
 from paramjax._types import Array, LossFn, Params
-from paramjax.losses._scalars import check_scalar
 
 
 def l1(loss_fn: LossFn, strength: float | Array, where: str | None = None) -> LossFn:
-    r"""The loss and the absolute values of the parameters.
+    r"""The loss plus the absolute values of the parameters.
 
     $$L(\theta) + \lambda \sum_j |\theta_j|$$
     (Tibshirani, 1996, The lasso). At zero the gradient of the penalty is taken as zero;
@@ -23,15 +23,15 @@ def l1(loss_fn: LossFn, strength: float | Array, where: str | None = None) -> Lo
     Args:
         loss_fn: A loss, plain or stateful.
         strength: $\lambda$, a number from 0 or a traced scalar.
-        where: Which leaves are penalised, a regular expression that matches the whole of
-            their names: `".*kernel"` leaves biases out. None takes all of them.
+        where: A regular expression for the whole name of a leaf to penalise: `".*kernel"`
+            leaves biases out. None penalises all leaves.
 
     Returns:
         A loss of the same form. The penalty is summed in at least float32 and is part of
         the loss, not a metric.
 
     Raises:
-        TypeError: If the strength is no number or the pattern no string.
+        TypeError: If the strength is not a number or the pattern not a string.
         ValueError: If the strength is negative or not finite, or, at the first call, the
             pattern matches no leaf.
 
@@ -44,25 +44,25 @@ def l1(loss_fn: LossFn, strength: float | Array, where: str | None = None) -> Lo
 
 
 def l2(loss_fn: LossFn, strength: float | Array, where: str | None = None) -> LossFn:
-    r"""The loss and half the squares of the parameters.
+    r"""The loss plus half the squares of the parameters.
 
     $$L(\theta) + \frac{\lambda}{2} \sum_j \theta_j^2$$
     (Hoerl and Kennard, 1970, Ridge regression), whose gradient is $\lambda\theta$. It goes
     through the optimizer with the rest of the gradient. Under Adam that is not weight
-    decay: `optax.adamw` decays beside the adaptive step (Loshchilov and Hutter, 2019).
+    decay: `optax.adamw` decays outside the adaptive step (Loshchilov and Hutter, 2019).
 
     Args:
         loss_fn: A loss, plain or stateful.
         strength: $\lambda$, a number from 0 or a traced scalar.
-        where: Which leaves are penalised, a regular expression that matches the whole of
-            their names: `".*kernel"` leaves biases out. None takes all of them.
+        where: A regular expression for the whole name of a leaf to penalise: `".*kernel"`
+            leaves biases out. None penalises all leaves.
 
     Returns:
         A loss of the same form. The penalty is summed in at least float32 and is part of
         the loss, not a metric.
 
     Raises:
-        TypeError: If the strength is no number or the pattern no string.
+        TypeError: If the strength is not a number or the pattern not a string.
         ValueError: If the strength is negative or not finite, or, at the first call, the
             pattern matches no leaf.
 
@@ -86,7 +86,7 @@ def _penalised(
     where: str | None,
     size: Callable[[Array], Array],
 ) -> LossFn:
-    """The loss, and the strength times the sizes of the chosen leaves."""
+    """The loss plus the strength times the summed sizes of the chosen leaves."""
     check_scalar(f"{name}: strength", strength)
     if where is not None:
         check_pattern(where, what=name)

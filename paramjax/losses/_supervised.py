@@ -9,9 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, ModelState, Params
-
-PerExample = Callable[[Array, Array], Array]
-"""`(outputs, targets) -> [batch]`."""
+from paramjax.losses._per_example import PerExample
 
 
 def supervised(
@@ -24,16 +22,16 @@ def supervised(
 ) -> LossFn:
     """The mean loss of `apply(params, batch["x"])` against `batch["y"]`.
 
-    Where a batch holds a `weight` [batch], means are weighted by it: so the padding of
-    `fit(last_batch="pad")`, whose weight is 0, counts for nothing.
+    If a batch has a `weight` [batch], means are weighted by it, so that the padding of
+    `fit(last_batch="pad")`, whose weight is 0, does not count.
 
     Args:
-        apply: `(params, x) -> outputs`, such as a flax module's `apply`. A stateful one
-            takes its state after the parameters and returns `(outputs, model_state)`; a
-            keyed one takes the key last. Both: `(params, model_state, x, key)`.
+        apply: `(params, x) -> outputs`, such as a flax module's `apply`. With `stateful` it
+            takes its state after the parameters and returns `(outputs, model_state)`; with
+            `keyed` it takes the key last; with both, `(params, model_state, x, key)`.
         loss: Loss per example, `(outputs, targets) -> [batch]`.
-        metrics: Name -> further per-example quantities, whose means are reported.
-        stateful: Whether `apply` carries state, such as batch statistics.
+        metrics: Name -> further quantities per example, whose means are reported.
+        stateful: Whether `apply` has state, such as batch statistics.
         keyed: Whether `apply` draws random numbers, such as dropout masks.
 
     Returns:
@@ -42,7 +40,7 @@ def supervised(
 
     Raises:
         TypeError: At the first call, if a stateful `apply` does not return a pair.
-        ValueError: At the first call, if there is not a weight for each example.
+        ValueError: At the first call, if weights are not one number per example.
 
     Example:
         >>> import jax.numpy as jnp
@@ -83,7 +81,7 @@ def supervised(
 
 
 def _mean(values: Array, weight: Array | None) -> Array:
-    """Mean over the batch, each example counting as much as it weighs."""
+    """The mean over the batch, weighted by example."""
     if weight is None:
         return values.mean()
     if weight.shape != values.shape[:1]:

@@ -1,15 +1,12 @@
 """Models in flax linen, and adapters for others: the only folder that imports flax."""
 
-from paramjax.models._activations import activation
 from paramjax.models._adapted import Adapted
-from paramjax.models._cnn import CNN
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
 from paramjax.models._from_callable import from_callable
 from paramjax.models._from_nnx import from_nnx
-from paramjax.models._linear import Linear
 from paramjax.models._lstm import LSTM
-from paramjax.models._mlp import MLP
+from paramjax.models._networks import CNN, MLP, Linear, activation
 from paramjax.models._pooling import max_pool
 from paramjax.models._transformer import Transformer
 

@@ -28,20 +28,20 @@ class Conv(nn.Module):
         features: Number of output channels, a multiple of the groups.
         kernel_size: Sides of the kernel: one to three, as many as the inputs have axes between
             the batch and the channels.
-        strides: Pixels from one place of the kernel to the next, for each side; None for 1.
-        padding: SAME gives one output for each stride, VALID leaves out what needs zeros; or
-            pairs of numbers of zeros before and after each side.
-        kernel_dilation: Pixels from one number of the kernel to the next; None for 1.
+        strides: Pixels by which the kernel moves along each side; None for 1.
+        padding: SAME gives one output for each stride, VALID pads no zeros; or a pair of counts
+            for each side, the zeros before and after it.
+        kernel_dilation: Pixels between neighbouring numbers of the kernel; None for 1.
         feature_group_count: Groups of channels that each have kernels of their own.
         use_bias: Whether to add a bias.
         convolve: `(x, kernel, window) -> y`. The default takes the fastest form of the platform
-            that a program is compiled for; any other function of jax.numpy serves as well.
+            that a program is compiled for; any other function of jax.numpy can be passed.
 
     Raises:
         TypeError: On the first call, if the images are not floating-point.
-        ValueError: On the first call, for another padding, another number of axes, strides or
-            dilations, channels or features that do not divide into the groups, or an image with
-            its padding smaller than the kernel.
+        ValueError: On the first call, if the padding is unknown, the number of axes, strides or
+            dilations is wrong, channels or features do not divide into the groups, or an image
+            with its padding is smaller than the kernel.
 
     Example:
         >>> import jax
@@ -61,7 +61,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Map [batch, *sides, channels] to [batch, *places, features]."""
+        """Map [batch, *sides, channels] to [batch, *positions, features]."""
         moves = self._window(x)
         shape = (*self.kernel_size, x.shape[-1] // moves.groups, self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
-from jax.interpreters import ad, batching
 
 from paramjax._types import Array
 from paramjax.models._convolution_forms import (
@@ -29,38 +28,20 @@ from paramjax.models._convolution_forms import (
     correlate_in_chunks,
     kernel_shape,
 )
-from paramjax.models._lowering import lower
+from paramjax.models._primitives import bind, lower, new_primitive, transpose_bilinear
 
 Form = Callable[..., Array]
 """`(images, kernel or output's gradient, window) -> output or kernel's gradient`."""
 
 
 def convolve(x: Array, kernel: Array, window: Window) -> Array:
-    r"""The convolution of images with a kernel; for two axes, stride 1 and one group:
+    r"""The convolution of images with a kernel, see `Conv`.
 
-    $$y_{n,i,j,f} = \sum_{u,v,c} x_{n,\,i+u-p,\,j+v-q,\,c}\; k_{u,v,c,f}$$
-    with p and q zeros before the image (Goodfellow, Bengio and Courville, 2016, eq. 9.6:
-    cross-correlation, as in every deep-learning library).
-
-    Under `vmap` over kernels a CPU takes one run after the other, a GPU one batched matmul,
+    Under `vmap` over kernels a CPU computes one run after the other, a GPU one batched matmul,
     and other platforms a grouped convolution.
-
-    Args:
-        x: ``[batch, *sides, channels]``, with one to three axes of an image.
-        kernel: ``[*kernel sides, channels / groups, features]``, of the same dtype.
-        window: How the kernel moves; see `paramjax.models._convolution_forms.window`.
-
-    Returns:
-        ``[batch, *places, features]``.
-
-    Example:
-        >>> from paramjax.models._convolution_forms import window
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> convolve(x, jnp.ones((2, 2, 1, 1)), window((2, 2), ((0, 0), (0, 0)))).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
     """
     # an axis of runs in front of each operand, of size 1 where the runs share it
-    return _convolution.bind(x[None], kernel[None], window=window)[0]
+    return bind(_convolution, x[None], kernel[None], window=window)[0]
 
 
 def _convolution_shape(x: Any, kernel: Any, *, window: Window) -> jax.core.ShapedArray:
@@ -71,9 +52,9 @@ def _convolution_shape(x: Any, kernel: Any, *, window: Window) -> jax.core.Shape
             strict=True,
         )
     )  # fmt: skip
-    places = [(image - kernel) // stride + 1 for image, kernel, stride in wide]
+    positions = [(image - kernel) // stride + 1 for image, kernel, stride in wide]
     runs = max(x.shape[0], kernel.shape[0])
-    return jax.core.ShapedArray((runs, x.shape[1], *places, kernel.shape[-1]), x.dtype)
+    return jax.core.ShapedArray((runs, x.shape[1], *positions, kernel.shape[-1]), x.dtype)
 
 
 def _correlation_shape(x: Any, g: Any, *, window: Window) -> jax.core.ShapedArray:
@@ -82,20 +63,20 @@ def _correlation_shape(x: Any, g: Any, *, window: Window) -> jax.core.ShapedArra
 
 
 def _to_images(g: Array, x: Any, kernel: Array, *, window: Window) -> Array:
-    """What flows back to the images: the flipped kernel over the output's gradient."""
+    """The images' gradient: the flipped kernel over the output's gradient."""
     sides = tuple(range(1, kernel.ndim - 2))
-    # [*sides, channels of a group, groups, features of a group] and the last in place of the first
-    apart = jnp.flip(kernel, sides).reshape(*kernel.shape[:-1], window.groups, -1)
-    flipped = apart.swapaxes(-1, -3).reshape(*kernel.shape[:-2], apart.shape[-1], -1)
+    # [*sides, channels of a group, groups, features of a group], then the last and third last swap
+    grouped = jnp.flip(kernel, sides).reshape(*kernel.shape[:-1], window.groups, -1)
+    flipped = grouped.swapaxes(-1, -3).reshape(*kernel.shape[:-2], grouped.shape[-1], -1)
     back = Window(
         window.size, tuple(_mirrored(x.aval.shape, g.shape, window)), window.spread,
         window.dilation, window.strides, window.groups,
     )  # fmt: skip
-    return _over_sharers(x, _convolution.bind(g, flipped, window=back))
+    return _summed_over_sharers(x, bind(_convolution, g, flipped, window=back))
 
 
 def _mirrored(image: Any, output: Any, window: Window) -> Iterator[tuple[int, int]]:
-    """The pads under which a convolution of the output's gradient is as large as the image."""
+    """Pads with which the convolution of the output's gradient has the image's sides."""
     for i, (low, _) in enumerate(window.pads):
         reach = window.dilation[i] * (window.size[i] - 1)
         wide = window.spread[i] * (image[2 + i] - 1) + 1
@@ -104,22 +85,24 @@ def _mirrored(image: Any, output: Any, window: Window) -> Iterator[tuple[int, in
 
 
 def _to_kernel(g: Array, x: Array, kernel: Any, *, window: Window) -> Array:
+    """The kernel's gradient: the correlation of images and the output's gradient."""
     if kernel.aval.shape[0] == 1:  # runs that share a kernel are one larger batch
         x, g = (value.reshape(1, -1, *value.shape[2:]) for value in (x, g))
-    return _correlation.bind(x, g, window=window)
+    return bind(_correlation, x, g, window=window)
 
 
 def _to_outputs(dk: Array, x: Array, g: Any, *, window: Window) -> Array:
-    return _over_sharers(g, _convolution.bind(x, dk, window=window))
+    """A correlation's gradient in its second operand: a convolution with the kernel's tangent."""
+    return _summed_over_sharers(g, bind(_convolution, x, dk, window=window))
 
 
-def _over_sharers(operand: Any, gradient: Array) -> Array:
-    shared = operand.aval.shape[0] == 1
-    return gradient.sum(0, keepdims=True) if shared else gradient
+def _summed_over_sharers(operand: Any, gradient: Array) -> Array:
+    """The gradient of an operand; summed over the runs if they share it."""
+    return gradient.sum(0, keepdims=True) if operand.aval.shape[0] == 1 else gradient
 
 
 def _batched(primitive: Primitive, values: Any, axes: Any, *, window: Window) -> tuple[Array, int]:
-    """Merge a mapped axis into that of runs; an operand that all of them share stays one."""
+    """Merge a mapped axis into the axis of runs; an operand that all runs share keeps size 1."""
     pairs = list(zip(values, axes, strict=True))
     mapped = next(value.shape[axis] for value, axis in pairs if axis is not None)
     fronts = [v[None] if axis is None else jnp.moveaxis(v, axis, 0) for v, axis in pairs]
@@ -130,69 +113,64 @@ def _batched(primitive: Primitive, values: Any, axes: Any, *, window: Window) ->
         sizes = (1, 1) if shared else (mapped, runs)
         whole = jnp.broadcast_to(value, (*sizes, *value.shape[2:]))
         merged.append(whole.reshape(-1, *value.shape[2:]))
-    out = primitive.bind(*merged, window=window)
+    out = bind(primitive, *merged, window=window)
     return out.reshape(mapped, runs, *out.shape[1:]), 0
 
 
 def _one_by_one(form: Form, a: Array, b: Array, window: Window) -> Array:
-    """A loop over runs: on a CPU a lone run already fills the cores and the cache."""
+    """A loop over runs: on a CPU a single run already fills the cores and the cache."""
     own = [value for value in (a, b) if value.shape[0] > 1]
 
     def run(values: list[Array]) -> Array:
         rest = iter(values)
         return form(*(v[0] if v.shape[0] == 1 else next(rest) for v in (a, b)), window)
 
-    return lax.map(run, own)
+    out: Array = lax.map(run, own)
+    return out
 
 
-def _together(form: Form, a: Array, b: Array, window: Window) -> Array:
+def _vmapped(form: Form, a: Array, b: Array, window: Window) -> Array:
+    """All runs at once."""
     axes = [None if value.shape[0] == 1 else 0 for value in (a, b)]
     values = [v[0] if axis is None else v for v, axis in zip((a, b), axes, strict=True)]
-    return jax.vmap(functools.partial(form, window=window), in_axes=axes)(*values)
+    out: Array = jax.vmap(functools.partial(form, window=window), in_axes=axes)(*values)
+    return out
 
 
-def _convolution_lowering(alone: Form, many: Form) -> Form:
+def _convolution_lowering(single: Form, many: Form) -> Form:
     def lowered(x: Array, kernel: Array, *, window: Window) -> Array:
         if kernel.shape[0] > 1:
             return many(x, kernel, window)
-        merged = alone(x.reshape(-1, *x.shape[2:]), kernel[0], window)
+        merged = single(x.reshape(-1, *x.shape[2:]), kernel[0], window)
         return merged.reshape(*x.shape[:2], *merged.shape[1:])
 
     return lowered
 
 
-def _correlation_lowering(alone: Form, many: Form) -> Form:
+def _correlation_lowering(single: Form, many: Form) -> Form:
     def lowered(x: Array, g: Array, *, window: Window) -> Array:
         if x.shape[0] == g.shape[0] == 1:
-            return alone(x[0], g[0], window)[None]
+            return single(x[0], g[0], window)[None]
         return many(x, g, window)
 
     return lowered
 
 
-def _primitive(name: str, shape: Callable[..., Any]) -> Primitive:
-    primitive = Primitive(name)
-    primitive.def_abstract_eval(shape)
-    primitive.def_impl(jax.jit(primitive.bind, static_argnames="window"))
-    batching.primitive_batchers[primitive] = functools.partial(_batched, primitive)
-    return primitive
-
-
-_convolution = _primitive("convolution", _convolution_shape)
-_correlation = _primitive("correlation", _correlation_shape)
-ad.defbilinear(_convolution, _to_images, _to_kernel)
+_convolution = new_primitive("convolution", _convolution_shape, _batched, static=("window",))
+_correlation = new_primitive("correlation", _correlation_shape, _batched, static=("window",))
+transpose_bilinear(_convolution, _to_images, _to_kernel)
 # a correlation's transpose in the images takes the kernel and g in each other's place
-ad.defbilinear(
+transpose_bilinear(
     _correlation, lambda dk, x, g, *, window: _to_images(g, x, dk, window=window), _to_outputs
 )
 for _platform, _convolve, _correlate, _many in (
     ("cpu", (convolve_on_cpu,) * 2, (correlate_in_chunks,) * 2, _one_by_one),
     ("gpu", (convolve_by_lax, convolve_as_matmul), (correlate_by_lax, correlate_as_matmul),
-     _together),
-    (None, (convolve_by_lax,) * 2, (correlate_by_lax,) * 2, _together),
+     _vmapped),
+    (None, (convolve_by_lax,) * 2, (correlate_by_lax,) * 2, _vmapped),
 ):  # fmt: skip
-    for _made, _lowering, (_alone, _form) in (
+    for _made, _lowering, (_single, _form) in (
         (_convolution, _convolution_lowering, _convolve),
         (_correlation, _correlation_lowering, _correlate),
     ):
-        lower(_made, _platform, _lowering(_alone, functools.partial(_many, _form)))
+        lower(_made, _platform, _lowering(_single, functools.partial(_many, _form)))

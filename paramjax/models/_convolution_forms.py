@@ -5,6 +5,10 @@ slow: the loop keeps their transposed layouts, for which there is no fast kernel
 12868). A convolution in the common layout is as fast as outside, which serves the output and
 the gradient of the input; the gradient of the kernel is fastest as matmuls over few images,
 whose shifted rows stay in the cache.
+
+Every form of the convolution maps images [batch, *sides, channels] and a kernel
+[*kernel sides, channels / groups, features] to [batch, *positions, features]; every form of the
+kernel's gradient ("correlate") maps images and the output's gradient to the kernel's shape.
 """
 
 from __future__ import annotations
@@ -22,119 +26,63 @@ from paramjax._types import Array
 
 
 class Window(NamedTuple):
-    """How a kernel moves over images; a number or pair for each axis of an image."""
+    """How a kernel moves over images; a number or pair for each axis of an image.
+
+    Attributes:
+        size: Sides of the kernel.
+        pads: Zeros before and after the image; negative numbers cut pixels off.
+        strides: Pixels by which the kernel moves.
+        dilation: Pixels between neighbouring numbers of the kernel; 1 is no gap.
+        spread: Dilation of the image; above 1 there are zeros between its pixels.
+        groups: Groups of channels, each with kernels of its own.
+    """
 
     size: tuple[int, ...]
-    """Sides of the kernel."""
     pads: tuple[tuple[int, int], ...]
-    """Zeros before and after the image; pixels are cut off where negative."""
     strides: tuple[int, ...]
-    """Pixels from one place of the kernel to the next."""
     dilation: tuple[int, ...]
-    """Pixels from one number of the kernel to the next."""
     spread: tuple[int, ...]
-    """From one pixel of the image to the next: above 1 with zeros between them."""
     groups: int = 1
-    """Groups of channels, each with kernels of its own."""
 
 
 POSITIONS = 256
-"""About as many output pixels go into one matmul of `correlate_in_chunks`."""
+"""Output pixels of one matmul of `correlate_in_chunks`, about."""
 
 
 def window(
     size: Any, pads: Any, *, strides: Any = None, dilation: Any = None, groups: int = 1
 ) -> Window:
-    """A window whose kernel moves by one pixel and has no gaps, unless said otherwise.
-
-    Args:
-        size: Sides of the kernel, one for each axis of an image.
-        pads: Zeros before and after the image, a pair for each axis.
-        strides: Pixels from one place to the next; None for 1.
-        dilation: Pixels from one number of the kernel to the next; None for 1.
-        groups: Groups of channels.
-
-    Returns:
-        The window.
-
-    Example:
-        >>> window((3,), ((1, 1),), strides=(2,))
-        Window(size=(3,), pads=((1, 1),), strides=(2,), dilation=(1,), spread=(1,), groups=1)
-    """
+    """A window over undilated images; by default with strides and dilation of 1."""
     ones = (1,) * len(size)
     sides = tuple(size), tuple((low, high) for low, high in pads)
     return Window(*sides, tuple(strides or ones), tuple(dilation or ones), ones, groups)
 
 
 def convolve_by_lax(x: Array, kernel: Array, window: Window) -> Array:
-    """The convolution by the platform's own, cuDNN or Eigen.
-
-    Args:
-        x: [batch, *sides, channels].
-        kernel: [*kernel sides, channels / groups, features].
-        window: How the kernel moves.
-
-    Returns:
-        [batch, *places, features].
-
-    Example:
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> whole = window((2, 2), ((0, 0), (0, 0)))
-        >>> convolve_by_lax(x, jnp.ones((2, 2, 1, 1)), whole).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
-    """
+    """The convolution by the platform's library, cuDNN or Eigen."""
     axes = "DHW"[-len(window.size) :]
-    return lax.conv_general_dilated(
+    out: Array = lax.conv_general_dilated(
         x, kernel, window.strides, window.pads, lhs_dilation=window.spread,
         rhs_dilation=window.dilation, feature_group_count=window.groups,
         dimension_numbers=(f"N{axes}C", f"{axes}IO", f"N{axes}C"),
     )  # fmt: skip
+    return out
 
 
 def convolve_as_matmul(x: Array, kernel: Array, window: Window) -> Array:
-    """The convolution as shifted slices and one matmul (Chellapilla et al., 2006).
-
-    Args:
-        x: [batch, *sides, channels].
-        kernel: [*kernel sides, channels / groups, features].
-        window: How the kernel moves.
-
-    Returns:
-        [batch, *places, features].
-
-    Example:
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> whole = window((2, 2), ((0, 0), (0, 0)))
-        >>> convolve_as_matmul(x, jnp.ones((2, 2, 1, 1)), whole).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
-    """
+    """The convolution as shifted slices and one matmul (Chellapilla et al., 2006)."""
     rows, groups = _patches(x, window), window.groups
     flat = kernel.reshape(-1, *kernel.shape[-2:])
     if groups == 1:
         return rows.reshape(*rows.shape[:-2], -1) @ flat.reshape(-1, flat.shape[-1])
     rows = rows.reshape(*rows.shape[:-1], groups, -1)
-    apart = flat.reshape(*flat.shape[:-1], groups, -1)
-    out = jnp.einsum("...kgc,kcgf->...gf", rows, apart, preferred_element_type=_summed(x))
+    grouped = flat.reshape(*flat.shape[:-1], groups, -1)
+    out = jnp.einsum("...kgc,kcgf->...gf", rows, grouped, preferred_element_type=_summed(x))
     return out.astype(x.dtype).reshape(*out.shape[:-2], -1)
 
 
 def convolve_on_cpu(x: Array, kernel: Array, window: Window) -> Array:
-    """The platform's convolution; shifted images times numbers where a kernel sees one channel.
-
-    Args:
-        x: [batch, *sides, channels].
-        kernel: [*kernel sides, channels / groups, features].
-        window: How the kernel moves.
-
-    Returns:
-        [batch, *places, features].
-
-    Example:
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> whole = window((2, 2), ((0, 0), (0, 0)))
-        >>> convolve_on_cpu(x, jnp.ones((2, 2, 1, 1)), whole).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
-    """
+    """The platform's convolution; for depthwise kernels, a sum of shifted images times numbers."""
     if not _depthwise(x, window):
         return convolve_by_lax(x, kernel, window)
     flat, many = kernel.reshape(-1, kernel.shape[-1]), kernel.shape[-1] // window.groups
@@ -142,75 +90,33 @@ def convolve_on_cpu(x: Array, kernel: Array, window: Window) -> Array:
         jnp.repeat(part.astype(_summed(x)), many, -1) * row.reshape((1,) * (x.ndim - 1) + (-1,))
         for part, row in zip(_shifted(x, window), flat, strict=True)
     )
-    return reduce(operator.add, terms).astype(x.dtype)
+    total: Array = reduce(operator.add, terms)
+    return total.astype(x.dtype)
 
 
 def correlate_by_lax(x: Array, g: Array, window: Window) -> Array:
-    """The kernel's gradient as JAX derives it, for which cuDNN and TPUs have kernels.
-
-    Args:
-        x: [batch, *sides, channels].
-        g: Gradient of the output, [batch, *places, features].
-        window: How the kernel moves.
-
-    Returns:
-        [*kernel sides, channels / groups, features].
-
-    Example:
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> whole = window((2, 2), ((0, 0), (0, 0)))
-        >>> correlate_by_lax(x, jnp.ones((1, 2, 2, 1)), whole).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
-    """
-    kernel = jax.ShapeDtypeStruct(kernel_shape(x, g, window), x.dtype)
-    return jax.linear_transpose(lambda k: convolve_by_lax(x, k, window), kernel)(g)[0]
+    """The kernel's gradient as JAX derives it, for which cuDNN and TPUs have kernels."""
+    kernel = jax.eval_shape(lambda: jnp.zeros(kernel_shape(x, g, window), x.dtype))
+    gradient: Array
+    (gradient,) = jax.linear_transpose(lambda k: convolve_by_lax(x, k, window), kernel)(g)
+    return gradient
 
 
 def correlate_as_matmul(x: Array, g: Array, window: Window) -> Array:
-    """The kernel's gradient as one matmul of all neighbourhoods and the output's gradient.
-
-    Args:
-        x: [batch, *sides, channels].
-        g: Gradient of the output, [batch, *places, features].
-        window: How the kernel moves.
-
-    Returns:
-        [*kernel sides, channels / groups, features].
-
-    Example:
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> whole = window((2, 2), ((0, 0), (0, 0)))
-        >>> correlate_as_matmul(x, jnp.ones((1, 2, 2, 1)), whole).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
-    """
+    """The kernel's gradient as one matmul of all neighbourhoods and the output's gradient."""
     rows, groups = _patches(x, window), window.groups
     shape, flat = kernel_shape(x, g, window), g.reshape(-1, g.shape[-1])
     if groups == 1:
         total = _product(rows.reshape(len(flat), -1), flat)
     else:
-        apart = rows.reshape(len(flat), rows.shape[-2], groups, -1)
+        inputs = rows.reshape(len(flat), rows.shape[-2], groups, -1)
         outputs = flat.reshape(len(flat), groups, -1)
-        total = jnp.einsum("nkgc,ngf->kcgf", apart, outputs, preferred_element_type=_summed(x))
+        total = jnp.einsum("nkgc,ngf->kcgf", inputs, outputs, preferred_element_type=_summed(x))
     return total.astype(x.dtype).reshape(shape)
 
 
 def correlate_in_chunks(x: Array, g: Array, window: Window) -> Array:
-    """The kernel's gradient as a sum over few images, a matmul for each row of the kernel.
-
-    Args:
-        x: [batch, *sides, channels].
-        g: Gradient of the output, [batch, *places, features].
-        window: How the kernel moves.
-
-    Returns:
-        [*kernel sides, channels / groups, features].
-
-    Example:
-        >>> x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-        >>> whole = window((2, 2), ((0, 0), (0, 0)))
-        >>> correlate_in_chunks(x, jnp.ones((1, 2, 2, 1)), whole).ravel().tolist()
-        [8.0, 12.0, 20.0, 24.0]
-    """
+    """The kernel's gradient as a sum over chunks of few images, a matmul per row of the kernel."""
     shape, batch, features = kernel_shape(x, g, window), len(g), g.shape[-1]
     if _depthwise(x, window):
         single, many = g.astype(_summed(x)), features // window.groups
@@ -240,26 +146,12 @@ def correlate_in_chunks(x: Array, g: Array, window: Window) -> Array:
 
 
 def kernel_shape(x: Any, g: Any, window: Window) -> tuple[int, ...]:
-    """The kernel that takes images to outputs of these shapes.
-
-    Args:
-        x: Anything with the images' shape, [..., channels].
-        g: Anything with the outputs' shape, [..., features].
-        window: How the kernel moves.
-
-    Returns:
-        [*kernel sides, channels / groups, features].
-
-    Example:
-        >>> x, g = jnp.zeros((1, 5, 4)), jnp.zeros((1, 5, 6))
-        >>> kernel_shape(x, g, window((3,), ((1, 1),), groups=2))
-        (3, 2, 6)
-    """
+    """The shape of the kernel, from anything with the images' and the outputs' shapes."""
     return (*window.size, x.shape[-1] // window.groups, g.shape[-1])
 
 
 def _summed(x: Array) -> Any:
-    """The type of sums over pixels: float32 at least."""
+    """The dtype of sums over pixels: at least float32."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
@@ -268,7 +160,7 @@ def _depthwise(x: Array, window: Window) -> bool:
 
 
 def _product(a: Array, b: Array) -> Array:
-    """The matmul of a' and b, summed in float32 at least: over every pixel of the batch."""
+    """a.T @ b over all pixels of the batch, summed in at least float32."""
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=_summed(a))
 
 
@@ -284,7 +176,7 @@ def _padded(x: Array, window: Window) -> Array:
 
 
 def _shifted(x: Array, window: Window, first: int = 1) -> list[Array]:
-    """The pixels under each number of the kernel, over the axes of an image from `first` on."""
+    """For each number of the kernel, the pixels under it; only over image axes from `first` on."""
     parts = [_padded(x, window)]
     for axis in range(first, x.ndim - 1):
         i, whole = axis - 1, parts[0].shape[axis]
@@ -297,10 +189,10 @@ def _shifted(x: Array, window: Window, first: int = 1) -> list[Array]:
 
 
 def _patches(x: Array, window: Window) -> Array:
-    """Every place's neighbourhood, [batch, *places, numbers of the kernel, channels]."""
+    """The neighbourhood of every output, [batch, *positions, numbers of the kernel, channels]."""
     return jnp.stack(_shifted(x, window), axis=-2)
 
 
 def _divisor(number: int, most: int) -> int:
-    """The greatest divisor that is at most `most`, and at least 1."""
+    """The greatest divisor of a number that is at most `most`; at least 1."""
     return max(size for size in range(1, max(1, min(number, most)) + 1) if number % size == 0)

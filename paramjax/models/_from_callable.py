@@ -27,12 +27,12 @@ def from_callable(module: Any) -> Adapted:
     """Adapt a callable pytree whose leaves are arrays, functions and numbers.
 
     Its floating-point arrays are the parameters, its other arrays (integers, masks, keys)
-    are `model_state`, and functions and Python numbers stay as they are: what Equinox
-    writes as `partition(module, is_inexact_array)` and `combine` (Kidger and Garcia, 2021).
+    are `model_state`, and functions and Python numbers stay in the module: Equinox's
+    `partition(module, is_inexact_array)` and `combine` (Kidger and Garcia, 2021).
 
-    A call cannot change a pytree, so `apply` returns the state as it came; a module that
-    returns a new state with its output hands it on in the output. Given a key, `apply`
-    passes it on where the module's call takes one by the name `key`.
+    A call cannot change a pytree, so `apply` returns its `model_state` unchanged; a new state
+    that the module returns with its output stays in the output. `apply` passes its key to
+    modules whose call has a parameter `key`.
 
     Args:
         module: A callable of any registered pytree type.
@@ -42,10 +42,11 @@ def from_callable(module: Any) -> Adapted:
         `jax.vmap(adapted.merge(params, {}))(batch["x"])`.
 
     Raises:
-        TypeError: If it is not callable, or is an nnx module; in `apply`, if the key is none.
-        ValueError: If it has no floating-point array, a key is not threefry, or one array
-            stands in two places, which would be trained as two; in `apply`, if parameters
-            or state have another form than the module's.
+        TypeError: If it is not callable, or is an nnx module; in `apply`, if the key is not a
+            typed key.
+        ValueError: If it has no floating-point array, a key is not threefry, or one array is
+            two of its leaves, which would be trained as two; in `apply`, if parameters or state
+            have another form than the module's.
 
     Example:
         >>> from dataclasses import dataclass
@@ -65,14 +66,12 @@ def from_callable(module: Any) -> Adapted:
     found, treedef = jax.tree_util.tree_flatten_with_path(module)
     names = [names_of(path) for path, _ in found]
     leaves = [jnp.asarray(leaf) if _is_array(leaf) else leaf for _, leaf in found]
-    trained = [place for place, leaf in enumerate(leaves) if _is_floating(leaf)]
-    carried = [
-        place for place, leaf in enumerate(leaves) if _is_array(leaf) and not _is_floating(leaf)
-    ]
-    _check_unshared([(names[place], found[place][1]) for place in trained])
+    trained = [i for i, leaf in enumerate(leaves) if _is_floating(leaf)]
+    others = [i for i, leaf in enumerate(leaves) if _is_array(leaf) and not _is_floating(leaf)]
+    _check_unshared([(names[i], found[i][1]) for i in trained])
     first_params, first_state = (
-        nest([names[place] for place in places], [leaves[place] for place in places])
-        for places in (trained, carried)
+        nest([names[i] for i in indices], [leaves[i] for i in indices])
+        for indices in (trained, others)
     )
     check_first(first_params, first_state, what="floating-point array in a registered pytree")
     takes_key = "key" in inspect.signature(module).parameters
@@ -80,9 +79,9 @@ def from_callable(module: Any) -> Adapted:
     def merge(params: Params, model_state: ModelState) -> Any:
         check_parts(params, model_state, first_params, first_state)
         filled = list(leaves)
-        for places, tree in ((trained, params), (carried, model_state)):
-            for place, leaf in zip(places, pick(tree, [names[p] for p in places]), strict=True):
-                filled[place] = leaf
+        for indices, tree in ((trained, params), (others, model_state)):
+            for i, leaf in zip(indices, pick(tree, [names[i] for i in indices]), strict=True):
+                filled[i] = leaf
         return jax.tree.unflatten(treedef, filled)
 
     def apply(
@@ -108,12 +107,12 @@ def _check_module(module: Any) -> None:
         raise TypeError(
             f"module: expected a callable pytree, got {type(module).__name__}; give it a __call__"
         )
-    # a module of nnx exists only where nnx was imported, so that this costs no import
+    # an nnx module exists only if nnx was imported, so that this costs no import
     nnx = sys.modules.get("flax.nnx")
     if nnx is not None and isinstance(module, nnx.Module):
         raise TypeError(
             "module: expected a callable pytree, got a flax nnx module, whose batch statistics "
-            "would be trained as parameters; use paramjax.models._from_nnx"
+            "would be trained as parameters; use pj.models.from_nnx"
         )
 
 
@@ -124,6 +123,6 @@ def _check_unshared(trained: list[tuple[Names, Any]]) -> None:
         if other is not names:
             raise ValueError(
                 f"module: {'/'.join(names)} is the same array as {'/'.join(other)}, but a pytree "
-                "would train them as two; copy one with jnp.array, or hold it in one place and "
-                "use it twice in the call"
+                "would train them as two; copy one with jnp.array, or hold it once and use it "
+                "twice in the call"
             )

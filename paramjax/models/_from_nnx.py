@@ -24,34 +24,35 @@ if TYPE_CHECKING:
 
 
 def from_nnx(module: nnx.Module) -> Adapted:
-    """Adapt a flax nnx module, so that it is trained as a linen one is.
+    """Adapt a flax nnx module, so that it is trained like a linen module.
 
-    A module holds its arrays; here they are taken out, `nnx.split`, and put back inside
-    the call, `nnx.merge` (flax, "The Functional API"). Parameters are the floating-point
-    `nnx.Param` values; batch statistics, caches, random streams and everything else that is
-    an array are `model_state`. Shared variables (tied weights) stay shared.
+    `nnx.split` takes the arrays out of the module, and `nnx.merge` puts them back inside the
+    call (flax, "The Functional API"). Parameters are the floating-point `nnx.Param` values; all
+    other arrays, such as batch statistics, caches and random streams, are `model_state`. Shared
+    variables (tied weights) stay shared.
 
-    `apply` given a key restarts every random stream from it, so that dropout is a function
-    of the key alone: `nnx.reseed` hands `fold_in(key, i)` to the i-th stream name in
-    alphabetical order. Without a key the streams go on by themselves.
+    With a key, `apply` restarts every random stream from it, so that dropout is a function of
+    the key alone: `nnx.reseed` gives `fold_in(key, i)` to the i-th stream name in alphabetical
+    order. Without a key each stream continues.
 
-    Whether layers train or evaluate is fixed when the module is adapted, as `module.train()`
-    and `module.eval()` left it. To evaluate, either call `.eval()` on what `merge` returns, or
-    adapt the module again after `module.eval()`: parameters and state keep their form. Layers
-    that overwrite their own parameters in the call (`nnx.WeightNorm`, `nnx.SpectralNorm`) are
-    refused: parameters belong to the optimizer.
+    Whether layers train or evaluate is fixed when the module is adapted, by the last
+    `module.train()` or `module.eval()`. To evaluate, either call `.eval()` on what `merge`
+    returns, or adapt the module again after `module.eval()`: parameters and state keep their
+    form. `apply` raises for layers that overwrite their own parameters in the call
+    (`nnx.WeightNorm`, `nnx.SpectralNorm`): only the optimizer may change parameters.
 
     Args:
         module: A callable nnx module.
 
     Returns:
-        An `Adapted`. `apply` may be called with all further inputs of the module by name.
+        An `Adapted`, whose `apply` takes further inputs of the module by name.
 
     Raises:
-        TypeError: If it is no nnx module, or is not callable; in `apply`, if the key is none.
+        TypeError: If it is not an nnx module, or not callable; in `apply`, if the key is not a
+            typed key.
         ValueError: If it has no floating-point parameter, or a random stream is not
             threefry; in `apply`, if parameters or state have another form than the module's,
-            or if the call changes parameters, adds variables or changes what is no array.
+            or if the call changes parameters, adds variables or changes a plain attribute.
 
     Example:
         >>> from flax import nnx
@@ -62,29 +63,29 @@ def from_nnx(module: nnx.Module) -> Adapted:
         >>> outputs.shape
         (5, 2)
     """
-    # only those who hold an nnx module pay for the import, 0.2 to 0.5 seconds
+    # an import of 0.2 to 0.5 seconds, which only users of nnx should pay
     from flax import nnx
 
     if not isinstance(module, nnx.Module):
         raise TypeError(
             f"module: expected a flax nnx module, got {type(module).__name__}; a linen module "
-            "needs no adapter, and paramjax.models._from_callable takes other callable pytrees"
+            "needs no adapter, and pj.models.from_callable takes other callable pytrees"
         )
     if not callable(module):
         raise TypeError(
             f"module: expected it to be callable; give {type(module).__name__} a __call__"
         )
     graphdef, *states = nnx.split(module, _trainable, ...)
-    trained, carried = map(_form, states)
+    trained, others = map(_form, states)
     first_params, first_state = (
         jax.tree.map(_array, nest(form.names, jax.tree.leaves(state)))
-        for form, state in zip((trained, carried), states, strict=True)
+        for form, state in zip((trained, others), states, strict=True)
     )
     check_first(first_params, first_state, what="floating-point nnx.Param")
 
     def merge(params: Params, model_state: ModelState) -> nnx.Module:
         check_parts(params, model_state, first_params, first_state)
-        return nnx.merge(graphdef, trained.fill(params), carried.fill(model_state))
+        return nnx.merge(graphdef, trained.fill(params), others.fill(model_state))
 
     def apply(
         params: Params, model_state: ModelState, x: Any, key: Key | None = None, **inputs: Any
@@ -94,13 +95,13 @@ def from_nnx(module: nnx.Module) -> Adapted:
             _reseed(live, key)
         outputs = live(x, **inputs)
         graphdef_after, *after = nnx.split(live, _trainable, ...)
-        _check_call(trained, carried, params, after)
+        _check_call(trained, others, params, after)
         if graphdef_after != graphdef:
             raise ValueError(
-                "module: its call changed an attribute that is no array, which a pure step would "
-                "forget; keep it in an nnx.Variable"
+                "module: its call changed an attribute that is not an array, which a pure step "
+                "would forget; keep it in an nnx.Variable"
             )
-        return outputs, nest(carried.names, jax.tree.leaves(after[1]))
+        return outputs, nest(others.names, jax.tree.leaves(after[1]))
 
     return Adapted(apply, first_params, first_state, merge)
 
@@ -121,16 +122,15 @@ def _form(state: Any) -> _Form:
 
 
 def _names(path: tuple[Any, ...]) -> Names:
-    """The names of a leaf without the `value` by which a Variable holds it."""
-    attributes = [
-        place for place, key in enumerate(path) if isinstance(key, jax.tree_util.GetAttrKey)
-    ]
-    holder = attributes[0] if attributes else len(path)
+    """The names of a leaf without the attribute `value` in which a Variable holds it."""
+    holder = next(
+        (i for i, key in enumerate(path) if isinstance(key, jax.tree_util.GetAttrKey)), len(path)
+    )
     return names_of(path[:holder] + path[holder + 1 :])
 
 
 def _trainable(path: Any, variable: Any) -> bool:
-    """An nnx filter: parameters whose every number is floating-point."""
+    """An nnx filter: parameters whose leaves are all floating-point."""
     from flax import nnx
 
     del path
@@ -147,18 +147,18 @@ def _array(leaf: Any) -> Array:
 
 
 def _reseed(module: Any, key: Any) -> None:
-    """Restart each random stream from the key, streams of different names differently."""
+    """Restart all random streams from the key, with one key for each stream name."""
     from flax import nnx
 
     tags = {node.key.tag for _, node in nnx.iter_graph(module) if isinstance(node, nnx.RngStream)}
-    keys: Any = {tag: jax.random.fold_in(key, place) for place, tag in enumerate(sorted(tags))}
+    keys: Any = {tag: jax.random.fold_in(key, i) for i, tag in enumerate(sorted(tags))}
     nnx.reseed(module, policy="match_shape", **keys)
 
 
-def _check_call(trained: _Form, carried: _Form, params: Params, after: list[Any]) -> None:
-    """Refuse a call after which a pure step would forget something."""
-    forms = [_form(state) for state in after]
-    known, found = {*trained.names, *carried.names}, {*forms[0].names, *forms[1].names}
+def _check_call(trained: _Form, others: _Form, params: Params, after: list[Any]) -> None:
+    """Raise for a call that changed what a pure step does not return."""
+    known = {*trained.names, *others.names}
+    found = {names for state in after for names in _form(state).names}
     if known != found:
         changed = ", ".join(sorted("/".join(names) for names in known ^ found))
         raise ValueError(

@@ -12,7 +12,7 @@ from jax import lax
 
 from paramjax._types import Array
 
-GATES = ("i", "f", "g", "o")
+_GATES = ("i", "f", "g", "o")
 
 
 class LSTM(nn.Module):
@@ -26,14 +26,14 @@ class LSTM(nn.Module):
 
     The inputs are projected before the scan, and the gradient of U is one matmul after the
     backward scan instead of a sum that grows by a matmul a step. Gradients can be differentiated
-    again, by `jax.grad` and `jax.jvp`; `jax.jvp` of the layer itself is refused by JAX.
+    again, by `jax.grad` and `jax.jvp`; JAX raises for `jax.jvp` of the layer itself.
 
     Attributes:
-        features: Numbers in the state.
+        features: Size of the state h and of the cell c.
 
     Raises:
         TypeError: On the first call, if the sequences are not floating-point.
-        ValueError: On the first call, for another number of axes.
+        ValueError: On the first call, if they do not have three axes.
 
     Example:
         >>> params = LSTM(8).init(jax.random.key(0), jnp.zeros((1, 5, 3)))
@@ -45,7 +45,7 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Map [batch, length, inputs] to every step's output, [batch, length, features]."""
+        """Map [batch, length, inputs] to the outputs of all steps, [batch, length, features]."""
         if x.ndim != 3:
             raise ValueError(f"x: expected [batch, length, inputs], got shape {x.shape}")
         if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -56,7 +56,7 @@ class LSTM(nn.Module):
             cell((zero, zero), jnp.zeros_like(x, shape=(x.shape[0], x.shape[2])))
         own = cell.variables["params"]
         inputs, kernel, bias = (
-            jnp.concatenate([own[side + gate][name] for gate in GATES], axis=-1)
+            jnp.concatenate([own[side + gate][name] for gate in _GATES], axis=-1)
             for side, name in (("i", "kernel"), ("h", "kernel"), ("h", "bias"))
         )
         x, inputs, kernel, bias = promote_dtype(x, inputs, kernel, bias, dtype=None)
@@ -65,7 +65,7 @@ class LSTM(nn.Module):
 
 
 def _recur(z: Array, kernel: Array) -> tuple[Array, ...]:
-    """Every step's output, and what its backward step needs, each [length, batch, features]."""
+    """Outputs of all steps and what the backward steps need, each [length, batch, features]."""
 
     def step(state: tuple[Array, Array], z: Array) -> tuple[tuple[Array, Array], Any]:
         c, h = state
@@ -73,11 +73,11 @@ def _recur(z: Array, kernel: Array) -> tuple[Array, ...]:
         i, f, o = (nn.sigmoid(parts[k]) for k in (0, 1, 3))
         g = jnp.tanh(parts[2])
         new = f * c + i * g
-        bent = jnp.tanh(new)
-        return (new, o * bent), (o * bent, i, f, g, o, c, bent)
+        tanh_c = jnp.tanh(new)
+        return (new, o * tanh_c), (o * tanh_c, i, f, g, o, c, tanh_c)
 
     zero = jnp.zeros((z.shape[1], kernel.shape[0]), z.dtype)
-    _, saved = lax.scan(step, (zero, zero), z)
+    saved: tuple[Array, ...] = lax.scan(step, (zero, zero), z)[1]
     return saved
 
 
@@ -96,11 +96,11 @@ def _backward(saved: tuple[Array, ...], grads: Array) -> tuple[Array, Array]:
     kernel, h, *steps = saved
 
     def step(state: tuple[Array, Array], inputs: Any) -> tuple[tuple[Array, Array], Array]:
-        (dc, dh), (grad, i, f, g, o, c, bent) = state, inputs
+        (dc, dh), (grad, i, f, g, o, c, tanh_c) = state, inputs
         dh = dh + grad
-        dc = dc + dh * o * (1 - bent**2)
+        dc = dc + dh * o * (1 - tanh_c**2)
         gates = dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2)
-        dz = jnp.concatenate([*gates, dh * bent * o * (1 - o)], axis=-1)
+        dz = jnp.concatenate([*gates, dh * tanh_c * o * (1 - o)], axis=-1)
         return (dc * f, dz @ kernel.T), dz
 
     zero = jnp.zeros_like(h[0])

@@ -11,11 +11,11 @@ from paramjax._types import Array
 
 
 def max_pool(x: Array, size: int = 2) -> Array:
-    """The maximum over windows of `size` x `size`, which do not overlap.
+    """The maximum over windows of `size` x `size` that do not overlap.
 
-    The gradient goes to the first of several maxima, in the order of rows, as that of
-    `lax.reduce_window` does. It compares places and selects, where a scatter or a padded sum
-    would keep a CPU from using its vector units.
+    Of several maxima the first in row order gets the gradient, as in `lax.reduce_window`. The
+    gradient compares positions and selects, where a scatter or a padded sum would keep a CPU
+    from using its vector units.
 
     Args:
         x: [batch, height, width, channels]; rows and columns beyond the last whole
@@ -26,7 +26,7 @@ def max_pool(x: Array, size: int = 2) -> Array:
         [batch, height // size, width // size, channels].
 
     Raises:
-        ValueError: If x has another number of axes, or the size is less than 1.
+        ValueError: If x does not have four axes, or the size is less than 1.
 
     Example:
         >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1)).ravel().tolist()
@@ -44,8 +44,8 @@ def max_pool(x: Array, size: int = 2) -> Array:
     return _largest(windows.reshape(batch, rows, size, columns, size, channels))
 
 
-def _places(windows: Array) -> list[Array]:
-    """Each place of a window, in the order of rows: size * size of [batch, rows, columns, ...]."""
+def _positions(windows: Array) -> list[Array]:
+    """The pixels at each position of a window, in row order, each [batch, rows, columns, ...]."""
     size = windows.shape[2]
     return [windows[:, :, i, :, j] for i in range(size) for j in range(size)]
 
@@ -53,18 +53,18 @@ def _places(windows: Array) -> list[Array]:
 @jax.custom_jvp
 def _largest(windows: Array) -> Array:
     """The maximum over axes 2 and 4 of [batch, rows, size, columns, size, channels]."""
-    return functools.reduce(jnp.maximum, _places(windows))
+    return functools.reduce(jnp.maximum, _positions(windows))
 
 
 @_largest.defjvp
 def _largest_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (windows,), (change,) = primals, tangents
     size, out = windows.shape[2], _largest(windows)
-    # one byte for each window is all that the backward pass keeps of them
+    # the backward pass keeps one byte of each window
     dtype = jnp.uint8 if size <= 16 else jnp.int32
-    place = jnp.full(out.shape, size * size - 1, dtype)
-    for number, values in reversed(list(enumerate(_places(windows)))):
-        place = jnp.where(values == out, jnp.asarray(number, dtype), place)
-    numbers = jnp.arange(size * size, dtype=dtype).reshape(1, 1, size, 1, size, 1)
-    chosen = place[:, :, None, :, None] == numbers
+    first = jnp.full(out.shape, size * size - 1, dtype)
+    for position, values in reversed(list(enumerate(_positions(windows)))):
+        first = jnp.where(values == out, jnp.asarray(position, dtype), first)
+    positions = jnp.arange(size * size, dtype=dtype).reshape(1, 1, size, 1, size, 1)
+    chosen = first[:, :, None, :, None] == positions
     return out, jnp.where(chosen, change, jnp.zeros((), change.dtype)).sum((2, 4))

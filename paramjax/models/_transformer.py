@@ -8,6 +8,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.nn.initializers import Initializer
 
 from paramjax._checks import check_count, check_rate
@@ -26,8 +27,8 @@ class Transformer(nn.Module):
     those of Radford et al. (2019, section 2.3). The output is tied to the embedding
     (Press and Wolf, 2017).
 
-    All kernels are slices of one draw of normal numbers, because every draw that flax makes by
-    itself costs about 0.1 seconds of compilation. Their standard deviation is 1 / sqrt(inputs)
+    All kernels are slices of one draw of normal numbers, because each separate draw would cost
+    about 0.1 seconds of compilation. Their standard deviation is 1 / sqrt(inputs)
     (LeCun et al., 1998), over sqrt(2 layers) where a sub-layer writes to the residual stream
     (Radford et al., 2019), 1 / sqrt(width) for the embedding and 0.02 for the positions.
 
@@ -37,10 +38,10 @@ class Transformer(nn.Module):
         layers: Number of layers, each attention and MLP.
         heads: Attention heads of a layer.
         length: Longest sequence, in tokens.
-        dropout: Share of activations that are dropped in training, in [0, 1).
+        dropout: Fraction of activations that are dropped in training, in [0, 1).
 
     Raises:
-        TypeError: On the first call, if the tokens are not integers or a count is none.
+        TypeError: On the first call, if the tokens or a count are not integers.
         ValueError: On the first call, if the width does not divide into heads, the dropout
             is out of range, or the tokens are not [batch, length] or are too long.
 
@@ -67,8 +68,8 @@ class Transformer(nn.Module):
     def __call__(self, tokens: Array, *, train: bool = False) -> Array:
         """Map integers [batch, length] to logits [batch, length, vocabulary].
 
-        A token outside the vocabulary gives NaN at its place and at all later ones, and
-        leaves those before it as they are.
+        A token outside the vocabulary gives NaN at its position and all later ones; logits of
+        earlier positions stay unaffected.
         """
         self._check(tokens)
         tokens = tokens.astype(jnp.int32)
@@ -78,12 +79,12 @@ class Transformer(nn.Module):
         positions = self.param("positions", next(kernels), (self.length, self.width))
         x = embedding[jnp.where(inside, tokens, 0)] + positions[None, : tokens.shape[1]]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        for place in range(self.layers):
+        for index in range(self.layers):
             of_layer = _Kernels(*(next(kernels) for _ in _Kernels._fields))
-            x = _Layer(self.heads, self.dropout, of_layer, name=f"layer_{place}")(x, train=train)
+            x = _Layer(self.heads, self.dropout, of_layer, name=f"layer_{index}")(x, train=train)
         logits = nn.LayerNorm(name="norm")(x) @ embedding.T
         known = jnp.cumprod(inside.astype(jnp.int32), axis=1)[..., None] == 1
-        # selected, not multiplied: a loss that masks these places keeps a finite gradient
+        # selected, not multiplied: a loss that masks these positions keeps a finite gradient
         return jnp.where(known, logits, jnp.nan)
 
     def _check(self, tokens: Array) -> None:
@@ -103,13 +104,13 @@ class Transformer(nn.Module):
             )
 
     def _kernels(self) -> list[Initializer]:
-        """An initialiser for each kernel, in the order of use; one draw serves them all."""
+        """An initialiser for each kernel, in the order of use: slices of one draw."""
         shapes, scales = self._kernel_forms()
         if not self.is_initializing():
-            return [nn.initializers.zeros] * len(shapes)  # flax looks at the shape only
+            return [nn.initializers.zeros] * len(shapes)  # flax reads the shape only
         sizes = [math.prod(shape) for shape in shapes]
         draw = jax.random.normal(self.make_rng("params"), (sum(sizes),))
-        starts = [sum(sizes[:place]) for place in range(len(sizes))]
+        starts = [sum(sizes[:index]) for index in range(len(sizes))]
         return [
             nn.initializers.constant(scale * draw[start : start + size].reshape(shape))
             for shape, scale, start, size in zip(shapes, scales, starts, sizes, strict=True)
@@ -156,11 +157,12 @@ class _Layer(nn.Module):
         projected = dense("attention_in", 3 * width, nn.LayerNorm(name="attention_norm")(x))
         x = x + drop(dense("attention_out", width, _attention(projected, self.heads)))
         hidden = nn.gelu(dense("mlp_in", 4 * width, nn.LayerNorm(name="mlp_norm")(x)))
-        return x + drop(dense("mlp_out", width, hidden))
+        out: Array = x + drop(dense("mlp_out", width, hidden))
+        return out
 
 
 def _attention(projected: Array, heads: int) -> Array:
-    """Softmax(q k' / sqrt(d)) v of each head, each place looking at itself and before it.
+    """Softmax(q k' / sqrt(d)) v of each head, over the positions up to each one.
 
     Products and a softmax written out: in a scan on a CPU they take 0.75 to 0.9 of the time
     of jax.nn.dot_product_attention (batch 32, length 32 to 128, 4 heads of 16).
@@ -172,6 +174,6 @@ def _attention(projected: Array, heads: int) -> Array:
     # half precision would round the sum of many small weights
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     before = jnp.broadcast_to(jnp.tril(jnp.ones((length, length), bool)), scores.shape)
-    weights = jax.nn.softmax(jnp.where(before, scores, jnp.finfo(scores.dtype).min))
+    weights = jax.nn.softmax(jnp.where(before, scores, np.finfo(scores.dtype).min))
     mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(value.dtype), value)
     return mixed.reshape(batch, length, size // 3)

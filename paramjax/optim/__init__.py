@@ -1,22 +1,13 @@
-"""Gradient transformations: the common chain, and the registry of optimizers."""
+"""Gradient transformations: the common chain, adjustable rates, and the catalogue of optimizers."""
 
-from paramjax.optim._adjustable import AdjustableState, adjustable_rate
+from paramjax.optim._adjustable import AdjustableState, adjustable_rate, can_lower, lower_rate
 from paramjax.optim._by_path import by_path
-from paramjax.optim._chains import chain
-from paramjax.optim._learning_rate import LearningRateState, scale_by_learning_rate
-from paramjax.optim._optimizer import Optimizer
-from paramjax.optim._plateau import (
-    PlateauState,
-    can_lower,
-    has_plateau,
-    lower_rate,
-    reduce_on_plateau,
-    validated,
-)
-from paramjax.optim._registry import REGISTRY, get
+from paramjax.optim._catalogue import CATALOGUE, Optimizer, get
+from paramjax.optim._chain import LearningRateState, chain, scale_by_learning_rate
+from paramjax.optim._plateau import PlateauState, has_plateau, reduce_on_plateau, update_plateau
 
 __all__ = [
-    "REGISTRY",
+    "CATALOGUE",
     "AdjustableState",
     "LearningRateState",
     "Optimizer",
@@ -30,5 +21,5 @@ __all__ = [
     "lower_rate",
     "reduce_on_plateau",
     "scale_by_learning_rate",
-    "validated",
+    "update_plateau",
 ]

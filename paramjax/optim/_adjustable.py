@@ -1,23 +1,25 @@
-"""A factor of the updates that a run may change, and where in a chain it is changed."""
+"""Learning rates that a running training lowers, and where in a chain they are lowered."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from paramjax._checks import check_rate
 from paramjax._types import Array, Params, PyTree
+from paramjax.optim._plateau import PlateauState, scaled
 
 
 class AdjustableState(NamedTuple):
     """State of `adjustable_rate`.
 
     Attributes:
-        scale: What the updates are multiplied with, float32[]; 1 at first.
+        scale: Factor of the updates, float32[]; 1 at first.
     """
 
     scale: Array
@@ -26,8 +28,8 @@ class AdjustableState(NamedTuple):
 def adjustable_rate() -> optax.GradientTransformation:
     r"""$$u_t = s\, d_t$$ with a scale $s$ that is 1 until `lower_rate` lowers it.
 
-    At the end of a chain it is what `Rollback` lowers: the rate of any optimizer, scheduled or
-    not, without a word from the optimizer.
+    At the end of a chain it lets `Rollback` lower the learning rate of any optimizer, scheduled
+    or not.
 
     Returns:
         A gradient transformation.
@@ -52,87 +54,112 @@ def adjustable_rate() -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def scaled(updates: PyTree, scale: Array) -> PyTree:
-    """Updates times a number, in their own dtypes.
+def can_lower(state: PyTree) -> bool:
+    """Whether a state holds a learning rate that `lower_rate` can lower.
 
     Args:
-        updates: A pytree of arrays.
-        scale: float32[].
+        state: A pytree, such as a `TrainState`.
 
     Returns:
-        A pytree like them.
+        True if `lower_rate` would not raise.
 
     Example:
-        >>> scaled(jnp.ones(2, jnp.bfloat16), jnp.float32(0.5)).dtype.name
-        'bfloat16'
+        >>> can_lower(optax.adamw(1e-3).init(jnp.zeros(2)))
+        False
+        >>> can_lower(optax.inject_hyperparams(optax.sgd)(0.1).init(jnp.zeros(2)))
+        True
     """
-    return jax.tree.map(lambda update: scale.astype(update.dtype) * update, updates)
+    return _rank(state) is not None or any(map(can_lower, _children(state)))
 
 
-Rank = Callable[[PyTree], int | None]
-"""`(node) -> how much it is to be preferred`, None for what is no place to change."""
+def lower_rate(state: PyTree, factor: float | Array) -> PyTree:
+    """Multiply the learning rate of every chain in a state, so that each update shrinks once.
 
-_CHAINS = (tuple, OrderedDict)
-"""How `optax.chain` and `optax.named_chain` keep the states of their links."""
-
-
-def has_place(tree: PyTree, rank: Rank) -> bool:
-    """Whether there is something for `in_one_place` to change.
+    A rate can be lowered in `adjustable_rate()`, in `reduce_on_plateau()`, and in
+    `optax.inject_hyperparams` with a constant `learning_rate`. Of several that act on the same
+    updates only one is lowered: the outermost; among the links of one chain the first of those
+    three kinds, and the last of a kind. Groups of leaves (`by_path`, `optax.partition`,
+    `optax.masked`) and players have a rate each.
 
     Args:
-        tree: A pytree, such as an optimizer state.
-        rank: What is a place.
-    """
-    return rank(tree) is not None or any(has_place(child, rank) for child in _children(tree))
-
-
-def in_one_place(tree: PyTree, rank: Rank, change: Callable[[PyTree], PyTree]) -> PyTree:
-    """Change one place of every chain in a tree.
-
-    Of several that act on the same updates it is the outermost; among the links of one chain
-    that of the highest rank, and the last of a rank. Groups of leaves have a place each.
-
-    Args:
-        tree: A pytree, such as an optimizer state.
-        rank: What is a place.
-        change: `(place) -> place`.
+        state: A pytree, such as a `TrainState`; plain tuples in it are chains.
+        factor: The factor, at least 0.
 
     Returns:
-        The tree, all else in it untouched.
+        The state; everything else in it is unchanged.
+
+    Raises:
+        TypeError: If the factor is not a number.
+        ValueError: If it is out of range, or no rate can be lowered, see `can_lower`.
 
     Example:
-        >>> tx = optax.chain(adjustable_rate(), optax.sgd(0.1), adjustable_rate())
-        >>> rank = lambda node: 0 if isinstance(node, AdjustableState) else None
-        >>> first, _, last = in_one_place(tx.init(1.0), rank, lambda _: AdjustableState(0.5))
-        >>> float(first.scale), last.scale
-        (1.0, 0.5)
+        >>> from paramjax.optim import reduce_on_plateau
+        >>> tx = optax.chain(optax.inject_hyperparams(optax.sgd)(0.1), reduce_on_plateau())
+        >>> injected, plateau = lower_rate(tx.init(jnp.zeros(2)), 0.5)
+        >>> float(injected.hyperparams["learning_rate"]), float(plateau.scale)
+        (0.1, 0.5)
     """
-    if rank(tree) is not None:
-        return change(tree)
+    check_rate("factor", factor)
+    if not can_lower(state):
+        raise ValueError(
+            "lower_rate: expected a rate that can be lowered, got none; put "
+            "pj.optim.adjustable_rate() at the end of the chain, or use "
+            "optax.inject_hyperparams with a constant learning rate"
+        )
+    return _lower_each(state, jnp.asarray(factor, jnp.float32))
+
+
+def _lower_each(tree: PyTree, factor: Array) -> PyTree:
+    """Lower the outermost rate, or go on with those children that act on different updates."""
+    if _rank(tree) is not None:
+        return _lowered(tree, factor)
     children = _children(tree)
     if not children:
         return tree
-    acting = range(len(children)) if type(tree) not in _CHAINS else _acting(children, rank)
-    new = [
-        in_one_place(child, rank, change) if place in acting else child
-        for place, child in enumerate(children)
-    ]
+    # how optax.chain and optax.named_chain keep the states of their links
+    is_chain = type(tree) in (tuple, OrderedDict)
+    lowered = _acting(children) if is_chain else range(len(children))
+    new = [_lower_each(c, factor) if i in lowered else c for i, c in enumerate(children)]
     outer: Any = jax.tree.structure(tree, is_leaf=lambda child: child is not tree)
     return jax.tree.unflatten(outer, new)
 
 
-def _acting(links: Sequence[PyTree], rank: Rank) -> Sequence[int]:
-    """Which links of a chain are changed, so that every update is scaled once."""
-    whole = [(r, place) for place, link in enumerate(links) if (r := rank(link)) is not None]
-    if whole:
-        return [max(whole)[1]]
-    able = [place for place, link in enumerate(links) if has_place(link, rank)]
+def _acting(links: Sequence[PyTree]) -> Collection[int]:
+    """Indices of the links of a chain to lower, so that every update is scaled once."""
+    ranked = [(rank, i) for i, link in enumerate(links) if (rank := _rank(link)) is not None]
+    if ranked:
+        return [max(ranked)[1]]
+    able = [i for i, link in enumerate(links) if can_lower(link)]
     # these act on some of the leaves only, others on all of them
     groups = (optax.MaskedState, optax.transforms.PartitionState)
-    return [place for place in able if isinstance(links[place], groups)] or able[-1:]
+    return [i for i in able if isinstance(links[i], groups)] or able[-1:]
+
+
+def _lowered(rate_state: PyTree, factor: Array) -> PyTree:
+    if isinstance(rate_state, AdjustableState | PlateauState):
+        return rate_state._replace(scale=rate_state.scale * factor)
+    rate = jnp.asarray(rate_state.hyperparams["learning_rate"])
+    lowered = {"learning_rate": rate * factor.astype(rate.dtype)}
+    return rate_state._replace(hyperparams={**rate_state.hyperparams, **lowered})
+
+
+def _rank(node: PyTree) -> int | None:
+    """The preference for lowering this rate; None if it is not a rate that can be lowered."""
+    if isinstance(node, AdjustableState):
+        return 2
+    if isinstance(node, PlateauState):
+        return 1
+    if not isinstance(node, _INJECTED) or "learning_rate" not in node.hyperparams:
+        return None
+    scheduled = "learning_rate" in getattr(node, "hyperparams_states", {})
+    is_real = jnp.issubdtype(jnp.result_type(node.hyperparams["learning_rate"]), jnp.floating)
+    return 0 if is_real and not scheduled else None
+
+
+_INJECTED = (optax.schedules.InjectStatefulHyperparamsState, optax.schedules.InjectHyperparamsState)
 
 
 def _children(node: PyTree) -> list[PyTree]:
-    """What lies directly in a node; nothing where it is an array."""
+    """The direct children of a node; [] for an array."""
     children = jax.tree.leaves(node, is_leaf=lambda child: child is not node)
     return [] if len(children) == 1 and children[0] is node else children

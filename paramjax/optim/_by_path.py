@@ -16,13 +16,13 @@ from paramjax._types import Params, PyTree
 def by_path(
     transforms: Mapping[str, optax.GradientTransformation],
 ) -> optax.GradientTransformationExtraArgs:
-    """Each leaf goes to the first pattern that matches its name, as `optax.partition` does it.
+    """Update each leaf by the optimizer of the first pattern that matches its name.
 
-    The groups do not see each other: a global norm is taken over the leaves of its group;
-    clip before, in a chain around this one, for the norm of all. Extra arguments go to every
-    group. Those with the parameters' tree (`grad`) are cut down to the group's leaves, and
-    functions of the parameters (`value_fn`, `grad_fn`) take the group's leaves with the others
-    held where they are, so that a line search over one group works while others are frozen.
+    `optax.partition` with patterns as labels. A global norm is taken over the leaves of its
+    group; to clip by the norm of all leaves, clip in a chain around this one. Extra arguments go
+    to every group: those with the parameters' tree (`grad`) are cut down to the group's leaves,
+    and functions of the parameters (`value_fn`, `grad_fn`) take the group's leaves with all
+    others held fixed, so that a line search over one group works while others are frozen.
 
     Args:
         transforms: Pattern -> transformation, the particular patterns before the general. A
@@ -31,12 +31,12 @@ def by_path(
             `losses.frozen` saves the backward pass of leaves that are set to zero.
 
     Returns:
-        A gradient transformation; its state holds one of each group, under its pattern.
+        A gradient transformation; its state holds the state of each group under its pattern.
 
     Raises:
-        TypeError: If a pattern is no string or a transformation none.
-        ValueError: If there are no patterns or one is no regular expression; in `init`, if
-            a leaf is matched by none, or a pattern is the first match of no leaf.
+        TypeError: If a pattern is not a string, or a value not a gradient transformation.
+        ValueError: If there are no patterns, or a pattern is not a regular expression; in
+            `init`, if no pattern matches a leaf, or a pattern is the first match of no leaf.
 
     Example:
         >>> import jax.numpy as jnp
@@ -56,10 +56,11 @@ def by_path(
     def update(
         updates: PyTree, state: PyTree, params: Params | None = None, **extra_args: Any
     ) -> tuple[PyTree, PyTree]:
-        for name, adapt in OF_PARAMS.items():
+        for name, restrict in _FUNCTIONS_OF_PARAMS.items():
             if params is not None and callable(extra_args.get(name)):
-                extra_args[name] = adapt(extra_args[name], params)
-        return partitioned.update(updates, state, params, **extra_args)
+                extra_args[name] = restrict(extra_args[name], params)
+        new: tuple[PyTree, PyTree] = partitioned.update(updates, state, params, **extra_args)
+        return new
 
     return optax.GradientTransformationExtraArgs(partitioned.init, update)
 
@@ -82,37 +83,38 @@ def _checked(
     return dict(transforms)
 
 
-def _completed(function: Callable[..., Any], params: Params) -> Callable[..., Any]:
-    """A function of all parameters as one of a group's, whose tree has holes elsewhere."""
+def _of_group(function: Callable[..., Any], params: Params) -> Callable[..., Any]:
+    """A function of all parameters as a function of a group's, whose tree has holes elsewhere."""
 
     # line searches read the signature to see which extra arguments the function takes
     @functools.wraps(function)
-    def completed(part: PyTree, *args: Any, **kwargs: Any) -> Any:
-        whole = jax.tree.map(
-            lambda own, p: p if _is_hole(own) else own, part, params, is_leaf=_is_hole
-        )
-        return function(whole, *args, **kwargs)
+    def restricted(group: PyTree, *args: Any, **kwargs: Any) -> Any:
+        return function(_fill(group, params), *args, **kwargs)
 
-    return completed
+    return restricted
 
 
-def _gradient_of_part(function: Callable[..., Any], params: Params) -> Callable[..., Any]:
-    """The gradient at all parameters, cut down to the group's."""
-    completed = _completed(function, params)
+def _gradient_of_group(function: Callable[..., Any], params: Params) -> Callable[..., Any]:
+    """A gradient at all parameters, cut down to the group's."""
 
     @functools.wraps(function)
-    def gradient(part: PyTree, *args: Any, **kwargs: Any) -> PyTree:
-        whole = completed(part, *args, **kwargs)
-        return jax.tree.map(
-            lambda own, g: own if _is_hole(own) else g, part, whole, is_leaf=_is_hole
-        )
+    def restricted(group: PyTree, *args: Any, **kwargs: Any) -> PyTree:
+        grads = function(_fill(group, params), *args, **kwargs)
+        return jax.tree.map(lambda p, g: p if _is_hole(p) else g, group, grads, is_leaf=_is_hole)
 
-    return gradient
+    return restricted
+
+
+def _fill(group: PyTree, params: Params) -> Params:
+    """The group's leaves, and the parameters in its holes."""
+    return jax.tree.map(lambda own, p: p if _is_hole(own) else own, group, params, is_leaf=_is_hole)
 
 
 def _is_hole(leaf: Any) -> bool:
     return isinstance(leaf, optax.MaskedNode)
 
 
-OF_PARAMS = {"value_fn": _completed, "obj_fn": _completed, "grad_fn": _gradient_of_part}
-"""Extra arguments that are functions of the parameters, and how a group sees them."""
+_FUNCTIONS_OF_PARAMS = {
+    "value_fn": _of_group, "obj_fn": _of_group, "grad_fn": _gradient_of_group
+}  # fmt: skip
+"""Extra arguments that are functions of the parameters, and how they are restricted to a group."""

@@ -10,7 +10,7 @@ from paramjax._checks import check_count, describe
 from paramjax.data._sampler import LastBatch
 from paramjax.data._source import can_rewind, is_stream
 from paramjax.data._validation import check_data
-from paramjax.optim._plateau import can_lower, has_plateau
+from paramjax.optim import can_lower, has_plateau
 from paramjax.runs._batch_spec import BatchSpec
 from paramjax.runs._nonfinite import Rollback
 from paramjax.runs._padding import check_can_be_padded

@@ -16,7 +16,7 @@ import numpy as np
 from paramjax._status import Status
 from paramjax.checkpoints._store import CheckpointStore
 from paramjax.logs._background import Background
-from paramjax.optim._plateau import has_plateau, lower_rate, validated
+from paramjax.optim import has_plateau, lower_rate, update_plateau
 from paramjax.runs._chunk_sizing import ChunkSizing
 from paramjax.runs._chunks import REFUSING
 from paramjax.runs._history import History
@@ -205,7 +205,7 @@ class TrainLoop:
         elif self._validator.is_due(self.step):
             score = self._measure()
             if has_plateau(self._state):
-                self._state = _validated(self._state, jnp.float32(score))
+                self._state = _update_plateau(self._state, jnp.float32(score))
 
     def _measure(self) -> float:
         metrics, score = self._validator.measure(self._state, self.step)
@@ -264,5 +264,5 @@ class TrainLoop:
         return {"state": self._state, "params": self._validator.params(self._state)}
 
 
-_validated = jax.jit(validated, donate_argnums=0)
+_update_plateau = jax.jit(update_plateau, donate_argnums=0)
 _lower_rate = jax.jit(lower_rate, donate_argnums=0)

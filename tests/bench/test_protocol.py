@@ -1,12 +1,12 @@
 import pytest
 
 from paramjax.bench import Protocol
-from paramjax.optim import REGISTRY, get
+from paramjax.optim import CATALOGUE, get
 
 
 def test_everyone_gets_the_same_number_of_trials():
     protocol = Protocol(trials=6, tuning_seeds=3)
-    for optimizer in REGISTRY.values():
+    for optimizer in CATALOGUE.values():
         runs = protocol.tuning_runs(optimizer)
         assert len(runs) == 18
         assert {run.trial for run in runs} == set(range(6))

@@ -8,10 +8,10 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.optim import REGISTRY, get
+from paramjax.optim import CATALOGUE, get
 from paramjax.space import check_space
 
-EVERY = pytest.mark.parametrize("name", sorted(REGISTRY))
+EVERY = pytest.mark.parametrize("name", sorted(CATALOGUE))
 RATE = {"adagrad": 1.0, "lion": 0.02}
 
 # the alias of optax that each is, with the same hyperparameters

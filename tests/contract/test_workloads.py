@@ -12,7 +12,7 @@ from paramjax.bench._runner import prepare
 from paramjax.bench.workloads import WORKLOADS
 from paramjax.bench.workloads._registry import get
 from paramjax.data import batch_order
-from paramjax.optim import REGISTRY
+from paramjax.optim import CATALOGUE
 
 PROTOCOL = Protocol(trials=1, tuning_seeds=1, seeds=2, steps=2)
 
@@ -47,10 +47,10 @@ def test_seeds_start_apart_and_read_apart(stage):
     assert len(chains) == len(orders)
 
 
-@pytest.mark.parametrize("name", sorted(REGISTRY))
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_every_optimizer_takes_its_first_step(stage, name):
     assert first_step(
-        stage.workload, REGISTRY[name], PROTOCOL, stage.starts, stage.splits.train
+        stage.workload, CATALOGUE[name], PROTOCOL, stage.starts, stage.splits.train
     ) is None  # fmt: skip
 
 

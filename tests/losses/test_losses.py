@@ -5,6 +5,7 @@ import optax
 import pytest
 from sklearn import metrics
 
+import paramjax as pj
 from paramjax import losses
 
 
@@ -15,7 +16,7 @@ def test_squared_error_is_sklearns(key):
 
 
 def test_squared_error_refuses_to_broadcast():
-    with pytest.raises(ValueError, match=r"\(4,\) and targets \(4, 1\) must have one shape"):
+    with pytest.raises(ValueError, match=r"predictions and targets of one shape, got \(4,\) and \(4, 1\)"):
         losses.squared_error(jnp.ones(4), jnp.ones((4, 1)))
 
 
@@ -89,13 +90,13 @@ def test_accuracies_are_sklearns_and_nan_is_wrong(key):
     logits = jax.random.normal(key, (50, 3))
     labels = jnp.arange(50) % 3
     expected = metrics.accuracy_score(labels, logits.argmax(1))
-    assert float(losses.accuracy(logits, labels).mean()) == pytest.approx(expected)
+    assert float(pj.metrics.accuracy(logits, labels).mean()) == pytest.approx(expected)
     expected = metrics.accuracy_score(labels == 1, logits[:, 1] > 0)
-    ours = losses.binary_accuracy(logits[:, 1], labels == 1).mean()
+    ours = pj.metrics.binary_accuracy(logits[:, 1], labels == 1).mean()
     assert float(ours) == pytest.approx(expected)
     nan = jnp.full((2, 3), jnp.nan)
-    assert not losses.accuracy(nan, jnp.array([0, 1])).any()
-    assert not losses.binary_accuracy(nan[:, 0], jnp.array([0, 1])).any()
+    assert not pj.metrics.accuracy(nan, jnp.array([0, 1])).any()
+    assert not pj.metrics.binary_accuracy(nan[:, 0], jnp.array([0, 1])).any()
 
 
 def test_supervised_averages_loss_and_metrics(line, line_loss, line_params):

@@ -98,7 +98,7 @@ def test_learned_variances_carry_state_too(key):
         ({"a": pull}, {"b": 1.0}, ValueError, r"weights: expected one for each of \['a'\], got"),
         ({"a": pull}, [1.0], ValueError, r"weights: expected one for each of \['a'\], got list"),
         ({"a": pull}, {"a": float("nan")}, ValueError, r"weights\['a'\]: expected a number"),
-        ({"a": pull}, {"a": lambda t: 1.0}, TypeError, r"weights\['a'\]: .*not told the step"),
+        ({"a": pull}, {"a": lambda t: 1.0}, TypeError, r"weights\['a'\]: .*does not see the step"),
     ],
     ids=["none", "list", "no-function", "names", "weights-list", "nan", "schedule"],
 )

@@ -82,7 +82,7 @@ def test_another_tree_of_state_is_refused():
     def loss_fn(params, model_state, batch, key):
         return jnp.sum(params), ({"other": jnp.zeros([])}, {})
 
-    with pytest.raises(ValueError, match="mixed_precision: expected the loss to return model_stat"):
+    with pytest.raises(ValueError, match="mixed_precision: expected the loss to return a model_st"):
         mixed_precision(loss_fn)(jnp.ones(2), {"mean": jnp.zeros([])}, None, None)
 
 

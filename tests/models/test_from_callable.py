@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 
 import paramjax as pj
+from paramjax._checks import check_params
 from paramjax.losses import squared_error, supervised
 from paramjax.models import MLP, from_callable
 
@@ -75,7 +76,7 @@ def test_what_is_parameter_what_is_state_and_what_stays():
     assert jax.tree.map(np.ndarray.tolist, jax.device_get(adapted.model_state)) == {
         "order": [2, 0, 1]
     }
-    pj.checks.check_params(adapted.params)
+    check_params(adapted.params)
     doubled = jax.tree.map(lambda leaf: 2 * leaf, adapted.params)
     merged = adapted.merge(doubled, adapted.model_state)
     assert isinstance(merged, Net)
@@ -184,7 +185,7 @@ SHARED = jnp.ones((3, 3))
         (
             nnx.Linear(3, 1, rngs=nnx.Rngs(0)),
             TypeError,
-            "got a flax nnx module, whose batch statistics .* use paramjax.models._from_nnx",
+            "got a flax nnx module, whose batch statistics .* use pj.models.from_nnx",
         ),
         (MLP((2, 1)), ValueError, "at least one floating-point array in a registered pytree, got"),
         (Dense(jnp.arange(3), 1.0), ValueError, "at least one floating-point array"),

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 import paramjax as pj
+from paramjax._checks import check_params
 from paramjax.losses import squared_error, supervised
 from paramjax.models import MLP, from_nnx
 
@@ -97,7 +98,7 @@ def test_params_and_state_are_plain_dicts_named_by_path():
         "norm": {"mean": (8,), "var": (8,)},
         "dropout": {"rngs": {"key": (), "count": ()}},
     }
-    pj.checks.check_params(adapted.params)
+    check_params(adapted.params)
 
 
 def test_more_than_ten_layers_keep_their_order(key):
@@ -261,7 +262,7 @@ class Counts(Grows):
     ("make", "match"),
     [
         (Grows, "module: its call added or removed the variables seen; create them before"),
-        (Counts, "module: its call changed an attribute that is no array"),
+        (Counts, "module: its call changed an attribute that is not an array"),
         (
             lambda rngs: nnx.WeightNorm(nnx.Linear(3, 1, rngs=rngs), rngs=rngs),
             "its call changed the parameter layer_instance/kernel, which only the optimizer may",

@@ -13,7 +13,7 @@ from paramjax.optim import (
     has_plateau,
     lower_rate,
     reduce_on_plateau,
-    validated,
+    update_plateau,
 )
 
 PARAMS = {"w": jnp.array([1.0, -2.0]), "b": jnp.array([0.5])}
@@ -52,7 +52,7 @@ def fed(tx, scores):
     """The scale after each validation."""
 
     def one(state, score):
-        state = validated(state, score)
+        state = update_plateau(state, score)
         return state, state.scale
 
     return jax.lax.scan(one, tx.init(PARAMS), jnp.asarray(scores))[1]
@@ -83,14 +83,14 @@ def test_scores_that_are_not_finite_count_as_no_improvement():
     scores = np.float32([2.0, np.inf, np.nan, -np.inf, 1.0, 1.5])
     found = fed(reduce_on_plateau(factor=0.5, patience=3), scores)
     assert found.tolist() == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5]
-    state = validated(reduce_on_plateau().init(PARAMS), jnp.inf)
+    state = update_plateau(reduce_on_plateau().init(PARAMS), jnp.inf)
     assert (int(state.waited), float(state.best)) == (1, np.inf)
 
 
 def test_a_scale_below_the_smallest_is_never_raised():
     tx = reduce_on_plateau(factor=0.5, patience=1, min_scale=0.4)
-    state = lower_rate(validated(tx.init(PARAMS), 1.0), 0.1)
-    assert float(validated(state, 2.0).scale) == pytest.approx(0.1)
+    state = lower_rate(update_plateau(tx.init(PARAMS), 1.0), 0.1)
+    assert float(update_plateau(state, 2.0).scale) == pytest.approx(0.1)
 
 
 def test_updates_are_scaled_in_their_own_dtype():
@@ -110,7 +110,7 @@ def test_only_plateaus_change_with_a_validation():
         hooks=[pj.hooks.ema(0.9)],
     )
     state, _ = trainer.step(trainer.init(jax.random.key(0), PARAMS), None)
-    after = validated(validated(state, 1.0), 1.0)
+    after = update_plateau(update_plateau(state, 1.0), 1.0)
     assert float(after.opt_state[1].scale) == 0.5
     put_back = after._replace(opt_state=(after.opt_state[0], state.opt_state[1]))
     same = jax.tree.map(lambda a, b: bool((a == b).all()), put_back, state)
@@ -122,7 +122,7 @@ def test_only_plateaus_change_with_a_validation():
 def test_it_is_compiled_taken_over_and_leaves_what_was_passed_alone():
     factor = jnp.float32(0.25)
     tx = reduce_on_plateau(factor, patience=1)
-    judge = jax.jit(validated, donate_argnums=0)
+    judge = jax.jit(update_plateau, donate_argnums=0)
     for _ in range(2):  # a second start, after the first state is gone
         state = judge(judge(tx.init(PARAMS), 1.0), 2.0)
         assert float(state.scale) == 0.25
@@ -142,7 +142,7 @@ def test_its_numbers_are_mapped_over():
 def test_populations_are_told_their_own_scores():
     tx = optax.chain(optax.sgd(0.1), reduce_on_plateau(factor=0.5, patience=1))
     state = jax.vmap(lambda _: tx.init(PARAMS))(jnp.arange(3))
-    tell = jax.vmap(validated)
+    tell = jax.vmap(update_plateau)
     state = tell(tell(state, jnp.array([1.0, 1.0, 1.0])), jnp.array([0.5, 2.0, jnp.inf]))
     assert state[1].scale.tolist() == [1.0, 0.5, 0.5]
 
@@ -170,7 +170,7 @@ def test_it_passes_through_what_chains_are_wrapped_in(name):
         trainer = pj.train_step(loss_fn, wrapped(link)[name])
         state = trainer.init(jax.random.key(0), PARAMS)
         state = lower_rate(state, 0.5)
-        state = validated(validated(state, 1.0), 1.0)
+        state = update_plateau(update_plateau(state, 1.0), 1.0)
         after, _ = jax.jit(trainer.step)(state, None)
         expected = 0.05 if not has_plateau(state) else 0.025
         np.testing.assert_allclose(state.params["w"] - after.params["w"], expected, rtol=1e-5)
@@ -182,7 +182,7 @@ def test_the_learning_rate_among_the_metrics_stays():
 
     tx = optax.chain(pj.optim.chain(optax.identity(), 0.1), reduce_on_plateau(patience=1))
     trainer = pj.train_step(loss_fn, tx)
-    state = validated(validated(trainer.init(jax.random.key(0), PARAMS), 1.0), 1.0)
+    state = update_plateau(update_plateau(trainer.init(jax.random.key(0), PARAMS), 1.0), 1.0)
     _, metrics = trainer.step(state, None)
     assert float(metrics["learning_rate"]) == pytest.approx(0.1)
 

@@ -8,10 +8,9 @@ from paramjax._types import Key, Params
 from paramjax.bench.workloads._workload import Workload, evaluate_with
 from paramjax.data._bundled import breast_cancer
 from paramjax.data._splits import Splits, split, standardise
-from paramjax.losses._cross_entropy import binary_cross_entropy
-from paramjax.losses._supervised import supervised
-from paramjax.metrics._accuracy import binary_accuracy
-from paramjax.models._linear import Linear
+from paramjax.losses import binary_cross_entropy, supervised
+from paramjax.metrics import binary_accuracy
+from paramjax.models import Linear
 
 _MODEL = Linear(1)
 _LOSS = supervised(_MODEL.apply, binary_cross_entropy, {"accuracy": binary_accuracy})

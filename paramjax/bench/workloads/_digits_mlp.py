@@ -8,10 +8,9 @@ from paramjax._types import Key, Params
 from paramjax.bench.workloads._workload import Workload, evaluate_with
 from paramjax.data._bundled import digits
 from paramjax.data._splits import Splits, split
-from paramjax.losses._cross_entropy import cross_entropy
-from paramjax.losses._supervised import supervised
-from paramjax.metrics._accuracy import accuracy
-from paramjax.models._mlp import MLP
+from paramjax.losses import cross_entropy, supervised
+from paramjax.metrics import accuracy
+from paramjax.models import MLP
 
 _MODEL = MLP((64, 10), activation="relu")
 _LOSS = supervised(_MODEL.apply, cross_entropy, {"accuracy": accuracy})

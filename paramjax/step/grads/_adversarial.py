@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count, describe, leaf_name
+from paramjax._checks import check_count, check_scalar, describe, leaf_name
 from paramjax._types import Array, Batch, Key, LossFn, Params
-from paramjax.losses._scalars import check_scalar
 from paramjax.step._gradients import GradFn
 from paramjax.step.grads._directions import direction_key
 from paramjax.step.grads._expect import check_positive

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from paramjax._checks import check_scalar
 from paramjax._types import Array, Key
-from paramjax.losses._scalars import check_scalar
 
 _ITERATIONS = 100
 

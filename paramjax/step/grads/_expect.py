@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import leaf_name
+from paramjax._checks import check_scalar, leaf_name
 from paramjax._types import LossFn, Params
-from paramjax.losses._scalars import check_scalar
 from paramjax.step._gradients import GradFn, loss_and_aux
 
 

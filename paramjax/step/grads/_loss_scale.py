@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count
+from paramjax._checks import check_count, check_scalar
 from paramjax._types import Array, Batch, Key, LossFn, ModelState, Params, PyTree
-from paramjax.losses._scalars import check_scalar
 from paramjax.step._gradients import GradFn, split_aux
 from paramjax.step._state import KeptOnReject
 from paramjax.step.grads._expect import scalar_loss

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count, check_rows
+from paramjax._checks import check_count, check_rows, check_scalar
 from paramjax._types import Array, Key, Metrics, PyTree
-from paramjax.losses._scalars import check_scalar
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 from paramjax.step.grads._directions import sampling_key
 from paramjax.step.grads._expect import check_positive

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from paramjax._checks import check_count
-from paramjax.losses._scalars import check_scalar
+from paramjax._checks import check_count, check_scalar
 from paramjax.step.grads._expect import check_positive
 
 Accountant = Callable[[], Any]
