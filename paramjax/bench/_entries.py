@@ -15,8 +15,6 @@ import optax
 from paramjax._checks import nearest
 from paramjax._hashes import file_hash
 from paramjax._version import __version__
-from paramjax.optim._optimizer import Optimizer
-from paramjax.optim._registry import REGISTRY
 from paramjax.optim import CATALOGUE, Optimizer
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space

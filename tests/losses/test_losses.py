@@ -16,7 +16,9 @@ def test_squared_error_is_sklearns(key):
 
 
 def test_squared_error_refuses_to_broadcast():
-    with pytest.raises(ValueError, match=r"predictions and targets of one shape, got \(4,\) and \(4, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"predictions and targets of one shape, got \(4,\) and \(4, 1\)"
+    ):
         losses.squared_error(jnp.ones(4), jnp.ones((4, 1)))
 
 
