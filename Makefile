@@ -8,11 +8,12 @@ WORKERS ?= 2
 DEMO ?=
 TEST ?=
 
-.PHONY: demo test lint docs examples smoke clean help
+.PHONY: demo test test-all lint docs examples smoke clean help
 
 help:
 	@echo "make demo   benchmark the optimizers on real data, open the report (DEMO='--fresh' starts over)"
 	@echo "make test   run the tests (TEST='-k name' for some of them)"
+	@echo "make test-all  run the slow tests too: kills by the hundred, every layout"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation, every page executed, into docs/_build/html"
 	@echo "make examples  run the founding programs and compare their figures"
@@ -23,6 +24,9 @@ demo: $(VENV)/bench.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TEST)
+
+test-all: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist loadfile $(TEST)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -10,7 +10,14 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "experiments" / "robustness" / "kills.py"
 
 
-@pytest.mark.parametrize(("variant", "kills"), [("steps", 3), ("iterator", 1)])
+@pytest.mark.parametrize(
+    ("variant", "kills"),
+    [
+        ("steps", 1),
+        pytest.param("steps", 3, marks=pytest.mark.slow),
+        pytest.param("iterator", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_kills_change_no_bit_and_leave_nothing_behind(variant, kills):
     """The script compares every leaf, the history, the validations and the logs."""
     words = [sys.executable, SCRIPT, "--variant", variant, "--kills", kills, "--steps", 4000]
