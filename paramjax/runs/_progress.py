@@ -1,138 +1,165 @@
-"""What a run shows while it goes on."""
+"""What a run, or a population of runs, shows while it goes on: rich's columns in one line."""
 
 from __future__ import annotations
 
-import collections
+import contextlib
+import importlib.util
+import os
+import sys
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+import jax
 
 from paramjax._checks import describe
-from paramjax.runs._display import Display, Field, choose_display
 
-_WINDOW = 300
-"""Looks over which the pace is taken."""
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+_LINE_SECONDS = 10.0
+"""Between two plain lines."""
 
 
 class Progress:
-    """A line on standard error that follows a run; a context manager.
+    """A line on standard error that follows steps; a context manager.
 
-    In a terminal, or a notebook with ipywidgets, it is a bar that is drawn at most ten times a
-    second, by the thread that calls `update`; elsewhere it is a plain line every ten seconds
-    and at the end. Of several processes only the first one shows it.
+    On a terminal, or in a notebook with ipywidgets, it is a bar; elsewhere, if it is asked for,
+    a plain line every ten seconds and at the end. Of several processes only the first one shows
+    it. A terminal or pipe that goes away never ends the work.
 
     Args:
-        steps: Steps in all, positive.
+        total: Steps in all, positive.
         shown: Whether to show it; None shows it where there is a bar.
         start: Steps that were done before.
+        doing: What happens before the first step.
 
     Raises:
-        TypeError: If `shown` is something else.
+        TypeError: If `shown` is neither True, False nor None.
 
     Example:
-        >>> with Progress(100, shown=False) as bar:
-        ...     bar.update(50, 0.25, {"accuracy": 0.9})
+        >>> with Progress(100, shown=False) as progress:
+        ...     progress.update(50, {"loss": 0.25, "runs": "1/2"})
     """
 
-    def __init__(self, steps: int, shown: bool | None = None, *, start: int = 0) -> None:
+    def __init__(
+        self, total: int, shown: bool | None = None, *, start: int = 0, doing: str = "compiling"
+    ) -> None:
         if shown is not None and not isinstance(shown, bool):
             raise TypeError(f"progress: expected True, False or None, got {describe(shown)}")
-        self._steps, self._shown, self._start = steps, shown, start
-        self._display: Display | None = None
-        self._looks: collections.deque[tuple[float, int]] = collections.deque(maxlen=_WINDOW)
-        self._last: tuple[int, float, Mapping[str, float]] | None = None
-        self._first = (0.0, 0)
-        self._began = self._due = 0.0
+        self._total, self._shown, self._start, self._doing = total, shown, start, doing
+        self._bar: Bar | None = None
+        self._updated, self._due = False, 0.0
 
     def __enter__(self) -> Progress:
-        self._began = time.monotonic()
-        self._display = choose_display(self._shown)
-        if self._display is not None:
-            self._due = self._began + self._display.pause
-            share = self._start / self._steps
-            fields = [Field(self._count(self._start), 0), Field("compiling", 1)]
-            self._safely("begin", fields, share)
+        stream, live = sys.stderr, _has_bar()
+        if (
+            self._shown is False
+            or stream is None
+            or jax.process_index()
+            or not (live or self._shown)
+        ):
+            return self
+        self._bar = _bar(_Lasting(stream), live)
+        self._bar.add_task("", total=self._total, completed=self._start, text=self._doing)
+        self._bar.start()
+        self._due = time.monotonic() + _LINE_SECONDS
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._display is not None and self._last is not None:
-            self._show(time.monotonic(), ended=True)
-        self._safely("close", self._last is not None)
-        self._display = None
+    def __exit__(self, *error: object) -> None:
+        if self._bar is None:
+            return
+        from rich.progress import TextColumn, TimeElapsedColumn
 
-    def update(self, step: int, loss: float, validation: Mapping[str, float]) -> None:
-        """Take notice of more steps, and show them if it is time to.
+        self._bar.columns = (*self._bar.columns[:-2], TimeElapsedColumn(), TextColumn("in all"))
+        if self._bar.disable and self._updated:
+            self._print()
+        for stream in (sys.stdout, sys.stderr):  # rich holds back a line that has no end
+            with contextlib.suppress(OSError, AttributeError):
+                stream.flush()
+        self._bar.live.transient = not self._updated
+        self._bar.stop()
+        self._bar = None
+
+    def update(
+        self, done: int, fields: Mapping[str, float | str], total: int | None = None
+    ) -> None:
+        """Take notice of more steps.
 
         Args:
-            step: Steps done.
-            loss: The last one.
-            validation: Name -> value of the last validation; may be empty.
+            done: Steps done, fewer than before where the work went back.
+            fields: Name -> a number or a text to show beside them.
+            total: Steps in all, where that has changed.
         """
-        if self._display is None:
+        if self._bar is None:
             return
-        now = time.monotonic()
-        if self._last is None:
-            self._first = (now, step)
-            self._looks.append(self._first)
-        self._last = (step, loss, validation)
-        if now >= self._due:
-            self._show(now)
+        self._updated = True
+        texts = (v if isinstance(v, str) else f"{v:#.4g}" for v in fields.values())
+        text = "  ".join(map(" ".join, zip(fields, texts, strict=True)))
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total, text=text)
+        if self._bar.disable and time.monotonic() >= self._due:
+            self._print()
 
-    def _show(self, now: float, *, ended: bool = False) -> None:
-        assert self._display is not None
-        assert self._last is not None
-        step, loss, validation = self._last
-        if self._looks and step < self._looks[-1][1]:
-            self._looks.clear()  # the run went back
-        pace = _pace(self._looks[0] if self._looks and not ended else self._first, (now, step))
-        self._looks.append((now, step))
-        fields = [Field(self._count(step), 0), Field(f"loss {loss:#.4g}", 1)]
-        fields += [Field(f"val {name} {value:#.4g}", 2) for name, value in validation.items()]
-        if pace:
-            fields.append(Field(f"{_digits(pace)} steps/s", 4))
-        if ended:
-            fields.append(Field(f"took {_clock(now - self._began)}", 3))
-        elif pace:
-            fields.append(Field(f"{_clock((self._steps - step) / pace)} left", 3))
-        self._safely("draw", fields, step / self._steps)
-        if self._display is not None:
-            self._due = now + self._display.pause
-
-    def _count(self, step: int) -> str:
-        return f"{step:,}/{self._steps:,}"
-
-    def _safely(self, method: str, *arguments: Any) -> None:
-        display = self._display
-        if display is None:
-            return
-        try:
-            getattr(display, method)(*arguments)
-        except OSError:  # the terminal is gone, and with it whoever could be told: the run goes on
-            self._display = None
-            display.drop()
+    def _print(self) -> None:
+        """Write the columns of text as a line without control characters."""
+        assert self._bar is not None
+        (task,), (_, *columns) = self._bar.tasks, self._bar.columns
+        parts = (str(column.render(task)).strip() for column in columns)  # type: ignore[union-attr]
+        print(*filter(None, parts), file=self._bar.console.file, flush=True)
+        self._due = time.monotonic() + _LINE_SECONDS
 
 
-def _pace(before: tuple[float, int], now: tuple[float, int]) -> float:
-    """Steps a second, 0 where that is not known."""
-    seconds, steps = now[0] - before[0], now[1] - before[1]
-    return steps / seconds if seconds > 0 and steps > 0 else 0.0
+class _Lasting:
+    """A stream whose writes never fail: whoever could be told of it is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
-def _digits(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+def _bar(stream: Any, live: bool) -> Bar:
+    """Rich's columns, of which the bar and the speed give way in a narrow terminal."""
+    from rich import progress
+    from rich.console import Console
+    from rich.table import Column
+    from rich.text import Text
+
+    class Speed(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            speed = task.speed or 0.0
+            text = f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
+            return Text(f"{text} steps/s" if speed else "", no_wrap=True, overflow="crop")
+
+    return progress.Progress(
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        progress.TextColumn("{task.fields[text]}", markup=False),
+        Speed(),
+        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        progress.TextColumn("left"),
+        console=Console(file=stream),
+        get_time=time.monotonic,
+        disable=not live,
+        # standard output that goes into a file stays there
+        redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+    )
 
 
-def _clock(seconds: float) -> str:
-    """Minutes and seconds, with hours and days where there are some."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if not hours:
-        return f"{minute}:{second:02d}"
-    return f"{days} d {hour:02d}:{minute:02d}" if days else f"{hour}:{minute:02d}:{second:02d}"
+def _has_bar() -> bool:
+    """Whether standard error is a terminal, or a notebook that can redraw a line."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if type(shell).__name__ == "ZMQInteractiveShell":
+        return importlib.util.find_spec("ipywidgets") is not None
+    stream = sys.stderr
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -122,7 +122,8 @@ class TrainLoop:
             if save:
                 self._save_once()
             self._advance(most)
-            bar.update(self.step, self.history.last("loss") or 0.0, self._validator.shown)
+            validated = {f"val {name}": value for name, value in self._validator.shown.items()}
+            bar.update(self.step, {"loss": self.history.last("loss") or 0.0, **validated})
         self._save_once()
         # a measure that is not due comes after the last checkpoint, so that a run that is
         # continued with more steps is the one that was asked for all of them at once
