@@ -10,8 +10,7 @@ import numpy as np
 from paramjax._types import Array, Key, Metrics, Params, PyTree
 from paramjax.populations._outcome import Outcome
 from paramjax.populations._population import Population
-from paramjax.step._scan import scan_steps
-from paramjax.step._state import TrainState
+from paramjax.step._state import TrainState, scan_steps
 
 
 class Replay(NamedTuple):

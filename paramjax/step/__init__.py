@@ -2,8 +2,7 @@
 
 from paramjax.step._assemble import assemble
 from paramjax.step._gradients import GradFn, gradient
-from paramjax.step._scan import scan_steps
-from paramjax.step._state import KeptOnReject, Trainer, TrainState
+from paramjax.step._state import KeptOnReject, Trainer, TrainState, scan_steps
 from paramjax.step._train_step import train_step
 
 __all__ = [

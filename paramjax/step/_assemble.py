@@ -10,47 +10,48 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_key, check_params, is_key
 from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
-from paramjax.step._evaluation import evaluated
+from paramjax.step._evaluation import evaluation_point
 from paramjax.step._state import Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
 
-Begin = Callable[[Params, ModelState], tuple[Params, ModelState, PyTree]]
-Advance = Callable[[TrainState, Batch, Key], tuple[TrainState, Metrics, Observation | None]]
+InitFn = Callable[[Params, ModelState], tuple[Params, ModelState, PyTree]]
+StepFn = Callable[[TrainState, Batch, Key], tuple[TrainState, Metrics, Observation | None]]
 
 
 def assemble(
-    begin: Begin,
-    advance: Advance,
+    init_fn: InitFn,
+    step_fn: StepFn,
     hooks: Sequence[Hook] = (),
     *,
-    evaluate: Callable[[PyTree, Params], Params] = evaluated,
+    evaluate: Callable[[PyTree, Params], Params] = evaluation_point,
     needs: Sequence[str] = (),
 ) -> Trainer:
-    """A trainer from what is its own: how it begins and how it advances.
+    """Make a trainer from a first state and a step: adds checks, keys, counting and hooks.
 
     Args:
-        begin: `(params, model_state) -> (params, model_state, opt_state)`, what the state
-            starts with.
-        advance: `(state, batch, key) -> (new_state, metrics, observation)`; the new state
-            may leave step, hook state and key as they were. The metrics must hold `loss` and
-            `grad_norm`; observation is None where there is nothing for monitors.
+        init_fn: `(params, model_state) -> (params, model_state, opt_state)`, the first state.
+        step_fn: `(state, batch, key) -> (new_state, metrics, observation)`; step, hook state
+            and key of the new state are filled in afterwards. The metrics must hold `loss`
+            and `grad_norm`; observation is None if the step has no single gradient.
         hooks: Averages, guards and monitors, applied in this order.
-        evaluate: `(opt_state, params) -> params`, before the hooks have their say.
+        evaluate: `(opt_state, params) -> params`, what the optimizer wants evaluated; hooks
+            may then replace it.
         needs: Names of hooks without which the step must not run.
 
     Returns:
         A trainer.
 
     Raises:
-        TypeError: If a hook is none; in `init`, for a legacy key or parameters that are not
-            floating-point.
-        ValueError: If two hooks have one name, or one that is needed is missing; at the first
-            trace, if a hook observes and the trainer gives nothing to observe.
+        TypeError: If a hook is not a Hook; in `init`, if the key is a legacy key or the
+            parameters are not floating-point.
+        ValueError: If two hooks share a name, or a needed hook is missing; at the first
+            trace, if a hook observes and the observation is None.
 
     Example:
+        >>> import paramjax as pj
         >>> drift = lambda state, batch, key: (
         ...     state._replace(params=state.params + 1.0), {"loss": 0.0, "grad_norm": 1.0}, None)
-        >>> trainer = assemble(lambda params, model_state: (params, model_state, ()), drift)
+        >>> trainer = pj.step.assemble(lambda params, model_state: (params, model_state, ()), drift)
         >>> state, _ = trainer.step(trainer.init(jax.random.key(0), jnp.zeros(())), None)
         >>> float(state.params), int(state.step)
         (1.0, 1)
@@ -61,15 +62,16 @@ def assemble(
     def init(key: Key, params: Params, model_state: ModelState = ()) -> TrainState:
         check_key(key)
         check_params(params)
-        params, model_state, opt_state = begin(params, model_state)
-        watched = evaluate(opt_state, params)
-        own = tuple(hook.init(watched) for hook in hooks)
-        state = TrainState(jnp.zeros([], jnp.int32), params, model_state, opt_state, own, key)
-        return jax.tree.map(_settled, state)
+        params, model_state, opt_state = init_fn(params, model_state)
+        evaluated = evaluate(opt_state, params)
+        own = tuple(hook.init(evaluated) for hook in hooks)
+        first = TrainState(jnp.zeros([], jnp.int32), params, model_state, opt_state, own, key)
+        state: TrainState = jax.tree.map(_strongly_typed, first)
+        return state
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
-        new, metrics, observation = advance(state, batch, key)
+        new, metrics, observation = step_fn(state, batch, key)
         hook_state, observed = _observe(hooks, state.hook_state, observation)
         old = state._replace(hook_state=hook_state)
         new = new._replace(step=state.step + 1, hook_state=hook_state, key=state.key)
@@ -85,26 +87,26 @@ def assemble(
 
 
 def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
-    for place, hook in enumerate(hooks):
+    for index, hook in enumerate(hooks):
         if not isinstance(hook, Hook):
             raise TypeError(
-                f"hooks[{place}]: expected a Hook such as pj.hooks.ema(0.999) or "
+                f"hooks[{index}]: expected a Hook such as pj.hooks.ema(0.999) or "
                 f"pj.Hook(apply=function), got {hook!r}"
             )
-        for earlier, other in enumerate(hooks[:place]):
+        for earlier, other in enumerate(hooks[:index]):
             if hook is other or (hook.name and hook.name == other.name):
                 name = hook.name or "this hook"
                 raise ValueError(
-                    f"hooks[{place}]: {name} is given twice, hooks[{earlier}] is the same; "
-                    "keep one, or name it apart with hook._replace(name=...)"
+                    f"hooks[{index}]: {name} is given twice, hooks[{earlier}] is the same; "
+                    "keep one, or rename one with hook._replace(name=...)"
                 )
     for name in needs:
         if name not in {hook.name for hook in hooks}:
             raise ValueError(f"hooks: this gradient estimator needs {name}; add pj.hooks.{name}()")
 
 
-def _settled(leaf: Any) -> Any:
-    """An array of a fixed dtype: a weakly typed one would change it, and trace again."""
+def _strongly_typed(leaf: Any) -> Any:
+    """The leaf with a fixed dtype: a weakly typed one would change it, and trace again."""
     if is_key(leaf):
         return leaf
     return jax.lax.convert_element_type(leaf, jnp.result_type(leaf))
@@ -113,13 +115,13 @@ def _settled(leaf: Any) -> Any:
 def _observe(
     hooks: tuple[Hook, ...], hook_state: tuple[PyTree, ...], observation: Observation | None
 ) -> tuple[tuple[PyTree, ...], Metrics]:
-    """Let the monitors look at the step before any guard takes it back."""
+    """Call the monitors before any guard can reject the step."""
     metrics: Metrics = {}
     states = []
-    for place, (hook, own) in enumerate(zip(hooks, hook_state, strict=True)):
+    for index, (hook, own) in enumerate(zip(hooks, hook_state, strict=True)):
         if hook.observe is not None:
             if observation is None:
-                name = hook.name or f"hooks[{place}]"
+                name = hook.name or f"hooks[{index}]"
                 raise ValueError(f"{name}: this trainer has no single gradient to observe")
             own, reported = hook.observe(own, observation)
             metrics = {**metrics, **reported}
@@ -130,8 +132,8 @@ def _observe(
 def _apply(
     hooks: tuple[Hook, ...], old: TrainState, new: TrainState, metrics: Metrics
 ) -> tuple[TrainState, Metrics]:
-    """Each hook in turn sees the state that the one before it left."""
-    for place, hook in enumerate(hooks):
-        own, new, metrics = hook.apply(old.hook_state[place], old, new, metrics)
-        new = new._replace(hook_state=(*new.hook_state[:place], own, *new.hook_state[place + 1 :]))
+    """Call each hook on the state that the hook before it returned."""
+    for index, hook in enumerate(hooks):
+        own, new, metrics = hook.apply(old.hook_state[index], old, new, metrics)
+        new = new._replace(hook_state=(*new.hook_state[:index], own, *new.hook_state[index + 1 :]))
     return new, metrics

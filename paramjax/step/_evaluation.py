@@ -1,4 +1,4 @@
-"""Which parameters an optimizer differentiates at, and which it wants evaluated.
+"""At which parameters an optimizer wants the gradient, and at which it wants the evaluation.
 
 For most optimizers both are `state.params`. Lookahead holds a pair, sharpness-aware
 minimisation stands at a perturbed point between two of its updates, and schedule-free
@@ -17,55 +17,30 @@ import optax
 import optax.contrib
 
 from paramjax._types import Params, PyTree
-from paramjax.step._extra_args import update
+from paramjax.step._extra_args import update_with
 
 
-class Separate(NamedTuple):
-    """States of parameters that are optimized apart, each by its own transformation.
-
-    Attributes:
-        states: Name -> the optimizer state of `params[name]`.
-    """
+class PlayerStates(NamedTuple):
+    """Optimizer states of the players of a game, `states[name]` for `params[name]`."""
 
     states: dict[str, PyTree]
 
 
-def differentiated(params: Params) -> Params:
-    """Where the gradient is taken: lookahead's fast weights, else the parameters.
-
-    Args:
-        params: `state.params`.
-
-    Returns:
-        A pytree like the model's parameters.
-
-    Example:
-        >>> differentiated(optax.LookaheadParams(fast=1.0, slow=0.0))
-        1.0
-    """
+def gradient_point(params: Params) -> Params:
+    """Where the gradient is taken: lookahead's fast weights, else the parameters."""
     return params.fast if isinstance(params, optax.LookaheadParams) else params
 
 
-def evaluated(opt_state: PyTree, params: Params) -> Params:
-    """What the optimizer says must be evaluated.
+def evaluation_point(opt_state: PyTree, params: Params) -> Params:
+    """What the optimizer wants evaluated.
 
     The slow weights of lookahead (Zhang et al., 2019), the average of schedule-free
     optimizers (Defazio et al., 2024, eq. 5), the unperturbed weights between two updates of
     sharpness-aware minimisation (Foret et al., 2021), else the parameters.
-
-    Args:
-        opt_state: `state.opt_state`.
-        params: `state.params`.
-
-    Returns:
-        A pytree like the model's parameters.
-
-    Example:
-        >>> float(evaluated(optax.EmptyState(), 3.0))
-        3.0
     """
-    if isinstance(opt_state, Separate):
-        return {name: evaluated(own, params[name]) for name, own in opt_state.states.items()}
+    if isinstance(opt_state, PlayerStates):
+        states = opt_state.states.items()
+        return {name: evaluation_point(own, params[name]) for name, own in states}
     if isinstance(params, optax.LookaheadParams):
         return params.slow
     for own in _links(opt_state, optax.contrib.ScheduleFreeState):
@@ -80,37 +55,26 @@ def evaluated(opt_state: PyTree, params: Params) -> Params:
     return params
 
 
-def begin(tx: optax.GradientTransformation, params: Params) -> tuple[Params, PyTree]:
-    """Parameters and optimizer state before the first step; lookahead gets its pair.
-
-    Args:
-        tx: A gradient transformation.
-        params: The model's parameters, or `optax.LookaheadParams`.
-
-    Returns:
-        What `state.params` and `state.opt_state` start as.
-
-    Raises:
-        ValueError: If lookahead stands inside a transformation that cannot take its pair.
-
-    Example:
-        >>> pair, _ = begin(optax.lookahead(optax.sgd(0.1), 5, 0.5), jnp.zeros(2))
-        >>> type(pair).__name__
-        'LookaheadParams'
-    """
+def init_optimizer(tx: optax.GradientTransformation, params: Params) -> tuple[Params, PyTree]:
+    """The first `state.params` and `state.opt_state`; lookahead gets its pair."""
     absl = logging.getLogger("absl")
-    absl.addFilter(_not_about_pairs)
+    absl.addFilter(_is_not_about_pairs)
     try:
         opt_state = tx.init(params)
     finally:
-        absl.removeFilter(_not_about_pairs)
+        absl.removeFilter(_is_not_about_pairs)
     paired = any(True for _ in _links(opt_state, optax.LookaheadState))
     if paired and not isinstance(params, optax.LookaheadParams):
         params = optax.LookaheadParams.init_synced(params)
         opt_state = _init_pair(tx, params)
     if any(not own.measurements for own in _links(opt_state, optax.MonitorState)):
-        opt_state = _measured(tx, params, opt_state)
+        opt_state = _with_measurements(tx, params, opt_state)
     return params, opt_state
+
+
+def _is_not_about_pairs(record: logging.LogRecord) -> bool:
+    """Lookahead warns when it gets single parameters; here it gets its pair right after."""
+    return "has no attribute `fast`" not in record.getMessage()
 
 
 def _init_pair(tx: optax.GradientTransformation, params: optax.LookaheadParams) -> PyTree:
@@ -123,9 +87,9 @@ def _init_pair(tx: optax.GradientTransformation, params: optax.LookaheadParams) 
         ) from error
 
 
-def _measured(tx: Any, params: Params, opt_state: PyTree) -> PyTree:
-    """Zeros where `optax.monitor` will write: it starts empty, so a scan would refuse it."""
-    grads = differentiated(params)
+def _with_measurements(tx: Any, params: Params, opt_state: PyTree) -> PyTree:
+    """Zeros where `optax.monitor` will write: its state starts empty, which no scan takes."""
+    grads = gradient_point(params)
     objective = lambda params, obj_fn=None, grad_fn=None: optax.tree.sum(params)  # noqa: E731
     extra = {
         "value": jnp.zeros([]),
@@ -134,8 +98,10 @@ def _measured(tx: Any, params: Params, opt_state: PyTree) -> PyTree:
         "value_fn": objective,
         "obj_fn": objective,
     }
-    after = jax.eval_shape(lambda: update(tx, grads, opt_state, params, extra)[1])
-    is_monitor = lambda link: isinstance(link, optax.MonitorState)  # noqa: E731
+    after = jax.eval_shape(lambda: update_with(tx, grads, opt_state, params, extra)[1])
+
+    def is_monitor(link: Any) -> bool:
+        return isinstance(link, optax.MonitorState)
 
     def fill(before: Any, later: Any) -> Any:
         if not is_monitor(before):
@@ -145,11 +111,6 @@ def _measured(tx: Any, params: Params, opt_state: PyTree) -> PyTree:
     return jax.tree.map(fill, opt_state, after, is_leaf=is_monitor)
 
 
-def _not_about_pairs(record: logging.LogRecord) -> bool:
-    """Lookahead warns when it meets lone parameters; here it gets its pair right after."""
-    return "has no attribute `fast`" not in record.getMessage()
-
-
 def _links(opt_state: PyTree, kind: type) -> Iterator[Any]:
     """The states of one kind, at any depth of chains and wrappers."""
     leaves = jax.tree.leaves(opt_state, is_leaf=lambda link: isinstance(link, kind))
@@ -157,7 +118,7 @@ def _links(opt_state: PyTree, kind: type) -> Iterator[Any]:
 
 
 def _unperturbed(own: optax.contrib.SAMState, params: Params) -> Params:
-    """The weights that the last full update left, which lie in the cache between two."""
+    """The weights that the last full update left, which the cache holds between two."""
     complete = own.steps_since_sync == 0
     choose = lambda cached, part: jax.tree.map(  # noqa: E731
         lambda c, p: jnp.where(complete, p, c), cached, part
@@ -166,9 +127,11 @@ def _unperturbed(own: optax.contrib.SAMState, params: Params) -> Params:
 
 
 def _where_present(function: Any, own: PyTree, params: Params) -> Params:
-    """Apply to the leaves that a masked or partitioned link holds; the rest stays."""
-    masked = optax.MaskedNode
-    is_masked = lambda leaf: isinstance(leaf, masked)  # noqa: E731
+    """Apply a function to the leaves that a masked or partitioned link holds; keep the rest."""
+
+    def is_masked(leaf: Any) -> bool:
+        return isinstance(leaf, optax.MaskedNode)
+
     part = jax.tree.map(lambda o, p: o if is_masked(o) else p, own, params, is_leaf=is_masked)
     result = function(own, part)
     return jax.tree.map(lambda r, p: p if is_masked(r) else r, result, params, is_leaf=is_masked)

@@ -1,4 +1,4 @@
-"""Optax's extra arguments: each transformation gets those that it takes."""
+"""Optax's extra arguments: what a step offers, and how each transformation gets what it takes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,39 @@ from typing import Any
 
 import optax
 
-from paramjax._types import Params, PyTree
+from paramjax._types import Array, Batch, Key, Params, PyTree
+from paramjax.step._gradients import GradFn
+from paramjax.step._state import TrainState
 
-_MISSED = re.compile(r"missing \d+ required keyword-only arguments?: .*'(value_fn|obj_fn)'")
+_MISSING = re.compile(r"missing \d+ required keyword-only arguments?: .*'(value_fn|obj_fn)'")
 _REFUSED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
-def update(
+def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) -> dict[str, Any]:
+    """`grad_fn(params, i)`, `value_fn(params)` and `obj_fn(params)` of the batch, for searches."""
+    # the model state is held fixed along the search
+    model_state = grad_fn.model_state_args(state.model_state)
+    loss_fn = grad_fn.loss_fn
+
+    def gradient_at(params: Params, index: Any = None) -> PyTree:
+        del index
+        return grad_fn(params, *model_state, batch, key)[0]
+
+    if loss_fn is None:
+        return {"grad_fn": gradient_at}
+
+    def objective(params: Params) -> Array:
+        return loss_fn(params, *model_state, batch, key)[0]
+
+    # zoom line search refuses arguments that its value_fn does not name
+    def value_fn(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+        del obj_fn, grad_fn
+        return objective(params)
+
+    return {"grad_fn": gradient_at, "value_fn": value_fn, "obj_fn": objective}
+
+
+def update_with(
     tx: optax.GradientTransformationExtraArgs,
     grads: PyTree,
     opt_state: PyTree,
@@ -23,39 +49,21 @@ def update(
 ) -> tuple[PyTree, PyTree]:
     """Call `tx.update` with every extra argument that it takes.
 
-    Optax asks of transformations with extra arguments that they ignore those of others.
-    Sharpness-aware minimisation does not, so an argument that is refused by name is left
-    out; one that is missed then raises the transformation's own error.
-
-    Args:
-        tx: A gradient transformation, after `optax.with_extra_args_support`.
-        grads: The gradient.
-        opt_state: Its state.
-        params: The parameters.
-        extra: Name -> argument.
-
-    Returns:
-        Updates and the new state.
-
-    Raises:
-        TypeError: If it asks for a loss to search along and the estimator has none.
-
-    Example:
-        >>> tx = optax.with_extra_args_support(optax.sgd(0.5))
-        >>> updates, _ = update(tx, 2.0, tx.init(1.0), 1.0, {"value": 3.0})
-        >>> float(updates)
-        -1.0
+    Optax asks transformations with extra arguments to ignore those of others. Sharpness-aware
+    minimisation does not, so an argument that `tx` refuses by name is left out.
     """
     names = list(extra)
     while True:
         try:
-            return tx.update(grads, opt_state, params, **{name: extra[name] for name in names})
+            given = {name: extra[name] for name in names}
+            updates, new_state = tx.update(grads, opt_state, params, **given)
+            return updates, new_state
         except TypeError as error:
-            missed, refused = (found.search(str(error)) for found in (_MISSED, _REFUSED))
-            if missed is not None and missed[1] not in extra:
+            missing, refused = (found.search(str(error)) for found in (_MISSING, _REFUSED))
+            if missing is not None and missing[1] not in extra:
                 raise TypeError(
-                    f"tx: it asks for {missed[1]}, the loss along which it searches, and this "
-                    "gradient estimator has none"
+                    f"tx: it asks for {missing[1]}, the loss along which it searches, but this "
+                    "gradient estimator has no loss_fn"
                 ) from error
             if refused is None or refused[1] not in names:
                 raise

@@ -19,17 +19,18 @@ class GradFn:
     Attributes:
         estimate: `(params, batch, key) -> (grads, loss, metrics)`; stateful:
             `(params, model_state, batch, key) -> (grads, loss, (model_state, metrics))`.
-        loss_fn: The loss it estimates the gradient of, for optimizers that search along
-            it (line searches); None if there is none.
-        stateful: Whether it carries state that is not differentiated.
-        init: `(params, model_state) -> carried`, what it carries as `state.model_state`
-            where that is more than the model's own; None if it is not.
+        loss_fn: The loss whose gradient is estimated, for optimizers that search along it
+            (line searches); None if there is none.
+        stateful: Whether it takes and returns model state.
+        init: `(params, model_state) -> model_state`, the first `state.model_state` of an
+            estimator that adds state of its own to the model's; None if it adds none.
         needs: Names of hooks without which it must not be used.
         per_example: Whether its gradients have a leading axis of examples, [batch, ...],
-            for transformations that aggregate it themselves.
+            for transformations that aggregate the gradients themselves.
 
     Example:
-        >>> downhill = GradFn(lambda params, batch, key: (jnp.ones(2), jnp.sum(params), {}))
+        >>> import paramjax as pj
+        >>> downhill = pj.GradFn(lambda params, batch, key: (jnp.ones(2), jnp.sum(params), {}))
         >>> float(downhill(jnp.zeros(2), None, None)[1])
         0.0
     """
@@ -45,12 +46,12 @@ class GradFn:
         """Estimate the gradient."""
         return self.estimate(*args)
 
-    def carried(self, model_state: ModelState) -> tuple[ModelState, ...]:
-        """What it and its loss take between parameters and batch: the model state or nothing."""
+    def model_state_args(self, model_state: ModelState) -> tuple[ModelState, ...]:
+        """The arguments between parameters and batch: the model state if stateful, else none."""
         return (model_state,) if self.stateful else ()
 
-    def of_batch(self, grads: PyTree) -> PyTree:
-        """The gradient of the batch, also where there is one for each example."""
+    def mean_gradient(self, grads: PyTree) -> PyTree:
+        """The gradient of the batch, also from gradients per example."""
         return jax.tree.map(lambda g: g.mean(0), grads) if self.per_example else grads
 
 
@@ -60,18 +61,19 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
     Args:
         loss_fn: `(params, batch, key) -> (loss, metrics)` with a scalar loss; stateful:
             `(params, model_state, batch, key) -> (loss, (model_state, metrics))`.
-        stateful: Which of the two it is.
+        stateful: Whether the loss takes and returns model state.
 
     Returns:
         A GradFn with the same arguments.
 
     Raises:
-        TypeError: If `loss_fn` is not callable; at the first call, if it returns
-            something other than a pair, or its loss is no floating-point number.
+        TypeError: If `loss_fn` is not callable; at the first call, if it does not return
+            a pair, or its loss is not floating-point.
         ValueError: At the first call, if the loss is not a scalar.
 
     Example:
-        >>> square = gradient(lambda params, batch, key: (jnp.sum(params**2), {}))
+        >>> import paramjax as pj
+        >>> square = pj.gradient(lambda params, batch, key: (jnp.sum(params**2), {}))
         >>> grads, loss, metrics = square(jnp.array([1.0, 2.0]), None, None)
         >>> grads.tolist(), float(loss)
         ([2.0, 4.0], 5.0)
@@ -81,7 +83,11 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
 
     def checked(params: Any, *rest: Any) -> tuple[Any, Any]:
         loss, aux = loss_and_aux(loss_fn(params, *rest), stateful=stateful)
-        _check_differentiable(loss)
+        if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
+            raise TypeError(
+                f"loss_fn: expected a floating-point loss, got {jnp.result_type(loss)}; a count "
+                "has no gradient, but pj.grads.evolution and pj.grads.spsa take its mean as a float"
+            )
         return loss, (loss, aux)
 
     def estimate(params: Any, *rest: Any) -> tuple[Any, Any, Any]:
@@ -92,105 +98,43 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
 
 
 def as_grad_fn(loss_fn: LossFn | GradFn, *, stateful: bool = False) -> GradFn:
-    """A gradient estimator as it is, a loss with its gradient.
-
-    Args:
-        loss_fn: A loss or an estimator.
-        stateful: Whether a loss takes and returns model state; an estimator says it itself.
-
-    Returns:
-        A GradFn.
-
-    Raises:
-        TypeError: If it is neither.
-
-    Example:
-        >>> as_grad_fn(lambda params, batch, key: (params, {})).stateful
-        False
-    """
+    """An estimator as it is, a loss as its gradient."""
     return loss_fn if isinstance(loss_fn, GradFn) else gradient(loss_fn, stateful=stateful)
 
 
 def split_aux(aux: Any, *, stateful: bool) -> tuple[tuple[ModelState, ...], Metrics]:
-    """What a loss or an estimator carries on, and its metrics.
-
-    Args:
-        aux: `metrics`; stateful: `(model_state, metrics)`.
-        stateful: Which of the two it is.
-
-    Returns:
-        `()` or `(model_state,)`, and the metrics.
-
-    Example:
-        >>> split_aux((3, {"accuracy": 0.5}), stateful=True)
-        ((3,), {'accuracy': 0.5})
-    """
+    """`(model_state,)` or `()`, and the metrics, from what a loss or an estimator returns."""
     if not stateful:
         return (), aux
     model_state, metrics = aux
     return (model_state,), metrics
 
 
-def join_aux(carried: tuple[ModelState, ...], metrics: Metrics) -> Any:
-    """The inverse of `split_aux`.
-
-    Args:
-        carried: `()` or `(model_state,)`.
-        metrics: The metrics.
-
-    Returns:
-        `metrics`; with a model state, `(model_state, metrics)`.
-
-    Example:
-        >>> join_aux((3,), {})
-        (3, {})
-    """
-    return (*carried, metrics) if carried else metrics
+def join_aux(model_state_args: tuple[ModelState, ...], metrics: Metrics) -> Any:
+    """The inverse of `split_aux`."""
+    return (*model_state_args, metrics) if model_state_args else metrics
 
 
-def loss_and_aux(output: Any, *, stateful: bool, what: str = "loss_fn") -> tuple[Any, Any]:
-    """The pair a loss must return, refused with the reason where it is not one.
-
-    Args:
-        output: What the loss returned.
-        stateful: Whether the pair is `(loss, (model_state, metrics))`.
-        what: Who asks, for the message.
-
-    Returns:
-        The loss, and `metrics` or `(model_state, metrics)`.
-
-    Raises:
-        TypeError: If it is no such pair or the metrics are no dict.
-        ValueError: If the loss is not a scalar.
-
-    Example:
-        >>> loss_and_aux((0.5, {}), stateful=False)
-        (0.5, {})
-    """
+def loss_and_aux(output: Any, *, stateful: bool, name: str = "loss_fn") -> tuple[Any, Any]:
+    """What a loss returned, or an error that says what a loss must return."""
     expected = "(loss, (model_state, metrics))" if stateful else "(loss, metrics)"
     if not isinstance(output, tuple) or len(output) != 2:
         form = f"{len(output)} values" if isinstance(output, tuple) else type(output).__name__
         hint = "; wrap a gradient estimator in pj.GradFn" if form == "3 values" else ""
-        raise TypeError(f"{what}: expected the loss to return {expected}, got {form}{hint}")
+        raise TypeError(f"{name}: expected the loss to return {expected}, got {form}{hint}")
     loss, aux = output
     if jnp.shape(loss) != ():
         raise ValueError(
-            f"{what}: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
+            f"{name}: expected a scalar loss, got shape {jnp.shape(loss)}; take its mean"
         )
     if stateful and not (isinstance(aux, tuple) and len(aux) == 2):
-        raise TypeError(f"{what}: expected the loss to return {expected}, got a lone second value")
+        raise TypeError(
+            f"{name}: expected the loss to return {expected}, got {type(aux).__name__} as its "
+            "second value"
+        )
     metrics = aux[1] if stateful else aux
     if not isinstance(metrics, dict):
         raise TypeError(
-            f"{what}: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
+            f"{name}: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
         )
     return loss, aux
-
-
-def _check_differentiable(loss: Any) -> None:
-    if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
-        raise TypeError(
-            f"loss_fn: expected a floating-point loss, got {jnp.result_type(loss)}; what is "
-            "counted has no gradient, but pj.grads.evolution and pj.grads.spsa take its mean "
-            "as a float"
-        )

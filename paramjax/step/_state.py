@@ -1,9 +1,12 @@
-"""What a training step carries, and what a trainer is."""
+"""What a training step holds from one call to the next, what a trainer is, and a scan of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
 
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 
@@ -14,9 +17,9 @@ class TrainState(NamedTuple):
     Attributes:
         step: Steps done, int32[].
         params: What is estimated.
-        model_state: What the model carries without being differentiated, `()` if nothing.
+        model_state: The model's state that is not differentiated, `()` if it has none.
         opt_state: State of the gradient transformation.
-        hook_state: State of each hook, a tuple in their order.
+        hook_state: State of each hook, a tuple in the order of the hooks.
         key: The run's key; step t uses `fold_in(key, t)`.
     """
 
@@ -34,7 +37,7 @@ class Trainer(NamedTuple):
     Attributes:
         init: `(key, params, model_state=()) -> state`.
         step: `(state, batch) -> (state, metrics)`.
-        eval_params: `(state) -> params`, what must be evaluated.
+        eval_params: `(state) -> params`, the parameters to evaluate.
     """
 
     init: Callable[..., TrainState]
@@ -47,12 +50,46 @@ class WholeDataTrainer(Trainer):
 
 
 class KeptOnReject(NamedTuple):
-    """Arrays in a state that a rejected step does not take back.
+    """Arrays in a state that keep their new value where a hook rejects the step.
 
-    A dynamic loss scale shrinks exactly when the step that overflowed is thrown away.
+    A dynamic loss scale, for example, shrinks in exactly the step that overflows.
 
     Attributes:
         value: Any pytree.
     """
 
     value: PyTree
+
+
+def scan_steps(
+    trainer: Trainer, state: TrainState, data: PyTree, order: Array | None, steps: int
+) -> tuple[TrainState, Metrics]:
+    """Run several steps as one `jax.lax.scan`.
+
+    Args:
+        trainer: The trainer whose step is scanned.
+        state: The state to start from.
+        data: A pytree of arrays [rows, ...].
+        order: int32[steps, batch], the rows of each step; None takes all rows at each.
+        steps: Number of steps.
+
+    Returns:
+        The last state, and metrics as arrays [steps].
+
+    Example:
+        >>> import optax
+        >>> import paramjax as pj
+        >>> trainer = pj.train_step(lambda p, batch, key: (p * batch.mean(), {}), optax.sgd(1.0))
+        >>> state = trainer.init(jax.random.key(0), jnp.zeros(()))
+        >>> state, history = pj.step.scan_steps(trainer, state, jnp.ones(4), None, steps=3)
+        >>> float(state.params)
+        -3.0
+    """
+
+    def body(state: TrainState, rows: Array | None) -> tuple[TrainState, Metrics]:
+        batch: Batch = data if rows is None else jax.tree.map(lambda leaf: leaf[rows], data)
+        return trainer.step(state, batch)
+
+    # numpy leaves inside a scan would be indexed by a tracer, which numpy refuses
+    data = jax.tree.map(jnp.asarray, data)
+    return jax.lax.scan(body, state, order, length=steps)

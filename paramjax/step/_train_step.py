@@ -11,8 +11,8 @@ import optax
 from paramjax._checks import check_same_form
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, ModelState, Params, PyTree
 from paramjax.step._assemble import assemble
-from paramjax.step._evaluation import begin, differentiated
-from paramjax.step._extra_args import update
+from paramjax.step._evaluation import gradient_point, init_optimizer
+from paramjax.step._extra_args import extra_arguments, update_with
 from paramjax.step._gradients import GradFn, as_grad_fn, split_aux
 from paramjax.step._state import Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
@@ -29,12 +29,12 @@ def train_step(
 
     Args:
         loss_fn: A loss, `(params, batch, key) -> (loss, metrics)`, or a `GradFn`.
-        tx: Any optax gradient transformation. It is handed `value`, `grad`, `grad_fn` and,
-            where there is a loss, `value_fn` and `obj_fn`, so that line searches, Polyak
-            steps, sharpness-aware minimisation and Hessian estimates work. Lookahead gets
-            its pair of parameters in `state.params`.
+        tx: Any optax gradient transformation. It gets `value`, `grad`, `grad_fn` and, where
+            there is a loss, `value_fn` and `obj_fn`, so that line searches, Polyak steps,
+            sharpness-aware minimisation and Hessian estimates work. Lookahead gets its pair
+            of parameters in `state.params`.
         hooks: Averages, guards and monitors, applied in this order.
-        stateful: Whether a loss takes and returns model state (a GradFn says it itself).
+        stateful: Whether the loss takes and returns model state (a GradFn says so itself).
 
     Returns:
         A trainer. The metrics of a step are the loss's own and always `loss`, `grad_norm`
@@ -43,16 +43,17 @@ def train_step(
         one of these names is replaced.
 
     Raises:
-        TypeError: If `tx` is no gradient transformation, a hook is none, or (in `init`)
-            the key is a legacy one or a parameter is not floating-point.
-        ValueError: If two hooks have one name or one that the estimator needs is missing; at
-            the first trace, if the loss is not a scalar, or gradients or updates differ from
-            the parameters in tree or shape.
+        TypeError: If `tx` is not a gradient transformation, or a hook is not a Hook; in
+            `init`, if the key is a legacy key or a parameter is not floating-point.
+        ValueError: If two hooks share a name, or a hook that the estimator needs is missing;
+            at the first trace, if the loss is not a scalar, or gradients or updates differ
+            from the parameters in tree or shape.
 
     Example:
         >>> import jax
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
-        >>> trainer = train_step(loss_fn, optax.sgd(0.5))
+        >>> trainer = pj.train_step(loss_fn, optax.sgd(0.5))
         >>> state = trainer.init(jax.random.key(0), jnp.zeros(()))
         >>> state, metrics = trainer.step(state, jnp.array([1.0, 3.0]))
         >>> float(state.params), float(metrics["loss"])
@@ -61,16 +62,14 @@ def train_step(
     tx = as_transformation(tx)
     grad_fn = as_grad_fn(loss_fn, stateful=stateful)
 
-    def start(params: Params, model_state: ModelState) -> tuple[Params, ModelState, PyTree]:
+    def init(params: Params, model_state: ModelState) -> tuple[Params, ModelState, PyTree]:
         if grad_fn.init is not None:
-            model_state = grad_fn.init(differentiated(params), model_state)
-        params, opt_state = begin(tx, params)
+            model_state = grad_fn.init(gradient_point(params), model_state)
+        params, opt_state = init_optimizer(tx, params)
         return params, model_state, opt_state
 
-    def advance(
-        state: TrainState, batch: Batch, key: Key
-    ) -> tuple[TrainState, Metrics, Observation]:
-        grads, loss, model_state, metrics = estimate(grad_fn, state, batch, key)
+    def step(state: TrainState, batch: Batch, key: Key) -> tuple[TrainState, Metrics, Observation]:
+        grads, loss, model_state, metrics = _estimate(grad_fn, state, batch, key)
         extra = extra_arguments(grad_fn, state, batch, key)
         extra = {"value": loss, "grad": grads, **extra}
         updates, opt_state = _updates(tx, grads, state, extra)
@@ -80,28 +79,13 @@ def train_step(
         metrics = {**metrics, **_learning_rate(opt_state)}
         return new, metrics, Observation(state, batch, key, grads, updates, grad_fn)
 
-    return assemble(start, advance, hooks, needs=grad_fn.needs)
+    return assemble(init, step, hooks, needs=grad_fn.needs)
 
 
 def as_transformation(
     tx: optax.GradientTransformation | optax.MultiSteps, name: str = "tx"
 ) -> optax.GradientTransformationExtraArgs:
-    """A gradient transformation that takes extra arguments, or a refusal.
-
-    Args:
-        tx: A gradient transformation, or `optax.MultiSteps`.
-        name: What it is called in the message.
-
-    Returns:
-        The transformation.
-
-    Raises:
-        TypeError: If it is neither.
-
-    Example:
-        >>> type(as_transformation(optax.sgd(0.1))).__name__
-        'GradientTransformationExtraArgs'
-    """
+    """A gradient transformation with extra arguments, or an error that names the argument."""
     if isinstance(tx, optax.MultiSteps):
         tx = tx.gradient_transformation()
     if not isinstance(tx, optax.GradientTransformation):
@@ -112,40 +96,22 @@ def as_transformation(
     return optax.with_extra_args_support(tx)
 
 
-def estimate(
+def _estimate(
     grad_fn: GradFn, state: TrainState, batch: Batch, key: Key
 ) -> tuple[PyTree, Array, ModelState, Metrics]:
-    """Call either form of a GradFn, check its gradient, and name its metrics.
-
-    Args:
-        grad_fn: The estimator.
-        state: Where to estimate.
-        batch: The batch.
-        key: The key of the step.
-
-    Returns:
-        Gradient, loss, model state, and metrics with `loss` and `grad_norm`.
-
-    Raises:
-        TypeError: If the estimator returns something other than a triple.
-        ValueError: If its loss is not a scalar, or its gradient differs from the parameters
-            in tree or shape.
-
-    Example:
-        >>> import jax
-        >>> grad_fn = as_grad_fn(lambda params, batch, key: (params**2, {}))
-        >>> state = TrainState(jnp.int32(0), jnp.float32(3.0), (), (), (), jax.random.key(0))
-        >>> grads, loss, _, metrics = estimate(grad_fn, state, None, state.key)
-        >>> float(grads), float(loss), float(metrics["grad_norm"])
-        (6.0, 9.0, 6.0)
-    """
-    params = differentiated(state.params)
-    carried = grad_fn.carried(state.model_state)
-    grads, loss, aux = _triple(grad_fn(params, *carried, batch, key))
-    new_carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
-    mean = grad_fn.of_batch(grads)
+    """Gradient, loss, model state, and metrics with `loss` and `grad_norm`, all checked."""
+    params = gradient_point(state.params)
+    output = grad_fn(params, *grad_fn.model_state_args(state.model_state), batch, key)
+    if not isinstance(output, tuple) or len(output) != 3:
+        form = f"{len(output)} values" if isinstance(output, tuple) else type(output).__name__
+        raise TypeError(f"grad_fn: expected it to return (grads, loss, metrics), got {form}")
+    grads, loss, aux = output
+    if jnp.shape(loss) != ():
+        raise ValueError(f"grad_fn: expected a scalar loss, got shape {jnp.shape(loss)}")
+    new_model_state, metrics = split_aux(aux, stateful=grad_fn.stateful)
+    mean = grad_fn.mean_gradient(grads)
     check_same_form("gradients", mean, params)
-    model_state = new_carried[0] if new_carried else state.model_state
+    model_state = new_model_state[0] if new_model_state else state.model_state
     loss = jnp.asarray(loss)
     return grads, loss, model_state, {**metrics, "loss": loss, "grad_norm": optax.tree.norm(mean)}
 
@@ -153,9 +119,9 @@ def estimate(
 def _updates(
     tx: optax.GradientTransformationExtraArgs, grads: PyTree, state: TrainState, extra: Any
 ) -> tuple[PyTree, PyTree]:
-    """Call the transformation; what lookahead cannot be part of is refused with the reason."""
+    """Updates and optimizer state, or an error that says where lookahead may stand."""
     try:
-        return update(tx, grads, state.opt_state, state.params, extra)
+        return update_with(tx, grads, state.opt_state, state.params, extra)
     except (TypeError, ValueError) as error:
         if not isinstance(state.params, optax.LookaheadParams):
             raise
@@ -164,57 +130,6 @@ def _updates(
             "outermost transformation or the last of a chain, and it hands on no extra arguments "
             "such as value; put other wrappers inside it"
         ) from error
-
-
-def _triple(output: Any) -> tuple[PyTree, Array, Any]:
-    """What a gradient estimator must return, refused with the reason where it is not."""
-    if not isinstance(output, tuple) or len(output) != 3:
-        form = f"{len(output)} values" if isinstance(output, tuple) else type(output).__name__
-        raise TypeError(f"grad_fn: expected it to return (grads, loss, metrics), got {form}")
-    if jnp.shape(output[1]) != ():
-        raise ValueError(f"grad_fn: expected a scalar loss, got shape {jnp.shape(output[1])}")
-    return output
-
-
-def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) -> dict[str, Any]:
-    """What line searches and their like ask for: loss and gradient of this batch.
-
-    Args:
-        grad_fn: The estimator.
-        state: The state before the step; its model state is held fixed.
-        batch: The batch.
-        key: The key of the step.
-
-    Returns:
-        `grad_fn(params, i)` and, where there is a loss, `value_fn(params)` and
-        `obj_fn(params)`.
-
-    Example:
-        >>> import jax
-        >>> estimator = as_grad_fn(lambda params, batch, key: (params**2, {}))
-        >>> state = TrainState(jnp.int32(0), jnp.float32(3.0), (), (), (), jax.random.key(0))
-        >>> float(extra_arguments(estimator, state, None, state.key)["value_fn"](4.0))
-        16.0
-    """
-    carried = grad_fn.carried(state.model_state)
-    loss_fn = grad_fn.loss_fn
-
-    def gradient_at(params: Params, index: Any = None) -> PyTree:
-        del index
-        return grad_fn(params, *carried, batch, key)[0]
-
-    if loss_fn is None:
-        return {"grad_fn": gradient_at}
-
-    def objective(params: Params) -> Array:
-        return loss_fn(params, *carried, batch, key)[0]
-
-    # zoom line search refuses arguments that its value_fn does not name
-    def value_fn(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
-        del obj_fn, grad_fn
-        return objective(params)
-
-    return {"grad_fn": gradient_at, "value_fn": value_fn, "obj_fn": objective}
 
 
 def _learning_rate(opt_state: PyTree) -> Metrics:

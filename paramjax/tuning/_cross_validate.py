@@ -17,8 +17,7 @@ from paramjax.data._sampler import batch_order
 from paramjax.data._validation import check_data
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._evaluate_in_batches import evaluate_in_batches
-from paramjax.step._scan import scan_steps
-from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
+from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
 from paramjax.tuning._cross_validation import CrossValidation, judge_folds
 
 

@@ -9,7 +9,7 @@ import optax.contrib as contrib
 import pytest
 
 import paramjax as pj
-from paramjax.step._evaluation import begin, differentiated, evaluated
+from paramjax.step._evaluation import evaluation_point, gradient_point, init_optimizer
 
 
 def bowl(params, batch, key):
@@ -33,12 +33,12 @@ def test_lookahead_gets_its_pair_and_is_evaluated_at_the_slow_weights(key, caplo
     # fast: 0.5, 0.75 -> both 0.375 -> fast 0.6875
     assert float(slow) == 0.375
     assert float(state.params.fast) == 0.6875
-    assert float(differentiated(state.params)) == 0.6875
+    assert float(gradient_point(state.params)) == 0.6875
 
 
 def test_a_pair_of_the_users_own_is_taken_as_it_is(key):
     pair = optax.LookaheadParams(fast=jnp.zeros(()), slow=jnp.ones(()))
-    params, _ = begin(optax.lookahead(optax.sgd(0.5), 2, 0.5), pair)
+    params, _ = init_optimizer(optax.lookahead(optax.sgd(0.5), 2, 0.5), pair)
     chex.assert_trees_all_equal(params, pair)
 
 
@@ -89,4 +89,4 @@ def test_a_monitor_keeps_its_form_from_the_first_step_on(key):
 
 def test_other_optimizers_are_evaluated_at_their_parameters():
     params = {"w": jnp.ones(3)}
-    assert evaluated(optax.adam(0.1).init(params), params) is params
+    assert evaluation_point(optax.adam(0.1).init(params), params) is params

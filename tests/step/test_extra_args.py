@@ -3,7 +3,7 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.step._extra_args import update
+from paramjax.step._extra_args import update_with
 
 
 def taking(*names):
@@ -47,7 +47,7 @@ def test_errors_of_the_transformation_itself_pass():
 
     tx = optax.GradientTransformationExtraArgs(optax.init_empty_state, broken)
     with pytest.raises(TypeError, match="a defect"):
-        update(tx, 1.0, optax.EmptyState(), 1.0, {"value": 2.0})
+        update_with(tx, 1.0, optax.EmptyState(), 1.0, {"value": 2.0})
 
 
 def test_line_searches_go_with_hessian_estimates(key):

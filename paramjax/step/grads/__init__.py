@@ -6,14 +6,12 @@ from paramjax.step.grads._conflict_averse import conflict_averse
 from paramjax.step.grads._evolution import evolution
 from paramjax.step.grads._forward_gradient import forward_gradient
 from paramjax.step.grads._loss_scale import LossScale, Scale, dynamic_loss_scale
-from paramjax.step.grads._masked import Masked
 from paramjax.step.grads._per_example import per_example
-from paramjax.step.grads._poisson import poisson
-from paramjax.step.grads._privacy import epsilon, noise_multiplier_for
+from paramjax.step.grads._poisson import Masked, poisson
+from paramjax.step.grads._privacy_budget import epsilon, noise_multiplier_for
 from paramjax.step.grads._private import private
-from paramjax.step.grads._project_conflicting import project_conflicting
 from paramjax.step.grads._spsa import spsa
-from paramjax.step.grads._surgery import average_tasks, surgery
+from paramjax.step.grads._surgery import average_tasks, project_conflicting, surgery
 
 __all__ = [
     "LossScale",

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 from paramjax._checks import check_count, check_rows, check_same_form, describe, leaf_name
 from paramjax._types import Array, Batch, Key, LossFn, Params, PyTree
 from paramjax.step._gradients import GradFn, as_grad_fn, join_aux, split_aux
-from paramjax.step.grads._interleaved import interleave, part
 from paramjax.step.grads._private import PrivateGradFn
-from paramjax.step.grads._sums import widened
+from paramjax.step.grads._sums import interleave, part, sum_dtype
 
 Weight = Callable[[Batch], Array]
 """`(microbatch) -> weight`, a scalar that is not negative."""
@@ -26,7 +25,7 @@ def accumulate(
     weight: Weight | None = None,
     stateful: bool = False,
 ) -> GradFn:
-    r"""Estimate over microbatches and average, in the memory of one of them.
+    r"""Average the gradients of microbatches, in the memory of one of them.
 
     $$g = \frac{\sum_i w_i g_i}{\sum_i w_i}$$
     and likewise for the loss and the metrics. For a loss that is a mean over rows this is the
@@ -35,29 +34,31 @@ def accumulate(
     kept in at least float32.
 
     Microbatch i of n takes the rows i, i + n, i + 2n and so on, which `shard` leaves on their
-    devices, and `fold_in(key, i)`; a model state goes from each to the next. One of weight
-    zero contributes nothing, even if its loss is NaN; where all weigh zero there is no data,
-    and gradient and loss are NaN.
+    devices, and `fold_in(key, i)`; a model state goes from each to the next. A microbatch of
+    weight zero contributes nothing, even if its loss is NaN; if all weights are zero,
+    gradient and loss are NaN.
 
     Args:
-        loss_fn: A loss, or a gradient estimator, whose `init` and `needs` stay.
-        microbatches: How many; they divide the rows of the batch.
+        loss_fn: A loss, or a gradient estimator, whose `init` and `needs` are kept.
+        microbatches: Number of microbatches, a divisor of the rows of the batch.
         weight: The weight of a microbatch; None weighs them equally.
-        stateful: Whether a loss takes and returns model state.
+        stateful: Whether the loss takes and returns model state.
 
     Returns:
-        A GradFn. Its `loss_fn` is the same average of the losses, over the same keys, and
-        is differentiated in the memory of one microbatch, too.
+        A GradFn. Its `loss_fn` is the same average of the losses, with the same keys, also
+        differentiated in the memory of one microbatch.
 
     Raises:
-        TypeError: If `loss_fn` is neither, `weight` no function or the count no whole number.
-        ValueError: If the count is not positive, or the estimator is private or its gradients
-            per example; at the first trace, if a batch cannot be split evenly or a weight is
-            no scalar.
+        TypeError: If `loss_fn` is neither a loss nor a GradFn, `weight` is not callable, or
+            `microbatches` is not an integer.
+        ValueError: If `microbatches` is not positive, or the estimator is private or its
+            gradients are per example; at the first trace, if a batch cannot be split evenly
+            or a weight is not a scalar.
 
     Example:
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
-        >>> grads, loss, _ = accumulate(loss_fn, 2)(
+        >>> grads, loss, _ = pj.grads.accumulate(loss_fn, 2)(
         ...     jnp.zeros(()), jnp.array([1.0, 2.0, 3.0, 4.0]), jax.random.key(0))
         >>> float(grads), float(loss)
         (-5.0, 7.5)
@@ -71,23 +72,23 @@ def accumulate(
     _check_averages(grad_fn)
 
     def estimate(params: Params, *rest: Any) -> tuple[PyTree, Array, Any]:
-        *carried, batch, key = rest
+        *model_state, batch, key = rest
         view = _split(batch, microbatches)
 
         def body(carry: Any, _: None) -> tuple[Any, Any]:
-            index, sums, carried = carry
+            index, sums, model_state = carry
             microbatch = part(view, index)
-            grads, loss, aux = grad_fn(params, *carried, microbatch, _fold_in(key, index))
+            grads, loss, aux = grad_fn(params, *model_state, microbatch, _fold_in(key, index))
             check_same_form("gradients", grads, params)
-            carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
+            model_state, metrics = split_aux(aux, stateful=grad_fn.stateful)
             own = _weigh(weight, microbatch)
             sums = jax.tree.map(lambda s, value: s + _weighted(own, value), sums, (loss, grads))
-            return (index + 1, sums, carried), (own, metrics)
+            return (index + 1, sums, model_state), (own, metrics)
 
         # the index counts and the loss is summed on the way: an array of indices to read, or a
         # stack of losses to write, would cost a kernel a microbatch each
-        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, widened(p.dtype)), params)
-        start = (jnp.int32(0), (jnp.zeros([]), zeros), tuple(carried))
+        zeros = jax.tree.map(lambda p: jnp.zeros_like(p, sum_dtype(p.dtype)), params)
+        start = (jnp.int32(0), (jnp.zeros([]), zeros), tuple(model_state))
         (_, sums, after), (weights, metrics) = jax.lax.scan(body, start, length=microbatches)
         total = microbatches if weights is None else weights.sum()
         loss, sums = sums[0] / total, sums[1]
@@ -99,7 +100,7 @@ def accumulate(
 
 
 def _check_averages(grad_fn: GradFn) -> None:
-    """Refuse estimators whose mean over microbatches is not what they are of the batch."""
+    """Raise unless the mean of the estimates of microbatches is that of the batch."""
     if grad_fn.per_example:
         raise ValueError(
             "accumulate: expected an estimator that averages over the batch, got gradients per "
@@ -113,7 +114,7 @@ def _check_averages(grad_fn: GradFn) -> None:
 
 
 def _split(batch: Batch, microbatches: int) -> Batch:
-    """The batch as interleaved microbatches, refused where it cannot be divided."""
+    """The batch as interleaved microbatches, or an error if it does not divide."""
     rows = check_rows("accumulate", batch)
     if rows % microbatches or not rows:
         path = jax.tree_util.tree_leaves_with_path(batch)[0][0]
@@ -129,22 +130,22 @@ def _mean_loss(grad_fn: GradFn, microbatches: int, weight: Weight | None) -> Los
     loss_fn: Any = grad_fn.loss_fn
 
     def mean_loss(params: Params, *rest: Any) -> tuple[Array, Any]:
-        *carried, batch, key = rest
+        *model_state, batch, key = rest
         view = _split(batch, microbatches)
 
         # a line search differentiates this; without the checkpoint its backward pass
         # would keep the activations of all microbatches
         @jax.checkpoint
-        def body(carried: Any, index: Array) -> tuple[Any, Any]:
+        def body(model_state: Any, index: Array) -> tuple[Any, Any]:
             microbatch = part(view, index)
             own = _weigh(weight, microbatch)
-            used = params if own is None else _held_where(own == 0, params)
-            loss, aux = loss_fn(used, *carried, microbatch, _fold_in(key, index))
-            carried, metrics = split_aux(aux, stateful=grad_fn.stateful)
-            return carried, (own, jnp.asarray(loss, widened(loss.dtype)), metrics)
+            used = params if own is None else _constant_where(own == 0, params)
+            loss, aux = loss_fn(used, *model_state, microbatch, _fold_in(key, index))
+            model_state, metrics = split_aux(aux, stateful=grad_fn.stateful)
+            return model_state, (own, jnp.asarray(loss, sum_dtype(loss.dtype)), metrics)
 
         after, (weights, losses, metrics) = jax.lax.scan(
-            body, tuple(carried), jnp.arange(microbatches)
+            body, tuple(model_state), jnp.arange(microbatches)
         )
         loss, metrics = _means(weights, (losses, metrics))
         return loss, join_aux(after, metrics)
@@ -152,7 +153,7 @@ def _mean_loss(grad_fn: GradFn, microbatches: int, weight: Weight | None) -> Los
     return mean_loss
 
 
-def _held_where(empty: Array, params: Params) -> Params:
+def _constant_where(empty: Array, params: Params) -> Params:
     """No gradient through a microbatch of weight zero, where zero times NaN would be NaN."""
     return jax.tree.map(lambda p: jnp.where(empty, jax.lax.stop_gradient(p), p), params)
 
@@ -176,7 +177,7 @@ def _weigh(weight: Weight | None, microbatch: Batch) -> Array | None:
 
 def _weighted(weights: Array | None, values: Array) -> Array:
     """Weight times value, and zero where the weight is zero, whatever the value."""
-    wide = jnp.asarray(values, widened(jnp.result_type(values)))
+    wide = jnp.asarray(values, sum_dtype(jnp.result_type(values)))
     if weights is None:
         return wide
     weights = weights.reshape(weights.shape + (1,) * (wide.ndim - weights.ndim))

@@ -23,21 +23,22 @@ def conflict_averse(strength: float | Array = 0.5) -> Callable[[Array, Key], Arr
 
     Liu et al. (2021, Conflict-averse gradient descent for multi-task learning, eqs. 3 and 4
     and Algorithm 1). The minimum is found by projected gradient steps of the length of
-    Barzilai and Borwein (1988), of which the best is kept; d is right to about 1e-3 of
+    Barzilai and Borwein (1988), of which the best is kept; d is accurate to about 1e-3 of
     its norm.
 
     Args:
         strength: c, in [0, 1]; 0 is the mean gradient.
 
     Returns:
-        What `surgery` takes as `combine`.
+        A rule for the `combine` of `surgery`.
 
     Raises:
-        TypeError: If the strength is no number.
-        ValueError: If it is outside [0, 1].
+        TypeError: If the strength is not a number.
+        ValueError: If the strength is outside [0, 1].
 
     Example:
-        >>> combine = conflict_averse(0.5)
+        >>> import paramjax as pj
+        >>> combine = pj.grads.conflict_averse(0.5)
         >>> combine(jnp.array([[1.0, 0.0], [0.0, 1.0]]), jax.random.key(0)).tolist()
         [0.75, 0.75]
     """
@@ -65,7 +66,7 @@ def _minimise(products: Array, with_mean: Array, radius: Array) -> Array:
     """The weights on the simplex with the least w . b + r sqrt(w A w)."""
 
     def objective(weights: Array) -> Array:
-        # a little under the root, where it would have no derivative
+        # the root of zero has no derivative
         root = jnp.sqrt(jnp.maximum(_square(products, weights), 0.0) + 1e-12)
         return weights @ with_mean + radius * root
 

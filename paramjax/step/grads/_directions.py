@@ -1,4 +1,4 @@
-"""Random directions in the space of the parameters, and keys to draw them with."""
+"""Random directions in the space of the parameters, and the estimate from both sides of them."""
 
 from __future__ import annotations
 
@@ -9,66 +9,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._types import Array, Key, Params, PyTree
+from paramjax._types import Array, Key, LossFn, Params, PyTree
+from paramjax.step._gradients import GradFn, join_aux, split_aux
+from paramjax.step.grads._checks import check_real, checked_loss
+from paramjax.step.grads._sums import masked_sum
 
 Draw = Callable[[Key, tuple[int, ...]], Array]
 """`(key, shape) -> float32[shape]`."""
 
-# Beyond 2**31, where neither a step nor a row is ever numbered, so that what an estimator
-# draws is independent of what the loss draws from the step's key itself.
+# beyond 2**31, the number of no step and no row, so that an estimator's draws are independent
+# of what the loss draws from the step's key itself
 _DIRECTIONS = 0xD1EC0000
-_SAMPLING = 0x5A3B0000
 
 
 def direction_key(key: Key) -> Key:
-    """The key of an estimator's own randomness; the loss keeps the step's key as it is.
-
-    Args:
-        key: The key of the step.
-
-    Returns:
-        A key.
-
-    Example:
-        >>> bool(direction_key(jax.random.key(0)) == jax.random.key(0))
-        False
-    """
+    """The key of an estimator's own randomness; the loss keeps the step's key as it is."""
     return jax.random.fold_in(key, jnp.uint32(_DIRECTIONS))
 
 
-def sampling_key(key: Key, step: Array) -> Key:
-    """The key by which a step draws its rows, apart from `fold_in(key, step)`.
-
-    Args:
-        key: The key of the run.
-        step: Number of the step, int32[].
-
-    Returns:
-        A key.
-
-    Example:
-        >>> sampling_key(jax.random.key(0), jnp.int32(3)).shape
-        ()
-    """
-    return jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(_SAMPLING)), step)
-
-
 def draw_like(draw: Draw, key: Key, params: Params) -> PyTree:
-    """One flat draw, cut into leaves of the parameters' shapes: it compiles fast.
-
-    Args:
-        draw: A distribution, such as `jax.random.normal`.
-        key: A key.
-        params: A pytree of arrays.
-
-    Returns:
-        A pytree of float32 arrays.
-
-    Example:
-        >>> drawn = draw_like(jax.random.normal, jax.random.key(0), {"b": 0.0, "w": jnp.ones(2)})
-        >>> jax.tree.map(jnp.shape, drawn)
-        {'b': (), 'w': (2,)}
-    """
+    """One flat float32 draw, cut into leaves of the parameters' shapes: it compiles fast."""
     leaves, form = jax.tree.flatten(params)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])
     parts = jnp.split(draw(key, (int(ends[-1]),)), ends[:-1])
@@ -76,41 +36,67 @@ def draw_like(draw: Draw, key: Key, params: Params) -> PyTree:
     return jax.tree.unflatten(form, shaped)
 
 
-def rademacher(key: Key, shape: tuple[int, ...]) -> Array:
-    """Signs, -1.0 or 1.0 with equal probability.
-
-    Args:
-        key: A key.
-        shape: The shape wanted.
-
-    Returns:
-        float32[shape].
-
-    Example:
-        >>> sorted(set(rademacher(jax.random.key(0), (9,)).tolist()))
-        [-1.0, 1.0]
-    """
-    return jax.random.rademacher(key, shape, jnp.float32)
-
-
 def moved(params: Params, directions: PyTree, distance: Any) -> Params:
-    """The parameters, moved along the directions, in their own dtypes.
-
-    Args:
-        params: A pytree of arrays.
-        directions: Like the parameters, float32.
-        distance: A number; the sum is taken in at least float32.
-
-    Returns:
-        A pytree like the parameters.
-
-    Example:
-        >>> float(moved(jnp.float32(1.0), jnp.float32(-1.0), 0.5))
-        0.5
-    """
+    """Parameters moved along the directions, in their own dtypes, added in at least float32."""
 
     def move(leaf: Any, direction: Array) -> Array:
         wide = jnp.promote_types(jnp.result_type(leaf), jnp.float32)
-        return (jnp.asarray(leaf, wide) + distance * direction).astype(jnp.result_type(leaf))
+        wide_sum: Array = jnp.asarray(leaf, wide) + distance * direction
+        return wide_sum.astype(jnp.result_type(leaf))
 
     return jax.tree.map(move, params, directions)
+
+
+def two_sided(
+    name: str,
+    loss_fn: LossFn,
+    draw: Draw,
+    distance: float | Array,
+    *,
+    pairs: int,
+    chunk: int | None = None,
+    stateful: bool = False,
+) -> GradFn:
+    r"""$$g = \frac{1}{n}\sum_{i=1}^n
+    \frac{\ell(\theta + c\,\epsilon_i) - \ell(\theta - c\,\epsilon_i)}{2c}\,\epsilon_i$$
+
+    Both sides and all pairs get one key, so that the two losses of a pair differ by the
+    direction alone, also where the loss is random.
+    """
+    checked = checked_loss(name, loss_fn, stateful=stateful)
+
+    def pair(params: Params, rest: Any, key: Key) -> tuple[PyTree, PyTree]:
+        direction = draw_like(draw, key, params)
+
+        def side(sign: Array) -> tuple[Array, Any]:
+            loss, aux = checked(moved(params, direction, sign * distance), *rest)
+            return jnp.asarray(loss, jnp.float32), split_aux(aux, stateful=stateful)[1]
+
+        losses, metrics = jax.vmap(side)(jnp.array([1.0, -1.0]))
+        slope = (losses[0] - losses[1]) / (2 * distance)
+        means = jax.tree.map(lambda values: values.mean(0), (losses, metrics))
+        return jax.tree.map(lambda d: slope * d, direction), means
+
+    def averages(params: Params, rest: Any) -> tuple[PyTree, PyTree]:
+        check_real(name, params)
+        keys = jax.random.split(direction_key(rest[-1]), pairs)
+        every = jnp.ones(pairs, bool)
+        sums = masked_sum(lambda key: pair(params, rest, key), keys, every, chunk=chunk)
+        means: tuple[PyTree, PyTree] = jax.tree.map(lambda s: s / pairs, sums)
+        return means
+
+    def new_model_state(params: Params, rest: Any) -> tuple[Any, ...]:
+        if not stateful:
+            return ()
+        return split_aux(checked(params, *rest)[1], stateful=True)[0]
+
+    def estimate(params: Params, *rest: Any) -> tuple[PyTree, Array, Any]:
+        grads, (loss, metrics) = averages(params, rest)
+        grads = jax.tree.map(lambda g, p: g.astype(jnp.result_type(p)), grads, params)
+        return grads, loss, join_aux(new_model_state(params, rest), metrics)
+
+    def mean_loss(params: Params, *rest: Any) -> tuple[Array, Any]:
+        _, (loss, metrics) = averages(params, rest)
+        return loss, join_aux(new_model_state(params, rest), metrics)
+
+    return GradFn(estimate, mean_loss, stateful)

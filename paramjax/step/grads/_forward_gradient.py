@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from paramjax._checks import check_count
 from paramjax._types import Array, LossFn, Params, PyTree
 from paramjax.step._gradients import GradFn
+from paramjax.step.grads._checks import check_real, checked_loss
 from paramjax.step.grads._directions import direction_key, draw_like
-from paramjax.step.grads._expect import check_real, scalar_loss
 
 
 def forward_gradient(loss_fn: LossFn, *, samples: int = 1, stateful: bool = False) -> GradFn:
@@ -24,27 +24,28 @@ def forward_gradient(loss_fn: LossFn, *, samples: int = 1, stateful: bool = Fals
 
     Args:
         loss_fn: A differentiable loss.
-        samples: n, directions averaged a step.
-        stateful: Whether it takes and returns model state, which leaves as the loss at the
-            parameters leaves it.
+        samples: n, directions averaged per step.
+        stateful: Whether the loss takes and returns model state; the new state is that of
+            the loss at the parameters.
 
     Returns:
         A GradFn; loss, metrics and `loss_fn` are the loss's own.
 
     Raises:
-        TypeError: If it is no loss, or the count no whole number; at the first call, if
-            parameters are complex.
-        ValueError: If the count is not positive; at the first call, if the loss is no scalar.
+        TypeError: If `loss_fn` is not a loss, or `samples` not an integer; at the first
+            call, if parameters are complex.
+        ValueError: If `samples` is not positive; at the first call, if the loss is not a scalar.
 
     Example:
+        >>> import paramjax as pj
         >>> slope = lambda params, batch, key: (3.0 * params, {})
-        >>> grads, loss, _ = forward_gradient(slope, samples=4096)(
+        >>> grads, loss, _ = pj.grads.forward_gradient(slope, samples=4096)(
         ...     jnp.float32(1.0), None, jax.random.key(0))
         >>> float(grads), float(loss)
         (3.0, 3.0)
     """
     check_count("forward_gradient: samples", samples)
-    own_loss = scalar_loss("forward_gradient", loss_fn, stateful=stateful)
+    checked = checked_loss("forward_gradient", loss_fn, stateful=stateful)
 
     def estimate(params: Params, *rest: Any) -> tuple[PyTree, Array, Any]:
         check_real("forward_gradient", params)
@@ -53,7 +54,7 @@ def forward_gradient(loss_fn: LossFn, *, samples: int = 1, stateful: bool = Fals
             drawn = draw_like(jax.random.normal, key, params)
             tangent = jax.tree.map(lambda d, p: d.astype(jnp.result_type(p)), drawn, params)
             loss, slope, aux = jax.jvp(
-                lambda p: own_loss(p, *rest), (params,), (tangent,), has_aux=True
+                lambda p: checked(p, *rest), (params,), (tangent,), has_aux=True
             )
             wide = jnp.asarray(slope, jnp.float32)
             return loss, aux, jax.tree.map(lambda t: wide * t.astype(jnp.float32), tangent)

@@ -1,4 +1,4 @@
-"""Dynamic loss scaling: gradients in float16 that neither underflow nor overflow for long."""
+"""Dynamic loss scaling: float16 gradients that neither underflow nor overflow for long."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from paramjax._checks import check_count, check_scalar
 from paramjax._types import Array, Batch, Key, LossFn, ModelState, Params, PyTree
 from paramjax.step._gradients import GradFn, split_aux
 from paramjax.step._state import KeptOnReject
-from paramjax.step.grads._expect import scalar_loss
+from paramjax.step.grads._checks import checked_loss
 
 
 class Scale(NamedTuple):
-    """The scale, and how long it has been right.
+    """A loss scale, and for how many steps it has been in use.
 
     Attributes:
-        scale: What the loss is multiplied by, float32[].
-        finite_steps: Steps since it changed, int32[].
+        scale: The factor of the loss, float32[].
+        finite_steps: Steps since the scale changed, int32[].
     """
 
     scale: Array
@@ -27,7 +27,7 @@ class Scale(NamedTuple):
 
 
 class LossScale(NamedTuple):
-    """What `dynamic_loss_scale` carries as `state.model_state`.
+    """The `state.model_state` of a trainer with `dynamic_loss_scale`.
 
     Attributes:
         scale: A `Scale`, in `KeptOnReject`, because it shrinks in the step that is rejected.
@@ -50,9 +50,9 @@ def dynamic_loss_scale(
     with a scale s that grows until gradients overflow.
 
     Micikevicius et al. (2018, Mixed precision training, section 3.2). The loss is scaled
-    before the backward pass and the gradient is divided by the scale in float32. Where it
-    is not finite, the scale is divided by `factor` (not below 1) and the step must be
-    thrown away, so the hook `skip_nonfinite` is needed. After `growth_interval` finite
+    before the backward pass and the gradient is divided by the scale in float32. If it is
+    not finite, the scale is divided by `factor` (not below 1) and the step must be rejected,
+    so the hook `skip_nonfinite` is needed. After `growth_interval` finite
     steps in a row the scale is multiplied by `factor`. For `mixed_precision(loss_fn,
     jnp.float16)`; bfloat16 needs no scale.
 
@@ -62,26 +62,27 @@ def dynamic_loss_scale(
             factor, scaling is exact.
         growth_interval: Finite steps (inside `accumulate`, microbatches) after which the
             scale grows.
-        factor: By how much it grows and shrinks, above 1.
+        factor: The factor by which it grows and shrinks, above 1.
         stateful: Whether the loss takes and returns model state.
 
     Returns:
-        A stateful GradFn that carries `LossScale`; loss and metrics are unscaled, and
+        A stateful GradFn whose model state is a `LossScale`; loss and metrics are unscaled, and
         `loss_scale` is the scale of the step. Its `loss_fn` is the loss itself, in the
         stateful form.
 
     Raises:
-        TypeError: If it is no loss, or a number is none.
-        ValueError: If a number is out of range; at the first call, if the loss is no scalar.
+        TypeError: If `loss_fn` is not a loss, or another argument is not a number.
+        ValueError: If a number is out of range; at the first call, if the loss is not a scalar.
 
     Example:
-        >>> grad_fn = dynamic_loss_scale(lambda params, batch, key: (params**2, {}))
-        >>> carried = grad_fn.init(jnp.float32(3.0), ())
-        >>> grads, loss, (carried, metrics) = grad_fn(jnp.float32(3.0), carried, None, None)
+        >>> import paramjax as pj
+        >>> grad_fn = pj.grads.dynamic_loss_scale(lambda params, batch, key: (params**2, {}))
+        >>> own = grad_fn.init(jnp.float32(3.0), ())
+        >>> grads, loss, (own, metrics) = grad_fn(jnp.float32(3.0), own, None, None)
         >>> float(grads), float(loss), float(metrics["loss_scale"])
         (6.0, 9.0, 32768.0)
     """
-    own_loss = scalar_loss("dynamic_loss_scale", loss_fn, stateful=stateful)
+    checked = checked_loss("dynamic_loss_scale", loss_fn, stateful=stateful)
     check_scalar("dynamic_loss_scale: initial", initial, low=1.0)
     check_count("dynamic_loss_scale: growth_interval", growth_interval)
     _check_factor(factor)
@@ -91,30 +92,30 @@ def dynamic_loss_scale(
         first = Scale(jnp.asarray(initial, jnp.float32), jnp.zeros([], jnp.int32))
         return LossScale(KeptOnReject(first), model_state)
 
-    def plain(params: Params, carried: LossScale, batch: Batch, key: Key) -> tuple[Array, Any]:
-        own = (carried.model_state,) if stateful else ()
-        loss, aux = own_loss(params, *own, batch, key)
+    def unscaled(params: Params, own: LossScale, batch: Batch, key: Key) -> tuple[Array, Any]:
+        model_state = (own.model_state,) if stateful else ()
+        loss, aux = checked(params, *model_state, batch, key)
         after, metrics = split_aux(aux, stateful=stateful)
-        return loss, (carried._replace(model_state=after[0]) if stateful else carried, metrics)
+        return loss, (own._replace(model_state=after[0]) if stateful else own, metrics)
 
     def estimate(
-        params: Params, carried: LossScale, batch: Batch, key: Key
+        params: Params, own: LossScale, batch: Batch, key: Key
     ) -> tuple[PyTree, Array, Any]:
-        now: Scale = carried.scale.value
+        now: Scale = own.scale.value
 
         def scaled(params: Params) -> tuple[Array, Any]:
-            loss, aux = plain(params, carried, batch, key)
+            loss, aux = unscaled(params, own, batch, key)
             # in float32, in which the product of a float16 loss and its scale is finite
             wide = loss.astype(jnp.promote_types(loss.dtype, jnp.float32))
             return wide * now.scale, (loss, aux)
 
         grads, (loss, (after, metrics)) = jax.grad(scaled, has_aux=True)(params)
-        finite = _all_finite(grads)
-        grads = jax.tree.map(lambda g: _unscaled(g, now.scale), grads)
+        finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(grads)]).all()
+        grads = jax.tree.map(lambda g: _divided(g, now.scale), grads)
         after = after._replace(scale=KeptOnReject(_next(now, finite, growth_interval, factor)))
         return grads, loss, (after, {**metrics, "loss_scale": now.scale})
 
-    return GradFn(estimate, plain, stateful=True, init=init, needs=("skip_nonfinite",))
+    return GradFn(estimate, unscaled, stateful=True, init=init, needs=("skip_nonfinite",))
 
 
 def _check_factor(factor: Any) -> None:
@@ -123,11 +124,7 @@ def _check_factor(factor: Any) -> None:
         raise ValueError("dynamic_loss_scale: factor: expected a number above 1, got 1")
 
 
-def _all_finite(grads: PyTree) -> Array:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(grads)]).all()
-
-
-def _unscaled(grad: Array, scale: Array) -> Array:
+def _divided(grad: Array, scale: Array) -> Array:
     wide = grad.astype(jnp.promote_types(grad.dtype, jnp.float32))
     return (wide / scale).astype(grad.dtype)
 

@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_rows, check_scalar
-from paramjax._types import Array, Key, Metrics, PyTree
+from paramjax._types import Array, Batch, Key, Metrics, PyTree
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
-from paramjax.step.grads._directions import sampling_key
-from paramjax.step.grads._expect import check_positive
-from paramjax.step.grads._masked import Masked
+from paramjax.step.grads._checks import check_positive
 
 _OVERFLOW = 1e-9
+# beyond 2**31, the number of no step, so that rows are drawn apart from `fold_in(key, step)`
+_SAMPLING = 0x5A3B0000
+
+
+class Masked(NamedTuple):
+    """Rows, and which of them count: how a random number of rows has a fixed shape.
+
+    Attributes:
+        rows: A batch, a pytree of arrays [rows, ...].
+        mask: bool[rows]; a row with False contributes nothing, whatever it holds.
+
+    Example:
+        >>> import paramjax as pj
+        >>> pj.grads.Masked({"x": jnp.zeros((2, 3))}, jnp.array([True, False])).mask.tolist()
+        [True, False]
+    """
+
+    rows: Batch
+    mask: Array
+
+    def __getitem__(self, index: Any) -> Any:
+        """A field by its number; a name, as losses use it, raises with the way to the rows."""
+        if isinstance(index, str):
+            raise TypeError(
+                f"this batch is Masked rows, its {index!r} is in batch.rows[{index!r}]; "
+                "pj.grads.private takes them, and so does a loss that leaves out rows where "
+                "batch.mask is False"
+            )
+        return tuple.__getitem__(self, index)
 
 
 def poisson(
     trainer: Trainer, sampling_rate: float | Array, *, capacity: int | None = None
 ) -> Trainer:
-    """Hand each step rows drawn independently from the whole data, as `Masked` rows.
+    """Give each step rows drawn independently from the whole data, as `Masked` rows.
 
-    The sampling that the privacy of `epsilon` is computed for (Abadi et al., 2016, section
-    3.1); batches in a shuffled order, which are easier, are less private (Chua et al.,
-    2024, How private are DP-SGD implementations?). The number of rows is random, so they
-    are gathered into `capacity` places with a mask. Rows beyond it are dropped, which
-    costs a privacy of its own (Chua et al., 2024, Scalable DP-SGD: shuffling vs. Poisson
-    subsampling): at most `steps * (1 + exp(epsilon))` times the probability of an overflow
-    is to be added to delta.
+    The sampling that `epsilon` assumes (Abadi et al., 2016, section 3.1); batches in a
+    shuffled order, which are easier, are less private (Chua et al., 2024, How private are
+    DP-SGD implementations?). The number of rows is random, so they are gathered into
+    `capacity` rows with a mask. Rows beyond it are dropped, which costs privacy (Chua et al.,
+    2024, Scalable DP-SGD: shuffling vs. Poisson subsampling): add at most
+    `steps * (1 + exp(epsilon))` times the probability of an overflow to delta.
 
     Row i of step t is drawn where the i-th of `jax.random.bits` of the key
     `fold_in(fold_in(state.key, 0x5A3B0000), t)` is below `sampling_rate * 2**32`.
@@ -37,24 +63,25 @@ def poisson(
         trainer: A trainer that takes `Masked` batches, such as one of `private`.
         sampling_rate: The probability of each row at each step, in (0, 1]; it is kept to
             32 bits, never rounded up.
-        capacity: Places for rows; None takes as many as make an overflow less probable
-            than 1e-9 a step.
+        capacity: Rows of a batch; None takes as many as make an overflow less probable
+            than 1e-9 per step.
 
     Returns:
-        A trainer whose step takes the whole data as its batch; `fit` refuses a batch size.
-        Its metrics are the trainer's and `sampled`, the rows drawn, and `overflow`, the
-        rows of them that were dropped.
+        A trainer whose step takes the whole data as its batch, so that `fit` raises if it
+        gets a batch size. Its metrics are the trainer's and `sampled`, the rows drawn, and
+        `overflow`, the drawn rows that were dropped.
 
     Raises:
-        TypeError: If the trainer is none, or a number is none.
+        TypeError: If the trainer is not a Trainer, or another argument is not a number.
         ValueError: If the rate is outside (0, 1], a traced rate comes without a capacity,
             or (at the first step) the leaves of the data disagree in length.
 
     Example:
+        >>> import paramjax as pj
         >>> def step(state, batch):
         ...     return state, {"total": jnp.where(batch.mask, batch.rows, 0.0).sum()}
-        >>> trainer = poisson(Trainer(None, step, None), 1.0)
-        >>> state = TrainState(jnp.int32(0), (), (), (), (), jax.random.key(0))
+        >>> trainer = pj.grads.poisson(pj.Trainer(None, step, None), 1.0)
+        >>> state = pj.TrainState(jnp.int32(0), (), (), (), (), jax.random.key(0))
         >>> _, metrics = trainer.step(state, jnp.array([1.0, 2.0, 4.0]))
         >>> float(metrics["total"]), int(metrics["sampled"]), int(metrics["overflow"])
         (7.0, 3, 0)
@@ -73,22 +100,23 @@ def poisson(
 
     def step(state: TrainState, data: PyTree) -> tuple[TrainState, Metrics]:
         rows = check_rows("poisson", data)
-        places = _places(rows, sampling_rate) if capacity is None else min(capacity, rows)
-        drawn = _draw(sampling_key(state.key, state.step), rows, sampling_rate)
+        size = _default_capacity(rows, sampling_rate) if capacity is None else min(capacity, rows)
+        key = jax.random.fold_in(jax.random.fold_in(state.key, jnp.uint32(_SAMPLING)), state.step)
+        drawn = _draw(key, rows, sampling_rate)
         sampled = drawn.sum(dtype=jnp.int32)
-        # of equal values the first ones: the rows drawn, in order, then rows that are masked
-        chosen = jax.lax.top_k(drawn.astype(jnp.float32), places)[1]
+        # of equal values the first ones: the drawn rows, in order, then rows that are masked
+        chosen = jax.lax.top_k(drawn.astype(jnp.float32), size)[1]
         batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], data)
-        state, metrics = trainer.step(state, Masked(batch, jnp.arange(places) < sampled))
-        overflow = jnp.maximum(sampled - places, 0)
+        state, metrics = trainer.step(state, Masked(batch, jnp.arange(size) < sampled))
+        overflow = jnp.maximum(sampled - size, 0)
         return state, {**metrics, "sampled": sampled, "overflow": overflow}
 
     return WholeDataTrainer(trainer.init, step, trainer.eval_params)
 
 
-def _places(rows: int, sampling_rate: Any) -> int:
-    """The binomial quantile beyond which the number of rows hardly ever lies."""
-    from scipy import stats  # 0.4 s to import, and only private runs want it
+def _default_capacity(rows: int, sampling_rate: Any) -> int:
+    """The binomial quantile that the number of drawn rows hardly ever exceeds."""
+    from scipy import stats  # 0.4 s to import, and only private runs need it
 
     return max(1, int(stats.binom.isf(_OVERFLOW, rows, float(sampling_rate))))
 
@@ -102,7 +130,7 @@ def _draw(key: Key, rows: int, sampling_rate: Any) -> Array:
     bits = jax.random.bits(key, (rows,), jnp.uint32)
     if isinstance(sampling_rate, jax.core.Tracer):
         scaled = jnp.asarray(sampling_rate, jnp.float32) * jnp.float32(2.0**32)
-        return (bits < scaled.astype(jnp.uint32)) | (sampling_rate >= 1)
+        return jnp.logical_or(bits < scaled.astype(jnp.uint32), sampling_rate >= 1)
     if float(sampling_rate) == 1:
         return jnp.ones(rows, bool)
-    return bits < jnp.uint32(int(float(sampling_rate) * 2**32))
+    return jnp.less(bits, jnp.uint32(int(float(sampling_rate) * 2**32)))

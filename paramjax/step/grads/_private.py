@@ -12,18 +12,18 @@ import optax
 from paramjax._checks import check_count, check_rows
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params, PyTree
 from paramjax.step._gradients import GradFn
+from paramjax.step.grads._checks import check_positive, check_real, checked_loss
 from paramjax.step.grads._directions import direction_key, draw_like
-from paramjax.step.grads._expect import check_positive, check_real, scalar_loss
-from paramjax.step.grads._masked import Masked
 from paramjax.step.grads._per_example import rows_and_keys
+from paramjax.step.grads._poisson import Masked
 from paramjax.step.grads._sums import masked_sum
 
-_NO_NOISE = "a private step needs noise; for clipping alone take optax.contrib.dpsgd"
+_NO_NOISE = "a private step needs noise; for clipping alone use optax.contrib.dpsgd"
 
 
 @dataclass(frozen=True)
 class PrivateGradFn(GradFn):
-    """An estimator that adds noise once a call, so that nothing may split its batch."""
+    """An estimator that adds noise once per call, so its batch must not be split."""
 
 
 def private(
@@ -39,25 +39,25 @@ def private(
 
     Abadi et al. (2016, Deep learning with differential privacy, Algorithm 1). The loss is
     called on batches of one row, with `fold_in(key, i)`, and the noise is one flat normal
-    draw of `fold_in(key, 0xD1EC0000)`, cut into leaves in their order. Privacy is that of
-    `epsilon`, if the rows are drawn as `poisson` draws them and the run's key stays secret.
+    draw of `fold_in(key, 0xD1EC0000)`, cut into leaves in their order. The privacy is that
+    of `epsilon`, if the rows are drawn by `poisson` and the run's key stays secret.
 
-    What is private: the gradient, `grad_norm` (of the noised gradient), and what follows
-    from them alone, such as the parameters. What is not: the loss, the metrics of the loss
-    and `clipped`, the share of rows whose gradient was longer than `clip_norm`. Do not
+    Private are the gradient, `grad_norm` (of the noised gradient), and what follows from
+    them alone, such as the parameters. Not private are the loss, the metrics of the loss
+    and `clipped`, the share of rows whose gradient was longer than `clip_norm`: do not
     publish these, and use no guard that decides by the loss. A row whose gradient is not
     finite adds nothing to the sum, because clipping could not bound it.
 
-    There is no stateful form: a model state such as batch statistics would leave without
-    noise. `accumulate` refuses it, because it would add noise once a microbatch; for
-    memory there is `microbatch` here.
+    There is no stateful form: a model state such as batch statistics would be published
+    without noise. `accumulate` raises if it gets this estimator, because it would add noise
+    in each microbatch; to bound memory use `microbatch` here.
 
     Args:
         loss_fn: A loss, `(params, batch, key) -> (loss, metrics)`.
         clip_norm: C, the largest norm of one row's gradient, positive.
-        noise_multiplier: sigma, standard deviation of the noise over C, positive.
-        expected_batch_size: B, positive; None takes the rows of the batch. `Masked` rows
-            need it: sampling rate times rows of the data.
+        noise_multiplier: sigma, standard deviation of the noise divided by C, positive.
+        expected_batch_size: B, positive; None takes the rows of the batch. Required for
+            `Masked` rows: the sampling rate times the rows of the data.
         microbatch: Rows whose gradients are in memory together, positive; None takes all.
 
     Returns:
@@ -66,28 +66,29 @@ def private(
         search would spend privacy.
 
     Raises:
-        TypeError: If it is no loss, or a number is none; at the first call, if parameters
-            are complex.
-        ValueError: If a number is not positive; at the first call, if the loss is no
+        TypeError: If `loss_fn` is not a loss, or another argument is not a number; at the first
+            call, if parameters are complex.
+        ValueError: If a number is not positive; at the first call, if the loss is not a
             scalar, or rows are masked and no expected batch size is given.
 
     Example:
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.sum(params * batch.mean(0)), {})
-        >>> grads, _, metrics = private(loss_fn, clip_norm=1.0, noise_multiplier=1e-6)(
+        >>> grads, _, metrics = pj.grads.private(loss_fn, clip_norm=1.0, noise_multiplier=1e-6)(
         ...     jnp.zeros(2), jnp.array([[3.0, 4.0], [0.6, 0.8]]), jax.random.key(0))
         >>> [round(g, 3) for g in grads.tolist()], float(metrics["clipped"])
         ([0.6, 0.8], 0.5)
     """
-    own_loss = scalar_loss("private", loss_fn)
+    checked = checked_loss("private", loss_fn)
     check_positive("private: clip_norm", clip_norm)
-    check_positive("private: noise_multiplier", noise_multiplier, otherwise=_NO_NOISE)
+    check_positive("private: noise_multiplier", noise_multiplier, hint=_NO_NOISE)
     if expected_batch_size is not None:
         check_positive("private: expected_batch_size", expected_batch_size)
     if microbatch is not None:
         check_count("private: microbatch", microbatch)
 
     def of_row(params: Params, row_and_key: tuple[Batch, Key]) -> PyTree:
-        grad_and_value = jax.value_and_grad(own_loss, has_aux=True)
+        grad_and_value = jax.value_and_grad(checked, has_aux=True)
         (loss, metrics), grads = grad_and_value(params, *row_and_key)
         clipped, longer = _clip(grads, clip_norm)
         return clipped, (loss, {**metrics, "clipped": longer})
@@ -110,7 +111,7 @@ def private(
 
 
 def _rows_and_mask(batch: Batch, expected_batch_size: Any) -> tuple[Batch, Array]:
-    """Rows and which of them count; all of a plain batch's."""
+    """The rows of a batch and which of them count."""
     if not isinstance(batch, Masked):
         return batch, jnp.ones(check_rows("private", batch), bool)
     if expected_batch_size is None:

@@ -1,4 +1,4 @@
-"""Sums over rows or samples, at most a few of them in memory at a time."""
+"""Parts of a batch, and sums over its rows with at most a few of them in memory at a time."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._types import Array, PyTree
-from paramjax.step.grads._interleaved import interleave, part
 
 
-def widened(dtype: Any) -> Any:
-    """The dtype to sum in: at least float32, also for integers and booleans.
+def interleave(batch: PyTree, parts: int) -> PyTree:
+    """The batch as arrays [rows / parts, parts, ...], of which `part` takes one without copies."""
+    return jax.tree.map(lambda leaf: jnp.reshape(leaf, (-1, parts, *jnp.shape(leaf)[1:])), batch)
 
-    Args:
-        dtype: Of what is summed.
 
-    Returns:
-        A floating-point or complex dtype.
+def part(view: PyTree, index: Array) -> PyTree:
+    """Rows index, index + parts, index + 2 parts and so on of an interleaved batch.
 
-    Example:
-        >>> widened(jnp.bfloat16).name, widened(jnp.bool_).name
-        ('float32', 'float32')
+    Contiguous rows would be those of one device where the batch is sharded by rows, and each
+    device would have to compute every part.
     """
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, 1, False), view)
+
+
+def sum_dtype(dtype: Any) -> Any:
+    """The dtype to sum in: at least float32, also for integers and booleans."""
     inexact = jnp.issubdtype(dtype, jnp.inexact)
     return jnp.promote_types(dtype, jnp.float32) if inexact else jnp.dtype(jnp.float32)
 
@@ -32,22 +34,9 @@ def widened(dtype: Any) -> Any:
 def masked_sum(
     function: Callable[[Any], PyTree], xs: PyTree, mask: Array, *, chunk: int | None = None
 ) -> PyTree:
-    r"""$$\sum_i m_i f(x_i)$$ where what is masked contributes nothing, not even NaN.
+    r"""$$\sum_i m_i f(x_i)$$ where masked rows contribute nothing, not even NaN.
 
-    Args:
-        function: `(x) -> values`, mapped over the rows.
-        xs: A pytree of arrays [rows, ...].
-        mask: bool[rows].
-        chunk: Rows that are mapped together; the chunks follow one another in a scan, so
-            that memory is that of one. None takes all at once.
-
-    Returns:
-        The sums, a pytree like the values, in at least float32.
-
-    Example:
-        >>> xs = jnp.array([1.0, 2.0, jnp.nan])
-        >>> float(masked_sum(lambda x: x**2, xs, jnp.array([True, True, False]), chunk=2))
-        5.0
+    At most `chunk` rows are mapped together, one chunk after the other; None maps all at once.
     """
     rows = mask.shape[0]
     size = rows if chunk is None else min(chunk, rows)
@@ -71,14 +60,14 @@ def masked_sum(
 def _sum(function: Callable[[Any], PyTree], xs: PyTree, mask: Array) -> PyTree:
     def total(values: Array) -> Array:
         kept = mask.reshape(-1, *[1] * (values.ndim - 1))
-        wide = values.astype(widened(values.dtype))
+        wide = values.astype(sum_dtype(values.dtype))
         return jnp.where(kept, wide, jnp.zeros([], wide.dtype)).sum(0)
 
     return jax.tree.map(total, jax.vmap(function)(xs))
 
 
 def _padded(xs_and_mask: tuple[PyTree, Array], extra: int) -> tuple[PyTree, Array]:
-    """More rows, masked; they repeat the first ones, because a row of zeros may be no row."""
+    """More rows, masked; they repeat the first ones, because a row of zeros may be invalid."""
     if not extra:
         return xs_and_mask
     xs, mask = xs_and_mask

@@ -16,8 +16,8 @@ class WindowState(NamedTuple):
 
     Attributes:
         steps: Steps seen so far, int32[].
-        values: The metrics of the last steps, float32[window, names], in a ring; zeros where
-            nothing was written yet.
+        values: The metrics of the last steps, float32[window, names], as a ring buffer;
+            zeros where nothing was written yet.
     """
 
     steps: Array
@@ -27,12 +27,12 @@ class WindowState(NamedTuple):
 def average_metrics(*names: str, window: int) -> Hook:
     """Report the mean of metrics over the last steps, each as `<name>/mean`.
 
-    Before the window is full it is the mean of what there is. The mean is taken over the
-    stored values at each step, so that nothing drifts, and a NaN shows as NaN until it has
-    left the window, not longer.
+    Before the window is full it is the mean of the steps so far. The mean is taken over the
+    stored values at each step, so that no rounding error accumulates, and a NaN shows as NaN
+    until it has left the window, not longer.
 
-    With a guard later in the list, the values of a step that it rejects are taken back
-    after they were reported; with the guard earlier they stay in the window.
+    If a guard later in the list rejects a step, the step is reported and then leaves the
+    window; if the guard is earlier, it stays in the window.
 
     Args:
         *names: Metrics of the step, of monitors, or of hooks earlier in the list.
@@ -42,12 +42,14 @@ def average_metrics(*names: str, window: int) -> Hook:
         A hook.
 
     Raises:
-        TypeError: If a name is no string or the window no whole number.
-        ValueError: If there is no name, one is given twice, or the window is not positive; at
-            the first trace, for a name that is not among the metrics, or is no scalar.
+        TypeError: If a name is not a string, or the window is not an integer.
+        ValueError: If there is no name, a name is given twice, or the window is not
+            positive; at the first trace, if a name is not among the metrics, or its metric
+            is not a scalar.
 
     Example:
-        >>> hook = average_metrics("loss", window=2)
+        >>> import paramjax as pj
+        >>> hook = pj.hooks.average_metrics("loss", window=2)
         >>> own, reported = hook.init(None), []
         >>> for loss in (1.0, 3.0, 5.0):
         ...     own, _, metrics = hook.apply(own, None, None, {"loss": jnp.float32(loss)})
@@ -70,7 +72,7 @@ def average_metrics(*names: str, window: int) -> Hook:
         values = own.values.at[own.steps % window].set(latest)
         steps = own.steps + 1
         means = values.sum(0) / jnp.minimum(steps, window)
-        reported = {f"{name}/mean": means[place] for place, name in enumerate(names)}
+        reported = {f"{name}/mean": means[index] for index, name in enumerate(names)}
         return WindowState(steps, values), new, {**metrics, **reported}
 
     return Hook(init, apply, name="average_metrics")

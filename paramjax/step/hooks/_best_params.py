@@ -11,7 +11,7 @@ import optax
 
 from paramjax._checks import describe
 from paramjax._types import Array, Metrics, Params
-from paramjax.step._evaluation import differentiated
+from paramjax.step._evaluation import gradient_point
 from paramjax.step._state import KeptOnReject
 from paramjax.step.hooks._hook import Hook
 
@@ -21,7 +21,7 @@ class BestState(NamedTuple):
 
     Attributes:
         score: The lowest score so far, float32[]; infinite before the first.
-        params: Where it was measured; zeros before the first.
+        params: The parameters with that score; zeros before the first.
     """
 
     score: Array
@@ -33,36 +33,39 @@ def _loss(metrics: Metrics) -> Array:
 
 
 def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
-    """Evaluate at the parameters at which the lowest score so far was measured.
+    """Evaluate at the parameters with the lowest score so far.
 
-    The metrics of a step are those of the parameters before it, so these are what is kept
-    (lookahead's fast weights, the point at which a schedule-free optimizer takes its
-    gradient). The last parameters of a run are therefore never candidates. A score that is
-    not finite never wins, and of equal scores the first does.
+    The metrics of a step belong to the parameters before it, so these are kept (lookahead's
+    fast weights, the point at which a schedule-free optimizer takes its gradient), and the
+    last parameters of a run are never candidates. A score that is not finite never wins, and
+    ties go to the earlier step.
 
     The score of a step comes from its own batch. On small batches the lowest one is as much
     luck as merit; a score such as the mean of a validation loss that the loss function
     reports among its metrics, or full batches, says more.
 
     A score stands even where a guard rejects the step, because the parameters that it
-    belongs to are those that the guard returns to. The metric `best_score` is the lowest
+    belongs to are those that the guard restores. The metric `best_score` is the lowest
     score so far, infinite before the first finite one.
 
     Args:
-        score: `(metrics) -> scalar`, the lower the better; it sees the metrics of the
+        score: `(metrics) -> scalar`, the lower the better; it gets the metrics of the
             step, of monitors, and of hooks earlier in the list.
 
     Returns:
         A hook. Before the first finite score it evaluates at the parameters themselves.
 
     Raises:
-        TypeError: If the score is no function.
-        ValueError: At the first trace, if the score is no scalar, or asks for a metric that
-            is not there.
+        TypeError: If the score is not callable.
+        ValueError: At the first trace, if the score is not a scalar, or asks for a metric
+            that does not exist.
 
     Example:
-        >>> highest_accuracy = best_params(lambda metrics: -metrics["accuracy"])
-        >>> own = KeptOnReject(BestState(jnp.float32(-0.9), jnp.float32(3.0)))
+        >>> import paramjax as pj
+        >>> highest_accuracy = pj.hooks.best_params(lambda metrics: -metrics["accuracy"])
+        >>> own = highest_accuracy.init(jnp.float32(3.0))
+        >>> old = pj.TrainState(0, jnp.float32(3.0), (), (), (), None)
+        >>> own, _, _ = highest_accuracy.apply(own, old, None, {"accuracy": jnp.float32(0.9)})
         >>> float(highest_accuracy.eval_params(own, jnp.float32(4.0)))
         3.0
     """
@@ -80,7 +83,7 @@ def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
         value, best = _evaluate(score, metrics), own.value
         better = jnp.isfinite(value) & (value < best.score)
         kept = jax.tree.map(
-            lambda b, p: jnp.where(better, p, b), best.params, _where_measured(old.params)
+            lambda b, p: jnp.where(better, p, b), best.params, _scored_params(old.params)
         )
         lowest = jnp.where(better, value, best.score)
         return KeptOnReject(BestState(lowest, kept)), new, {**metrics, "best_score": lowest}
@@ -93,7 +96,7 @@ def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
 
 
 def _evaluate(score: Callable[[Metrics], Array], metrics: Metrics) -> Array:
-    """The score as float32[], or a refusal that lists the metrics there are."""
+    """The score as float32[], or an error that lists the metrics there are."""
     try:
         value = score(metrics)
     except KeyError as error:
@@ -108,7 +111,7 @@ def _evaluate(score: Callable[[Metrics], Array], metrics: Metrics) -> Array:
     return jnp.asarray(value, jnp.float32)
 
 
-def _where_measured(params: Params) -> Params:
-    """The parameters of the loss; in a game each player may have lookahead's pair."""
+def _scored_params(params: Params) -> Params:
+    """The parameters that the loss was taken at; each player of a game may have a pair."""
     is_pair = lambda node: isinstance(node, optax.LookaheadParams)  # noqa: E731
-    return jax.tree.map(differentiated, params, is_leaf=is_pair)
+    return jax.tree.map(gradient_point, params, is_leaf=is_pair)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_rate
 from paramjax._types import Array, Metrics, Params
-from paramjax.step._evaluation import evaluated
-from paramjax.step.hooks._hook import Hook
+from paramjax.step._evaluation import evaluation_point
+from paramjax.step.hooks._hook import Hook, widened
 
 
 class EMAState(NamedTuple):
@@ -40,18 +40,20 @@ def ema(decay: float) -> Hook:
         A hook. Before the first step it evaluates at the parameters themselves.
 
     Raises:
-        TypeError: If the decay is no number.
-        ValueError: If it is outside [0, 1).
+        TypeError: If the decay is not a number.
+        ValueError: If the decay is outside [0, 1).
 
     Example:
-        >>> hook = ema(0.5)
-        >>> float(hook.eval_params(EMAState(jnp.int32(1), jnp.float32(1.0)), jnp.float32(2.0)))
+        >>> import paramjax as pj
+        >>> hook = pj.hooks.ema(0.5)
+        >>> own = pj.hooks.EMAState(jnp.int32(1), jnp.float32(1.0))
+        >>> float(hook.eval_params(own, jnp.float32(2.0)))
         2.0
     """
     check_rate("ema: decay", decay, high=1.0)
 
     def init(params: Params) -> EMAState:
-        wide = jax.tree.map(lambda p: jnp.zeros_like(p, jnp.promote_types(p.dtype, "f4")), params)
+        wide = jax.tree.map(lambda p: jnp.zeros_like(p, widened(p).dtype), params)
         return EMAState(jnp.zeros([], jnp.int32), wide)
 
     def apply(own: EMAState, old: Any, new: Any, metrics: Metrics) -> tuple[EMAState, Any, Metrics]:
@@ -61,7 +63,7 @@ def ema(decay: float) -> Hook:
             past = jnp.asarray(decay, average.dtype)
             return past * average + (1 - past) * param.astype(average.dtype)
 
-        average = jax.tree.map(blend, own.average, evaluated(new.opt_state, new.params))
+        average = jax.tree.map(blend, own.average, evaluation_point(new.opt_state, new.params))
         return EMAState(own.steps + 1, average), new, metrics
 
     def eval_params(own: EMAState, params: Params) -> Params:

@@ -1,4 +1,4 @@
-"""What a hook is: a guard, an average or a monitor around the step."""
+"""What a hook is, how a guard rejects a step, and norms for monitors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from paramjax.step._state import KeptOnReject, TrainState
 
 
 class Observation(NamedTuple):
-    """What a monitor may look at in one step.
+    """What a monitor may use of one step.
 
     Attributes:
         state: The state before the step.
         batch: The batch of the step.
         key: The key of the step.
-        grads: The gradient, as the estimator gave it.
+        grads: The gradient, as the estimator returned it.
         updates: What was added to the parameters.
-        grad_fn: The estimator; its `loss_fn` is the loss where there is one.
+        grad_fn: The estimator; its `loss_fn` is the loss, where there is one.
     """
 
     state: TrainState
@@ -33,96 +33,60 @@ class Observation(NamedTuple):
     grad_fn: GradFn
 
 
-def nothing(params: Params) -> PyTree:
-    """No arrays of its own: the start of a hook without state.
-
-    Args:
-        params: Parameters.
-
-    Returns:
-        An empty tuple.
-
-    Example:
-        >>> nothing(3.0)
-        ()
-    """
+def _init(params: Params) -> PyTree:
+    """No arrays of its own."""
     del params
     return ()
 
 
-def as_is(own: PyTree, params: Params) -> Params:
-    """Evaluate at the parameters themselves.
-
-    Args:
-        own: The hook's arrays.
-        params: Parameters.
-
-    Returns:
-        The parameters.
-
-    Example:
-        >>> as_is((), 3.0)
-        3.0
-    """
-    del own
-    return params
-
-
-def unchanged(
+def _apply(
     own: PyTree, old: TrainState, new: TrainState, metrics: Metrics
 ) -> tuple[PyTree, TrainState, Metrics]:
-    """Apply of a hook that only observes.
-
-    Args:
-        own: The hook's arrays.
-        old: The state before the step.
-        new: The state after it.
-        metrics: The metrics of the step.
-
-    Returns:
-        The hook's arrays, the new state and the metrics, as they came.
-
-    Example:
-        >>> unchanged((), "old", "new", {})
-        ((), 'new', {})
-    """
+    """Change nothing."""
     del old
     return own, new, metrics
+
+
+def _eval_params(own: PyTree, params: Params) -> Params:
+    """Evaluate at the parameters themselves."""
+    del own
+    return params
 
 
 class Hook(NamedTuple):
     """Pure functions around a step; their arrays live in `state.hook_state`.
 
-    Hooks apply in the order of their list, each to the state that the one before it
-    left. A guard that rejects a step restores the old state whole, with what the hooks
-    before it had just noted. Where several choose the parameters to evaluate, the last
-    in the list has the word.
+    Hooks apply in the order of their list, each to the state that the hook before it
+    returned. A guard that rejects a step restores the old state whole, with the arrays of
+    the hooks before it. Where several hooks choose the parameters to evaluate, the last one
+    in the list takes precedence.
 
     Attributes:
         init: `(params) -> own`, the hook's arrays before the first step; none by default.
         apply: `(own, old_state, new_state, metrics) -> (own, new_state, metrics)`.
         eval_params: `(own, params) -> params`, the parameters to evaluate.
         observe: `(own, observation) -> (own, metrics)`, called before any `apply`, for
-            monitors that want gradients, updates or the loss; its metrics are added to the
-            step's. None if there is nothing to observe.
-        name: What errors call it. No two hooks of a step share a name; "" is no name.
+            monitors that need gradients, updates or the loss; its metrics are added to the
+            step's. None if the hook observes nothing.
+        name: The hook's name in errors. No two hooks of a step share a name; "" is no name.
 
     Example:
-        >>> count = Hook(
+        >>> import paramjax as pj
+        >>> count = pj.Hook(
         ...     init=lambda params: 0,
         ...     apply=lambda own, old, new, metrics: (own + 1, new, metrics),
         ... )
         >>> count.apply(0, None, None, {})[0]
         1
-        >>> double = Hook(apply=lambda own, old, new, metrics: (
+        >>> double = pj.Hook(apply=lambda own, old, new, metrics: (
         ...     own, new, {**metrics, "double": 2 * metrics["loss"]}))
         >>> double.apply(double.init(None), None, None, {"loss": 1.5})[2]["double"]
         3.0
     """
 
-    init: Callable[[Params], PyTree] = nothing
-    apply: Callable[[PyTree, Any, Any, Metrics], tuple[PyTree, Any, Metrics]] = unchanged
-    eval_params: Callable[[PyTree, Params], Params] = as_is
+    init: Callable[[Params], PyTree] = _init
+    apply: Callable[[PyTree, Any, Any, Metrics], tuple[PyTree, Any, Metrics]] = _apply
+    eval_params: Callable[[PyTree, Params], Params] = _eval_params
     observe: Callable[[PyTree, Observation], tuple[PyTree, Metrics]] | None = None
     name: str = ""
 
@@ -136,20 +100,38 @@ def reject(accepted: Array, old: TrainState, new: TrainState) -> TrainState:
         new: The state after it.
 
     Returns:
-        A state; the step counter goes on either way, so that the next batch comes with its
-        own key, and arrays in `KeptOnReject` are not taken back.
+        A state. The step counter goes on either way, so that the next batch gets its own
+        key, and arrays in `KeptOnReject` keep their new value.
 
     Example:
-        >>> old = TrainState(jnp.int32(4), jnp.float32(1.0), (), (), (), jax.random.key(0))
-        >>> kept = reject(jnp.bool_(False), old, old._replace(step=jnp.int32(5), params=2.0))
+        >>> import paramjax as pj
+        >>> old = pj.TrainState(jnp.int32(4), jnp.float32(1.0), (), (), (), jax.random.key(0))
+        >>> new = old._replace(step=jnp.int32(5), params=2.0)
+        >>> kept = pj.hooks.reject(jnp.bool_(False), old, new)
         >>> int(kept.step), float(kept.params)
         (5, 1.0)
     """
 
     def choose(before: Any, after: Any) -> Any:
         if after is before or isinstance(after, KeptOnReject):
-            return after  # nothing to choose: what later hooks hold is as it was
+            return after  # arrays that the step did not touch need no select
         return jnp.where(accepted, after, before)
 
-    kept = jax.tree.map(choose, old, new, is_leaf=lambda leaf: isinstance(leaf, KeptOnReject))
+    is_kept = lambda leaf: isinstance(leaf, KeptOnReject)  # noqa: E731
+    kept: TrainState = jax.tree.map(choose, old, new, is_leaf=is_kept)
     return kept._replace(step=new.step)
+
+
+def widened(leaf: Array) -> Array:
+    """The array in at least float32: half precision loses what norms and averages add up."""
+    return leaf.astype(jnp.promote_types(leaf.dtype, "f4"))
+
+
+def square_norm(leaf: Array) -> Array:
+    """The sum of the squared entries of an array, in at least float32."""
+    return jnp.sum(jnp.square(widened(jnp.abs(leaf))))
+
+
+def total_square(tree: PyTree) -> Array:
+    """The squared global norm of a tree, float32[]."""
+    return sum(map(square_norm, jax.tree.leaves(tree)), jnp.float32(0)).astype(jnp.float32)

@@ -9,37 +9,25 @@ import jax.numpy as jnp
 
 from paramjax._checks import describe, leaf_name
 from paramjax._types import Array, Metrics, PyTree
-from paramjax.step._evaluation import differentiated
-from paramjax.step.hooks._hook import Hook, Observation
-from paramjax.step.hooks._observed import square_norm
+from paramjax.step._evaluation import gradient_point
+from paramjax.step.hooks._hook import Hook, Observation, square_norm
 
 
-def first_part(name: str) -> str:
-    """The first component of a leaf's name, after flax's collection `params`.
-
-    Args:
-        name: A leaf's name as errors print it, components joined by `/`.
-
-    Returns:
-        The component.
-
-    Example:
-        >>> first_part("params/Dense_0/kernel"), first_part("encoder/w"), first_part("b")
-        ('Dense_0', 'encoder', 'b')
-    """
+def _first_component(name: str) -> str:
+    """`Dense_0` of `params/Dense_0/kernel`, `encoder` of `encoder/w`."""
     return name.removeprefix("params/").partition("/")[0]
 
 
-def monitor_groups(group: Callable[[str], str] = first_part) -> Hook:
-    r"""Report gradient norm, update norm and their like for each group of parameters.
+def monitor_groups(group: Callable[[str], str] = _first_component) -> Hook:
+    r"""Report gradient norm, update norm and update ratio for each group of parameters.
 
     For a group G: `grad_norm/G`, the norm of the gradient as the estimator gave it (before
     any clipping); `update_norm/G`, the norm of what was added to the parameters; and
     `update_ratio/G`, the update norm over the parameters' norm before the step, 0 where
     that is 0 (the course notes of CS231n, "Neural Networks Part 3", call 1e-3 a good ratio).
 
-    The norms are those of the step that was tried, also where a guard rejects it; with
-    lookahead they are those of the fast weights. They are computed in float32 at least.
+    The norms are those of the attempted step, also where a guard rejects it; with
+    lookahead they are those of the fast weights. They are computed in at least float32.
 
     Args:
         group: `(leaf name) -> group`; leaf names are components joined by `/`, such as
@@ -47,16 +35,18 @@ def monitor_groups(group: Callable[[str], str] = first_part) -> Hook:
             `params`; `lambda name: name` reports each leaf, `lambda name: "all"` all at once.
 
     Returns:
-        A hook without state. Under a trainer that has no single gradient it is refused.
+        A hook without state.
 
     Raises:
-        TypeError: If `group` is no function; at the first trace, if it returns no string.
+        TypeError: If `group` is not callable; at the first trace, if it does not return a
+            string.
+        ValueError: At the first trace, if the trainer has no single gradient.
 
     Example:
         >>> import optax
-        >>> from paramjax import train_step
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (params["a"] * 3.0 + params["b"] * 4.0, {})
-        >>> trainer = train_step(loss_fn, optax.sgd(0.5), hooks=[monitor_groups()])
+        >>> trainer = pj.train_step(loss_fn, optax.sgd(0.5), [pj.hooks.monitor_groups()])
         >>> params = {"a": jnp.float32(1.0), "b": jnp.float32(0.0)}
         >>> _, metrics = trainer.step(trainer.init(jax.random.key(0), params), None)
         >>> [float(metrics[f"{name}/a"]) for name in ("grad_norm", "update_norm", "update_ratio")]
@@ -66,9 +56,9 @@ def monitor_groups(group: Callable[[str], str] = first_part) -> Hook:
         raise TypeError(f"monitor_groups: group: expected a function, got {describe(group)}")
 
     def observe(own: tuple[()], observation: Observation) -> tuple[tuple[()], Metrics]:
-        grads = _norms(observation.grad_fn.of_batch(observation.grads), group)
-        updates = _norms(differentiated(observation.updates), group)
-        params = _norms(differentiated(observation.state.params), group)
+        grads = _norms(observation.grad_fn.mean_gradient(observation.grads), group)
+        updates = _norms(gradient_point(observation.updates), group)
+        params = _norms(gradient_point(observation.state.params), group)
         metrics: Metrics = {}
         for name, size in params.items():
             metrics[f"grad_norm/{name}"] = grads[name]
@@ -77,7 +67,7 @@ def monitor_groups(group: Callable[[str], str] = first_part) -> Hook:
             metrics[f"update_ratio/{name}"] = jnp.where(size > 0, ratio, 0.0)
         return own, metrics
 
-    return Hook(lambda params: (), observe=observe, name="monitor_groups")
+    return Hook(observe=observe, name="monitor_groups")
 
 
 def _norms(tree: PyTree, group: Callable[[str], str]) -> dict[str, Array]:

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_rate, check_rows, describe
 from paramjax._types import Array, Metrics, Params
-from paramjax.step._evaluation import differentiated
-from paramjax.step.hooks._hook import Hook, Observation
-from paramjax.step.hooks._observed import total_square
+from paramjax.step._evaluation import gradient_point
+from paramjax.step.hooks._hook import Hook, Observation, total_square
 
 
 class NoiseScaleState(NamedTuple):
@@ -34,7 +33,7 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
     $$B = \operatorname{tr}\Sigma / |G|^2$$
     for the true gradient G and the covariance of one example's gradient (McCandlish et
     al., 2018, eq. 2.9): batches much smaller than B are mostly noise, much larger ones mostly
-    waste. Every so many steps the gradient of the first b rows of the batch is compared with
+    waste. Every few steps the gradient of the first b rows of the batch is compared with
     that of all its B rows (appendix A.1):
     $$|G|^2 \approx \frac{B |g_B|^2 - b |g_b|^2}{B - b},\quad
       \operatorname{tr}\Sigma \approx \frac{|g_b|^2 - |g_B|^2}{1/b - 1/B}.$$
@@ -42,16 +41,16 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
     ratio is taken; the correction for the averages' start is one factor for both and
     cancels. An estimate that is not finite is left out.
 
-    The metric is 0 before the first measurement, holds its value between two, and is
-    infinite where the average for $|G|^2$ is not positive: the gradient drowns in its noise.
-    Where the average for the trace is negative, it is negative: too few were averaged yet.
+    The metric is 0 before the first measurement, keeps its value between two, and is
+    infinite where the average for $|G|^2$ is not positive, because noise hides the gradient.
+    It is negative where the average for the trace is negative: too few were averaged yet.
 
     The rows must be in random order, as `fit` with a batch size draws them. Noise that an
-    estimator adds of its own (for privacy, random directions) does not shrink with the rows
-    and falsifies the estimate. The extra gradient is paid only when it is due, by
-    `lax.cond`. Where a mapped run carries a step counter of its own, as under
-    `vmap(trainer.step)` over stacked states, a cond becomes a select and every step pays;
-    with the whole run inside the mapped function the counter is common and it stays a cond.
+    estimator adds (for privacy, random directions) does not shrink with the rows and
+    falsifies the estimate. The extra gradient is computed only in the steps that measure, by
+    `lax.cond`. Under `vmap(trainer.step)` over stacked states, each with its own step
+    counter, the cond becomes a select and every step computes it; with the whole run inside
+    the mapped function the counter is shared and it stays a cond.
 
     Args:
         every: Steps between two measurements; the first is at step 0.
@@ -60,19 +59,20 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
         decay: The weight of the past, in [0, 1); about 1 / (1 - decay) measurements count.
 
     Returns:
-        A hook. Under a trainer that has no single gradient it is refused.
+        A hook.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If an argument is out of range; at the first trace, for a batch that
-            cannot be split by rows or has a single one, and by an estimator that wants to
-            split the small batch and cannot.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of range; at the first trace, if the trainer has no
+            single gradient, or the batch has a single row or cannot be split by rows, or the
+            estimator cannot split the small batch.
 
     Example:
         >>> import optax
-        >>> from paramjax import train_step
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2) / 2, {})
-        >>> trainer = train_step(loss_fn, optax.sgd(0.1), hooks=[noise_scale(fraction=0.5)])
+        >>> hooks = [pj.hooks.noise_scale(fraction=0.5)]
+        >>> trainer = pj.train_step(loss_fn, optax.sgd(0.1), hooks)
         >>> state = trainer.init(jax.random.key(0), jnp.float32(0.0))
         >>> _, metrics = trainer.step(state, jnp.array([4.0, 2.0]))  # gradients -4 and -3
         >>> float(metrics["noise_scale"])  # (16 - 9) / (1 - 1/2) over (2 * 9 - 16) / (2 - 1)
@@ -102,7 +102,8 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
                 past * own.noise + (1 - past) * noise, past * own.signal + (1 - past) * signal
             )
             finite = jnp.isfinite(noise) & jnp.isfinite(signal)
-            return jax.tree.map(lambda a, b: jnp.where(finite, a, b), averaged, own)
+            own = jax.tree.map(lambda a, b: jnp.where(finite, a, b), averaged, own)
+            return own
 
         due = observation.state.step % every == 0
         own = jax.lax.cond(due, measure, lambda own: own, own)
@@ -125,10 +126,10 @@ def _estimates(observation: Observation, small: int, rows: int) -> tuple[Array, 
     """Unbiased estimates of the noise and of the signal, float32[] each."""
     state, grad_fn = observation.state, observation.grad_fn
     part = jax.tree.map(lambda leaf: leaf[:small], observation.batch)
-    params = differentiated(state.params)
-    grads = grad_fn(params, *grad_fn.carried(state.model_state), part, observation.key)[0]
-    of_part = total_square(grad_fn.of_batch(grads))
-    of_all = total_square(grad_fn.of_batch(observation.grads))
+    params = gradient_point(state.params)
+    grads = grad_fn(params, *grad_fn.model_state_args(state.model_state), part, observation.key)[0]
+    of_part = total_square(grad_fn.mean_gradient(grads))
+    of_all = total_square(grad_fn.mean_gradient(observation.grads))
     noise = (of_part - of_all) / (1 / small - 1 / rows)
     signal = (rows * of_all - small * of_part) / (rows - small)
     return noise, signal
@@ -136,5 +137,5 @@ def _estimates(observation: Observation, small: int, rows: int) -> tuple[Array, 
 
 def _ratio(own: NoiseScaleState) -> Array:
     positive = own.signal > 0
-    drowned = jnp.where(own.noise > 0, jnp.inf, 0.0)
-    return jnp.where(positive, own.noise / jnp.where(positive, own.signal, 1.0), drowned)
+    hidden = jnp.where(own.noise > 0, jnp.inf, 0.0)
+    return jnp.where(positive, own.noise / jnp.where(positive, own.signal, 1.0), hidden)

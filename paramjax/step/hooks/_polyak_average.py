@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_count
 from paramjax._types import Array, Metrics, Params
-from paramjax.step._evaluation import evaluated
-from paramjax.step.hooks._hook import Hook
+from paramjax.step._evaluation import evaluation_point
+from paramjax.step.hooks._hook import Hook, widened
 
 
 class PolyakState(NamedTuple):
@@ -18,7 +18,7 @@ class PolyakState(NamedTuple):
 
     Attributes:
         steps: Steps seen so far, int32[].
-        average: The mean of the iterates taken, at least float32, like the parameters;
+        average: The mean of the averaged iterates, at least float32, like the parameters;
             zeros before the first.
     """
 
@@ -36,10 +36,10 @@ def polyak_average(start: int = 0, every: int = 1) -> Hook:
     starts from. It averages what the optimizer wants evaluated, such as lookahead's slow
     weights.
 
-    A step that a guard rejects leaves the parameters where they were. With the guard
-    earlier in the list, the parameters that stood still are averaged again, as `ema` does;
-    with the guard later, the step is taken back from the average and from its count as
-    well, so that only accepted steps count, as in the optimizer's own schedule.
+    A step that a guard rejects leaves the parameters where they were. If the guard is
+    earlier in the list, the unchanged parameters are averaged once more, as in `ema`; if it
+    is later, the rejected step also leaves the average and its count, so that only accepted
+    steps count, as in the optimizer's own schedule.
 
     Args:
         start: Steps before the average begins, at least 0.
@@ -49,21 +49,21 @@ def polyak_average(start: int = 0, every: int = 1) -> Hook:
         A hook. Before the first iterate is taken it evaluates at the parameters themselves.
 
     Raises:
-        TypeError: If start or period is no whole number.
-        ValueError: If start is negative or the period is not positive.
+        TypeError: If `start` or `every` is not an integer.
+        ValueError: If `start` is negative or `every` is not positive.
 
     Example:
-        >>> hook = polyak_average()
-        >>> float(hook.eval_params(PolyakState(jnp.int32(1), jnp.float32(1.5)), jnp.float32(2.0)))
+        >>> import paramjax as pj
+        >>> hook = pj.hooks.polyak_average()
+        >>> own = pj.hooks.PolyakState(jnp.int32(1), jnp.float32(1.5))
+        >>> float(hook.eval_params(own, jnp.float32(2.0)))
         1.5
-        >>> float(hook.eval_params(PolyakState(jnp.int32(0), jnp.float32(0.0)), jnp.float32(2.0)))
-        2.0
     """
     check_count("polyak_average: start", start, least=0)
     check_count("polyak_average: every", every)
 
     def init(params: Params) -> PolyakState:
-        wide = jax.tree.map(lambda p: jnp.zeros_like(p, jnp.promote_types(p.dtype, "f4")), params)
+        wide = jax.tree.map(lambda p: jnp.zeros_like(p, widened(p).dtype), params)
         return PolyakState(jnp.zeros([], jnp.int32), wide)
 
     def apply(
@@ -76,14 +76,14 @@ def polyak_average(start: int = 0, every: int = 1) -> Hook:
         average = jax.tree.map(
             lambda a, p: jnp.where(taken, a + (p.astype(a.dtype) - a) / count, a),
             own.average,
-            evaluated(new.opt_state, new.params),
+            evaluation_point(new.opt_state, new.params),
         )
         return PolyakState(steps, average), new, metrics
 
     def eval_params(own: PolyakState, params: Params) -> Params:
-        begun = own.steps >= start + every
+        started = own.steps >= start + every
         return jax.tree.map(
-            lambda a, p: jnp.where(begun, a.astype(p.dtype), p), own.average, params
+            lambda a, p: jnp.where(started, a.astype(p.dtype), p), own.average, params
         )
 
     return Hook(init, apply, eval_params, name="polyak_average")

@@ -12,12 +12,11 @@ import optax
 
 from paramjax._checks import check_count, describe, leaf_name
 from paramjax._types import Array, Key, Metrics, Params, PyTree
-from paramjax.step._evaluation import differentiated
-from paramjax.step.hooks._hook import Hook, Observation
-from paramjax.step.hooks._observed import total_square
+from paramjax.step._evaluation import gradient_point
+from paramjax.step.hooks._hook import Hook, Observation, total_square, widened
 
 _FOLD = 2**32 - 1
-"""Folded into the run's key for the first vector: no step counter reaches it."""
+"""Folded into the run's key for the first vector; no step counter reaches it."""
 
 
 class SharpnessState(NamedTuple):
@@ -41,19 +40,19 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
     $v^\top H v / v^\top v$ (Hestenes and Karush, 1951). No shift c in
     $v \leftarrow (H + cI) v$ does better, and unlike plain power iteration, which finds the
     eigenvalue of largest magnitude, it climbs to the largest one in sign. The quotient only
-    rises and never passes that eigenvalue, so what is reported is a lower bound of it, close
-    when the iterations suffice. The first vector is random; each later measurement starts
+    rises and never passes that eigenvalue, so the metric is a lower bound of it, close when
+    the iterations suffice. The first vector is random; each later measurement starts
     from the last one's vector, so that few iterations follow a Hessian that changes slowly.
 
     Full-batch gradient descent with rate $\eta$ is stable up to a sharpness of $2/\eta$ and
     tends to train right there (Cohen et al., 2021, section 2).
 
     The Hessian is that of `grad_fn.loss_fn` on the step's batch, with its key and model
-    state, at parameters in float32 at least. A measurement costs `iterations` + 1 products,
-    each about two gradients, and is paid only when it is due, by `lax.cond`; the metric
-    holds its value between. Where a mapped run carries a step counter of its own, as under
-    `vmap(trainer.step)` over stacked states, a cond becomes a select and every step pays;
-    with the whole run inside the mapped function the counter is common and it stays a cond.
+    state, at parameters in at least float32. A measurement costs `iterations` + 1 products,
+    each about two gradients, and is computed only in the steps that measure, by `lax.cond`;
+    the metric keeps its value between. Under `vmap(trainer.step)` over stacked states, each
+    with its own step counter, the cond becomes a select and every step computes it; with the
+    whole run inside the mapped function the counter is shared and it stays a cond.
     A measurement that is not finite is reported as it is, and the next one starts from the
     vector before it.
 
@@ -62,17 +61,17 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
         iterations: Iterations a measurement, positive.
 
     Returns:
-        A hook. Under a trainer that has no single gradient it is refused.
+        A hook.
 
     Raises:
-        TypeError: If an argument is no whole number; in `init`, if a parameter is complex.
-        ValueError: If an argument is out of range; at the first trace, if the estimator has
-            no loss.
+        TypeError: If an argument is not an integer; in `init`, if a parameter is complex.
+        ValueError: If an argument is out of range; at the first trace, if the trainer has no
+            single gradient, or its estimator no loss.
 
     Example:
-        >>> from paramjax import train_step
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (2.0 * params[0] ** 2 - 4.0 * params[1] ** 2, {})
-        >>> trainer = train_step(loss_fn, optax.sgd(0.1), hooks=[sharpness()])
+        >>> trainer = pj.train_step(loss_fn, optax.sgd(0.1), [pj.hooks.sharpness()])
         >>> _, metrics = trainer.step(trainer.init(jax.random.key(0), jnp.ones(2)), None)
         >>> float(metrics["sharpness"])  # of the eigenvalues 4 and -8
         4.0000
@@ -87,7 +86,7 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
                     f"sharpness: leaf {leaf_name(path)} is {describe(leaf)}, expected real "
                     "parameters; hold real and imaginary parts apart"
                 )
-        zeros = jax.tree.map(lambda p: jnp.zeros_like(_wide(p)), params)
+        zeros = jax.tree.map(lambda p: jnp.zeros_like(widened(p)), params)
         return SharpnessState(zeros, jnp.zeros([], jnp.float32))
 
     def observe(own: SharpnessState, observation: Observation) -> tuple[SharpnessState, Metrics]:
@@ -95,7 +94,7 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
         state = observation.state
 
         def measure(own: SharpnessState) -> SharpnessState:
-            params = jax.tree.map(_wide, differentiated(state.params))
+            params = jax.tree.map(widened, gradient_point(state.params))
             product = lambda v: jax.jvp(jax.grad(loss), (params,), (v,))[1]  # noqa: E731
             first = _start(own.vector, jax.random.fold_in(state.key, _FOLD))
             vector, value = _climb(product, first, iterations)
@@ -119,14 +118,9 @@ def _loss(observation: Observation) -> Callable[[Params], Array]:
             "sharpness: this gradient estimator has no loss to differentiate twice; give it one, "
             "pj.GradFn(estimate, loss_fn=...), or leave the hook out"
         )
-    carried = observation.grad_fn.carried(observation.state.model_state)
-    rest = (*carried, observation.batch, observation.key)
+    model_state = observation.grad_fn.model_state_args(observation.state.model_state)
+    rest = (*model_state, observation.batch, observation.key)
     return lambda params: loss_fn(params, *rest)[0]
-
-
-def _wide(leaf: Any) -> Array:
-    """At least float32: a Hessian in half precision is mostly rounding."""
-    return leaf.astype(jnp.promote_types(leaf.dtype, "f4"))
 
 
 def _start(vector: PyTree, key: Key) -> PyTree:
@@ -172,9 +166,10 @@ def _climb(
         # at the top q is rounding alone, and turning towards it would lose what was found
         rises = _quotient(*turned) > along
         scale = 1 / jnp.sqrt(total_square(turned[0]))
-        return jax.tree.map(
+        pair = jax.tree.map(
             lambda new, old: jnp.where(rises, (scale * new).astype(old.dtype), old), turned, pair
         )
+        return pair
 
     vector, product_of = jax.lax.fori_loop(0, iterations, step, (vector, product(vector)))
     return vector, _quotient(vector, product_of).astype(jnp.float32)
@@ -185,4 +180,4 @@ def _turn(angle: Array, one: PyTree, other: PyTree) -> PyTree:
 
 
 def _quotient(vector: PyTree, product: PyTree) -> Array:
-    return optax.tree.vdot(vector, product) / total_square(vector)
+    return jnp.asarray(optax.tree.vdot(vector, product) / total_square(vector))

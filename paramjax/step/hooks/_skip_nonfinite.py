@@ -15,20 +15,21 @@ from paramjax.step.hooks._hook import Hook, reject
 def skip_nonfinite() -> Hook:
     """Reject a step whose loss, gradient norm or new parameters are not finite.
 
-    The state goes back whole, except for the step counter: the next batch comes with
-    its own key. The metric `skipped` counts the rejected steps so far.
+    The old state is restored whole, except for the step counter: the next batch gets its
+    own key. The metric `skipped` counts the rejected steps so far.
 
     Returns:
-        A hook; the hooks before it in the list are reset with the rest.
+        A hook; the hooks before it in the list are restored with the rest.
 
     Example:
-        >>> int(skip_nonfinite().init({"w": jnp.zeros(3)}).value)
+        >>> import paramjax as pj
+        >>> int(pj.hooks.skip_nonfinite().init({"w": jnp.zeros(3)}).value)
         0
     """
 
     def init(params: Params) -> KeptOnReject:
         del params
-        return KeptOnReject(jnp.zeros([], jnp.int32))  # another guard does not take the count back
+        return KeptOnReject(jnp.zeros([], jnp.int32))  # another guard does not undo the count
 
     def apply(own: KeptOnReject, old: Any, new: Any, metrics: Metrics) -> tuple[Any, Any, Metrics]:
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])

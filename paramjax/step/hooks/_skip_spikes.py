@@ -24,8 +24,8 @@ class SpikeState(NamedTuple):
         weight: Sum of their weights, float32[].
         mean: Their weighted mean, float32[].
         scatter: Weighted sum of their squared deviations from it, float32[].
-        streak: Spikes rejected one after the other, int32[].
-        spikes: Steps rejected so far, int32[]; another guard does not take it back.
+        streak: Spikes rejected in a row, int32[].
+        spikes: Steps rejected so far, int32[]; another guard does not undo the count.
     """
 
     seen: Array
@@ -52,13 +52,13 @@ def skip_spikes(
     their start. The score is that of Kumar et al. (2025, ZClip), which clips where this
     hook rejects.
 
-    The state goes back whole, except for the step counter, and the norm stays out of the
-    statistics. Statistics that never see a larger norm would lock training for good once
-    the norms have risen to a new level, so that after `patience` spikes in a row the next
-    one is accepted and the statistics start again from it alone, with a new warm-up. A norm
-    that is not finite is always rejected and counts for neither.
+    The old state is restored whole, except for the step counter, and the norm stays out of
+    the statistics. If the norms rise to a new level, such statistics alone would reject every
+    further step, so after `patience` spikes in a row the next one is accepted and the
+    statistics start again from it, with a new warm-up. A norm that is not finite is always
+    rejected; it enters neither the statistics nor the spikes in a row.
 
-    The metric `spikes` counts the steps rejected so far, of either kind.
+    The metric `spikes` counts the rejected steps so far, of either kind.
 
     Args:
         threshold: c, deviations above the mean, at least 0.
@@ -67,14 +67,15 @@ def skip_spikes(
         patience: Spikes in a row before the next one is taken as the new level, positive.
 
     Returns:
-        A hook; the hooks before it in the list are reset with the rest.
+        A hook; the hooks before it in the list are restored with the rest.
 
     Raises:
-        TypeError: If an argument is no number, or a count no whole number.
+        TypeError: If an argument is not a number, or a count not an integer.
         ValueError: If an argument is out of range.
 
     Example:
-        >>> hook = skip_spikes(3.0, warmup=2)
+        >>> import paramjax as pj
+        >>> hook = pj.hooks.skip_spikes(3.0, warmup=2)
         >>> int(hook.init({"w": jnp.zeros(3)}).spikes.value)
         0
     """
@@ -122,4 +123,5 @@ def _include(own: SpikeState, norm: Array, decay: float | Array) -> SpikeState:
 
 
 def _choose(condition: Array, one: SpikeState, other: SpikeState) -> SpikeState:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
+    chosen: SpikeState = jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
+    return chosen

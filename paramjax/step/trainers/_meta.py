@@ -12,7 +12,7 @@ import optax
 from paramjax._checks import check_count, check_rows
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params
 from paramjax.step._gradients import GradFn, gradient
-from paramjax.step._scan import scan_steps
+from paramjax.step._state import scan_steps
 from paramjax.step._train_step import train_step
 
 Adapt = Callable[[Params, Batch, Key], Params]
@@ -26,30 +26,32 @@ def adapt(
     *,
     first_order: bool = False,
 ) -> Adapt:
-    r"""A few steps of training, as a differentiable function of where they start.
+    r"""A few steps of training, as a differentiable function of the parameters they start from.
 
     $$\theta_{s+1} = \theta_s + \mathrm{tx}(\nabla \ell(\theta_s)),\qquad \theta_0 = \theta$$
 
     Args:
         loss_fn: `(params, batch, key) -> (loss, metrics)`, without model state.
-        tx: The transformation of the inner steps, whose state starts fresh; differentiable,
-            if the result is to be differentiated through.
+        tx: The transformation of the inner steps, whose state starts fresh; it must be
+            differentiable if the result is differentiated.
         steps: Number of inner steps on the batch, from 0; step s uses `fold_in(key, s)`.
         first_order: Whether the inner gradients count as constants when the result is
             differentiated, which needs no second derivatives.
 
     Returns:
-        `(params, batch, key) -> adapted params`, pure: what the transformation wants
-        evaluated after the last step.
+        `(params, batch, key) -> adapted params`, a pure function: what the transformation
+        wants evaluated after the last step.
 
     Raises:
-        TypeError: If the loss is no function of this form or `tx` no gradient transformation.
-        ValueError: If `steps` is out of range; at the first trace, if the loss is no scalar.
+        TypeError: If the loss is not callable or is a GradFn, or `tx` is not a gradient
+            transformation.
+        ValueError: If `steps` is out of range; at the first trace, if the loss is not a scalar.
 
     Example:
         >>> import jax.numpy as jnp
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
-        >>> three_steps = adapt(loss_fn, optax.sgd(0.25), 3)
+        >>> three_steps = pj.trainers.adapt(loss_fn, optax.sgd(0.25), 3)
         >>> float(three_steps(jnp.zeros(()), jnp.array([8.0]), jax.random.key(0)))
         7.0
     """
@@ -57,10 +59,10 @@ def adapt(
     if isinstance(loss_fn, GradFn):
         raise TypeError(
             "loss_fn: expected a loss, (params, batch, key) -> (loss, metrics), got a GradFn; "
-            "its loss is differentiated once more"
+            "meta-learning differentiates the loss once more"
         )
     grad_fn = gradient(loss_fn)
-    trainer = train_step(_constant(grad_fn) if first_order else grad_fn, tx)
+    trainer = train_step(_with_constant_gradient(grad_fn) if first_order else grad_fn, tx)
 
     def adapted(params: Params, batch: Batch, key: Key) -> Params:
         state, _ = scan_steps(trainer, trainer.init(key, params), batch, None, steps)
@@ -81,7 +83,7 @@ def meta_loss(
     $$L(\theta) = \frac{1}{T} \sum_t \ell(\theta_t', \mathrm{query}_t),\qquad
     \theta_t' = \mathrm{adapt}(\theta, \mathrm{support}_t)$$
     the objective of MAML (Finn, Abbeel and Levine, 2017, eq. 1). Its gradient goes through
-    the inner steps; with `first_order` it is their first-order approximation (section 5.2),
+    the inner steps; with `first_order` it is the first-order approximation (section 5.2),
     the gradient of the query loss at the adapted parameters. Train it like any other loss:
     `train_step(meta_loss(loss_fn, optax.sgd(0.01), 1), optax.adam(1e-3))`.
 
@@ -97,13 +99,14 @@ def meta_loss(
         means over tasks of the query metrics.
 
     Raises:
-        TypeError: As `adapt`; at the first trace, if the batch is no such dict.
+        TypeError: As `adapt`; at the first trace, if the batch is not such a dict.
         ValueError: As `adapt`; at the first trace, if leaves disagree in their number of tasks.
 
     Example:
         >>> import jax.numpy as jnp
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
-        >>> outer = meta_loss(loss_fn, optax.sgd(0.25), 1)
+        >>> outer = pj.trainers.meta_loss(loss_fn, optax.sgd(0.25), 1)
         >>> batch = {"support": jnp.array([[8.0]]), "query": jnp.array([[8.0]])}
         >>> float(outer(jnp.zeros(()), batch, jax.random.key(0))[0])
         16.0
@@ -128,8 +131,8 @@ def meta_loss(
     return outer
 
 
-def _constant(grad_fn: GradFn) -> GradFn:
-    """The same estimator, its gradient a constant to whoever differentiates through it."""
+def _with_constant_gradient(grad_fn: GradFn) -> GradFn:
+    """The estimator with a gradient that counts as a constant under differentiation."""
 
     def estimate(*args: Any) -> tuple[Any, Any, Any]:
         grads, loss, aux = grad_fn(*args)

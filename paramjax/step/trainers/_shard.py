@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,8 @@ from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.step._state import Trainer, TrainState
 
 Axes = tuple[str, ...]
+_spec: Callable[..., PartitionSpec] = PartitionSpec  # JAX leaves it untyped
+_constrain: Callable[[Any, NamedSharding], Any] = jax.lax.with_sharding_constraint
 
 
 def shard(
@@ -25,56 +27,55 @@ def shard(
     params_axis: str | Sequence[str] | None = None,
     min_size: int = 2**14,
 ) -> Trainer:
-    """Run a trainer on the devices of a mesh; what it computes stays the same.
+    """Run a trainer on the devices of a mesh, with the same results.
 
     The batch is split by rows over `data_axis`. Without `params_axis` each device holds the
     whole state, and XLA adds up the gradients: data parallelism. With it, each array of the
     state (parameters, optimizer state, averages) of at least `min_size` elements is split
-    along the longest of its axes whose length the devices divide, the first of equals;
-    smaller arrays, arrays that no axis of which divides, and keys are held whole. Where the
-    two axes are one, this is stage 3 of Rajbhandari et al. (2020, section 5), known as fully
-    sharded data parallelism; where they differ, the products themselves are divided, as in
-    Xu et al. (2021). `data_axis=("replica", "shard"), params_axis="shard"` is in between.
+    along the longest of its axes whose length is a multiple of the devices, the first among
+    equals; smaller arrays, arrays without such an axis, and keys are held whole. If the two
+    axes are the same, this is stage 3 of Rajbhandari et al. (2020, section 5), known as fully
+    sharded data parallelism; if they differ, the matrix products themselves are divided, as
+    in Xu et al. (2021). `data_axis=("replica", "shard"), params_axis="shard"` is in between.
 
-    Only the placement of the state and of the batch is fixed here: XLA chooses the
-    collectives, moves parameters or activations, whichever are smaller, and gathers
-    parameters where they are used, layer by layer where layers are scanned. Sums over rows
-    are taken in another order than on one device, so losses agree to rounding only; random
-    numbers are the same.
+    Only the placement of the state and of the batch is fixed: XLA chooses the collectives,
+    moves parameters or activations, whichever are smaller, and gathers parameters where they
+    are used, layer by layer if layers are scanned. Sums over rows are added in another order
+    than on one device, so losses agree to rounding only; random numbers are the same.
 
     Every process of `jax.distributed` makes the same calls with the same arguments. `fit`
-    takes the same host arrays in each of them. Its history is whole on each, and so are its
-    parameters where `params_axis` is None, else
+    takes the same host arrays in each process, and raises if they differ. Its history is
+    whole on each, and so are its parameters if `params_axis` is None; else
     `jax.experimental.multihost_utils.process_allgather(fit.params, tiled=True)` fetches them
-    (on one process and on several). Only `fit` notices arrays that differ between processes.
-    JAX itself refuses arrays that `jax.device_put` bound to other devices than the mesh's.
+    (on one process and on several). Arrays that `jax.device_put` bound to devices outside
+    the mesh raise an error of JAX.
 
     Args:
-        trainer: What a step is.
+        trainer: The trainer to spread.
         mesh: The devices, such as `jax.make_mesh((8,), ("data",))`. XLA partitions the step
-            along all of its axes, also along those that were made Explicit.
+            along all of its axes, also along Explicit ones.
         data_axis: Axis of the mesh, or several, over which rows are split; None leaves the
             batch whole.
         params_axis: Axis of the mesh, or several, over which the state is split, or None.
-        min_size: Elements from which an array is split, positive; 2**14 are 64 KiB of float32.
+        min_size: Elements from which an array is split, positive; 2**14 is 64 KiB of float32.
 
     Returns:
         A trainer with the same state and metrics, spread over the devices of the mesh. It
         works eagerly and under `jit` and `scan`. Metrics are held whole by every device.
 
     Raises:
-        TypeError: If the trainer, the mesh, the name of an axis or `min_size` is none.
+        TypeError: If the trainer, the mesh, the name of an axis or `min_size` has another type.
         ValueError: If the mesh has no such axis or no device of this process, neither axis is
             named, one is named twice, or `min_size` is out of range; at the first trace, if the
-            leaves of a batch disagree in length or the devices do not divide it, or it happens
-            under `jax.set_mesh` with axes that are not Auto.
+            leaves of a batch disagree in length, their rows are not a multiple of the devices,
+            or the call is under `jax.set_mesh` with axes that are not Auto.
 
     Example:
         >>> import optax
-        >>> from paramjax import train_step
+        >>> import paramjax as pj
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> mesh = jax.make_mesh((jax.device_count(),), ("data",))
-        >>> trainer = shard(train_step(loss_fn, optax.sgd(0.5)), mesh)
+        >>> trainer = pj.trainers.shard(pj.train_step(loss_fn, optax.sgd(0.5)), mesh)
         >>> state = trainer.init(jax.random.key(0), jnp.zeros(()))
         >>> state, metrics = trainer.step(state, jnp.arange(8.0))
         >>> float(state.params), metrics["loss"].sharding.is_fully_replicated
@@ -102,16 +103,17 @@ def shard(
         return _partition(leaf, state_over, _devices(mesh, state_over), min_size)
 
     def whole(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf: _on(mesh, leaf, PartitionSpec()), tree)
+        return jax.tree.map(lambda leaf: _on(mesh, leaf, _spec()), tree)
 
     def by_rows(batch: Batch) -> Batch:
         if not rows_over:
             return whole(batch)
         _check_division(batch, _devices(mesh, rows_over), rows_over)
-        return jax.tree.map(lambda leaf: _on(mesh, leaf, PartitionSpec(rows_over)), batch)
+        return jax.tree.map(lambda leaf: _on(mesh, leaf, _spec(rows_over)), batch)
 
     def init(key: Key, params: Params, model_state: ModelState = ()) -> TrainState:
-        return placed(trainer.init(key, params, model_state))
+        state: TrainState = placed(trainer.init(key, params, model_state))
+        return state
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         state, metrics = trainer.step(placed(state), by_rows(batch))
@@ -124,27 +126,27 @@ def shard(
 
 
 def _on(mesh: Mesh, leaf: Any, spec: PartitionSpec) -> Any:
-    """The array, spread over the mesh: at once when called eagerly, when it runs under jit."""
-    return jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, spec))
+    """The array, spread over the mesh, eagerly or under jit."""
+    return _constrain(leaf, NamedSharding(mesh, spec))
 
 
 def _partition(leaf: Any, axes: Axes, devices: int, min_size: int) -> PartitionSpec:
-    """Over which axes of the mesh each axis of an array is split."""
+    """The axes of the mesh over which each axis of an array is split."""
     shape = jnp.shape(leaf)
     even = [axis for axis, length in enumerate(shape) if length % devices == 0]
     if not axes or is_key(leaf) or not even or math.prod(shape) < min_size:
-        return PartitionSpec()
+        return _spec()
     longest = max(even, key=lambda axis: shape[axis])
-    return PartitionSpec(*[None] * longest, axes)
+    return _spec(*[None] * longest, axes)
 
 
 def _devices(mesh: Mesh, axes: Axes) -> int:
-    """Over how many devices these axes spread."""
+    """The number of devices along these axes."""
     return math.prod(mesh.shape[axis] for axis in axes)
 
 
 def _checked_mesh(mesh: Any) -> Mesh:
-    """The mesh with Auto axes: under Explicit ones every product must say its sharding."""
+    """The mesh with Auto axes: Explicit ones require each product to state its sharding."""
     if not isinstance(mesh, Mesh):
         raise TypeError(
             "mesh: expected a jax.sharding.Mesh such as jax.make_mesh((8,), ('data',)), got "
@@ -160,7 +162,7 @@ def _checked_mesh(mesh: Any) -> Mesh:
 
 
 def _checked_axes(name: str, axes: Any, mesh: Mesh) -> Axes:
-    """The names of axes as a tuple, each of which the mesh has."""
+    """The names as a tuple, or an error unless the mesh has each of these axes once."""
     axes = () if axes is None else (axes,) if isinstance(axes, str) else axes
     if not isinstance(axes, Sequence) or not all(isinstance(axis, str) for axis in axes):
         raise TypeError(f"{name}: expected the name of an axis of the mesh, got {axes!r}")
@@ -176,18 +178,18 @@ def _checked_axes(name: str, axes: Any, mesh: Mesh) -> Axes:
 
 
 def _check_context() -> None:
-    """Refuse a surrounding mesh under which a placement is an assertion, not a request."""
+    """Raise under a surrounding mesh where a placement is an assertion, not a request."""
     kinds = jax.sharding.get_abstract_mesh().axis_types
     if any(kind != AxisType.Auto for kind in kinds):
         raise ValueError(
             "shard: expected to run outside of jax.set_mesh and jax.shard_map, or under Auto axes, "
             f"got axes of types {', '.join(kind.name for kind in kinds)}; leave that mesh, shard "
-            "was given its own"
+            "has its own"
         )
 
 
 def _check_division(batch: Batch, devices: int, axes: Axes) -> None:
-    """Refuse a batch whose rows cannot be dealt out evenly."""
+    """Raise unless the devices divide the rows of the batch."""
     rows = check_rows("shard", batch)
     if rows % devices:
         path, _ = jax.tree_util.tree_leaves_with_path(batch)[0]

@@ -2,7 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax.step.grads._directions import direction_key, draw_like, moved, sampling_key
+from paramjax.step.grads._directions import direction_key, draw_like, moved
+from paramjax.step.grads._poisson import _SAMPLING
 
 
 def test_one_flat_draw_is_cut_in_the_order_of_the_leaves(key):
@@ -14,7 +15,8 @@ def test_one_flat_draw_is_cut_in_the_order_of_the_leaves(key):
 
 
 def test_own_keys_differ_from_those_of_the_loss_and_of_the_steps(key):
-    own = [direction_key(key), sampling_key(key, jnp.int32(3))]
+    sampling = jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(_SAMPLING)), 3)
+    own = [direction_key(key), sampling]
     theirs = [key, *jax.random.split(key, 8), *(jax.random.fold_in(key, i) for i in range(8))]
     data = [tuple(jax.random.key_data(k).tolist()) for k in own + theirs[:1]]
     taken = {tuple(jax.random.key_data(k).tolist()) for k in theirs}

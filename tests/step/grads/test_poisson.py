@@ -7,7 +7,7 @@ from scipy import stats
 
 import paramjax as pj
 from paramjax.step.grads import poisson, private
-from paramjax.step.grads._poisson import _draw, _places
+from paramjax.step.grads._poisson import _default_capacity, _draw
 
 
 def recorder():
@@ -62,7 +62,7 @@ def test_every_row_comes_with_the_rate_and_independently(key):
 
 def test_the_default_capacity_overflows_with_less_than_a_billionth():
     for rows, rate in [(60_000, 256 / 60_000), (100, 0.5), (10, 1.0), (1000, 1e-6)]:
-        places = _places(rows, rate)
+        places = _default_capacity(rows, rate)
         assert stats.binom.sf(places, rows, rate) < 1e-9 or places == rows
         assert places == 1 or stats.binom.sf(places - 1, rows, rate) >= 1e-9
         assert 1 <= places <= rows

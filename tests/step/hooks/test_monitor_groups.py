@@ -97,6 +97,6 @@ def test_groups_are_strings(key):
 
 def test_a_trainer_without_a_gradient_is_refused(key):
     still = lambda state, batch, key: (state, {"loss": 0.0, "grad_norm": 0.0}, None)
-    trainer = pj.train.assemble(lambda p, m: (p, m, ()), still, [monitor_groups()])
+    trainer = pj.step.assemble(lambda p, m: (p, m, ()), still, [monitor_groups()])
     with pytest.raises(ValueError, match="monitor_groups: this trainer has no single gradient"):
         trainer.step(trainer.init(key, jnp.zeros(2)), None)

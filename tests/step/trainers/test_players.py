@@ -2,17 +2,17 @@ import jax.numpy as jnp
 import pytest
 
 import paramjax as pj
-from paramjax.step.trainers._players import by_player, check_losses, check_players, own_loss
+from paramjax.step.trainers._players import check_losses, check_players, player_loss, player_metrics
 
 
 def test_a_players_loss_holds_the_others_fixed():
     loss_fn = lambda params, seen, batch, key: (params["x"] - params["y"], (seen + batch, {}))
-    own = own_loss(loss_fn, "y", {"x": 5.0, "y": 1.0})
+    own = player_loss(loss_fn, "y", {"x": 5.0, "y": 1.0})
     assert own(2.0, 3, 4, None) == (3.0, (7, {}))
 
 
 def test_metrics_carry_their_players_name():
-    assert by_player("critic", {"loss": 1, "gap": 2}) == {"critic/loss": 1, "critic/gap": 2}
+    assert player_metrics("critic", {"loss": 1, "gap": 2}) == {"critic/loss": 1, "critic/gap": 2}
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_losses_of_another_kind_are_refused(losses, error, message):
 @pytest.mark.parametrize(
     ("got", "error", "message"),
     [
-        ({"x": 1}, ValueError, r"\['x', 'y'\], got it without 'y'"),
-        ({"x": 1, "y": 2, "z": 3}, ValueError, "got it with the unknown 'z'"),
-        ({"x": 1, "z": 3}, ValueError, "got it without 'y', with the unknown 'z'"),
+        ({"x": 1}, ValueError, r"\['x', 'y'\], got a mapping without 'y'"),
+        ({"x": 1, "y": 2, "z": 3}, ValueError, "got a mapping with the unknown 'z'"),
+        ({"x": 1, "z": 3}, ValueError, "got a mapping without 'y', with the unknown 'z'"),
         (jnp.ones(2), TypeError, r"params: expected a mapping .*, got float32\[2\]"),
     ],
     ids=["missing", "unknown", "both", "no mapping"],
