@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax._checks import describe, is_key, leaf_name
+from paramjax._arrays import numbers
+from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
 
 
@@ -37,8 +38,7 @@ def array_hash(leaf: Any, form: str | None = None) -> str:
         False
     """
     digest = hashlib.sha256((describe(leaf) if form is None else form).encode())
-    numbers = np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
-    digest.update(np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data)
+    digest.update(np.ascontiguousarray(numbers(leaf)).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

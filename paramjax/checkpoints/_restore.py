@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import place
 from paramjax._types import PyTree
 from paramjax.checkpoints._arrays import read_arrays
 from paramjax.checkpoints._folder import DamageWarning, checkpoint, examine, steps_in
@@ -166,9 +167,7 @@ def _placed(array: np.ndarray, leaf: Leaf, like: Any) -> Any:
     sharding = like.sharding
     if sharding is None or not getattr(like, "committed", True):
         return jax.device_put(value)
-    if sharding.is_fully_addressable:
-        return jax.device_put(value, sharding)
-    return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+    return place(value, sharding)
 
 
 def _weak(array: np.ndarray) -> jax.Array:

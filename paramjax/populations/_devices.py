@@ -10,6 +10,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from paramjax._arrays import numbers, place
 from paramjax._checks import is_key
 from paramjax._types import PyTree
 
@@ -79,17 +80,7 @@ def placed(tree: PyTree, mesh: Mesh | None, *, split: bool) -> PyTree:
     if mesh is None:
         return jax.device_put(tree)
     sharding = NamedSharding(mesh, PartitionSpec(AXIS) if split else PartitionSpec())
-    return jax.tree.map(lambda leaf: _placed(leaf, sharding), tree)
-
-
-def _placed(leaf: Any, sharding: NamedSharding) -> jax.Array:
-    if jax.process_count() == 1:
-        return jax.device_put(leaf, sharding)
-    if is_key(leaf):
-        data = _placed(np.asarray(jax.random.key_data(leaf)), sharding)
-        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
-    host = np.asarray(leaf)
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+    return jax.tree.map(lambda leaf: place(leaf, sharding), tree)
 
 
 def fetched(tree: PyTree, mesh: Mesh | None) -> PyTree:
@@ -103,7 +94,7 @@ def fetched(tree: PyTree, mesh: Mesh | None) -> PyTree:
         Arrays of numpy; keys stay typed.
     """
     several = mesh is not None and jax.process_count() > 1
-    bare = jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, tree)
+    bare = jax.tree.map(numbers, tree)
     host = jax.tree.map(_gathered, bare) if several else jax.device_get(bare)
 
     def typed(leaf: Any, own: Any) -> Any:

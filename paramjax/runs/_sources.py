@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
+from paramjax._arrays import place
 from paramjax._checks import INT32_MAX
 from paramjax._types import Batch, Key, PyTree
 from paramjax.data._source import start_position
@@ -190,5 +191,4 @@ def _replicated(leaf: Any, sharding: NamedSharding) -> jax.Array:
     """The array on every device of a mesh, also of one that spans processes."""
     if not getattr(leaf, "is_fully_addressable", True):
         return leaf  # spread by the user already
-    host = jax.device_get(jnp.asarray(leaf))
-    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+    return place(jnp.asarray(leaf), sharding)

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax._checks import is_key
+from paramjax._arrays import numbers
 from paramjax._files import atomic_write, write_atomic
 from paramjax._types import PyTree
 from paramjax.checkpoints._host import named_leaves
@@ -32,10 +32,8 @@ def flatten(tree: PyTree) -> dict[str, np.ndarray]:
         >>> flatten({"w": jax.numpy.zeros(2), "key": jax.random.key(7)})["key"]
         array([0, 7], dtype=uint32)
     """
-    leaves = named_leaves(tree)
-    numbers = {n: jax.random.key_data(v) if is_key(v) else v for n, v in leaves.items()}
     # gathers what lies on several devices; the copy is not memory that a step takes over
-    return {name: np.array(jax.device_get(leaf)) for name, leaf in numbers.items()}
+    return {n: np.array(jax.device_get(numbers(leaf))) for n, leaf in named_leaves(tree).items()}
 
 
 def save_result(folder: Path, name: str, tree: PyTree) -> None:

@@ -105,18 +105,18 @@ NAMES = ["chosen", "mapped", "step by step", "stored", "one device"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_eight_devices_give_the_table_of_one(alone, eight, name):
-    assert (alone["devices"], eight["devices"]) == (1, 8)
-    check(eight[name], alone["one device"])
+def test_eight_devices_give_the_table_of_one(single, eight, name):
+    assert (single["devices"], eight["devices"]) == (1, 8)
+    check(eight[name], single["one device"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_processes_give_the_table_of_one(alone, two, name):
+def test_two_processes_give_the_table_of_one(single, two, name):
     assert [own["devices"] for own in two] == [4, 4]
     assert two[0][name] == two[1][name]
-    check(two[0][name], alone["one device"])
+    check(two[0][name], single["one device"])
 
 
-def test_trials_are_stopped_alike(alone, eight, two):
-    check(eight["halved"], alone["halved"])
-    check(two[0]["halved"], alone["halved"])
+def test_trials_are_stopped_alike(single, eight, two):
+    check(eight["halved"], single["halved"])
+    check(two[0]["halved"], single["halved"])

@@ -90,7 +90,7 @@ def whole(leaf):
 def bits(run):
     """Leaf -> dtype, shape and a hash of its bytes, of all that a run returns."""
     parts = run._asdict()
-    parts.pop("stopped")
+    parts.pop("status")
     return {
         jax.tree_util.keystr(path): [str(array.dtype), list(array.shape), _hash(array)]
         for path, leaf in jax.tree_util.tree_leaves_with_path(parts)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import numbers
 from paramjax._checks import is_key
 from paramjax._types import PyTree
 
@@ -26,7 +27,7 @@ def packed(tree: PyTree) -> bytes:
     forms, contents = [], []
     for leaf in jax.tree.leaves(tree):
         kind = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
-        array = np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
+        array = np.asarray(numbers(leaf))
         forms.append([str(array.dtype), array.shape, kind])
         contents.append(np.ascontiguousarray(array).tobytes())
     return b"".join([json.dumps(forms).encode(), b"\n", *contents])

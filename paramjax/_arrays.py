@@ -1,0 +1,38 @@
+"""Arrays that may be typed keys: their numbers, and where they lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._checks import is_key
+
+
+def numbers(leaf: Any) -> Any:
+    """The leaf itself, or the numbers of a key, uint32[..., words].
+
+    Example:
+        >>> numbers(jax.random.key(7)).tolist(), numbers(0.5)
+        ([0, 7], 0.5)
+    """
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
+
+
+def place(leaf: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+    """An array on the devices of a sharding; where those span processes, each holds all of it.
+
+    Example:
+        >>> one_device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        >>> place(np.ones(2, np.float32), one_device).sharding == one_device
+        True
+    """
+    if sharding.is_fully_addressable:
+        return jax.device_put(leaf, sharding)
+    if is_key(leaf):
+        data = place(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    host = np.asarray(jnp.asarray(leaf))  # 32 bits, as a device would hold it
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
