@@ -1,8 +1,11 @@
-"""Numbers, sizes and times as a reader sees them."""
+"""Numbers, sizes, times and options as a reader sees them."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
+from typing import Any
 
 _BINARY = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -41,3 +44,25 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
+
+
+def option_names(options: Sequence[Any]) -> list[str]:
+    """Distinct texts for distinct options: strings as they are, functions by name.
+
+    Example:
+        >>> option_names(["relu", max, None, 0.1, (3, 3)])
+        ['relu', 'max', 'None', '0.1', '(3, 3)']
+        >>> option_names([lambda x: x, lambda x: -x])
+        ['<lambda> 0', '<lambda> 1']
+    """
+    texts = [_option_name(option) for option in options]
+    return [f"{text} {i}" if texts.count(text) > 1 else text for i, text in enumerate(texts)]
+
+
+def _option_name(option: Any) -> str:
+    """The text of one option, without addresses in memory."""
+    if isinstance(option, str):
+        return option
+    if isinstance(option, float):
+        return f"{option:g}"
+    return re.sub(r" at 0x[0-9a-f]+", "", str(getattr(option, "__name__", None) or repr(option)))

@@ -1,7 +1,18 @@
-"""Figures of runs and sweeps, drawn from arrays and records."""
+"""Figures of runs and populations, drawn from arrays and records."""
 
-from paramjax.plots._figure import figure
+from paramjax.plots._learning_curves import learning_curves
 from paramjax.plots._learning_rate_curve import learning_rate_curve
+from paramjax.plots._overview import overview
 from paramjax.plots._parallel_coordinates import parallel_coordinates
+from paramjax.plots._records import Distribution, TrainingRecord
+from paramjax.plots._run_curves import run_curves
 
-__all__ = ["figure", "learning_rate_curve", "parallel_coordinates"]
+__all__ = [
+    "Distribution",
+    "TrainingRecord",
+    "learning_curves",
+    "learning_rate_curve",
+    "overview",
+    "parallel_coordinates",
+    "run_curves",
+]

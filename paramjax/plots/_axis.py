@@ -1,36 +1,34 @@
-"""One hyperparameter as an axis: numbers, or categories side by side."""
+"""One hyperparameter as an axis: of numbers, or of categories side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from paramjax._checks import nearest
-from paramjax._format import number
-from paramjax.plots._style import words
-from paramjax.populations._trial_run import Record
-from paramjax.space._choice import Choice
-from paramjax.space._conditional import unconditional
-from paramjax.space._distribution import Space
-from paramjax.space._rounding import same
-from paramjax.tuning._frame import labels, place_of
+from paramjax._format import number, option_names
+from paramjax.plots._records import Distribution, TrainingRecord
+
+SPREAD = 0.22
+"""How far, at most, trials of one category are moved apart to either side."""
 
 _FIRST = "learning_rate"
-SPREAD = 0.22
-"""How far, at most, trials of one category are set apart to either side."""
+_TICKS = 6
+_FINER = ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
 
 
 class Axis(NamedTuple):
-    """A hyperparameter as an axis.
+    """The axis of a hyperparameter or a metric.
 
     Attributes:
-        name: Of the hyperparameter.
-        log: Whether it belongs on a logarithmic axis.
-        low: Where it starts; -0.5 with categories.
-        high: Where it ends.
-        options: What its categories are, None where it is a number.
+        name: Of the hyperparameter or metric.
+        log: Whether the axis is logarithmic.
+        low: Its lower end; -0.5 with categories.
+        high: Its upper end.
+        options: The categories, or None if values are numbers.
         ordered: Whether the categories are numbers.
     """
 
@@ -44,25 +42,28 @@ class Axis(NamedTuple):
     @property
     def texts(self) -> list[str]:
         """The names of its categories."""
-        return labels(self.options or ())
+        return option_names(self.options or ())
 
-    def place(self, value: Any) -> float:
-        """Where a value is: a number at itself, an option at its place."""
-        return float(value if self.options is None else place_of(value, self.options))
+    def position(self, value: Any) -> float:
+        """A number itself, the index of an option."""
+        if self.options is None:
+            return float(value)
+        return float(next(i for i, option in enumerate(self.options) if _same(option, value)))
+
+    def text(self, value: Any) -> str:
+        """A value as a label shows it."""
+        if self.options is None or self.ordered:
+            return number(value)
+        return self.texts[int(self.position(value))]
 
 
-def axes_of(space: Space, records: Sequence[Record]) -> dict[str, Axis]:
-    """An axis for each hyperparameter.
+def axes_of(
+    space: Mapping[str, Distribution], records: Sequence[TrainingRecord]
+) -> dict[str, Axis]:
+    """An axis for each hyperparameter, in the order of the space.
 
-    A choice is one of categories, of numbers too, which are sorted. So is what somebody's own
-    distribution draws, if it draws other things than numbers.
-
-    Args:
-        space: Name -> distribution.
-        records: What was tried, for the range.
-
-    Returns:
-        Name -> its axis, in the order of the space.
+    A choice has categories, which are sorted if they are numbers; so has a distribution of
+    the user's own that draws anything but numbers.
 
     Example:
         >>> from paramjax import choice, uniform
@@ -70,122 +71,120 @@ def axes_of(space: Space, records: Sequence[Record]) -> dict[str, Axis]:
         >>> axes["rate"].high, axes["width"].options
         (2.0, (32, 64))
     """
-    return {name: _axis(space, name, records) for name in space}
+    return {
+        name: _axis(name, distribution, [
+            record.hyperparameters[name] for record in records if name in record.hyperparameters
+        ])
+        for name, distribution in space.items()
+    }  # fmt: skip
 
 
-def chosen(axes: dict[str, Axis], name: str | None) -> Axis | None:
-    """The hyperparameter to draw a metric against.
-
-    Args:
-        axes: Those there are.
-        name: Which, or None for the learning rate, else the first number on a logarithmic axis,
-            else the first number, else the first of all.
-
-    Returns:
-        Its axis, None if there is no hyperparameter.
-
-    Raises:
-        ValueError: For an unknown name, with the nearest known ones.
-
-    Example:
-        >>> chosen({"b1": Axis("b1", False, 0, 1), "decay": Axis("decay", True, 1, 2)}, None).name
-        'decay'
-    """
-    if name is not None:
-        if name not in axes:
-            raise ValueError(nearest(name, axes, what="hyperparameter"))
-        return axes[name]
-    return next(iter(by_interest(axes)), None)
+def select(axes: Mapping[str, Axis], name: str | None) -> Axis | None:
+    """The axis of this name, or the most interesting one; None if there is no hyperparameter."""
+    if name is not None and name not in axes:
+        raise ValueError(nearest(name, axes, what="hyperparameter"))
+    return axes[name] if name is not None else next(iter(by_interest(axes)), None)
 
 
-def by_interest(axes: dict[str, Axis]) -> list[Axis]:
-    """Those with numbers first, the learning rate and logarithmic ones before others."""
-
-    def rank(axis: Axis) -> tuple[bool, bool, bool]:
-        return axis.options is not None, axis.name != _FIRST, not axis.log
-
-    return sorted(axes.values(), key=rank)
+def by_interest(axes: Mapping[str, Axis]) -> list[Axis]:
+    """Numbers first, and among them the learning rate and logarithmic axes before others."""
+    return sorted(axes.values(), key=lambda a: (a.options is not None, a.name != _FIRST, not a.log))
 
 
-def spread(axis: Axis, trials: Sequence[tuple[int, Any]]) -> dict[int, float]:
-    """Where trials are on an axis, those of one category side by side.
-
-    Args:
-        axis: A hyperparameter.
-        trials: Numbers and values, in the order in which those of a category are set out.
-
-    Returns:
-        Trial -> place.
+def spread(axis: Axis, values: Mapping[int, Any]) -> dict[int, float]:
+    """Positions of trials on an axis, those of one category side by side in the given order.
 
     Example:
-        >>> spread(Axis("chain", False, -0.5, 0.5, ("adam",)), [(4, "adam"), (7, "adam")])
+        >>> spread(Axis("chain", False, -0.5, 0.5, ("adam",)), {4: "adam", 7: "adam"})
         {4: -0.22, 7: 0.22}
     """
-    places = {trial: axis.place(value) for trial, value in trials}
+    positions = {trial: axis.position(value) for trial, value in values.items()}
     if axis.options is None:
-        return places
-    for option in set(places.values()):
-        own = [trial for trial, place in places.items() if place == option]
+        return positions
+    for index in set(positions.values()):
+        own = [trial for trial, position in positions.items() if position == index]
         shifts = np.linspace(-SPREAD, SPREAD, len(own)) if len(own) > 1 else np.zeros(1)
-        places |= {trial: option + shift for trial, shift in zip(own, shifts.tolist(), strict=True)}
-    return places
+        positions |= {trial: index + s for trial, s in zip(own, shifts.tolist(), strict=True)}
+    return positions
 
 
-def ticks(axis: Axis, most: int = 5) -> list[tuple[float, str]]:
-    """Where an axis of numbers or categories is labelled, and how.
-
-    Args:
-        axis: A hyperparameter.
-        most: About how many labels.
-
-    Returns:
-        Places and texts.
+def ticks(axis: Axis) -> list[tuple[float, str]]:
+    """Positions and texts of about six ticks, or of up to eighteen categories.
 
     Example:
-        >>> [place for place, _ in ticks(Axis("rate", True, 0.1, 10.0))]
-        [0.1, 1.0, 10.0]
+        >>> [text for _, text in ticks(Axis("rate", True, 1e-4, 1.0))]
+        ['0.0001', '0.001', '0.01', '0.1', '1']
+        >>> [text for _, text in ticks(Axis("beta", False, 0.0, 1.0))]
+        ['0', '0.2', '0.4', '0.6', '0.8', '1']
     """
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
     if axis.options is not None:
-        stride = -(-len(axis.options) // (3 * most))
-        return [(float(p), words(t)) for p, t in enumerate(axis.texts)][::stride]
-    kinds = [LogLocator(subs=subs, numticks=most) for subs in ((1.0,), (1.0, 2.0, 5.0))]
-    evenly = MaxNLocator(most, steps=[1, 2, 5, 10])
-    for locator in [*kinds, evenly] if axis.log else [evenly]:
-        values = [v for v in map(float, locator.tick_values(axis.low, axis.high)) if _on(axis, v)]
-        if len(values) > 1:
-            break
+        stride = -(-len(axis.options) // (3 * _TICKS))
+        return [(float(index), text) for index, text in enumerate(axis.texts)][::stride]
+    values = log_ticks(axis.low, axis.high) if axis.log else []
+    values = values if len(values) > 1 else _linear_ticks(axis.low, axis.high)
     return [(value, number(value)) for value in values]
 
 
-def _on(axis: Axis, value: float) -> bool:
-    """Whether a value is on an axis, but for the rounding of its ends."""
-    slack = 1e-6 * (axis.low if axis.log else axis.high - axis.low)
-    return axis.low - slack <= value <= axis.high + slack
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round values on a logarithmic axis, few enough to read; fewer than two if none fit.
+
+    Example:
+        >>> log_ticks(0.09, 0.49), log_ticks(1e-6, 1e6)
+        ([0.1, 0.2], [1e-06, 0.001, 1.0, 1000.0, 1000000.0])
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+
+    def on(values: list[float]) -> list[float]:
+        return [value for value in values if low * 0.99 <= value <= high * 1.01]
+
+    whole = on([float(f"1e{e}") for e in range(first, last + 1)])
+    values = whole[:: math.ceil(len(whole) / _TICKS) or 1]
+    for digits in _FINER if len(whole) < 3 else ():
+        values = on([float(f"{digit}e{e}") for e in range(first, last + 1) for digit in digits])
+        if len(values) > 3:
+            break
+    return values
 
 
-def _axis(space: Space, name: str, records: Sequence[Record]) -> Axis:
-    drawn = unconditional(space[name])
-    seen = [r.hyperparameters[name] for r in records if name in r.hyperparameters]
-    if isinstance(drawn, Choice):
-        return _categories(name, drawn.options)
+def _linear_ticks(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten within the ends, but for rounding."""
+    least = (high - low) / _TICKS
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
+    slack = 1e-6 * (high - low)
+    counts = range(math.ceil((low - slack) / step), math.floor((high + slack) / step) + 1)
+    return [float(f"{count * step:.12g}") for count in counts]
+
+
+def _axis(name: str, distribution: Distribution, seen: list[Any]) -> Axis:
+    # a conditional distribution wraps the one it draws from, and a choice lists its options
+    drawn = getattr(distribution, "distribution", distribution)
+    options = getattr(drawn, "options", None)
+    if options is not None:
+        return _categories(name, options)
     ends = [drawn.quantile(0.0), drawn.quantile(1.0)]
     if not all(map(_is_number, [*seen, *ends])):
-        options: list[Any] = []
+        distinct: list[Any] = []
         for value in [*ends, *seen]:
-            options += [] if any(same(value, known) for known in options) else [value]
-        return _categories(name, tuple(options))
+            distinct += [] if any(_same(value, known) for known in distinct) else [value]
+        return _categories(name, distinct)
     low, high = float(min([*seen, *ends])), float(max([*seen, *ends]))
-    room = 0.0 if low < high else abs(low) / 10 or 1.0
-    return Axis(name, drawn.logarithmic and low > 0, low - room, high + room)
+    margin = 0.0 if low < high else abs(low) / 10 or 1.0
+    return Axis(name, drawn.logarithmic and low > 0, low - margin, high + margin)
 
 
-def _categories(name: str, options: tuple[Any, ...]) -> Axis:
+def _categories(name: str, options: Sequence[Any]) -> Axis:
     ordered = all(map(_is_number, options))
-    options = tuple(sorted(options)) if ordered else options
+    options = tuple(sorted(options) if ordered else options)
     return Axis(name, False, -0.5, len(options) - 0.5, options, ordered)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, or equal in float32, to which programs round numbers."""
+    if isinstance(one, float) and isinstance(other, float):
+        return bool(np.float32(one) == np.float32(other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)

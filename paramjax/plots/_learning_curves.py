@@ -1,13 +1,14 @@
-"""A metric along all trainings."""
+"""A metric along all trainings of a population."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from paramjax._checks import needs_extra
 from paramjax._status import Status
+from paramjax.plots._records import TrainingRecord, ending, score_trials
 from paramjax.plots._scale import STOPPED_SHARE, Scale, draw_scale, scale_of, usual
 from paramjax.plots._style import (
     BEST_COLOUR,
@@ -15,87 +16,80 @@ from paramjax.plots._style import (
     FINISHED_COLOUR,
     MANY,
     STOPPED_COLOUR,
-    faintness,
+    opacity,
     tidy,
     words,
 )
-from paramjax.plots._trials import ending, picture
-from paramjax.populations._trial_run import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from paramjax.tuning._result import Sweep
-
 _USUAL = 0.98
-"""Share of the values that must have a place: a spike may leave the axis."""
+"""Share of the values that the axis must hold: a spike may leave it."""
 
 _POINTS = 200
 """Points of a curve at most; each is a mean over consecutive steps."""
 
 
 def learning_curves(
-    sweep: Sweep, ax: Axes, metric: str = "loss", *, maximise: bool = False
+    records: Sequence[TrainingRecord],
+    ax: Axes,
+    metric: str = "loss",
+    *,
+    history: Mapping[str, np.ndarray] | None = None,
+    maximise: bool = False,
 ) -> Axes:
-    """Draw each training's curve: the best trial in front, stopped and diverged ones apart.
+    """Draw the curve of each training: the best trial in front, stopped and diverged ones apart.
 
-    The curve is that of the metric if most trainings were evaluated at least twice, else what was
-    measured while training: the metric if it is there, or the loss. A training that diverged is
-    marked in a lane at the bad end of the axis, above the step at which it was lost.
+    The curve shows the metric if most trainings were evaluated at least twice, else the history of
+    training: that of the metric if there is one, or of the loss. A training that diverged has
+    a cross in a lane at the bad end of the axis, above the step from which it was lost.
 
     Args:
-        sweep: What `sweep` or `search` returned.
-        ax: Is drawn on.
+        records: The trainings, such as `result.records`.
+        ax: The axes to draw on.
         metric: A name among the records' metrics.
+        history: Training metric -> [trainings, steps] in the order of the records, NaN once a
+            training has ended, such as `result.history`; None takes the training loss that the
+            records hold.
         maximise: Whether larger is better.
 
     Returns:
         The axes.
 
     Raises:
-        ModuleNotFoundError: Without matplotlib.
-        ValueError: For an unknown metric, with the nearest known ones.
+        ValueError: If the metric is unknown; the message names the nearest known ones.
 
     Example:
-        >>> import jax
-        >>> import jax.numpy as jnp
-        >>> import optax
         >>> from matplotlib.figure import Figure
-        >>> import paramjax as pj
-        >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
-        >>> swept = pj.sweep(
-        ...     lambda hp: pj.train_step(loss_fn, optax.sgd(hp["learning_rate"])),
-        ...     {"learning_rate": pj.log_uniform(1e-3, 0.5)},
-        ...     init=lambda key: jax.random.normal(key), data=jnp.array([1.0, 3.0]),
-        ...     trials=4, seeds=2, steps=5, key=jax.random.key(0), layout=pj.populations.Layout(8),
-        ... )
-        >>> learning_curves(swept, Figure().add_subplot()).get_ylabel()
+        >>> from paramjax.populations import Record
+        >>> curve = {"step": [1, 2], "train_loss": [4.0, 1.0]}
+        >>> records = [Record(0, 0, {"learning_rate": 0.1}, "finished", None, {"loss": 1}, curve, 2)]
+        >>> learning_curves(records, Figure().add_subplot()).get_ylabel()
         'loss while training'
     """
-    with needs_extra("bench"):
-        import matplotlib  # noqa: F401
-    best = picture(sweep, metric, maximise=maximise).best
-    curves = _curves(sweep, metric, maximise=maximise)
-    endings = [ending(record, metric) for record in sweep.records]
-    first = np.array([best is not None and r.trial == best.trial for r in sweep.records])
-    scale = _scale(curves, np.array(endings), first)
-    faint = 0.7 * faintness(len(sweep.records))
-    kinds: tuple[tuple[str, str, str, float, Any, float], ...] = (
-        (Status.DIVERGED, "diverged", DIVERGED_COLOUR, faint, (0, (4, 2)), 0.9),
-        (Status.STOPPED, "stopped early", STOPPED_COLOUR, faint, "solid", 0.9),
-        (Status.FINISHED, "a training", FINISHED_COLOUR, faint, "solid", 0.9),
-    )
-    for status, text, colour, alpha, style, width in kinds:
-        own = np.array([ended == status for ended in endings]) & ~first
+    best = score_trials(records, metric, maximise=maximise).best
+    curves = _curves(records, metric, history, maximise=maximise)
+    endings = np.array([ending(record, metric) for record in records])
+    first = np.array([best is not None and record.trial == best.trial for record in records])
+    scale = _scale(curves, endings, first)
+    alpha = 0.7 * opacity(len(records))
+    for status, text, colour, style in (
+        (Status.DIVERGED, "diverged", DIVERGED_COLOUR, (0, (4, 2))),
+        (Status.STOPPED, "stopped early", STOPPED_COLOUR, "solid"),
+        (Status.FINISHED, "a training", FINISHED_COLOUR, "solid"),
+    ):
+        own = (endings == status) & ~first
         _draw(ax, curves, own, scale, color=colour, alpha=alpha, linestyles=style,
-              linewidths=width, zorder=2, label=text)  # fmt: skip
+              linewidths=0.9, zorder=2, label=text)  # fmt: skip
         if status == Status.STOPPED:
             _draw_ends(ax, curves, own, scale, colour, alpha)
     _draw(ax, curves, first, scale, color=BEST_COLOUR, alpha=1.0, linestyles="solid",
           linewidths=2.2, zorder=4, label="best trial")  # fmt: skip
-    lane = _lost(ax, sweep, np.array(endings) == Status.DIVERGED, scale)
-    draw_scale(ax, scale, lane=lane)
-    ax.set_xlim(0, 1.02 * max(max(r.steps, _lost_at(r)) for r in sweep.records))
+    lost = [_lost_at(r) for r, s in zip(records, endings, strict=True) if s == Status.DIVERGED]
+    _draw_lost(ax, lost, scale)
+    draw_scale(ax, scale, lane=bool(lost))
+    ax.set_xlim(0, 1.02 * max(max(record.steps, _lost_at(record)) for record in records))
     ax.set(xlabel="step", ylabel=curves.label)
     if scale.empty:
         ax.text(0.5, 0.5, f"no finite {curves.label}", ha="center", transform=ax.transAxes)
@@ -104,10 +98,10 @@ def learning_curves(
 
 
 class _Curves(NamedTuple):
-    """What is drawn along the steps.
+    """A value along the steps of all trainings.
 
     Attributes:
-        label: In words.
+        label: Of the axis.
         steps: float[points].
         values: float[trainings, points]; NaN once a training has ended.
         maximise: Whether larger is better.
@@ -120,38 +114,47 @@ class _Curves(NamedTuple):
 
 
 def _scale(curves: _Curves, endings: np.ndarray, first: np.ndarray) -> Scale:
-    """The axis for the best, for the others but for their spikes, and for most of the stopped."""
-    ended = usual(curves.values[endings == Status.FINISHED], _USUAL, maximise=curves.maximise)
-    stopped = usual(
-        curves.values[endings == Status.STOPPED], STOPPED_SHARE, maximise=curves.maximise
-    )
-    seen = np.concatenate([ended, stopped, curves.values[first].ravel()])
-    return scale_of(seen, curves.values, maximise=curves.maximise)
+    """The axis for the best, for the others without their spikes, and for most stopped ones."""
+    shares = {Status.FINISHED: _USUAL, Status.STOPPED: STOPPED_SHARE}
+    shown = [
+        usual(curves.values[endings == status], share, maximise=curves.maximise)
+        for status, share in shares.items()
+    ]
+    shown.append(curves.values[first].ravel())
+    return scale_of(np.concatenate(shown), curves.values, maximise=curves.maximise)
 
 
-def _curves(sweep: Sweep, metric: str, *, maximise: bool) -> _Curves:
-    longest = max((record.curve["step"] for record in sweep.records), key=len)
-    points = [len(record.curve.get(metric, ())) for record in sweep.records]
-    if min(points) and np.median(points) > 1:
-        values = np.full((len(sweep.records), len(longest)), np.nan)
-        for place, record in enumerate(sweep.records):
-            values[place, : len(record.curve[metric])] = record.curve[metric]
-        return _Curves(words(metric), np.array(longest), values, maximise)
-    history = sweep.history
+def _curves(
+    records: Sequence[TrainingRecord],
+    metric: str,
+    history: Mapping[str, np.ndarray] | None,
+    *,
+    maximise: bool,
+) -> _Curves:
+    """The metric as evaluated along the way, or else as trained."""
+    counts = [len(record.curve.get(metric, ())) for record in records]
+    if min(counts) and np.median(counts) > 1:
+        return _recorded(records, metric, words(metric), maximise=maximise)
+    if history is None:
+        return _recorded(records, "train_loss", "loss while training", maximise=False)
     name = metric if metric in history and history[metric].ndim == 2 else "loss"
     steps, values = thinned(history[name])
     return _Curves(f"{words(name)} while training", steps, values, maximise and name == metric)
 
 
+def _recorded(
+    records: Sequence[TrainingRecord], name: str, label: str, *, maximise: bool
+) -> _Curves:
+    """The curve that the records hold under a name."""
+    steps = max((record.curve["step"] for record in records), key=len)
+    values = np.full((len(records), len(steps)), np.nan)
+    for row, record in zip(values, records, strict=True):
+        row[: len(record.curve[name])] = record.curve[name]
+    return _Curves(label, np.array(steps), values, maximise)
+
+
 def thinned(values: np.ndarray, points: int = _POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Means over consecutive steps, few enough to draw.
-
-    Args:
-        values: [trainings, steps], NaN once a training has ended.
-        points: How many means at most, positive.
-
-    Returns:
-        The last step of each mean, from 1, and the means of what there is, [trainings, points].
+    """Last steps, from 1, and means over consecutive steps of [trainings, steps] without NaN.
 
     Example:
         >>> steps, means = thinned(np.array([[1.0, 3.0, 5.0, np.nan]]), points=2)
@@ -160,32 +163,32 @@ def thinned(values: np.ndarray, points: int = _POINTS) -> tuple[np.ndarray, np.n
     """
     each = -(-values.shape[1] // points)
     starts = np.arange(0, values.shape[1], each)
-    there = ~np.isnan(values)
+    known = ~np.isnan(values)
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = np.add.reduceat(np.where(there, values, 0).astype(np.float64), starts, axis=1)
-        counts = np.add.reduceat(there.astype(np.float64), starts, axis=1)
+        sums = np.add.reduceat(np.where(known, values, 0).astype(np.float64), starts, axis=1)
+        counts = np.add.reduceat(known.astype(np.float64), starts, axis=1)
         means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return np.minimum(starts + each, values.shape[1]), means
 
 
-def _draw(ax: Axes, curves: _Curves, which: np.ndarray, scale: Scale, **look: Any) -> None:
+def _draw(ax: Axes, curves: _Curves, which: np.ndarray, scale: Scale, **style: Any) -> None:
+    """The finite part of some curves; a curve of one point is a dot."""
     from matplotlib.collections import LineCollection
 
-    seen = np.isfinite(curves.values) & (not scale.log or curves.values > 0)
+    shown = np.isfinite(curves.values) & (not scale.log or curves.values > 0)
     lines = [
-        np.column_stack([curves.steps[there], own[there]])
-        for own, there in zip(curves.values[which], seen[which], strict=True)
-        if there.any()
+        np.column_stack([curves.steps[finite], values[finite]])
+        for values, finite in zip(curves.values[which], shown[which], strict=True)
+        if finite.any()
     ]
     if not lines:
         return
     rasterized = len(lines) > MANY
-    ax.add_collection(LineCollection(lines, rasterized=rasterized, **look), autolim=False)
+    ax.add_collection(LineCollection(lines, rasterized=rasterized, **style), autolim=False)
     alone = np.array([line[0] for line in lines if len(line) == 1])
     if alone.size:
-        x, y = alone.T
-        ax.scatter(x, y, s=14, color=look["color"], alpha=look["alpha"], linewidths=0,
-                   zorder=look["zorder"], rasterized=rasterized)  # fmt: skip
+        ax.scatter(*alone.T, s=14, color=style["color"], alpha=style["alpha"], linewidths=0,
+                   zorder=style["zorder"], rasterized=rasterized)  # fmt: skip
 
 
 def _draw_ends(
@@ -193,31 +196,28 @@ def _draw_ends(
 ) -> None:
     """A dot where a training was stopped."""
     ends = []
-    for own in curves.values[which]:
-        there = np.flatnonzero(np.isfinite(own))
-        if there.size and scale.holds(own[there[-1]]):
-            ends.append((curves.steps[there[-1]], own[there[-1]]))
+    for values in curves.values[which]:
+        finite = np.flatnonzero(np.isfinite(values))
+        if finite.size and scale.holds(values[finite[-1]]):
+            ends.append((curves.steps[finite[-1]], values[finite[-1]]))
     if ends:
-        x, y = zip(*ends, strict=True)
-        ax.scatter(x, y, s=12, color=colour, alpha=max(alpha, 0.4), linewidths=0,
-                   zorder=2.1, rasterized=len(ends) > MANY)  # fmt: skip
+        ax.scatter(*zip(*ends, strict=True), s=12, color=colour, alpha=max(alpha, 0.4),
+                   linewidths=0, zorder=2.1, rasterized=len(ends) > MANY)  # fmt: skip
 
 
-def _lost(ax: Axes, sweep: Sweep, which: np.ndarray, scale: Scale) -> bool:
-    """A cross above the step at which a training was lost; whether there is any."""
-    steps = [_lost_at(record) for record, own in zip(sweep.records, which, strict=True) if own]
+def _draw_lost(ax: Axes, steps: Sequence[int], scale: Scale) -> None:
+    """A cross in the lane above each step from which a training was lost."""
     if not steps:
-        return False
-    known = any(text == "diverged" for text in ax.get_legend_handles_labels()[1])
+        return
+    labelled = "diverged" in ax.get_legend_handles_labels()[1]
     ax.scatter(
         steps, [scale.lane] * len(steps), s=22 if len(steps) < MANY else 9, marker="x",
-        color=DIVERGED_COLOUR, linewidths=0.8, alpha=max(0.3, faintness(len(steps))), zorder=3,
+        color=DIVERGED_COLOUR, linewidths=0.8, alpha=max(0.3, opacity(len(steps))), zorder=3,
         transform=ax.get_xaxis_transform(), rasterized=len(steps) > MANY,
-        label="" if known else "diverged",
+        label="" if labelled else "diverged",
     )  # fmt: skip
-    return True
 
 
-def _lost_at(record: Record) -> int:
-    """The step, from 1, in which a training was lost, or its last one."""
+def _lost_at(record: TrainingRecord) -> int:
+    """The step, from 1, from which a training was lost, or its last one."""
     return record.steps if record.diverged_step is None else record.diverged_step + 1

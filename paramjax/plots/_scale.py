@@ -1,4 +1,4 @@
-"""The axis of a metric: from where to where, logarithmic or not, and where the lost are put."""
+"""The axis of a metric: its ends, whether it is logarithmic, and the lane at its bad end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DECADES = 2.0
 _MARGIN = 0.05
 _CLEAR = 0.03
 STOPPED_SHARE = 2 / 3
-"""Share of what was stopped early that must have a place: it was stopped for being bad."""
+"""Share of the values stopped early that the axis must hold: they were stopped for being bad."""
 WORSE = "worse"
 LANE = 0.09
-"""Share of the axis that is set aside, at its bad end, for what has no place on it."""
+"""Share of the panel, at the bad end of its axis, for values beyond the axis."""
 
 
 class Scale(NamedTuple):
@@ -26,8 +26,8 @@ class Scale(NamedTuple):
         low: Its lower end.
         high: Its upper end.
         log: Whether it is logarithmic.
-        maximise: Whether larger is better, so that its lower end is the bad one.
-        empty: Whether no value is finite, so that the ends mean nothing.
+        maximise: Whether larger is better, so that the lower end is the bad one.
+        empty: Whether no value is finite, so that the ends have no meaning.
     """
 
     low: float
@@ -37,43 +37,36 @@ class Scale(NamedTuple):
     empty: bool = False
 
     def share(self, values: Any) -> np.ndarray:
-        """How far along the axis values are, 0 at its lower end and 1 at its upper end."""
-        low, high = self._straight(self.low), self._straight(self.high)
-        return (self._straight(values) - low) / (high - low)
+        """Positions of values, 0 at the lower end and 1 at the upper end."""
+        low, high = self.linear(self.low), self.linear(self.high)
+        return (self.linear(values) - low) / (high - low)
 
     def holds(self, values: Any) -> np.ndarray:
-        """Whether values have a place on the axis, bool[...]."""
+        """Whether values are finite and within the ends, bool[...]."""
         values = np.asarray(values, float)
         return np.isfinite(values) & (values >= self.low) & (values <= self.high)
 
     @property
     def lane(self) -> float:
-        """The height of what has no place, as a share of the axes with their lane."""
+        """The height of values beyond the axis, as a share of the panel."""
         return LANE / 2 if self.maximise else 1 - LANE / 2
 
-    def _straight(self, values: Any) -> np.ndarray:
+    def linear(self, values: Any) -> np.ndarray:
+        """Values, or their decimal logarithms on a logarithmic axis; NaN where there is none."""
         values = np.asarray(values, float)
         if not self.log:
             return values
         return np.log10(values, out=np.full(values.shape, np.nan), where=values > 0)
 
-    def _bent(self, value: float) -> float:
+    def _from_linear(self, value: float) -> float:
         return float(10.0**value) if self.log else float(value)
 
 
 def scale_of(values: Any, fallback: Any = (), *, maximise: bool = False) -> Scale:
-    """The axis that shows some values.
+    """The axis, with a margin, for the finite values, or for the fallback if there are none.
 
     It is logarithmic if a metric to be minimised is positive and spans more than two decades; one
     to be maximised, such as an accuracy, would be squeezed at its good end.
-
-    Args:
-        values: Those to be seen, [...]; the ones that are not finite are left out.
-        fallback: Taken where none of them is finite.
-        maximise: Whether larger is better.
-
-    Returns:
-        The axis, with a margin.
 
     Example:
         >>> scale_of([0.01, 2.0, float("inf")]).log, scale_of([1.0, 2.0]).log
@@ -86,23 +79,15 @@ def scale_of(values: Any, fallback: Any = (), *, maximise: bool = False) -> Scal
     low, high = float(known.min()), float(known.max())
     log = not maximise and low > 0 and np.log10(high) - np.log10(low) > _DECADES
     ends = Scale(low, high, bool(log), maximise)
-    start, end = float(ends._straight(low)), float(ends._straight(high))
+    start, end = float(ends.linear(low)), float(ends.linear(high))
     room = _MARGIN * (end - start)
     if room <= 1e-12 * max(abs(start), abs(end)):  # constant, but for rounding
         room = 0.1 * abs(start) or 1.0
-    return ends._replace(low=ends._bent(start - room), high=ends._bent(end + room))
+    return ends._replace(low=ends._from_linear(start - room), high=ends._from_linear(end + room))
 
 
 def usual(values: Any, share: float, *, maximise: bool) -> np.ndarray:
-    """Some values without the worst of them, which would flatten all others.
-
-    Args:
-        values: [...].
-        share: Of those that are kept, in (0, 1].
-        maximise: Whether larger is better.
-
-    Returns:
-        The finite ones that remain, [values].
+    """The better share of the finite values; the rest would flatten all others.
 
     Example:
         >>> usual([1.0, 2.0, 3.0, 1e9, float("nan")], 0.7, maximise=False).tolist()
@@ -116,30 +101,24 @@ def usual(values: Any, share: float, *, maximise: bool) -> np.ndarray:
 
 
 def draw_scale(ax: Axes, scale: Scale, *, lane: bool) -> None:
-    """Give the vertical axis of a panel its ends and ticks.
-
-    Args:
-        ax: Is changed.
-        scale: From where to where.
-        lane: Whether something is put into the lane at the bad end.
-    """
+    """Set ends and ticks of the vertical axis of a panel, and its lane if there is one."""
     from matplotlib.patches import Rectangle
 
     ax.set_yscale("log" if scale.log else "linear")
-    low, high = float(scale._straight(scale.low)), float(scale._straight(scale.high))
+    low, high = float(scale.linear(scale.low)), float(scale.linear(scale.high))
     extra = (high - low) * LANE / (1 - LANE) if lane else 0.0
     ends = (low - extra, high) if scale.maximise else (low, high + extra)
-    ax.set_ylim(scale._bent(ends[0]), scale._bent(ends[1]))
+    ax.set_ylim(scale._from_linear(ends[0]), scale._from_linear(ends[1]))
     ax.grid(axis="y", color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
     if scale.empty:
         ax.set_yticks([])
     elif lane:
-        # a tick within the lane would give a value to what has none, one at its edge crowd its name
+        # a tick in the lane would suggest a value, and one at its edge would touch its name
+        edge = 0.0 if scale.maximise else 1.0
         for minor in (False, True):
-            places = [t for t in ax.get_yticks(minor=minor) if scale.holds(t)]
-            edge = 0.0 if scale.maximise else 1.0
-            clear = [t for t in places if minor or abs(scale.share(t) - edge) > _CLEAR]
+            held = [tick for tick in ax.get_yticks(minor=minor) if scale.holds(tick)]
+            clear = [tick for tick in held if minor or abs(scale.share(tick) - edge) > _CLEAR]
             ax.set_yticks(clear, minor=minor)
     if lane:
         ax.text(

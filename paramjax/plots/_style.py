@@ -1,7 +1,8 @@
-"""What every panel shares: colours, how faint many marks are, and texts."""
+"""What all figures share: colours, opacity, and texts."""
 
 from __future__ import annotations
 
+import html
 import math
 from typing import TYPE_CHECKING
 
@@ -12,33 +13,26 @@ FINISHED_COLOUR = "#0072B2"
 STOPPED_COLOUR = "#9A9A9A"
 DIVERGED_COLOUR = "#3A3A3A"
 BEST_COLOUR = "#D55E00"
-"""Blue, greys and vermilion of Okabe and Ito (2008, Color universal design): told apart by all."""
+"""Blue, greys and vermilion of Okabe and Ito (2008, Color universal design)."""
 
-SHADES = "viridis"
-"""Its lightness rises evenly, so it reads in grey too."""
-
-_A_ROW = 4
 MANY = 400
-"""Marks from which on a vector file holds them as pixels."""
+"""Number of marks from which a vector file holds them as pixels."""
+
+_LEGEND_COLUMNS = 4
 
 
-def faintness(count: int, most: float = 0.85, least: float = 0.12) -> float:
-    """The opacity at which so many marks are still told apart.
-
-    Args:
-        count: How many.
-        most: For a few.
-        least: For very many.
+def opacity(count: int) -> float:
+    """The opacity at which overlapping marks can still be told apart.
 
     Example:
-        >>> faintness(1), faintness(10**6)
+        >>> opacity(1), opacity(10**6)
         (0.85, 0.12)
     """
-    return min(most, max(least, 6 / math.sqrt(count + 1)))
+    return min(0.85, max(0.12, 6 / math.sqrt(count + 1)))
 
 
 def words(name: str) -> str:
-    """A name as a label says it, no mathematics in it.
+    """A name as a matplotlib label, in which a dollar would start mathematics.
 
     Example:
         >>> words("learning_rate")
@@ -47,13 +41,18 @@ def words(name: str) -> str:
     return name.replace("_", " ").replace("$", r"\$")
 
 
-def tidy(ax: Axes, title: str) -> None:
-    """A quiet frame, and the title above the legend.
+def plotly_text(text: str) -> str:
+    """A text for plotly, which reads tags and entities in names, titles and hovers.
 
-    Args:
-        ax: Is changed.
-        title: As `words` writes it.
+    Example:
+        >>> plotly_text("mine.py:<b>x</b>")
+        'mine.py:&lt;b&gt;x&lt;/b&gt;'
     """
+    return html.escape(text, quote=False)
+
+
+def tidy(ax: Axes, title: str) -> None:
+    """Set a quiet frame, and the title above the legend."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=9)
     ax.xaxis.label.set_fontsize(10)
@@ -61,22 +60,22 @@ def tidy(ax: Axes, title: str) -> None:
     handles, texts = ax.get_legend_handles_labels()
     if handles:
         legend = ax.legend(
-            handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=_A_ROW,
+            handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=_LEGEND_COLUMNS,
             frameon=False, fontsize=8.5, borderaxespad=0.4, borderpad=0.0, handletextpad=0.4,
             columnspacing=1.1, handlelength=1.5,
         )  # fmt: skip
         for handle in legend.legend_handles:
             if handle is not None:
                 handle.set_alpha(1.0)
-    entitle(ax, title, legend_rows(ax))
+    set_title(ax, title, legend_rows(ax))
 
 
 def legend_rows(ax: Axes) -> int:
-    """How many rows of a legend stand above a panel."""
+    """The number of rows in the legend above a panel."""
     legend = ax.get_legend()
-    return 0 if legend is None else -(-len(legend.get_texts()) // _A_ROW)
+    return 0 if legend is None else -(-len(legend.get_texts()) // _LEGEND_COLUMNS)
 
 
-def entitle(ax: Axes, title: str, rows: int) -> None:
-    """The title of a panel, above so many rows of its legend."""
+def set_title(ax: Axes, title: str, rows: int) -> None:
+    """Set the title of a panel above the rows of its legend."""
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=8 + 16 * rows)

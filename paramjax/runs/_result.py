@@ -71,6 +71,6 @@ class Fit(NamedTuple):
         Raises:
             ModuleNotFoundError: Without matplotlib.
         """
-        from paramjax.plots._run_curves import learning_curves
+        from paramjax.plots import run_curves
 
-        return learning_curves(self)
+        return run_curves(self.history, self.validation)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from paramjax._checks import needs_extra
+from paramjax._format import option_names
 from paramjax.populations._trial_run import Record
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import unconditional
@@ -74,28 +74,6 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def labels(options: Sequence[Any]) -> list[str]:
-    """A text for each option of a choice.
-
-    Args:
-        options: Distinct values.
-
-    Returns:
-        As many distinct texts: strings as they are, functions by name, numbers short, anything
-        else as Python writes it, without addresses in memory; equals get their place.
-
-    Example:
-        >>> labels(["relu", max, None, 0.1, (3, 3)])
-        ['relu', 'max', 'None', '0.1', '(3, 3)']
-        >>> labels([lambda x: x, lambda x: -x])
-        ['<lambda> 0', '<lambda> 1']
-    """
-    texts = [_label(option) for option in options]
-    return [
-        f"{text} {place}" if texts.count(text) > 1 else text for place, text in enumerate(texts)
-    ]
-
-
 def place_of(value: Any, options: Sequence[Any]) -> int:
     """Which option a value is, whether or not it was rounded to float32.
 
@@ -120,7 +98,7 @@ def _hyperparameter(records: Sequence[Record], name: str, drawn: Distribution) -
             place_of(value, drawn.options) if there else -1
             for value, there in zip(given, exists, strict=True)
         ]
-        return pd.Categorical.from_codes(codes, labels(drawn.options))
+        return pd.Categorical.from_codes(codes, option_names(drawn.options))
     if all(exists):
         return given
     present = [value for value, there in zip(given, exists, strict=True) if there]
@@ -141,11 +119,3 @@ def _free(name: str, taken: set[str], prefix: str) -> str:
     while name in taken:
         name = prefix + name
     return name
-
-
-def _label(option: Any) -> str:
-    if isinstance(option, str):
-        return option
-    if isinstance(option, float):
-        return f"{option:g}"
-    return re.sub(r" at 0x[0-9a-f]+", "", str(getattr(option, "__name__", None) or repr(option)))

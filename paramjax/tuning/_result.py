@@ -23,6 +23,7 @@ from paramjax.tuning._rounds import Rung
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 
 class Trial(NamedTuple):
@@ -178,21 +179,44 @@ class Sweep:
     def plot(
         self, metric: str = "loss", *, maximise: bool = False, path: str | Path | None = None
     ) -> Figure:
-        """Draw what was found: metric against hyperparameters, learning curves, and all at once.
+        """Draw the metric against each number among the hyperparameters, and learning curves.
 
         Args:
             metric: A name among the records' metrics.
             maximise: Whether larger is better.
-            path: A file to save it to, whose suffix says the format; None saves nothing.
+            path: A file to save the figure to, whose suffix is the format; None saves nothing.
 
         Returns:
-            A figure; each panel by itself is a function of `paramjax.plots`.
+            A matplotlib figure; `paramjax.plots` has a function for each of its panels.
 
         Raises:
-            ModuleNotFoundError: Without matplotlib.
+            ModuleNotFoundError: If matplotlib is missing.
             OSError: If the file cannot be written.
-            ValueError: For an unknown metric, with the nearest known ones, or an unknown format.
+            ValueError: If the metric is unknown, with the nearest known ones, or the format.
         """
-        from paramjax.plots._figure import figure
+        from paramjax.plots import overview
 
-        return figure(self, metric, maximise=maximise, path=path)
+        return overview(
+            self.records, self.space, metric, history=self.history, maximise=maximise, path=path
+        )
+
+    def parallel_coordinates(
+        self, metric: str = "loss", *, maximise: bool = False
+    ) -> PlotlyFigure:
+        """Draw each trial as a line through all its hyperparameters to its score.
+
+        Args:
+            metric: A name among the records' metrics.
+            maximise: Whether larger is better.
+
+        Returns:
+            A plotly figure, which a notebook shows; `figure.write_html("sweep.html")` writes a
+            page that needs no network.
+
+        Raises:
+            ModuleNotFoundError: If plotly is missing.
+            ValueError: If the metric is unknown; the message names the nearest known ones.
+        """
+        from paramjax.plots import parallel_coordinates
+
+        return parallel_coordinates(self.records, self.space, metric, maximise=maximise)

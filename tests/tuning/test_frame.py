@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 import paramjax as pj
+from paramjax._format import option_names
 from paramjax.populations import Record
-from paramjax.tuning._frame import frame, labels
+from paramjax.tuning._frame import frame
 
 
 def record(trial=0, seed=0, hp=None, status="finished", lost=None, metrics=None, steps=9):
@@ -81,10 +82,10 @@ def test_an_option_none_is_told_from_one_that_does_not_exist():
 
 def test_options_of_other_kinds_are_texts_without_addresses():
     options = [functools.partial(max, 1), (3, 3), 0.1, "a"]
-    texts = labels(options)
+    texts = option_names(options)
     assert texts[1:] == ["(3, 3)", "0.1", "a"]
-    assert "0x" not in labels([functools.partial(lambda: None)])[0]
-    assert len(set(labels([1, "1", lambda: 1, lambda: 2]))) == 4
+    assert "0x" not in option_names([functools.partial(lambda: None)])[0]
+    assert len(set(option_names([1, "1", lambda: 1, lambda: 2]))) == 4
 
 
 def test_an_option_is_found_after_it_was_rounded():
