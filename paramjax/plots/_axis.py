@@ -129,8 +129,8 @@ def log_ticks(low: float, high: float) -> list[float]:
     """Round values on a logarithmic axis, few enough to read; fewer than two if none fit.
 
     Example:
-        >>> log_ticks(0.09, 0.49), log_ticks(1e-6, 1e6)
-        ([0.1, 0.2], [1e-06, 0.001, 1.0, 1000.0, 1000000.0])
+        >>> log_ticks(0.05, 2.0), log_ticks(1e-6, 1e6)
+        ([0.05, 0.1, 0.2, 0.5, 1.0, 2.0], [1e-06, 0.001, 1.0, 1000.0, 1000000.0])
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
 
@@ -148,7 +148,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def _linear_ticks(low: float, high: float) -> list[float]:
     """Multiples of 1, 2 or 5 times a power of ten within the ends, but for rounding."""
-    least = (high - low) / _TICKS
+    least = (high - low) / (_TICKS - 1) * (1 - 1e-9)
     power = 10.0 ** math.floor(math.log10(least))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
     slack = 1e-6 * (high - low)

@@ -64,7 +64,7 @@ def learning_curves(
         >>> from matplotlib.figure import Figure
         >>> from paramjax.populations import Record
         >>> curve = {"step": [1, 2], "train_loss": [4.0, 1.0]}
-        >>> records = [Record(0, 0, {"learning_rate": 0.1}, "finished", None, {"loss": 1}, curve, 2)]
+        >>> records = [Record(0, 0, {"rate": 0.1}, "finished", None, {"loss": 1.0}, curve, 2)]
         >>> learning_curves(records, Figure().add_subplot()).get_ylabel()
         'loss while training'
     """
@@ -187,8 +187,10 @@ def _draw(ax: Axes, curves: _Curves, which: np.ndarray, scale: Scale, **style: A
     ax.add_collection(LineCollection(lines, rasterized=rasterized, **style), autolim=False)
     alone = np.array([line[0] for line in lines if len(line) == 1])
     if alone.size:
-        ax.scatter(*alone.T, s=14, color=style["color"], alpha=style["alpha"], linewidths=0,
-                   zorder=style["zorder"], rasterized=rasterized)  # fmt: skip
+        ax.scatter(
+            alone[:, 0], alone[:, 1], s=14, color=style["color"], alpha=style["alpha"],
+            linewidths=0, zorder=style["zorder"], rasterized=rasterized,
+        )  # fmt: skip
 
 
 def _draw_ends(
@@ -201,7 +203,8 @@ def _draw_ends(
         if finite.size and scale.holds(values[finite[-1]]):
             ends.append((curves.steps[finite[-1]], values[finite[-1]]))
     if ends:
-        ax.scatter(*zip(*ends, strict=True), s=12, color=colour, alpha=max(alpha, 0.4),
+        x, y = zip(*ends, strict=True)
+        ax.scatter(x, y, s=12, color=colour, alpha=max(alpha, 0.4),
                    linewidths=0, zorder=2.1, rasterized=len(ends) > MANY)  # fmt: skip
 
 

@@ -220,9 +220,7 @@ def _held(scores: Scores, values: np.ndarray) -> np.ndarray:
     return np.where(scores.scale.holds(values), values, np.nan)
 
 
-def _draw_best(
-    ax: Axes, scores: Scores, axis: Axis | None, positions: Mapping[int, float]
-) -> None:
+def _draw_best(ax: Axes, scores: Scores, axis: Axis | None, positions: Mapping[int, float]) -> None:
     """The seeds of the best trial, and a star at their mean."""
     best = scores.best
     if best is None or best.trial not in positions:

@@ -55,13 +55,13 @@ def overview(
     Example:
         >>> import paramjax as pj
         >>> curve = {"step": [1, 2], "train_loss": [4.0, 1.0]}
-        >>> hyperparameters = {"learning_rate": 0.1}
+        >>> metrics, hyperparameters = {"loss": 1.0}, {"rate": 0.1}
         >>> records = [
-        ...     pj.populations.Record(0, 0, hyperparameters, "finished", None, {"loss": 1}, curve, 2)
+        ...     pj.populations.Record(0, 0, hyperparameters, "finished", None, metrics, curve, 2)
         ... ]
-        >>> figure = overview(records, {"learning_rate": pj.log_uniform(1e-3, 1.0)})
+        >>> figure = overview(records, {"rate": pj.log_uniform(1e-3, 1.0)})
         >>> [ax.get_title(loc="left") for ax in figure.axes]
-        ['loss against learning rate', 'learning curves']
+        ['loss against rate', 'learning curves']
     """
     with needs_extra("bench"):
         from matplotlib.figure import Figure

@@ -88,19 +88,26 @@ def parallel_coordinates(
         _thicken(dimensions, line, trials.index(scores.best))
     better = "higher" if maximise else "lower"
     title = f"all hyperparameters and {metric}: {better} is better".replace("_", " ")
-    lines = textwrap.wrap(headline(scores, axes).replace("_", " "), 120)
+    summary = _wrapped(headline(scores, axes).replace("_", " "), 150)
     layout = {
         "title": {
             "text": plotly_text(title),
-            "subtitle": {"text": "<br>".join(map(plotly_text, lines))},
+            "y": 0.97,
+            "yanchor": "top",
+            "subtitle": {"text": summary},
         },
-        "height": 520,
-        "margin": {"l": 90, "r": 60, "t": 150 + 15 * len(lines), "b": 30},
+        "height": 500,
+        "margin": {"l": 90, "r": 60, "t": 120 + 18 * summary.count("<br>"), "b": 30},
     }
     drawn = go.Parcoords(
         dimensions=dimensions, line=line, labelfont={"size": 13}, tickfont={"size": 12}
     )
     return go.Figure(drawn, layout=layout)
+
+
+def _wrapped(text: str, width: int) -> str:
+    """A text over several lines as plotly takes it."""
+    return "<br>".join(map(plotly_text, textwrap.wrap(text, width)))
 
 
 def _goodness(scores: Scores, trial: TrialScore) -> float:
@@ -149,7 +156,7 @@ def _dimension(
         marks.append((beyond, lane))
         low, high = min(low, beyond), max(high, beyond)
     return {
-        "label": plotly_text(axis.name.replace("_", " ")),
+        "label": _wrapped(axis.name.replace("_", " "), 18),
         "values": [beyond if value is None else linear(value) for value in values],
         "range": [low, high],
         "tickvals": [position for position, _ in marks],
@@ -173,7 +180,8 @@ def _line(scores: Scores, trials: Sequence[TrialScore]) -> dict[str, Any]:
         for value, text in ticks(axis):
             share = float(scores.scale.share(value))
             good = share if scores.scale.maximise else 1.0 - share
-            marks.append((low + (high - low) * good, text))
+            if 0.02 < good < 0.98:  # its text would lie on that of the band beside it
+                marks.append((low + (high - low) * good, text))
     marks += [((1.0 + high) / 2, "best trial")] if scores.best else []
     # plotly draws lines of larger values in front
     values = np.where(goodness < 0, low / 2, low + (high - low) * goodness)

@@ -62,9 +62,9 @@ def _draw(
         ax.plot(steps, means[0], color="0.55", linewidth=1, label="training")
         shown.append(means[0])
     if name in validation:
-        style = {"color": "C0", "marker": "o", "markersize": 3}
-        ax.plot(validation["step"], validation[name], label="validation", **style)
-        shown.append(validation[name])
+        values = validation[name]
+        ax.plot(validation["step"], values, "o-", color="C0", markersize=3, label="validation")
+        shown.append(values)
     values = np.concatenate(shown)
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() > _LOG_RATIO * values.min():

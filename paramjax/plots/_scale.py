@@ -39,12 +39,12 @@ class Scale(NamedTuple):
     def share(self, values: Any) -> np.ndarray:
         """Positions of values, 0 at the lower end and 1 at the upper end."""
         low, high = self.linear(self.low), self.linear(self.high)
-        return (self.linear(values) - low) / (high - low)
+        return np.asarray((self.linear(values) - low) / (high - low))
 
     def holds(self, values: Any) -> np.ndarray:
         """Whether values are finite and within the ends, bool[...]."""
-        values = np.asarray(values, float)
-        return np.isfinite(values) & (values >= self.low) & (values <= self.high)
+        array = np.asarray(values, float)
+        return np.asarray(np.isfinite(array) & (array >= self.low) & (array <= self.high))
 
     @property
     def lane(self) -> float:
@@ -53,10 +53,10 @@ class Scale(NamedTuple):
 
     def linear(self, values: Any) -> np.ndarray:
         """Values, or their decimal logarithms on a logarithmic axis; NaN where there is none."""
-        values = np.asarray(values, float)
+        array = np.asarray(values, float)
         if not self.log:
-            return values
-        return np.log10(values, out=np.full(values.shape, np.nan), where=values > 0)
+            return array
+        return np.asarray(np.log10(array, out=np.full(array.shape, np.nan), where=array > 0))
 
     def _from_linear(self, value: float) -> float:
         return float(10.0**value) if self.log else float(value)
@@ -132,5 +132,5 @@ def draw_scale(ax: Axes, scale: Scale, *, lane: bool) -> None:
 
 
 def _finite(values: Any) -> np.ndarray:
-    values = np.asarray(values, float).ravel()
-    return values[np.isfinite(values)]
+    array = np.asarray(values, float).ravel()
+    return np.asarray(array[np.isfinite(array)])

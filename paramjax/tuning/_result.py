@@ -200,9 +200,7 @@ class Sweep:
             self.records, self.space, metric, history=self.history, maximise=maximise, path=path
         )
 
-    def parallel_coordinates(
-        self, metric: str = "loss", *, maximise: bool = False
-    ) -> PlotlyFigure:
+    def parallel_coordinates(self, metric: str = "loss", *, maximise: bool = False) -> PlotlyFigure:
         """Draw each trial as a line through all its hyperparameters to its score.
 
         Args:

@@ -1,16 +1,12 @@
-"""What learning curves draw: every training, the best in front, the lost ones where they were."""
-
 import math
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-import paramjax as pj
-from paramjax.plots._learning_curves import learning_curves, thinned
-from paramjax.plots._style import BEST_COLOUR
+from paramjax.plots import learning_curves
 
-RATE = {"learning_rate": pj.log_uniform(1e-3, 1.0)}
+BEST_COLOUR = "#D55E00"
 STEPS = 40
 
 
@@ -18,8 +14,8 @@ def rates(*losses):
     return [({"learning_rate": 0.1}, own) for own in losses]
 
 
-def test_each_training_has_its_curve_and_the_best_is_in_front(swept, ax, labelled):
-    assert learning_curves(swept(RATE, rates([2.0, 3.0], [1.0, 1.0])), ax) is ax
+def test_each_training_has_its_curve_and_the_best_is_in_front(make, ax, labelled):
+    assert learning_curves(make(rates([2.0, 3.0], [1.0, 1.0])), ax) is ax
     drawn = labelled(ax)
     assert list(drawn) == ["a training", "best trial"]
     steps = np.array([10.0, 20.0, 30.0, 40.0])
@@ -32,8 +28,8 @@ def test_each_training_has_its_curve_and_the_best_is_in_front(swept, ax, labelle
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "loss")
 
 
-def test_a_training_that_was_lost_is_crossed_at_its_step(swept, ax, labelled):
-    learning_curves(swept(RATE, rates([2.0], [1.0], [math.inf])), ax)
+def test_a_diverged_training_has_a_cross_at_its_step(make, ax, labelled):
+    learning_curves(make(rates([2.0], [1.0], [math.inf])), ax)
     drawn = labelled(ax)
     assert drawn["diverged"].get_linestyles()[0][1] is not None, "dashed"
     crosses = [c.get_offsets().tolist() for c in ax.collections]
@@ -41,19 +37,19 @@ def test_a_training_that_was_lost_is_crossed_at_its_step(swept, ax, labelled):
     assert ax.get_ylim()[1] < 5
 
 
-def test_a_stopped_training_ends_where_it_was_stopped(swept, ax, labelled):
-    learning_curves(swept(RATE, rates([2.0], [1.0], [3.0]), status={2: "stopped"}), ax)
+def test_a_stopped_training_ends_where_it_was_stopped(make, ax, labelled):
+    learning_curves(make(rates([2.0], [1.0], [3.0]), status={2: "stopped"}), ax)
     (line,) = labelled(ax)["stopped early"].get_segments()
     assert line[:, 0].tolist() == [10, 20]
     ends = [c.get_offsets().tolist() for c in ax.collections]
     assert [[20.0, 3.0]] in ends
 
 
-def test_without_evaluations_along_the_way_the_training_loss_is_drawn(swept, ax, labelled):
+def test_without_evaluations_along_the_way_the_training_loss_is_drawn(make, ax, labelled):
     history = {"loss": np.linspace(4.0, 1.0, STEPS)[None].repeat(2, 0)}
     history["loss"][1, 20:] = np.nan
     last = {"step": [40.0], "train_loss": [1.0], "loss": [1.0]}
-    learning_curves(swept(RATE, rates([1.0], [2.0]), history=history, curve=last), ax)
+    learning_curves(make(rates([1.0], [2.0]), curve=last), ax, history=history)
     assert ax.get_ylabel() == "loss while training"
     (line,) = labelled(ax)["best trial"].get_segments()
     np.testing.assert_allclose(
@@ -63,9 +59,9 @@ def test_without_evaluations_along_the_way_the_training_loss_is_drawn(swept, ax,
     assert len(other) == 20
 
 
-def test_a_metric_without_a_curve_shows_the_loss_with_its_bad_end_above(swept, ax):
+def test_a_metric_without_a_curve_shows_the_loss_with_its_bad_end_above(make, ax):
     trials = rates([1.0], [2.0], [math.inf])
-    learning_curves(swept(RATE, trials), ax, "accuracy", maximise=True)
+    learning_curves(make(trials), ax, "accuracy", maximise=True)
     assert ax.get_ylabel() == "loss while training"
     assert any([15.0, pytest.approx(0.955)] in c.get_offsets().tolist() for c in ax.collections)
 
@@ -73,45 +69,44 @@ def test_a_metric_without_a_curve_shows_the_loss_with_its_bad_end_above(swept, a
 @pytest.mark.parametrize(
     ("start", "scale"), [(4.0, "linear"), (400.0, "log")], ids=["one decade", "three decades"]
 )
-def test_decades_are_shown_on_a_logarithmic_axis(swept, ax, start, scale):
+def test_decades_are_shown_on_a_logarithmic_axis(make, ax, start, scale):
     history = {"loss": np.linspace(start, 1.0, STEPS)[None]}
     last = {"step": [40.0], "train_loss": [1.0]}
-    learning_curves(swept(RATE, rates([1.0]), history=history, curve=last), ax)
+    learning_curves(make(rates([1.0]), curve=last), ax, history=history)
     assert ax.get_yscale() == scale
 
 
-def test_a_spike_leaves_the_axis(swept, ax):
+def test_a_spike_leaves_the_axis(make, ax):
     history = {"loss": np.ones((2, STEPS)) + np.linspace(1, 0, STEPS)}
     history["loss"][0, 7] = 1e6
     last = {"step": [40.0], "train_loss": [1.0]}
-    learning_curves(swept(RATE, rates([2.0], [1.0]), history=history, curve=last), ax)
+    learning_curves(make(rates([2.0], [1.0]), curve=last), ax, history=history)
     assert ax.get_ylim()[1] < 3
 
 
-def test_one_step_is_a_dot(swept, ax):
+def test_one_step_is_a_dot(make, ax):
     history = {"loss": np.array([[2.0], [3.0]])}
     last = {"step": [1.0], "train_loss": [2.0]}
-    pop = swept(RATE, rates([2.0], [3.0]), history=history, curve=last, steps=1)
-    learning_curves(pop, ax)
+    learning_curves(make(rates([2.0], [3.0]), curve=last, steps=1), ax, history=history)
     dots = [c.get_offsets().tolist() for c in ax.collections]
     assert [[1.0, 2.0]] in dots
     assert [[1.0, 3.0]] in dots
 
 
-def test_where_all_diverged_at_once_it_says_so(swept, ax, labelled):
+def test_where_all_diverged_at_once_it_says_so(make, ax, labelled):
     history = {"loss": np.full((2, STEPS), np.nan)}
     none = {"step": [], "train_loss": []}
-    pop = swept(RATE, rates([math.nan], [math.nan]), history=history, curve=none, diverged_step=0)
-    learning_curves(pop, ax)
+    records = make(rates([math.nan], [math.nan]), curve=none, diverged_step=0)
+    learning_curves(records, ax, history=history)
     assert list(labelled(ax)) == ["diverged"]
     assert "no finite loss while training" in [text.get_text() for text in ax.texts]
 
 
-def test_thousands_of_long_trainings_are_few_points_each(swept, ax, labelled):
+def test_thousands_of_long_trainings_are_few_points_each(make, ax, labelled):
     history = {"loss": np.ones((1000, 1999), np.float32)}
     last = {"step": [1999.0], "train_loss": [1.0]}
-    pop = swept(RATE, rates(*[[1.0]] * 1000), history=history, curve=last, steps=1999)
-    learning_curves(pop, ax)
+    records = make(rates(*[[1.0]] * 1000), curve=last, steps=1999)
+    learning_curves(records, ax, history=history)
     drawn = labelled(ax)["a training"]
     assert len(drawn.get_segments()) == 999
     assert len(drawn.get_segments()[0]) == 200
@@ -119,15 +114,20 @@ def test_thousands_of_long_trainings_are_few_points_each(swept, ax, labelled):
     assert drawn.get_alpha() < 0.2
 
 
-@pytest.mark.parametrize("count", [1, 7, 200, 201, 1234])
-def test_means_over_steps_keep_the_sum(count):
-    values = np.random.default_rng(0).normal(size=(2, count))
-    steps, means = thinned(values)
-    assert len(steps) == means.shape[1] <= 200
-    assert steps[-1] == count
-    np.testing.assert_allclose(means @ np.diff([0, *steps]), values.sum(1), rtol=1e-9)
+def test_a_mean_of_a_long_training_is_over_consecutive_steps(make, ax, labelled):
+    values = np.random.default_rng(0).normal(2.0, 0.1, size=(2, 401))
+    last = {"step": [401.0], "train_loss": [1.0]}
+    records = make(rates([1.0], [2.0]), curve=last, steps=401)
+    learning_curves(records, ax, history={"loss": values})
+    for name, own in (("best trial", values[0]), ("a training", values[1])):
+        ((steps, means),) = (s.T for s in labelled(ax)[name].get_segments())
+        assert steps[-1] == 401
+        np.testing.assert_allclose(means @ np.diff([0, *steps]), own.sum(), rtol=1e-9)
 
 
-def test_an_unknown_metric_is_refused_with_the_nearest(swept, ax):
-    with pytest.raises(ValueError, match="unknown metric 'los'; nearest: loss"):
-        learning_curves(swept(RATE, rates([1.0])), ax, "los")
+def test_without_a_history_the_recorded_training_loss_is_drawn(make, ax, labelled):
+    curve = {"step": [10.0, 20.0], "train_loss": [3.0, 1.0]}
+    learning_curves(make(rates([1.0]), curve=curve), ax)
+    assert ax.get_ylabel() == "loss while training"
+    (line,) = labelled(ax)["best trial"].get_segments()
+    assert line.tolist() == [[10, 3], [20, 1]]

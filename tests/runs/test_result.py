@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import paramjax as pj
-from paramjax.plots._run_curves import thinned
 
 
 @pytest.fixture
@@ -33,37 +32,12 @@ def test_the_table_has_a_row_a_step(fit):
     assert fit._replace(validation={}).to_frame().columns.tolist() == ["loss"]
 
 
-def test_the_plot_shows_what_was_measured(fit, tmp_path):
+def test_the_plot_has_a_panel_for_each_validated_metric(fit, tmp_path):
     figure = fit.plot()
-    loss, accuracy = figure.axes
-    assert loss.get_ylabel() == "loss"
-    training, validation = loss.lines
-    np.testing.assert_array_equal(training.get_xydata(), [[1, 8], [2, 4], [3, 2], [4, 1]])
-    np.testing.assert_array_equal(validation.get_xydata(), [[2, 5], [4, 3]])
-    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["training", "validation"]
-    assert accuracy.get_ylabel() == "accuracy"
-    np.testing.assert_array_equal(accuracy.lines[0].get_xydata(), [[2, 0.5], [4, 0.75]])
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1]
     figure.savefig(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
-
-
-@pytest.mark.parametrize(
-    ("losses", "scale"),
-    [([1e3, 1.0], "log"), ([2.0, 1.0], "linear"), ([1e3, -1.0], "linear"), ([np.nan], "linear")],
-)
-def test_magnitudes_are_shown_on_a_logarithmic_axis(losses, scale):
-    figure = pj.Fit({}, None, {"loss": np.array(losses)}, {}).plot()
-    assert figure.axes[0].get_yscale() == scale
-
-
-@pytest.mark.parametrize("count", [1, 7, 1000, 1001, 12_345])
-def test_a_long_run_is_drawn_by_its_means(count):
-    values = np.random.default_rng(0).normal(size=count)
-    steps, means = thinned(values)
-    assert len(steps) == len(means) <= 1000
-    assert steps[-1] == count
-    lengths = np.diff([0, *steps])
-    np.testing.assert_allclose((means * lengths).sum(), values.sum(), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("package", "call"), [("pandas", "to_frame"), ("matplotlib", "plot")])
