@@ -25,7 +25,7 @@ MADE_HERE = (pj.Trainer, pj.GradFn, pj.Hook, pj.Fit, pj.TrainState, optax.Gradie
 
 
 def load(name, file):
-    """A module by its file; one that is loaded already, so that its pages run only once."""
+    """The module in a file, loaded once, so that its pages run only once."""
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, file)
         sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -38,13 +38,12 @@ PAGES = {name: file for name, file in record.pages().items() if name.startswith(
 RECIPES = [name.removeprefix("recipes/") for name in PAGES]
 
 
-def text(recipe):
-    return PAGES[f"recipes/{recipe}"].read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_losses_equal_those_written_by_hand(recipe):
-    _, page = record.execute(text(recipe), f"recipes/{recipe}")
+def test_prints_what_is_recorded_with_the_losses_written_by_hand(recipe):
+    name = f"recipes/{recipe}"
+    text = PAGES[name].read_text(encoding="utf-8")
+    assert record.check(name, PAGES[name]) == []
+    _, page = record.execute(text, name)
     written = load(f"by_hand_{recipe}", BY_HAND / f"{recipe}.py")
     # no trainer, no optimizer, no result: the hand-written loop makes its own
     given = {name: value for name, value in page.items() if not isinstance(value, MADE_HERE)}
@@ -58,45 +57,22 @@ def test_losses_equal_those_written_by_hand(recipe):
     np.testing.assert_allclose(np.asarray(page["losses"]), expected, rtol=rtol)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_prints_what_is_recorded(recipe):
-    assert record.check(f"recipes/{recipe}", PAGES[f"recipes/{recipe}"]) == []
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_is_short(recipe):
-    lines = [line for cell in record.cells(text(recipe)) for line in cell.splitlines()]
-    assert len([line for line in lines if line.strip()]) <= MOST_LINES
-
-
-def test_every_page_has_its_file_by_hand_and_every_file_its_page():
+def test_every_page_is_short_in_the_overview_and_written_by_hand():
+    overview = (DOCS / "recipes" / "index.md").read_text(encoding="utf-8")
+    for recipe in RECIPES:
+        code = "\n".join(record.cells(PAGES[f"recipes/{recipe}"].read_text(encoding="utf-8")))
+        assert len([line for line in code.splitlines() if line.strip()]) <= MOST_LINES, recipe
+        assert f"]({recipe}.md)" in overview
     assert sorted(RECIPES) == sorted(file.stem for file in BY_HAND.glob("*.py"))
 
 
-@pytest.mark.parametrize("file", sorted(BY_HAND.glob("*.py")), ids=lambda file: file.stem)
-def test_by_hand_takes_nothing_of_paramjax_but_the_order_of_the_data(file):
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
-    ours = {name for name in imported if name.split(".")[0] == "paramjax"}
-    assert ours <= {"paramjax.data.batch_order", "paramjax.data._sampler.batch_order"}
-    reached = {node.slice.value for node in ast.walk(tree) if _is_page_item(node)}
-    assert reached.isdisjoint({"pj", "losses"})
-
-
-def test_every_page_is_in_the_overview():
-    overview = (DOCS / "recipes" / "index.md").read_text(encoding="utf-8")
-    assert [recipe for recipe in RECIPES if f"]({recipe}.md)" not in overview] == []
-
-
-def _is_page_item(node):
-    return (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "page"
-        and isinstance(node.slice, ast.Constant)
-    )
+def test_by_hand_takes_nothing_of_paramjax_but_the_order_of_the_data():
+    for file in BY_HAND.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.startswith("paramjax") for alias in node.names), file
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("paramjax"):
+                names = [alias.name for alias in node.names]
+                assert (node.module, names) == ("paramjax.data", ["batch_order"]), file
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "page":
+                assert ast.unparse(node.slice) not in ("'pj'", "'losses'"), file
