@@ -98,6 +98,14 @@ def test_readmes_composed_step_trains(trained):
     assert int(done.history["skipped"][-1]) == 0
 
 
+def test_contributing_names_files_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:paramjax|tests|docs)/[\w/.]*)`", text)
+    assert len(named) > 20
+    files = [name.rpartition("/")[0] if "NAME" in name else name for name in named]
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
 def test_the_skeletons_of_contributing_are_whole(stage, key):
     optimizer, workload, hook = (run(code, {}) for code in blocks("CONTRIBUTING.md"))
     take_first_step(optimizer["MINE"], stage)
