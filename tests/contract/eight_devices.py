@@ -1,32 +1,27 @@
-"""TrialRun every transformation over eight simulated devices, and save what is to be evaluated.
+"""Train transformations over eight simulated devices, and save the parameters to evaluate.
 
-    python eight_devices.py OUT.npz    (with XLA_FLAGS=--xla_force_host_platform_device_count=8)
+    python eight_devices.py OUT.npz NAME...   (XLA_FLAGS=--xla_force_host_platform_device_count=8)
 
-Rows are split over all eight, parameters over two of them.
+Rows are split over all eight devices, parameters over two of them.
 """
 
 import sys
 
 import jax
 import numpy as np
-from contract import PARAMS, run, trainer_of
-from every_optax import FACTORIES, LINKS
+from harness import PARAMS, run, trainer_of
 
 import paramjax as pj
 from paramjax._cache import enable_cache
 
 
-def main(out):
+def main(out, names):
     enable_cache()
     mesh = jax.make_mesh((4, 2), ("data", "model"))
     arrays = {}
-    for name in sorted(set(FACTORIES) - set(LINKS)):
+    for name in names:
         trainer = pj.trainers.shard(
-            trainer_of(name),
-            mesh,
-            data_axis=("data", "model"),
-            params_axis="model",
-            min_size=2,
+            trainer_of(name), mesh, data_axis=("data", "model"), params_axis="model", min_size=2
         )
         iterates, state = run(trainer)
         spread = {d for leaf in jax.tree.leaves(state.params) for d in leaf.devices()}
@@ -38,4 +33,4 @@ def main(out):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

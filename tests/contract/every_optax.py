@@ -167,3 +167,23 @@ FACTORIES = {
     "schedule_free": lambda rate: contrib.schedule_free(optax.adam(rate, b1=0.0), rate),
     "split_real_and_imaginary": lambda rate: contrib.split_real_and_imaginary(optax.adam(rate)),
 }
+OPTIMIZERS = set(FACTORIES) - set(LINKS)
+"""Tried in all layouts; links that only scale a gradient are parts of these, and tried plain."""
+MECHANISMS = {
+    "adam": "two moments",
+    "dpsgd": "a gradient for each example",
+    "inject_hyperparams": "hyperparameters in the state",
+    "lookahead": "parameters in a structure of their own",
+    "masked": "some of the leaves",
+    "MultiSteps": "an update every other step, another interface",
+    "noisy_sgd": "random numbers from a key in the state",
+    "partition": "groups of leaves, one trained schedule-free",
+    "polyak_sgd": "the argument value",
+    "reduce_on_plateau": "the argument value, and a counter",
+    "sam": "steps of two kinds, parameters to evaluate in the state",
+    "sam_opaque": "the argument grad_fn",
+    "scale_by_backtracking_linesearch": "the argument value_fn, a loop",
+    "schedule_free": "other parameters to evaluate",
+    "sophia": "the argument obj_fn, a Hessian",
+}
+"""Representatives, which run with every `make test`, and what each stands for."""

@@ -7,17 +7,20 @@ import jax
 import numpy as np
 import pytest
 from by_hand import loss_fn, problem, train
-from every_optax import FACTORIES, LINKS, PER_EXAMPLE
+from every_optax import FACTORIES, MECHANISMS, PER_EXAMPLE
 
 import paramjax as pj
 
-# Links that only scale a gradient are tried plain; they are in the optimizers that all
-# variants hold.
-OPTIMIZER = pytest.mark.parametrize("name", sorted(set(FACTORIES) - set(LINKS)))
-EVERY = pytest.mark.parametrize("name", sorted(FACTORIES))
-WHOLE_BATCH = pytest.mark.parametrize("name", sorted(set(FACTORIES) - set(LINKS) - PER_EXAMPLE))
 RATE = 0.05
 PARAMS, BATCHES = problem()
+
+
+def each(names):
+    """One test per name: the representatives always, the others with `make test-all`."""
+    return pytest.mark.parametrize(
+        "name",
+        [n if n in MECHANISMS else pytest.param(n, marks=pytest.mark.slow) for n in sorted(names)],
+    )
 
 
 def trainer_of(name, loss=loss_fn, hooks=(), rate=RATE):
@@ -26,21 +29,21 @@ def trainer_of(name, loss=loss_fn, hooks=(), rate=RATE):
     return pj.train_step(grad_fn, FACTORIES[name](rate), hooks)
 
 
-def hand(name, batches=BATCHES, rate=RATE, **changes):
-    """The same by hand: the parameters to evaluate after each step, and the last state."""
+def by_optax(name, batches=BATCHES, rate=RATE, **changes):
+    """The same with optax alone: the parameters to evaluate after each step, the last state."""
     if batches is BATCHES and not changes:
-        return _plain_by_hand(name, rate)  # several files ask for these
-    return _by_hand(name, batches, rate, **changes)
+        return _plain_by_optax(name, rate)  # several layouts are compared with these
+    return _by_optax(name, batches, rate, **changes)
+
+
+def _by_optax(name, batches, rate, **changes):
+    per_example = name in PER_EXAMPLE
+    return train(name, FACTORIES[name](rate), batches, PARAMS, per_example=per_example, **changes)
 
 
 @functools.cache
-def _plain_by_hand(name, rate):
-    return _by_hand(name, BATCHES, rate)
-
-
-def _by_hand(name, batches, rate, **changes):
-    per_example = name in PER_EXAMPLE
-    return train(name, FACTORIES[name](rate), batches, PARAMS, per_example=per_example, **changes)
+def _plain_by_optax(name, rate):
+    return _by_optax(name, BATCHES, rate)
 
 
 def compiled(trainer):
