@@ -5,9 +5,7 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax import TrainState
 from paramjax.step import KeptOnReject, assemble
-from paramjax.step.hooks import reject
 
 
 def counter(**changes):
@@ -18,25 +16,19 @@ def counter(**changes):
 
 
 def test_hooks_given_twice_are_refused_by_name(line_loss):
+    ema, nameless = pj.hooks.ema, counter()
     with pytest.raises(ValueError, match=r"hooks\[2\]: ema is given twice, hooks\[0\]"):
-        pj.train_step(
-            line_loss,
-            optax.sgd(0.1),
-            [pj.hooks.ema(0.9), pj.hooks.skip_nonfinite(), pj.hooks.ema(0.99)],
-        )
-    nameless = counter()
+        pj.train_step(line_loss, optax.sgd(0.1), [ema(0.9), pj.hooks.skip_nonfinite(), ema(0.99)])
     with pytest.raises(ValueError, match=r"hooks\[1\]: this hook is given twice"):
         pj.train_step(line_loss, optax.sgd(0.1), [nameless, nameless])
 
 
 def test_two_averages_live_side_by_side_under_two_names(line, line_loss, line_params, key):
     slow = pj.hooks.ema(0.9)._replace(name="slow")
-    trainer = pj.train_step(line_loss, optax.sgd(0.1), [pj.hooks.ema(0.5), slow])
+    both = pj.train_step(line_loss, optax.sgd(0.1), [pj.hooks.ema(0.5), slow])
     alone = pj.train_step(line_loss, optax.sgd(0.1), [slow])
-    states = [t.step(t.init(key, line_params), line)[0] for t in (trainer, alone)]
-    np.testing.assert_array_equal(
-        trainer.eval_params(states[0])["w"], alone.eval_params(states[1])["w"]
-    )
+    evaluated = [t.eval_params(t.step(t.init(key, line_params), line)[0]) for t in (both, alone)]
+    np.testing.assert_array_equal(evaluated[0]["w"], evaluated[1]["w"])
 
 
 def test_a_hook_that_is_needed_and_missing_is_named(line_loss):
@@ -46,12 +38,9 @@ def test_a_hook_that_is_needed_and_missing_is_named(line_loss):
     pj.train_step(needy, optax.sgd(0.1), [pj.hooks.skip_nonfinite()])
 
 
-def test_monitors_see_the_step_before_a_guard_takes_it_back(key):
-    seen = counter(
-        apply=pj.Hook(None).apply,
-        observe=lambda own, o: (own + 1, {"seen_updates": optax.tree.norm(o.updates)}),
-        name="seen",
-    )
+def test_monitors_see_the_step_before_a_guard_rejects_it(key):
+    observe = lambda own, o: (own + 1, {"size": optax.tree.norm(o.updates)})
+    seen = counter(apply=pj.Hook().apply, observe=observe)
     poison = lambda params, batch, key: (params * batch, {})
     trainer = pj.train_step(poison, optax.sgd(1.0), [pj.hooks.skip_nonfinite(), seen])
     state = trainer.init(key, jnp.float32(1.0))
@@ -59,31 +48,28 @@ def test_monitors_see_the_step_before_a_guard_takes_it_back(key):
         state, metrics = trainer.step(state, batch)
     assert int(state.hook_state[0].value) == 1
     assert int(state.hook_state[1]) == 3
-    assert float(metrics["seen_updates"]) == 2.0
+    assert float(metrics["size"]) == 2.0
     assert float(state.params) == -2.0
 
 
-def test_nothing_to_observe_is_refused_by_name(key):
-    trainer = assemble(
-        lambda params, model_state: (params, model_state, ()),
-        lambda state, batch, key: (state, {"loss": 0.0, "grad_norm": 0.0}, None),
-        [counter(observe=lambda own, observation: (own, {}), name="watcher")],
-    )
-    with pytest.raises(ValueError, match="watcher: this trainer has no single gradient"):
+def test_a_trainer_without_a_gradient_refuses_monitors_by_name(key):
+    still = lambda state, batch, key: (state, {"loss": 0.0, "grad_norm": 0.0}, None)
+    trainer = assemble(lambda p, m: (p, m, ()), still, [pj.hooks.monitor_groups()])
+    with pytest.raises(ValueError, match="monitor_groups: this trainer has no single gradient"):
         trainer.step(trainer.init(key, jnp.zeros(2)), None)
 
 
-def test_what_survives_a_rejection(key):
-    old = TrainState(jnp.int32(3), jnp.zeros(2), (KeptOnReject(jnp.float32(8.0)), 1.0), (), (), key)
-    new = old._replace(
-        step=jnp.int32(4), params=jnp.ones(2), model_state=(KeptOnReject(jnp.float32(4.0)), 2.0)
-    )
-    kept = reject(jnp.bool_(False), old, new)
+def test_a_rejection_keeps_the_counter_and_what_is_marked(key):
+    model_state = (KeptOnReject(jnp.float32(8.0)), 1.0)
+    old = pj.TrainState(jnp.int32(3), jnp.zeros(2), model_state, (), (), key)
+    model_state = (KeptOnReject(jnp.float32(4.0)), 2.0)
+    new = pj.TrainState(jnp.int32(4), jnp.ones(2), model_state, (), (), key)
+    kept = pj.hooks.reject(jnp.bool_(False), old, new)
     assert int(kept.step) == 4
     assert kept.params.tolist() == [0.0, 0.0]
     assert float(kept.model_state[0].value) == 4.0
     assert float(kept.model_state[1]) == 1.0
-    assert reject(jnp.bool_(True), old, new).params.tolist() == [1.0, 1.0]
+    assert pj.hooks.reject(jnp.bool_(True), old, new).params.tolist() == [1.0, 1.0]
 
 
 def test_numbers_of_weak_type_begin_with_the_dtype_they_keep(key):

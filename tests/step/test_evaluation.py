@@ -9,7 +9,6 @@ import optax.contrib as contrib
 import pytest
 
 import paramjax as pj
-from paramjax.step._evaluation import evaluation_point, gradient_point, init_optimizer
 
 
 def bowl(params, batch, key):
@@ -33,13 +32,13 @@ def test_lookahead_gets_its_pair_and_is_evaluated_at_the_slow_weights(key, caplo
     # fast: 0.5, 0.75 -> both 0.375 -> fast 0.6875
     assert float(slow) == 0.375
     assert float(state.params.fast) == 0.6875
-    assert float(gradient_point(state.params)) == 0.6875
 
 
 def test_a_pair_of_the_users_own_is_taken_as_it_is(key):
     pair = optax.LookaheadParams(fast=jnp.zeros(()), slow=jnp.ones(()))
-    params, _ = init_optimizer(optax.lookahead(optax.sgd(0.5), 2, 0.5), pair)
-    chex.assert_trees_all_equal(params, pair)
+    slow, state = final(optax.lookahead(optax.sgd(0.5), 2, 0.5), pair, 0, key)
+    chex.assert_trees_all_equal(state.params, pair)
+    assert float(slow) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -66,17 +65,18 @@ def test_sharpness_aware_steps_are_evaluated_without_the_perturbation(key):
     assert float(params) == 0.0
 
 
-@pytest.mark.parametrize("name", ["w", "b"])
-def test_schedule_free_links_of_a_partition(name, key):
-    """One leaf is trained schedule-free, the other with sgd: each is evaluated in its way."""
-    tx = optax.partition(
-        {"averaged": contrib.schedule_free_sgd(0.5), "plain": optax.sgd(0.5)},
-        {"w": "averaged", "b": "plain"},
-    )
-    together, _ = final(tx, {"w": jnp.zeros(2), "b": jnp.zeros(2)}, 3, key)
-    alone = {"w": contrib.schedule_free_sgd(0.5), "b": optax.sgd(0.5)}[name]
-    expected, _ = final(alone, {name: jnp.zeros(2)}, 3, key)
-    np.testing.assert_allclose(together[name], expected[name], rtol=1e-6)
+def test_schedule_free_is_evaluated_at_its_average_in_a_chain_and_in_a_partition(key):
+    chain = optax.chain(optax.clip_by_global_norm(10.0), contrib.schedule_free_sgd(0.5))
+    params, state = final(chain, jnp.zeros(2), 3, key)
+    average = contrib.schedule_free_eval_params(state.opt_state[1], state.params)
+    chex.assert_trees_all_equal(params, average)
+    assert (params != state.params).all()
+    # one leaf is trained schedule-free, the other with sgd: each is evaluated in its way
+    txs = {"averaged": contrib.schedule_free_sgd(0.5), "plain": optax.sgd(0.5)}
+    tx = optax.partition(txs, {"w": "averaged", "b": "plain"})
+    together, state = final(tx, {"w": jnp.zeros(2), "b": jnp.zeros(2)}, 3, key)
+    np.testing.assert_allclose(together["w"], params, rtol=1e-6)
+    np.testing.assert_allclose(together["b"], 1 - 0.5**3)
 
 
 def test_a_monitor_keeps_its_form_from_the_first_step_on(key):
@@ -87,6 +87,6 @@ def test_a_monitor_keeps_its_form_from_the_first_step_on(key):
     assert float(state.opt_state[0].measurements["norm"]) == 1.0  # half of the first, 2
 
 
-def test_other_optimizers_are_evaluated_at_their_parameters():
-    params = {"w": jnp.ones(3)}
-    assert evaluation_point(optax.adam(0.1).init(params), params) is params
+def test_other_optimizers_are_evaluated_at_their_parameters(key):
+    params, state = final(optax.adam(0.1), {"w": jnp.ones(3)}, 0, key)
+    assert params is state.params

@@ -1,13 +1,13 @@
 import jax.numpy as jnp
 import optax
+import optax.contrib
 import pytest
 
 import paramjax as pj
-from paramjax.step._extra_args import update_with
 
 
 def taking(*names):
-    """A transformation that insists on some arguments and refuses all others."""
+    """A transformation that requires some arguments and raises for all others."""
 
     def update_fn(updates, state, params=None, **given):
         for name in given:
@@ -21,39 +21,40 @@ def taking(*names):
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update_fn)
 
 
+def step(loss_fn, tx, key, start=1.0):
+    trainer = pj.train_step(loss_fn, tx)
+    return trainer.step(trainer.init(key, jnp.asarray(start)), None)
+
+
+def square(params, batch, key):
+    return jnp.sum(params**2), {}
+
+
 @pytest.mark.parametrize("names", [("value",), ("grad_fn",), ("value_fn", "obj_fn")])
 def test_each_gets_what_it_takes(names, key):
-    trainer = pj.train_step(lambda p, batch, key: (p**2, {}), taking(*names))
-    state, _ = trainer.step(trainer.init(key, jnp.float32(1.0)), None)
-    assert float(state.params) == 3.0  # the gradient, 2, as it came
+    state, _ = step(square, taking(*names), key)
+    assert float(state.params) == 3.0  # the gradient, 2, unchanged
 
 
-def test_what_is_missed_is_named(key):
-    trainer = pj.train_step(lambda p, batch, key: (p**2, {}), taking("temperature"))
+def test_what_is_missing_is_named(key):
     with pytest.raises(TypeError, match="temperature"):
-        trainer.step(trainer.init(key, jnp.float32(1.0)), None)
-
-
-def test_a_search_along_a_loss_that_is_not_there_is_refused(key):
+        step(square, taking("temperature"), key)
     ones = pj.GradFn(lambda params, batch, key: (params, 0.0, {}))
-    trainer = pj.train_step(ones, optax.lbfgs())
     with pytest.raises(TypeError, match="asks for value_fn, the loss along which it searches"):
-        trainer.step(trainer.init(key, jnp.ones(2)), None)
+        step(ones, optax.lbfgs(), key)
 
 
-def test_errors_of_the_transformation_itself_pass():
+def test_errors_of_the_transformation_itself_pass(key):
     def broken(updates, state, params=None, **extra):
         raise TypeError("a defect")
 
     tx = optax.GradientTransformationExtraArgs(optax.init_empty_state, broken)
     with pytest.raises(TypeError, match="a defect"):
-        update_with(tx, 1.0, optax.EmptyState(), 1.0, {"value": 2.0})
+        step(square, tx, key)
 
 
 def test_line_searches_go_with_hessian_estimates(key):
     """Zoom line search refuses arguments that its value_fn does not name; sophia wants one."""
     tx = optax.chain(optax.contrib.hutchinson_estimator_diag_hessian(), optax.lbfgs())
-    trainer = pj.train_step(lambda p, batch, key: (jnp.sum((p - 3.0) ** 2), {}), tx)
-    state = trainer.init(key, jnp.zeros(2))
-    state, metrics = trainer.step(state, None)
+    _, metrics = step(square, tx, key, start=[1.0, 2.0])
     assert jnp.isfinite(metrics["loss"])

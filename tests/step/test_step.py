@@ -3,7 +3,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import optax.contrib
 import pytest
 
 import paramjax as pj
@@ -34,57 +33,29 @@ def test_the_learning_rate_is_reported_where_the_chain_keeps_one(line, line_loss
 
     assert rates(optax.sgd(0.1)) is None
     assert float(rates(pj.optim.get("sgd").factory(learning_rate=0.25))) == 0.25
-    injected = optax.inject_hyperparams(optax.sgd)(learning_rate=0.5)
-    assert float(rates(injected)) == 0.5
     scheduled = optax.inject_hyperparams(optax.sgd)(learning_rate=optax.linear_schedule(1, 0, 4))
     assert float(rates(scheduled)) == 1.0
 
 
-def test_each_step_has_its_own_key_and_replays_it(key):
+def test_each_step_has_its_own_key(key):
     noise = lambda params, batch, key: (params * jax.random.normal(key), {})
     trainer = pj.train_step(noise, optax.sgd(1.0))
-    state = trainer.init(key, jnp.zeros(()))
-    losses = []
+    state, norms = trainer.init(key, jnp.zeros(())), []
     for _ in range(3):
         state, metrics = trainer.step(state, None)
-        losses.append(float(metrics["grad_norm"]))
-    assert len(set(losses)) == 3
-    expected = [abs(float(jax.random.normal(jax.random.fold_in(key, t)))) for t in range(3)]
-    assert losses == pytest.approx(expected)
-
-
-def test_model_state_is_carried_and_not_differentiated(key):
-    def loss_fn(params, seen, batch, key):
-        return jnp.mean((params - batch) ** 2), (seen + 1, {})
-
-    trainer = pj.train_step(loss_fn, optax.sgd(0.1), stateful=True)
-    state = trainer.init(key, jnp.zeros(()), jnp.int32(0))
-    for _ in range(3):
-        state, _ = trainer.step(state, jnp.ones(2))
-    assert int(state.model_state) == 3
+        norms.append(float(metrics["grad_norm"]))
+    drawn = [jax.random.normal(jax.random.fold_in(key, t)) for t in range(3)]
+    assert norms == pytest.approx(np.abs(drawn))
+    assert len(set(norms)) == 3
 
 
 def test_line_searches_get_the_loss_of_their_batch(line, line_loss, line_params, key):
     trainer = pj.train_step(line_loss, optax.lbfgs())
-    state = trainer.init(key, line_params)
+    state, step = trainer.init(key, line_params), jax.jit(trainer.step)
     for _ in range(8):
-        state, _ = jax.jit(trainer.step)(state, line)
+        state, _ = step(state, line)
     np.testing.assert_allclose(state.params["w"], 3.0, rtol=1e-4)
     np.testing.assert_allclose(state.params["b"], 2.0, rtol=1e-4)
-
-
-@pytest.mark.parametrize("clipped", [False, True])
-def test_schedule_free_is_evaluated_at_its_average(line, line_loss, line_params, key, clipped):
-    inner = optax.contrib.schedule_free_sgd(0.5)
-    tx = optax.chain(optax.clip_by_global_norm(10.0), inner) if clipped else inner
-    trainer = pj.train_step(line_loss, tx)
-    state = trainer.init(key, line_params)
-    for _ in range(3):
-        state, _ = trainer.step(state, line)
-    own = state.opt_state[1] if clipped else state.opt_state
-    expected = optax.contrib.schedule_free_eval_params(own, state.params)
-    chex.assert_trees_all_equal(trainer.eval_params(state), expected)
-    assert (expected["w"] != state.params["w"]).all()
 
 
 def test_own_gradient_estimators_take_the_place_of_a_loss(line_params, key):
@@ -94,44 +65,31 @@ def test_own_gradient_estimators_take_the_place_of_a_loss(line_params, key):
     assert float(state.params["w"][0, 0]) == -1.0
 
 
-def test_gradients_of_another_shape_are_refused(key):
-    wrong = pj.GradFn(lambda params, batch, key: ({"w": jnp.ones(2)}, 0.0, {}))
-    trainer = pj.train_step(wrong, optax.sgd(1.0))
-    with pytest.raises(ValueError, match=r"gradients: leaf w has shape \(2,\), expected \(2, 2\)"):
-        trainer.step(trainer.init(key, {"w": jnp.ones((2, 2))}), None)
-
-
 @pytest.mark.parametrize(
     ("output", "error", "message"),
     [
-        ((jnp.ones(2), 0.0), TypeError, "grad_fn: expected it to return .* got 2 values"),
-        ((jnp.ones(2), jnp.ones(3), {}), ValueError, r"expected a scalar loss, got shape \(3,\)"),
-        (([jnp.ones(2)], 0.0, {}), ValueError, "gradients: expected the tree of the parameters"),
+        (({"w": 1.0}, 0.0), TypeError, "grad_fn: expected it to return .* got 2 values"),
+        (({"w": 1.0}, jnp.ones(3), {}), ValueError, r"expected a scalar loss, got shape \(3,\)"),
+        ((jnp.ones(2), 0.0, {}), ValueError, "gradients: expected the tree of the parameters"),
+        (({"w": jnp.ones(3)}, 0.0, {}), ValueError, r"leaf w has shape \(3,\), expected \(2,\)"),
     ],
-    ids=["pair", "loss", "tree"],
+    ids=["pair", "loss", "tree", "shape"],
 )
 def test_estimators_that_return_something_else_are_refused(output, error, message, key):
     trainer = pj.train_step(pj.GradFn(lambda params, batch, key: output), optax.sgd(1.0))
     with pytest.raises(error, match=message):
-        trainer.step(trainer.init(key, jnp.ones(2)), None)
+        trainer.step(trainer.init(key, {"w": jnp.ones(2)}), None)
 
 
-def test_updates_of_another_shape_are_refused(line, line_loss, line_params, key):
-    flat = optax.stateless(lambda updates, params: jax.tree.map(jnp.ravel, updates))
-    trainer = pj.train_step(line_loss, flat)
-    with pytest.raises(ValueError, match=r"updates: leaf b has shape \(1,\)"):
-        trainer.step(trainer.init(key, line_params), line)
-
-
-def test_parts_of_another_kind_are_refused(line_loss):
+def test_parts_of_another_kind_are_refused(line, line_loss, line_params, key):
     with pytest.raises(TypeError, match="tx: expected an optax gradient transformation"):
         pj.train_step(line_loss, 1e-3)
     with pytest.raises(TypeError, match=r"hooks\[0\]: expected a Hook"):
         pj.train_step(line_loss, optax.sgd(0.1), hooks=[pj.hooks.ema])
-
-
-def test_init_refuses_legacy_keys_and_integers(line_loss, line_params, key):
-    trainer = pj.train_step(line_loss, optax.sgd(0.1))
+    flat = optax.stateless(lambda updates, params: jax.tree.map(jnp.ravel, updates))
+    trainer = pj.train_step(line_loss, flat)
+    with pytest.raises(ValueError, match=r"updates: leaf b has shape \(1,\)"):
+        trainer.step(trainer.init(key, line_params), line)
     with pytest.raises(TypeError, match="legacy PRNGKey"):
         trainer.init(jax.random.PRNGKey(0), line_params)
     with pytest.raises(TypeError, match="leaf w is int32"):
@@ -145,6 +103,6 @@ def test_the_step_is_pure_under_jit_vmap_and_scan(line, line_loss, line_params, 
         return jax.lax.scan(lambda s, _: trainer.step(s, line), state, length=4)[0].params
 
     together = jax.jit(jax.vmap(train))(jnp.array([0.1, 0.2]))
-    alone = [train(0.1), train(0.2)]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *alone)
-    chex.assert_trees_all_close(together, stacked, rtol=1e-5)
+    for index, rate in enumerate((0.1, 0.2)):
+        one = jax.tree.map(lambda leaf, i=index: leaf[i], together)
+        chex.assert_trees_all_close(one, train(rate), rtol=1e-5)

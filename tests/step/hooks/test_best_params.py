@@ -14,12 +14,12 @@ def scored(params, batch, key):
     return batch + (jax.lax.stop_gradient(params) - params), {"other": -batch}
 
 
-def run(trainer, key, scores):
-    state, step, reported = trainer.init(key, jnp.zeros(())), jax.jit(trainer.step), []
-    for score in scores:
-        state, metrics = step(state, jnp.float32(score))
-        reported.append(float(metrics["best_score"]))
-    return trainer.eval_params(state), reported
+def run(key, scores, *hooks, tx=None):
+    """The parameters to evaluate after all steps, and the best scores; step t starts from t."""
+    trainer = pj.train_step(scored, tx or optax.sgd(1.0), hooks or [best_params()])
+    state = trainer.init(key, jnp.zeros(()))
+    state, metrics = jax.lax.scan(trainer.step, state, jnp.asarray(scores, jnp.float32))
+    return float(trainer.eval_params(state)), metrics["best_score"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -33,27 +33,22 @@ def run(trainer, key, scores):
     ids=["first of equal", "not finite", "the start", "none"],
 )
 def test_keeps_the_parameters_before_the_best_step(key, scores, best, reported):
-    # step t starts from t, because the gradient is -1 and the rate 1
-    params, seen = run(pj.train_step(scored, optax.sgd(1.0), [best_params()]), key, scores)
-    assert float(params) == best
-    assert seen == reported
+    assert run(key, scores) == (best, reported)
 
 
 def test_any_score_of_the_metrics(key):
-    hooks = [best_params(lambda metrics: metrics["other"])]
-    params, _ = run(pj.train_step(scored, optax.sgd(1.0), hooks), key, [1.0, 5.0, 2.0])
-    assert float(params) == 1
-    hooks = [average_metrics("loss", window=2), best_params(lambda m: m["loss/mean"])]
-    params, _ = run(pj.train_step(scored, optax.sgd(1.0), hooks), key, [3.0, 1.0, 2.0, 0.5])
-    assert float(params) == 3  # means 3, 2, 1.5, 1.25
+    assert run(key, [1.0, 5.0, 2.0], best_params(lambda metrics: metrics["other"]))[0] == 1
+    means = best_params(lambda metrics: metrics["loss/mean"])
+    # means 3, 2, 1.5, 1.25
+    assert run(key, [3.0, 1.0, 2.0, 0.5], average_metrics("loss", window=2), means)[0] == 3
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["guard first", "guard last"])
-def test_a_score_stands_where_the_step_is_rejected(key, place):
-    as_told = pj.GradFn(lambda params, batch, key: (batch[0], batch[1], {}))
+@pytest.mark.parametrize("index", [0, 1], ids=["guard first", "guard last"])
+def test_a_score_stands_where_the_step_is_rejected(key, index):
+    as_given = pj.GradFn(lambda params, batch, key: (batch[0], batch[1], {}))
     hooks = [best_params()]
-    hooks.insert(place, pj.hooks.skip_nonfinite())
-    trainer = pj.train_step(as_told, optax.sgd(1.0), hooks)
+    hooks.insert(index, pj.hooks.skip_nonfinite())
+    trainer = pj.train_step(as_given, optax.sgd(1.0), hooks)
     state = trainer.init(key, jnp.zeros(()))
     for grad, loss in [(-1.0, 5.0), (jnp.inf, -9.0), (-1.0, 0.0)]:
         state, metrics = trainer.step(state, jnp.array([grad, loss]))
@@ -62,14 +57,14 @@ def test_a_score_stands_where_the_step_is_rejected(key, place):
     assert float(trainer.eval_params(state)) == 1
 
 
-@pytest.mark.parametrize("tx", [optax.identity(), optax.trace(0.5)], ids=["sgd", "momentum"])
-def test_equals_the_argmin_of_a_run(line, line_loss, line_params, key, tx):
+def test_equals_the_argmin_of_a_run_and_its_state_can_be_donated(line, line_loss, line_params, key):
     rates = optax.scale_by_learning_rate(lambda step: jnp.where(step < 3, 0.2, 3.0))
-    trainer = pj.train_step(line_loss, optax.chain(tx, rates), [best_params()])
-    state, iterates, losses = trainer.init(key, line_params), [], []
+    trainer = pj.train_step(line_loss, optax.chain(optax.trace(0.5), rates), [best_params()])
+    step = jax.jit(trainer.step, donate_argnums=0)
+    state, iterates, losses = trainer.init(key, jax.tree.map(jnp.copy, line_params)), [], []
     for _ in range(6):
-        iterates.append(state.params)
-        state, metrics = trainer.step(state, line)
+        iterates.append(jax.tree.map(jnp.copy, state.params))
+        state, metrics = step(state, line)
         losses.append(float(metrics["loss"]))
     assert 0 < np.argmin(losses) < 5  # the large rate diverges
     chex.assert_trees_all_equal(trainer.eval_params(state), iterates[np.argmin(losses)])
@@ -78,18 +73,8 @@ def test_equals_the_argmin_of_a_run(line, line_loss, line_params, key, tx):
 def test_lookahead_is_scored_at_its_fast_weights(key):
     tx = optax.lookahead(optax.sgd(1.0), 3, 0.5)
     # fast weights 0, 1, 2, then half of 3 where slow and fast meet
-    params, _ = run(pj.train_step(scored, tx, [best_params()]), key, [3.0, 2.0, 1.0, 4.0])
-    assert float(params) == 2.0
-    params, _ = run(pj.train_step(scored, tx, [best_params()]), key, [3.0, 2.0, 1.0, 0.0])
-    assert float(params) == 1.5
-
-
-def test_its_state_can_be_donated(line, line_loss, line_params, key):
-    trainer = pj.train_step(line_loss, optax.sgd(0.1), [best_params()])
-    step = jax.jit(trainer.step, donate_argnums=0)
-    state, _ = step(trainer.init(key, jax.tree.map(jnp.copy, line_params)), line)
-    state, metrics = step(state, line)
-    assert jnp.isfinite(metrics["best_score"])
+    assert run(key, [3.0, 2.0, 1.0, 4.0], tx=tx)[0] == 2.0
+    assert run(key, [3.0, 2.0, 1.0, 0.0], tx=tx)[0] == 1.5
 
 
 @pytest.mark.parametrize(
@@ -101,11 +86,7 @@ def test_its_state_can_be_donated(line, line_loss, line_params, key):
     ids=["unknown metric", "no scalar"],
 )
 def test_scores_of_another_kind_are_refused(key, score, message):
-    trainer = pj.train_step(scored, optax.sgd(1.0), [best_params(score)])
     with pytest.raises(ValueError, match=f"best_params: .*{message}"):
-        trainer.step(trainer.init(key, jnp.zeros(())), jnp.float32(0))
-
-
-def test_a_score_is_a_function():
+        run(key, [0.0], best_params(score))
     with pytest.raises(TypeError, match="best_params: score: expected a function, got str 'loss'"):
         best_params("loss")

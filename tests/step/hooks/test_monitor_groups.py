@@ -93,10 +93,3 @@ def test_groups_are_strings(key):
         monitor_groups(3)
     with pytest.raises(TypeError, match=r"expected a string for leaf params/first/bias, got None"):
         metrics_of(key, monitor_groups(lambda name: None))
-
-
-def test_a_trainer_without_a_gradient_is_refused(key):
-    still = lambda state, batch, key: (state, {"loss": 0.0, "grad_norm": 0.0}, None)
-    trainer = pj.step.assemble(lambda p, m: (p, m, ()), still, [monitor_groups()])
-    with pytest.raises(ValueError, match="monitor_groups: this trainer has no single gradient"):
-        trainer.step(trainer.init(key, jnp.zeros(2)), None)

@@ -33,7 +33,7 @@ def measured(trainer, key, batches, params):
     return reported, state
 
 
-@pytest.mark.parametrize(("fraction", "small"), [(0.25, 2), (0.5, 4), (0.01, 1), (0.99, 7)])
+@pytest.mark.parametrize(("fraction", "small"), [(0.25, 2), (0.01, 1), (0.99, 7)])
 def test_one_measurement_is_the_papers_formula(key, fraction, small):
     batch = 2 + np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32)
     trainer = pj.train_step(to_the_mean, optax.sgd(0.1), [noise_scale(fraction=fraction)])
@@ -68,16 +68,10 @@ def test_finds_the_scale_of_gaussian_rows(key):
     assert float(history["noise_scale"][-1]) == pytest.approx(truth, rel=0.12)
 
 
-def test_zero_gradients_have_no_noise(key):
-    trainer = pj.train_step(to_the_mean, optax.sgd(0.1), [noise_scale()])
-    reported, _ = measured(trainer, key, [jnp.zeros((4, 2))], jnp.zeros(2))
-    assert reported == [0.0]
-
-
-def test_a_gradient_that_drowns_in_noise_has_an_infinite_scale(key):
-    batch = jnp.array([[1.0], [1.0], [-1.0], [-1.0]])
-    trainer = pj.train_step(to_the_mean, optax.sgd(0.1), [noise_scale(fraction=0.5)])
-    assert measured(trainer, key, [batch], jnp.zeros(1))[0] == [np.inf]
+def test_zero_gradients_have_no_noise_and_a_gradient_lost_in_noise_an_infinite_scale(key):
+    trainer = pj.train_step(to_the_mean, optax.sgd(0.1), [noise_scale(1, fraction=0.5)])
+    batches = jnp.array([[[0.0], [0.0], [0.0], [0.0]], [[1.0], [1.0], [-1.0], [-1.0]]])
+    assert measured(trainer, key, batches, jnp.zeros(1))[0] == [0.0, np.inf]
 
 
 def test_a_measurement_that_is_not_finite_is_left_out(key):

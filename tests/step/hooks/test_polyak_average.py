@@ -20,21 +20,17 @@ def run(trainer, key, gradients, dtype=jnp.float32):
     return state, np.array(iterates), np.array(evaluated)
 
 
-@pytest.mark.parametrize(("start", "every"), [(0, 1), (0, 3), (4, 1), (3, 2)])
+@pytest.mark.parametrize(("start", "every"), [(0, 1), (3, 2)])
 def test_is_the_mean_of_the_iterates(drift, key, start, every):
     trainer = pj.train_step(drift, optax.sgd(1.0), hooks=[polyak_average(start, every)])
     gradients = np.random.default_rng(0).normal(size=(11, 2))
     _, iterates, evaluated = run(trainer, key, gradients)
+    first = trainer.init(key, jnp.ones(2))
+    chex.assert_trees_all_equal(trainer.eval_params(first), jnp.ones(2))
     for step in range(1, 12):
         taken = iterates[start + every - 1 : step : every]
         expected = taken.mean(0) if len(taken) else iterates[step - 1]
         np.testing.assert_allclose(evaluated[step - 1], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_is_the_params_before_the_first_step(drift, key):
-    trainer = pj.train_step(drift, optax.sgd(1.0), hooks=[polyak_average()])
-    state = trainer.init(key, jnp.ones(2))
-    chex.assert_trees_all_equal(trainer.eval_params(state), jnp.ones(2))
 
 
 def test_averages_half_precision_in_single(drift, key):

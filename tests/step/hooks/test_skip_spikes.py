@@ -6,19 +6,26 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.step.hooks import skip_spikes
+from paramjax.step.hooks import skip_nonfinite, skip_spikes
 
 
-def run(trainer, key, norms):
-    """Whether each step moved the parameters, the count of spikes, and the last state."""
-    state, step = trainer.init(key, jnp.zeros(2)), jax.jit(trainer.step)
-    moved, counts = [], []
-    for norm in norms:
-        before = state.params
-        state, metrics = step(state, jnp.array([norm, 0.0]))
-        moved.append(bool((state.params != before).any()))
-        counts.append(int(metrics["spikes"]))
-    return moved, counts, state
+def run(key, norms, *hooks, tx=None):
+    """Whether each step moved the parameters, the count of spikes, and all states."""
+    drift = lambda params, batch, key: (params @ jnp.stack([batch, 0 * batch]), {})
+    trainer = pj.train_step(drift, tx or optax.sgd(1.0), hooks)
+
+    def body(state, norm):
+        after, metrics = trainer.step(state, norm)
+        moved = (after.params != state.params).any()
+        return after, (moved, metrics["spikes"], after._replace(key=()))
+
+    state = trainer.init(key, jnp.zeros(2))
+    _, (moved, counts, states) = jax.lax.scan(body, state, jnp.asarray(norms, jnp.float32))
+    return moved.tolist(), counts.tolist(), states
+
+
+def at(states, index):
+    return jax.tree.map(lambda leaf: leaf[index], states)
 
 
 def by_hand(norms, threshold, decay, warmup, patience):
@@ -43,27 +50,19 @@ def by_hand(norms, threshold, decay, warmup, patience):
     return decisions, seen
 
 
-@pytest.fixture(scope="module")
-def norms():
+@pytest.mark.parametrize(("decay", "patience"), [(0.9, 1), (0.99, 5)])
+def test_decides_as_numpy_does(key, decay, patience):
     """Noise around 1 with spikes, holes, and a change of level two thirds in."""
-    random = np.random.default_rng(3)
-    values = 1 + 0.1 * random.normal(size=120)
-    values[80:] += 4
-    values[[20, 45, 46, 60, 100]] = [3.0, 2.0, 9.0, np.inf, np.nan]
-    return values.astype(np.float32)
-
-
-@pytest.mark.parametrize("decay", [0.9, 0.99])
-@pytest.mark.parametrize("patience", [1, 5])
-def test_decides_as_numpy_does(drift, key, norms, decay, patience):
+    norms = 1 + 0.1 * np.random.default_rng(3).normal(size=120).astype(np.float32)
+    norms[80:] += 4
+    norms[[20, 45, 46, 60, 100]] = [3.0, 2.0, 9.0, np.inf, np.nan]
     settings = {"threshold": 4.0, "decay": decay, "warmup": 8, "patience": patience}
-    trainer = pj.train_step(drift, optax.sgd(1.0), hooks=[skip_spikes(**settings)])
-    moved, counts, state = run(trainer, key, norms)
+    moved, counts, states = run(key, norms, skip_spikes(**settings))
     expected, seen = by_hand(norms.astype(np.float64), **settings)
     assert moved == expected
     assert not all(moved[:60])
     assert counts == np.cumsum(~np.array(expected)).tolist()
-    own = state.hook_state[0]
+    own = at(states, -1).hook_state[0]
     weights = decay ** np.arange(len(seen) - 1, -1, -1.0)
     mean = np.average(seen, weights=weights)
     np.testing.assert_allclose(own.mean, mean, rtol=1e-5)
@@ -71,49 +70,39 @@ def test_decides_as_numpy_does(drift, key, norms, decay, patience):
     np.testing.assert_allclose(own.scatter / own.weight, variance, rtol=1e-3)
 
 
-def test_a_spike_changes_nothing_but_the_counters(drift, key):
-    trainer = pj.train_step(drift, optax.adam(0.1), hooks=[skip_spikes(3.0, warmup=3)])
-    step = jax.jit(trainer.step)
-    state = trainer.init(key, jnp.ones(2))
-    for size in (1.0, 1.1, 0.9):
-        state, _ = step(state, jnp.array([size, 0.0]))
-    after, metrics = step(state, jnp.array([5.0, 0.0]))
-    chex.assert_trees_all_equal(after.params, state.params)
-    chex.assert_trees_all_equal(after.opt_state, state.opt_state)
+def test_a_spike_changes_nothing_but_the_counters(key):
+    hook = skip_spikes(3.0, warmup=3)
+    _, counts, states = run(key, [1.0, 1.1, 0.9, 5.0], hook, tx=optax.adam(0.1))
+    before, after = at(states, 2), at(states, 3)
+    chex.assert_trees_all_equal(after.params, before.params)
+    chex.assert_trees_all_equal(after.opt_state, before.opt_state)
     statistics = lambda s: s.hook_state[0]._replace(streak=0, spikes=0)
-    chex.assert_trees_all_equal(statistics(after), statistics(state))
-    assert (int(after.step), int(metrics["spikes"])) == (4, 1)
+    chex.assert_trees_all_equal(statistics(after), statistics(before))
+    assert (int(after.step), counts[-1]) == (4, 1)
 
 
-def test_a_new_level_is_accepted_after_the_patience(drift, key):
-    hooks = [skip_spikes(3.0, warmup=2, patience=4)]
-    moved, counts, _ = run(pj.train_step(drift, optax.sgd(1.0), hooks), key, [1, 1.1] + [9.0] * 8)
+def test_a_new_level_is_accepted_after_the_patience(key):
+    moved, counts, _ = run(key, [1, 1.1] + [9.0] * 8, skip_spikes(3.0, warmup=2, patience=4))
     assert moved == [True] * 2 + [False] * 4 + [True] * 4
     assert counts[-1] == 4
 
 
-def test_norms_that_are_not_finite_are_never_accepted(drift, key):
-    hooks = [skip_spikes(3.0, warmup=2, patience=2)]
-    moved, counts, state = run(
-        pj.train_step(drift, optax.sgd(1.0), hooks), key, [np.nan] * 5 + [1.0, np.inf, 1.0]
-    )
+def test_norms_that_are_not_finite_are_never_accepted(key):
+    norms = [np.nan] * 5 + [1.0, np.inf, 1.0]
+    moved, counts, states = run(key, norms, skip_spikes(3.0, warmup=2, patience=2))
     assert moved == [False] * 5 + [True, False, True]
     assert counts[-1] == 6
-    assert int(state.hook_state[0].seen) == 2
+    assert int(at(states, -1).hook_state[0].seen) == 2
 
 
-def test_equal_norms_are_no_spikes(drift, key):
+def test_equal_norms_are_no_spikes(key):
     norms = [1.0, 1.0, 1.0, 1.0 + 1e-6, 1.0 - 1e-6, 1.0 + 2e-6]
-    moved, _, _ = run(pj.train_step(drift, optax.sgd(1.0), [skip_spikes(warmup=2)]), key, norms)
-    assert all(moved)
+    assert all(run(key, norms, skip_spikes(warmup=2))[0])
 
 
-def test_a_later_guard_does_not_take_the_count_back(drift, key):
-    hooks = [skip_spikes(3.0, warmup=2), pj.hooks.skip_nonfinite()]
-    _, counts, _ = run(
-        pj.train_step(drift, optax.sgd(1.0), hooks), key, [1.0, np.nan, 1.1, np.inf, 1.0]
-    )
-    assert counts == [0, 1, 1, 2, 2]
+def test_a_later_guard_does_not_undo_the_count(key):
+    hooks = [skip_spikes(3.0, warmup=2), skip_nonfinite()]
+    assert run(key, [1.0, np.nan, 1.1, np.inf, 1.0], *hooks)[1] == [0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(
