@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import _script as script
+from paramjax.cli import start_script
 from paramjax.data import digits, read_idx, split, table
 from paramjax.losses import cross_entropy, supervised
 from paramjax.metrics import accuracy
@@ -44,10 +44,10 @@ def evaluate(params, data):
 
 
 def main() -> int:
-    call = script.start(__file__, __doc__, data="", epochs=10, seeds=3)
-    epochs, seeds, folder = call["epochs"], call["seeds"], find_idx(call["data"])
+    script = start_script(__file__, __doc__, data="", epochs=10, seeds=3)
+    epochs, seeds, folder = script["epochs"], script["seeds"], find_idx(script["data"])
     settings = {"data": folder.name if folder else "digits", "epochs": epochs, "seeds": seeds}
-    script.refuse_unrecorded(call, **settings)
+    script.expected(**settings)  # stops here if --check cannot be answered
     if folder:
         train, test = images(folder, "train"), images(folder, "t10k")
     else:
@@ -57,7 +57,7 @@ def main() -> int:
     steps = epochs * -(-len(train["y"]) // batch_size)
     result = pj.sweep(
         lambda hp: trainer, {}, init=lambda key: MODEL.init(key, train["x"][:1]), data=train,
-        trials=1, seeds=seeds, steps=steps, batch_size=batch_size, key=jax.random.key(call.key),
+        trials=1, seeds=seeds, steps=steps, batch_size=batch_size, key=jax.random.key(script.key),
         evaluate=evaluate, eval_data=test, evaluations=epochs,
     )  # fmt: skip
     percent = 100 * np.asarray(result.curve["accuracy"])  # [seeds, epochs]
@@ -73,7 +73,7 @@ def main() -> int:
 
     of_seeds = {"mean over seeds": np.mean, "worst seed": np.min, "best seed": np.max}
     figures = {f"test accuracy, {name} (%)": of(percent[:, -1]) for name, of in of_seeds.items()}
-    return script.finish(call, figures, plot, **settings)
+    return script.finish(figures, plot, **settings)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 import paramjax as pj
-from paramjax.cli import _script as script
+from paramjax.cli import start_script
 from paramjax.losses import squared_error, supervised
 from paramjax.models import Linear
 
@@ -25,8 +25,8 @@ STEPS = 1000
 
 
 def main() -> int:
-    call = script.start(__file__, __doc__)
-    x_key, noise_key, key = jax.random.split(jax.random.key(call.key), 3)
+    script = start_script(__file__, __doc__)
+    x_key, noise_key, key = jax.random.split(jax.random.key(script.key), 3)
     x = jax.random.normal(x_key, (100, 1))
     # y is [100, 1] like x: a y of shape [100] would broadcast to 100 x 100 residuals
     data = {"x": x, "y": 3 * x + 2 + 0.5 * jax.random.normal(noise_key, x.shape)}
@@ -71,7 +71,7 @@ def main() -> int:
         "loss above its minimum, rate 0.98 of limit": loss["0.98 of limit"][-1] - least,
         "loss growth a step, rate 1.02 of limit": (diverging[-1] / diverging[-101]) ** 0.01,
     }
-    return script.finish(call, figures, plot)
+    return script.finish(figures, plot)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import _script as script
+from paramjax.cli import start_script
 from paramjax.losses import squared_error, supervised
 from paramjax.models import MLP
 
@@ -31,8 +31,8 @@ def rows(key, teacher, count):
 
 
 def main() -> int:
-    call = script.start(__file__, __doc__)
-    keys = jax.random.split(jax.random.key(call.key), 5)
+    script = start_script(__file__, __doc__)
+    keys = jax.random.split(jax.random.key(script.key), 5)
     blank = np.zeros((1, 10), np.float32)
     teacher, params = MODEL.init(keys[0], blank), MODEL.init(keys[1], blank)
     train, test = rows(keys[2], teacher, 1000), rows(keys[3], teacher, 1000)
@@ -61,7 +61,7 @@ def main() -> int:
         "test R^2": 1 - test_error / variance,
         "least possible error (the noise)": noise,
     }
-    return script.finish(call, figures, plot)
+    return script.finish(figures, plot)
 
 
 if __name__ == "__main__":

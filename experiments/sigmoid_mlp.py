@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import _script as script
+from paramjax.cli import start_script
 from paramjax.losses import binary_cross_entropy, supervised
 from paramjax.models import MLP
 
@@ -34,8 +34,8 @@ def descend(loss, data, init_key, fit_key):
 
 
 def main() -> int:
-    call = script.start(__file__, __doc__)
-    x_key, y_key, init_key, fit_key = jax.random.split(jax.random.key(call.key), 4)
+    script = start_script(__file__, __doc__)
+    x_key, y_key, init_key, fit_key = jax.random.split(jax.random.key(script.key), 4)
     x = jax.random.normal(x_key, (1000, 1))
     score = 3 * x + 2
     chance = jax.nn.sigmoid(score)
@@ -68,7 +68,7 @@ def main() -> int:
         "real-valued targets: loss, last step (nats)": runaway[-1],
         "real-valued targets: change in the last 100 steps": runaway[-1] - runaway[-101],
     }
-    return script.finish(call, figures, plot)
+    return script.finish(figures, plot)
 
 
 if __name__ == "__main__":

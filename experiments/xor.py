@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.cli import _script as script
+from paramjax.cli import start_script
 from paramjax.losses import binary_cross_entropy, supervised
 from paramjax.metrics import binary_accuracy
 from paramjax.models import MLP
@@ -32,11 +32,11 @@ def all_four(params, data):
 
 
 def main() -> int:
-    call = script.start(__file__, __doc__)
+    script = start_script(__file__, __doc__)
     result = pj.sweep(
         lambda hp: pj.train_step(LOSS, optax.adam(0.01)), {},
         init=lambda key: MODEL.init(key, X), data=DATA, trials=1, seeds=SEEDS, steps=STEPS,
-        batch_size=1, key=jax.random.key(call.key),
+        batch_size=1, key=jax.random.key(script.key),
         evaluate=all_four, eval_data=DATA, evaluations=EVALUATIONS,
     )  # fmt: skip
     solved = np.asarray(result.curve["solved"])  # [seeds, evaluations]
@@ -64,7 +64,7 @@ def main() -> int:
         "loss, median seed (nats)": np.median(loss),
         "loss, worst seed (nats)": loss.max(),
     }
-    return script.finish(call, figures, plot)
+    return script.finish(figures, plot)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """`python -m paramjax`."""
 
-from paramjax.cli._main import main
+from paramjax.cli import main
 
 main()

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+
+from paramjax.cli._terminal import Exit, console, fail, warn
+from paramjax.cli._verdicts import show_results
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from paramjax.bench._benchmark import Options, Ready
     from paramjax.bench._runner import Progress
 
-LEFT_OUT, INTERRUPTED = 3, 130
+_Names = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")]
 
 
 def bench(
-    workload: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg()] = (),
-    optimizer: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg()] = (),
+    workload: _Names = (),
+    optimizer: _Names = (),
     baseline: str = "adamw",
     trials: int = 16,
     tuning_seeds: int = 2,
@@ -31,23 +35,22 @@ def bench(
     fresh: bool = False,
     open: bool = False,
 ) -> int:
-    """Train every optimizer on every workload, and say which are better than the baseline.
+    """Train every optimizer on every workload, and say which beat the baseline.
 
     Every optimizer gets the same number of trials. The best one is chosen on validation
     data with the tuning seeds; the verdict comes from test data with other seeds. Stop it
     with Ctrl-C: the same command goes on from there.
 
     Args:
-        workload: A name from `paramjax list`; repeat it for several. All by default.
-        optimizer: A name from `paramjax list`, or FILE.py:FACTORY for your own; repeat it
-            for several. All of the list by default.
+        workload: A name from `paramjax list`; repeat for more. Default: all.
+        optimizer: A name from `paramjax list`, or FILE.py:FACTORY; repeat for more. Default: all.
         baseline: The optimizer that the others are compared with.
         trials: Hyperparameters tried for each optimizer.
         tuning_seeds: Trainings of each trial.
         seeds: Trainings of the chosen trial on which the verdict rests, at least 2.
         steps: Steps of each training.
-        key: The number that names all randomness.
-        out: The folder of the results.
+        key: Integer from 0 to 2**32 - 1 that names all randomness.
+        out: Folder of the results.
         fresh: Delete the results that are there, and start over.
         open: Open the report in a browser.
 
@@ -55,66 +58,59 @@ def bench(
         Exit code: 0 all compared, 2 bad input, 3 an optimizer was left out, 130 interrupted.
     """
     started = time.perf_counter()
+    from paramjax.bench import Protocol
     from paramjax.bench._benchmark import REPORT_PAGE, Options, make_ready, run
-    from paramjax.bench._protocol import Protocol
-    from paramjax.cli._terminal import console as make_console
-    from paramjax.cli._terminal import fail, show_results, warn
-    from paramjax.tuning.store._tables import DamagedError
+    from paramjax.tuning import DamagedError
 
-    console = make_console()
+    terminal = console()
     try:
         protocol = Protocol(trials, tuning_seeds, seeds, steps, key)
         options = Options(workload, optimizer, baseline, protocol, out, fresh)
-        with console.status("loading data, compiling initialisation"):
+        with terminal.status("loading data, compiling initialisation"):
             ready = make_ready(options)
     except (ValueError, TypeError, OSError) as error:
-        return fail(str(error))
+        return fail(error)
     for name, reason in ready.excluded:
         warn(f"{name} is left out: {reason}")
+    # what was typed, without what would delete the records
+    command = shlex.join(["paramjax", *(word for word in sys.argv[1:] if word != "--fresh")])
+    go_on = f"what is finished is kept, go on with: {command}"
     try:
-        with _Display(console, options, ready) as display:
+        with _Display(terminal, options, ready) as display:
             verdicts, excluded = run(options, ready, display.show)
     except KeyboardInterrupt:
-        message = f"interrupted; what is finished is kept, go on with: {_command()}"
-        return fail(message, INTERRUPTED)
+        return fail(f"interrupted; {go_on}", Exit.INTERRUPTED)
     except (sqlite3.Error, DamagedError) as error:
-        return fail(f"{out}: {error}; what is finished is kept, go on with: {_command()}", 1)
+        return fail(f"{out}: {error}; {go_on}", Exit.FAILED)
     finally:
         ready.records.close()
     for name, reason in excluded[len(ready.excluded) :]:
         warn(f"{name} is left out: {reason}")
     show_results(verdicts, out / REPORT_PAGE, open_it=open)
-    console.print(f"{time.perf_counter() - started:.1f} s in all")
-    return LEFT_OUT if excluded else 0
+    terminal.print(f"{time.perf_counter() - started:.1f} s in all")
+    return Exit.EXCLUDED if excluded else Exit.DONE
 
 
 class _Display:
     """A bar for each workload in a terminal, a line for each finished optimizer elsewhere."""
 
-    def __init__(self, console: Console, options: Options, ready: Ready) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+    def __init__(self, terminal: Console, options: Options, ready: Ready) -> None:
+        from rich import progress as columns
 
-        self._console = console
+        self._terminal = terminal
         self._each = options.protocol.trainings
         self._done: dict[tuple[str, str], int] = {}
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("trainings"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[now]}"),
-            console=console,
-            disable=not console.is_terminal,
+        self._bars = columns.Progress(
+            columns.TextColumn("{task.description}"),
+            columns.BarColumn(),
+            columns.MofNCompleteColumn(),
+            columns.TextColumn("trainings"),
+            columns.TimeElapsedColumn(),
+            columns.TextColumn("left"),
+            columns.TimeRemainingColumn(),
+            columns.TextColumn("[dim]{task.fields[now]}"),
+            console=terminal,
+            disable=not terminal.is_terminal,
         )
         total = self._each * len(ready.entries)
         self._tasks = {
@@ -135,14 +131,5 @@ class _Display:
         self._done[where] = self._done.get(where, 0) + progress.trainings
         now = f"{progress.optimizer}: {progress.phase}"
         self._bars.update(self._tasks[progress.workload], advance=progress.trainings, now=now)
-        if self._done[where] == self._each and not self._console.is_terminal:
-            self._console.print(f"{progress.workload}: {progress.optimizer} done", markup=False)
-
-
-def _command() -> str:
-    """What was typed, without what would delete the records."""
-    import shlex
-    import sys
-
-    words = [word for word in sys.argv[1:] if word != "--fresh"]
-    return shlex.join(["paramjax", *words])
+        if self._done[where] == self._each and not self._terminal.is_terminal:
+            self._terminal.print(f"{progress.workload}: {progress.optimizer} done", markup=False)

@@ -11,16 +11,21 @@ from typing import Annotated
 
 import tyro
 
+from paramjax._checks import nearest
+from paramjax.cli._terminal import Exit, fail
+
+_COUNT = tyro.conf.arg(metavar="INT")
+
 
 def example(
-    name: tyro.conf.Positional[str | None] = None,
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None,
     *,
     key: int = 0,
     check: bool = False,
     out: Path = Path(),
-    data: Path | None = None,
-    epochs: int | None = None,
-    seeds: int | None = None,
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
+    epochs: Annotated[int | None, _COUNT] = None,
+    seeds: Annotated[int | None, _COUNT] = None,
     list_: Annotated[bool, tyro.conf.arg(name="list")] = False,
     names: bool = False,
 ) -> int:
@@ -28,7 +33,7 @@ def example(
 
     Args:
         name: The program; `--list` shows the names.
-        key: Integer that names the key, from 0 to 2**32 - 1.
+        key: Integer from 0 to 2**32 - 1 that names all randomness.
         check: Compare the figures with the recorded ones.
         out: Folder of the plot.
         data: Folder of IDX files, for programs that read them.
@@ -38,25 +43,25 @@ def example(
         names: Show their names alone, for scripts.
 
     Returns:
-        The exit code: 0, 1 if a figure is off, 2 if the call cannot be done.
+        Exit code: 0, 1 if a figure is off, 2 for bad input.
 
     Example:
-        >>> example("no such program")
+        >>> int(example("no such program"))
         2
     """
     programs = find_programs()
     if list_:
-        print_programs(programs)
+        width = max(map(len, programs), default=0)
+        for program, file in programs.items():
+            doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            print(f"{program:<{width}}  {doc.partition(chr(10))[0]}")
     if names:
         print(*programs, sep="\n")
     if list_ or names:
-        return 0
+        return Exit.DONE
     if name not in programs:
-        from paramjax._checks import nearest
-
         wrong = nearest(name, programs, what="example") if name else "example: expected a name"
-        print(f"{wrong}; paramjax example --list describes them", file=sys.stderr)
-        return 2
+        return fail(f"{wrong}; paramjax example --list describes them")
     words = ["--key", str(key), "--out", str(out), *(["--check"] if check else [])]
     for option, value in (("data", data), ("epochs", epochs), ("seeds", seeds)):
         if value is not None:
@@ -64,50 +69,20 @@ def example(
     try:
         return run_program(programs[name], words)
     except FileNotFoundError as error:  # the data that was asked for
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
+        return fail(f"{name}: {error}")
 
 
 def find_programs() -> dict[str, Path]:
-    """The founding programs there are, wherever paramjax was installed from.
-
-    Returns:
-        Name -> file, by name: those beside the package in the repository, or those that
-        the wheel carries.
-
-    Example:
-        >>> "xor" in find_programs()
-        True
-    """
+    """The founding programs by name, of the repository or of the installed wheel."""
     package = Path(__file__).resolve().parents[1]
     # the wheel's copy comes first: site-packages may hold an unrelated `experiments`
-    places = (package / "_experiments", package.parent / "experiments")
-    folder = next((place for place in places if place.is_dir()), places[0])
+    folders = (package / "_experiments", package.parent / "experiments")
+    folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return {file.stem: file for file in sorted(folder.glob("[!_]*.py"))}
 
 
-def print_programs(programs: dict[str, Path]) -> None:
-    """One line a program: its name and the first line of its docstring.
-
-    Args:
-        programs: Name -> file.
-    """
-    width = max(map(len, programs), default=0)
-    for name, file in programs.items():
-        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        print(f"{name:<{width}}  {doc.split(chr(10))[0]}")
-
-
 def run_program(file: Path, words: Sequence[str]) -> int:
-    """Run a program as a script in this process.
-
-    Args:
-        file: The program.
-        words: Its command line, without its name.
-
-    Returns:
-        Its exit code.
-    """
+    """Run a program as a script in this process, and return its exit code."""
     before = sys.argv
     sys.argv = [str(file), *words]
     try:
@@ -116,4 +91,4 @@ def run_program(file: Path, words: Sequence[str]) -> int:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
         sys.argv = before
-    return 0
+    return Exit.DONE

@@ -2,128 +2,105 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
+import numpy as np
 import tyro
 
 from paramjax._checks import needs_extra
 from paramjax._files import atomic_write
 from paramjax._format import byte_size
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from paramjax.checkpoints._inspect import CheckpointInfo
-
-SUFFIXES = (".npz", ".safetensors")
+from paramjax.checkpoints._hashes import Damaged
+from paramjax.checkpoints._inspect import CheckpointInfo, look, parameters
+from paramjax.cli._terminal import Exit, console, fail, warn
 
 
 def export(
-    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="DIR")],
-    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="OUT")],
-    step: int | None = None,
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")],
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")],
+    step: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None,
     force: bool = False,
 ) -> int:
-    """Write the parameters to evaluate of a checkpoint as .npz or .safetensors.
+    """Write the parameters of a checkpoint as .npz or .safetensors.
+
+    They are the parameters to evaluate: an average, where the run kept one.
 
     Args:
-        folder: The checkpoint_dir of a run, or one checkpoint in it.
-        out: The file; its suffix says the format.
-        step: The checkpoint to take; the newest good one if none is named.
-        force: Write over a file that is there.
+        folder: The folder of a run's checkpoints, or one checkpoint in it.
+        out: The file; its suffix decides the format.
+        step: The checkpoint to take; the newest undamaged one by default.
+        force: Overwrite an existing file.
 
     Returns:
         Exit code: 0, or 2 if there is no such checkpoint or the file cannot be written.
     """
-    from paramjax.checkpoints._hashes import Damaged
-    from paramjax.checkpoints._inspect import look, parameters
-    from paramjax.cli._terminal import console, fail
-
     out = out.expanduser()
     try:
         _check_file(out, force=force)
-        chosen = _chosen(look(folder), step)
+        chosen = _choose(look(folder), step)
         arrays = parameters(chosen)
         write(out, arrays)
     except (ValueError, OSError, Damaged) as error:
-        return fail(str(error))
+        return fail(error)
     count = sum(array.size for array in arrays.values())
     console().print(
         f"{out}: {len(arrays)} arrays, {count:,} numbers, {byte_size(out.stat().st_size)}, "
         f"of step {chosen.step:,}",
         soft_wrap=True,
     )
-    return 0
+    return Exit.DONE
 
 
 def write(out: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays to a file, whole or not at all.
-
-    Args:
-        out: The file, with one of the suffixes.
-        arrays: Name -> array.
-
-    Raises:
-        ModuleNotFoundError: Without safetensors, where that is asked for.
-        ValueError: If the format does not know a dtype.
-        OSError: If the file cannot be written.
-    """
+    """Write arrays to a file, whole or not at all; raise ValueError for a dtype it cannot hold."""
     with atomic_write(out.absolute()) as file:
         if out.suffix == ".npz":
-            _check_dtypes(arrays)
             _npz(file, arrays)
         else:
             file.write(_safetensors(arrays))
 
 
 def _check_file(out: Path, *, force: bool) -> None:
-    if out.suffix not in SUFFIXES:
+    if out.suffix not in (".npz", ".safetensors"):
         raise ValueError(f"OUT: expected a file that ends in .npz or .safetensors, got {out.name}")
     if out.exists() and not force:
-        raise ValueError(f"OUT: {out} is there already; pass --force to write over it")
+        raise ValueError(f"OUT: {out} exists; pass --force to overwrite it")
     if not out.absolute().parent.is_dir():
-        raise ValueError(f"OUT: {out.parent} is no folder; make it first")
+        raise ValueError(f"OUT: there is no folder {out.parent}; make it first")
 
 
-def _chosen(seen: list[CheckpointInfo], step: int | None) -> CheckpointInfo:
-    from paramjax.cli._terminal import warn
-
+def _choose(found: list[CheckpointInfo], step: int | None) -> CheckpointInfo:
+    """The checkpoint of that step, or the newest undamaged one with a warning about newer ones."""
     if step is not None:
-        found = [one for one in seen if one.step == step]
-        if not found:
-            known = ", ".join(str(one.step) for one in seen)
+        named = [one for one in found if one.step == step]
+        if not named:
+            known = ", ".join(str(one.step) for one in found)
             raise ValueError(f"--step: there is no checkpoint of step {step}; there are {known}")
-        if found[0].damage is not None:
-            raise ValueError(f"--step: the checkpoint of step {step} is damaged: {found[0].damage}")
-        return found[0]
-    good = [one for one in seen if one.damage is None]
+        if named[0].damage is not None:
+            raise ValueError(f"--step: the checkpoint of step {step} is damaged: {named[0].damage}")
+        return named[0]
+    good = [one for one in found if one.damage is None]
     if not good:
-        raise ValueError(f"none of the {len(seen)} checkpoints is as it was written")
-    for one in seen:
+        raise ValueError(f"all {len(found)} checkpoints are damaged; paramjax inspect says where")
+    for one in found:
         if one.step > good[-1].step:
             warn(f"{one.path.name} is damaged: {one.damage}; step {good[-1].step} is taken")
     return good[-1]
 
 
-def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
+def _npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """As numpy's savez, which takes an array called "file" for one of its own arguments."""
     for name, array in arrays.items():
         if array.dtype.kind == "V":
             raise ValueError(
-                f"OUT: .npz does not know {array.dtype}, which {name} has; write .safetensors"
+                f"OUT: .npz cannot hold {array.dtype}, the dtype of {name}; write .safetensors"
             )
-
-
-def _npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
-    """As numpy's savez, which takes an array called "file" for one of its own arguments."""
-    import zipfile
-
-    from numpy.lib import format
-
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                format.write_array(entry, array, allow_pickle=False)
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def _safetensors(arrays: dict[str, np.ndarray]) -> bytes:

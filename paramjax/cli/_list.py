@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from rich.table import Table
+
+from paramjax.cli._terminal import Exit, console
+
 
 def list_() -> int:
     """Show the optimizers with their search spaces and sources, and the workloads.
@@ -9,11 +13,7 @@ def list_() -> int:
     Returns:
         Exit code 0.
     """
-    # imports inside: `paramjax --help` answers without loading JAX
-    from rich.table import Table
-
-    from paramjax.bench.workloads._registry import WORKLOADS
-    from paramjax.cli._terminal import console
+    from paramjax.bench.workloads import WORKLOADS
     from paramjax.optim import CATALOGUE
 
     optimizers = Table("optimizer", "search space", "source", title="Optimizers")
@@ -28,4 +28,4 @@ def list_() -> int:
     out = console()
     out.print(optimizers)
     out.print(workloads)
-    return 0
+    return Exit.DONE

@@ -8,14 +8,24 @@ from typing import Any
 
 import tyro
 
-from paramjax.cli._bench import INTERRUPTED, bench
+from paramjax.cli._bench import bench
 from paramjax.cli._example import example
 from paramjax.cli._export import export
 from paramjax.cli._inspect import inspect
 from paramjax.cli._list import list_
 from paramjax.cli._report import report
+from paramjax.cli._terminal import Exit, fail
 from paramjax.cli._verify import verify
 
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "bench": bench,
+    "report": report,
+    "list": list_,
+    "example": example,
+    "inspect": inspect,
+    "export": export,
+    "verify": verify,
+}
 _EXTRA = {"sklearn", "jinja2", "markupsafe", "plotly", "matplotlib"}
 
 
@@ -29,31 +39,21 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: Always: 0 all went well, 1 a check failed, 2 bad input, 3 an optimizer
             was left out, 130 interrupted.
     """
-    commands: dict[str, Callable[..., Any]] = {
-        "bench": bench,
-        "report": report,
-        "list": list_,
-        "example": example,
-        "inspect": inspect,
-        "export": export,
-        "verify": verify,
-    }
     try:
         code: Any = tyro.extras.subcommand_cli_from_dict(
-            commands,
+            _COMMANDS,
             prog="paramjax",
             description="Functional optimisation on JAX: compare optimizers, look after runs.",
             args=args,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = Exit.INTERRUPTED
     except ModuleNotFoundError as error:
         if "pip install" in str(error):
-            print(f"error: {error}", file=sys.stderr)
+            code = fail(error)
         elif error.name in _EXTRA:
-            print(f'error: {error.name} is missing: pip install "paramjax[bench]"', file=sys.stderr)
+            code = fail(f'{error.name} is missing: pip install "paramjax[bench]"')
         else:
             raise
-        code = 2
     sys.exit(code)

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import tyro
 
+from paramjax.cli._terminal import Exit, fail
+from paramjax.cli._verdicts import show_results
+
 
 def report(
-    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="DIR")],
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")],
     open: bool = False,
 ) -> int:
     """Draw the report of a benchmark again, without training.
@@ -22,11 +25,10 @@ def report(
         Exit code: 0, or 2 if the folder holds no benchmark.
     """
     from paramjax.bench._benchmark import REPORT_PAGE, redraw
-    from paramjax.cli._terminal import fail, show_results
 
     try:
         verdicts = redraw(folder)
     except (ValueError, OSError) as error:
-        return fail(str(error))
+        return fail(error)
     show_results(verdicts, folder / REPORT_PAGE, open_it=open)
-    return 0
+    return Exit.DONE

@@ -1,7 +1,7 @@
 """What a founding program needs around its science: arguments, figures, a plot, a check.
 
-A program calls `start`, trains, and ends with `finish`. The figures that it must print are
-recorded beside it in `expected/<name>.json`, each with its tolerance and the reason for it.
+A program calls `start_script`, trains, and ends with `Script.finish`. The figures that it must
+print are recorded beside it in `expected/<name>.json`, each with its tolerance and the reason.
 """
 
 from __future__ import annotations
@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from paramjax._checks import check_count, check_seed
+from paramjax.cli._terminal import Exit, fail
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-REFUSED = 2
-"""Exit code of a call that cannot be done, as argparse has it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Script:
         key: The integer that names its key.
         check: Whether to compare its figures with the recorded ones.
         out: Folder of its plot.
-        options: The program's own options by name.
+        options: The program's own options by name; `script["seeds"]` reads one.
     """
 
     file: Path
@@ -46,8 +43,88 @@ class Script:
         """The value of one of the program's own options."""
         return self.options[name]
 
+    @property
+    def recorded(self) -> list[dict[str, Any]]:
+        """What is recorded for this program: `[{"key", "settings", "figures"}]`."""
+        file = self.file.parent / "expected" / f"{self.file.stem}.json"
+        found: list[dict[str, Any]] = []
+        return json.loads(file.read_text())["recorded"] if file.is_file() else found
 
-def start(file: str, doc: str, argv: Sequence[str] | None = None, **options: Any) -> Script:
+    def expected(self, **settings: Any) -> dict[str, Any] | None:
+        """The recorded figures to compare with; call it before training to stop early.
+
+        Args:
+            settings: What the figures depend on beside the key.
+
+        Returns:
+            Name -> `{"value", "absolute" or "relative", "why"}`; None without `--check`.
+
+        Raises:
+            SystemExit: With code 2 if `--check` finds nothing recorded for the key and settings.
+
+        Example:
+            >>> start_script("xor.py", "XOR.", []).expected(seeds=64) is None
+            True
+        """
+        if not self.check:
+            return None
+        for record in self.recorded:
+            if (record["key"], record["settings"]) == (self.key, settings):
+                return dict(record["figures"])
+        self.refuse(settings)
+
+    def refuse(self, settings: Mapping[str, Any]) -> NoReturn:
+        """Say which keys and settings have recorded figures, and exit with code 2."""
+        known = "; ".join(_settings(record["key"], record["settings"]) for record in self.recorded)
+        message = (
+            f"{self.file.stem}: --check has no recorded figures for "
+            f"{_settings(self.key, settings)}; recorded are: {known or 'none'}; "
+            "run it with one of these, or without --check"
+        )
+        raise SystemExit(fail(message))
+
+    def finish(
+        self, figures: Mapping[str, Any], plot: Callable[[Figure], None], **settings: Any
+    ) -> int:
+        """Print the figures, draw `<name>.png`, and with `--check` compare with the record.
+
+        Args:
+            figures: Name, with its unit, -> number.
+            plot: Draws on an empty figure of 9 x 4 inches.
+            settings: What the figures depend on beside the key.
+
+        Returns:
+            Exit code: 0, or 1 if a figure is off.
+
+        Raises:
+            SystemExit: With code 2 if `--check` finds nothing recorded for these settings.
+        """
+        expected = self.expected(**settings)
+        numbers = {name: float(value) for name, value in figures.items()}
+        width = max(map(len, numbers))
+        print(f"{self.file.stem}: {_settings(self.key, settings)}")
+        for name, value in numbers.items():
+            print(f"  {name:<{width}}  {value:.6g}")
+        print(f"  plot: {self._save(plot)}")
+        if expected is None:
+            return Exit.DONE
+        lines, right = compare_figures(numbers, expected)
+        print("\n".join(lines))
+        return Exit.DONE if right else Exit.FAILED
+
+    def _save(self, plot: Callable[[Figure], None]) -> Path:
+        # a Figure without pyplot draws with Agg and leaves no global state behind
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(9, 4), layout="constrained")
+        plot(figure)
+        self.out.mkdir(parents=True, exist_ok=True)
+        file = self.out / f"{self.file.stem}.png"
+        figure.savefig(file, dpi=120)
+        return file
+
+
+def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **options: Any) -> Script:
     """Read the command line of a founding program.
 
     Args:
@@ -60,13 +137,13 @@ def start(file: str, doc: str, argv: Sequence[str] | None = None, **options: Any
         The call.
 
     Raises:
-        SystemExit: With code 2 for arguments that are wrong, without matplotlib, and with
-            `--check` for a key that no figures are recorded for.
+        SystemExit: With code 2 for bad arguments, without matplotlib, and with `--check` if
+            no figures are recorded for the key.
 
     Example:
-        >>> call = start("xor.py", "XOR.", ["--key", "7", "--seeds", "3"], seeds=64)
-        >>> call.key, call.check, call.options
-        (7, False, {'seeds': 3})
+        >>> script = start_script("xor.py", "XOR.", ["--key", "7", "--seeds", "3"], seeds=64)
+        >>> script.key, script.check, script["seeds"]
+        (7, False, 3)
     """
     parser = argparse.ArgumentParser(prog=Path(file).stem, description=doc.splitlines()[0])
     parser.add_argument("--key", type=int, default=0, help="integer that names the key")
@@ -86,107 +163,15 @@ def start(file: str, doc: str, argv: Sequence[str] | None = None, **options: Any
     except ValueError as error:
         parser.error(str(error))
     script = Script(Path(file), given["key"], given["check"], given["out"], own)
-    if script.check and script.key not in {record["key"] for record in _recorded(script)}:
-        refuse(script)
+    if script.check and script.key not in {record["key"] for record in script.recorded}:
+        script.refuse({})
     return script
 
 
-def refuse_unrecorded(script: Script, **settings: Any) -> None:
-    """With `--check`, stop before a training whose figures could not be compared.
-
-    Args:
-        script: The call.
-        settings: What the figures depend on beside the key, as recorded.
-
-    Raises:
-        SystemExit: With code 2 if no figures are recorded for this key and these settings.
-
-    Example:
-        >>> refuse_unrecorded(start("xor.py", "XOR.", []), seeds=64)
-    """
-    if script.check and _record_of(script, settings) is None:
-        refuse(script, **settings)
-
-
-def refuse(script: Script, **settings: Any) -> None:
-    """Say which keys and settings have recorded figures, and exit with code 2.
-
-    Args:
-        script: The call.
-        settings: What was asked for beside the key.
-
-    Raises:
-        SystemExit: Always.
-    """
-    known = "; ".join(_said(record["key"], record["settings"]) for record in _recorded(script))
-    print(
-        f"{script.file.stem}: --check has no recorded figures for {_said(script.key, settings)}; "
-        f"recorded are: {known or 'none'}; run it with one of these, or without --check",
-        file=sys.stderr,
-    )
-    raise SystemExit(REFUSED)
-
-
-def finish(
-    script: Script,
-    figures: Mapping[str, Any],
-    plot: Callable[[Figure], None],
-    **settings: Any,
-) -> int:
-    """Print the figures, draw the plot, and compare with what is recorded if asked to.
-
-    Args:
-        script: The call.
-        figures: Name, with its unit, -> number.
-        plot: Draws on an empty figure of 9 x 4 inches.
-        settings: What the figures depend on beside the key.
-
-    Returns:
-        The exit code: 0, or 1 if a figure is off.
-
-    Raises:
-        SystemExit: With code 2 if `--check` finds nothing recorded for these settings.
-    """
-    refuse_unrecorded(script, **settings)
-    numbers = {name: float(value) for name, value in figures.items()}
-    width = max(map(len, numbers))
-    print(f"{script.file.stem}: {_said(script.key, settings)}")
-    for name, value in numbers.items():
-        print(f"  {name:<{width}}  {value:.6g}")
-    print(f"  plot: {save_plot(script, plot)}")
-    record = _record_of(script, settings) if script.check else None
-    if record is None:
-        return 0
-    lines, right = compare(numbers, record["figures"])
-    print("\n".join(lines))
-    return 0 if right else 1
-
-
-def save_plot(script: Script, plot: Callable[[Figure], None]) -> Path:
-    """Draw `<name>.png` into the folder of the call, which is made if there is none.
-
-    Args:
-        script: The call.
-        plot: Draws on an empty figure.
-
-    Returns:
-        The file.
-    """
-    # a Figure without pyplot draws with Agg and leaves no global state behind
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    plot(figure)
-    script.out.mkdir(parents=True, exist_ok=True)
-    file = script.out / f"{script.file.stem}.png"
-    figure.savefig(file, dpi=120)
-    return file
-
-
-def compare(
+def compare_figures(
     figures: Mapping[str, float], expected: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[str], bool]:
-    """Hold figures against recorded ones, each within its own tolerance.
+    """Compare figures with recorded ones, each within its own tolerance.
 
     Args:
         figures: Name -> number.
@@ -194,43 +179,30 @@ def compare(
 
     Returns:
         One line a figure, which starts with ok or off, and whether all are ok. A figure
-        that only one side has is off.
+        that only one side has is off, and so is NaN.
 
     Example:
         >>> expected = {"slope": {"value": 3.0, "absolute": 0.1, "why": "noise"}}
-        >>> compare({"slope": 3.05}, expected)
+        >>> compare_figures({"slope": 3.05}, expected)
         (['  ok   slope: 3.05, expected 3 within 0.1'], True)
     """
     lines, right = [], True
-    for name in [*figures, *(name for name in expected if name not in figures)]:
-        fits, line = _compare_one(figures.get(name), expected.get(name))
+    for name in dict.fromkeys([*figures, *expected]):
+        fits = False
+        if name not in figures:
+            line = "recorded, but the program did not print it"
+        elif name not in expected:
+            line = f"{figures[name]:.6g}, but nothing is recorded"
+        else:
+            value, record = figures[name], expected[name]
+            target = record["value"]
+            within = record.get("absolute", 0.0) + record.get("relative", 0.0) * abs(target)
+            fits = abs(value - target) <= within
+            line = f"{value:.6g}, expected {target:.6g} within {within:.3g}"
         right &= fits
         lines.append(f"  {'ok ' if fits else 'off'}  {name}: {line}")
     return lines, right
 
 
-def _compare_one(value: float | None, expected: Mapping[str, Any] | None) -> tuple[bool, str]:
-    if value is None:
-        return False, "recorded, but the program did not print it"
-    if expected is None:
-        return False, f"{value:.6g}, but nothing is recorded"
-    within = expected.get("absolute", 0.0) + expected.get("relative", 0.0) * abs(expected["value"])
-    # NaN compares as False, and so it is off
-    fits = abs(value - expected["value"]) <= within
-    return fits, f"{value:.6g}, expected {expected['value']:.6g} within {within:.3g}"
-
-
-def _recorded(script: Script) -> list[dict[str, Any]]:
-    """All that is recorded for this program: `[{"key", "settings", "figures"}]`."""
-    file = script.file.parent / "expected" / f"{script.file.stem}.json"
-    return json.loads(file.read_text())["recorded"] if file.is_file() else []
-
-
-def _record_of(script: Script, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    wanted = (script.key, dict(settings))
-    found = (r for r in _recorded(script) if (r["key"], r["settings"]) == wanted)
-    return next(found, None)
-
-
-def _said(key: int, settings: Mapping[str, Any]) -> str:
+def _settings(key: int, settings: Mapping[str, Any]) -> str:
     return ", ".join([f"key {key}", *(f"{name} {value}" for name, value in settings.items())])

@@ -1,10 +1,10 @@
 """The promises of determinism, checked on the user's machine: `paramjax verify`."""
 
 from paramjax.verify._children import ChildFailed
-from paramjax.verify._comparison import Difference, compare, largest
-from paramjax.verify._promise import Finding, promise
+from paramjax.verify._comparison import Difference, Finding, compare, promise
+from paramjax.verify._report import Report
 from paramjax.verify._results import flatten
-from paramjax.verify._verify import FULL, QUICK, Report, Size, verify
+from paramjax.verify._verify import FULL, QUICK, Size, verify
 
 __all__ = [
     "FULL",
@@ -16,7 +16,6 @@ __all__ = [
     "Size",
     "compare",
     "flatten",
-    "largest",
     "promise",
     "verify",
 ]

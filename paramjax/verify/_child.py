@@ -14,34 +14,32 @@ from typing import Any
 import jax
 
 from paramjax._cache import enable_cache
-from paramjax._types import PyTree
 from paramjax.verify import _runs as runs
 from paramjax.verify import _tolerances as tolerances
-from paramjax.verify._problem import Problem, make_problem
+from paramjax.verify._problem import ReferenceProblem, make_problem
 from paramjax.verify._results import save_facts, save_result
 
 Results = dict[str, Any]
 
 
-def first(problem: Problem, steps: int, folder: Path) -> Results:
-    """The run that others are held against, and once more in the same process."""
+def first(problem: ReferenceProblem, steps: int, folder: Path) -> Results:
+    """The run that others are compared with, and once more in the same process."""
     save_facts(folder, _facts())
-    return {"first": _whole(problem, steps), "second": _whole(problem, steps)}
+    return {"first": runs.whole(problem, steps), "second": runs.whole(problem, steps)}
 
 
-def again(problem: Problem, steps: int, folder: Path) -> Results:
+def again(problem: ReferenceProblem, steps: int, folder: Path) -> Results:
     """The same run in another process."""
-    del folder
-    return {"again": _whole(problem, steps)}
+    return {"again": runs.whole(problem, steps)}
 
 
-def resumed(problem: Problem, steps: int, folder: Path) -> Results:
+def resumed(problem: ReferenceProblem, steps: int, folder: Path) -> Results:
     """The same run from its checkpoints on, wherever the last process was killed."""
     return {"resumed": runs.everything(runs.resumed(problem, steps, folder / "killed"))}
 
 
-def cuts(problem: Problem, steps: int, folder: Path) -> Results:
-    """A shorter run in few chunks, cut and resumed; and so a run on a stream."""
+def cuts(problem: ReferenceProblem, steps: int, folder: Path) -> Results:
+    """A shorter run in few chunks, whole and resumed, and the same on a stream."""
     steps = max(1, steps // 4)
     return {
         "whole": runs.everything(runs.run(problem, steps)),
@@ -51,26 +49,20 @@ def cuts(problem: Problem, steps: int, folder: Path) -> Results:
     }
 
 
-def devices(problem: Problem, steps: int, folder: Path) -> Results:
+def devices(problem: ReferenceProblem, steps: int, folder: Path) -> Results:
     """Runs on one device and on several."""
-    del steps, folder
     return dict(tolerances.on_devices(problem))
 
 
-def population(problem: Problem, steps: int, folder: Path) -> Results:
-    """Runs alone and in a population."""
-    del steps, folder
+def population(problem: ReferenceProblem, steps: int, folder: Path) -> Results:
+    """Single runs and the same runs in a population."""
     mapped, alone = tolerances.in_population(problem), tolerances.single(problem)
     return {"alone": alone._asdict(), "in a population": mapped._asdict()}
 
 
-TASKS: dict[str, Callable[[Problem, int, Path], Results]] = {
+TASKS: dict[str, Callable[[ReferenceProblem, int, Path], Results]] = {
     task.__name__: task for task in (first, again, resumed, cuts, devices, population)
 }
-
-
-def _whole(problem: Problem, steps: int) -> PyTree:
-    return runs.everything(runs.run(problem, steps, **runs.validated(problem, steps)))
 
 
 def _facts() -> dict[str, Any]:
@@ -88,11 +80,7 @@ def _facts() -> dict[str, Any]:
 
 
 def main(words: list[str]) -> None:
-    """Do a task, and keep its results.
-
-    Args:
-        words: Task, folder, key and steps.
-    """
+    """Do a task, and save its results."""
     task, folder, key, steps = words
     enable_cache()
     problem = make_problem(int(key))

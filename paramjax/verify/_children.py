@@ -1,25 +1,31 @@
-"""The processes in which `paramjax verify` trains, started one after the other."""
+"""The processes in which `paramjax verify` trains, started one after the other, and killed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from paramjax.checkpoints._folder import steps_in
 from paramjax.verify._results import Arrays, load_result
 
 SIMULATED = 8
 """Devices that a CPU pretends to be where the machine has only one."""
 
 _COUNT = "--xla_force_host_platform_device_count"
+_RESUMED = "resumed"
+_LONGEST = 0.2
+"""Seconds after a checkpoint within which a process is killed."""
 
 
 class ChildFailed(ValueError):
-    """A process of the command ended badly; the message holds the last line it wrote."""
+    """A process of the command ended with an error; the message holds the last line it wrote."""
 
 
 class Session(NamedTuple):
@@ -40,16 +46,7 @@ class Session(NamedTuple):
 
 @contextlib.contextmanager
 def child(session: Session, task: str, simulated: int = 0) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does a task; it does not outlive the block.
-
-    Args:
-        session: What the processes share.
-        task: A name in `child.TASKS`.
-        simulated: CPU devices to simulate; 0 takes the platform as it is.
-
-    Yields:
-        The process.
-    """
+    """A process that does a task of `_child.TASKS`; it ends with the block at the latest."""
     words = [task, session.folder, session.key, session.steps]
     command = [sys.executable, "-m", "paramjax.verify._child", *map(str, words)]
     with open(_log(session, task), "wb") as log:
@@ -64,23 +61,17 @@ def child(session: Session, task: str, simulated: int = 0) -> Iterator[subproces
 
 
 def environment(simulated: int = 0) -> dict[str, str]:
-    """The variables of a child.
-
-    Args:
-        simulated: CPU devices to simulate; 0 takes the platform as it is.
-
-    Returns:
-        Those of this process; a child does not take all memory of a GPU for itself, so that
-        the command runs beside other programs.
+    """The environment variables of a child, which simulates so many CPU devices if not 0.
 
     Example:
         >>> environment(8)["JAX_PLATFORMS"]
         'cpu'
     """
+    # a child does not take all memory of a GPU, so that the command runs beside other programs
     variables = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     # the package that runs is the one to be checked, from wherever it was imported
-    places = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, places))
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if simulated:
         flags = [f for f in os.environ.get("XLA_FLAGS", "").split() if not f.startswith(_COUNT)]
         variables["XLA_FLAGS"] = " ".join([*flags, f"{_COUNT}={simulated}"])
@@ -88,43 +79,55 @@ def environment(simulated: int = 0) -> dict[str, str]:
     return variables
 
 
-def finish(session: Session, task: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait for a child to end well.
+def results(session: Session, task: str, *names: str, simulated: int = 0) -> list[Arrays]:
+    """Let a child do a task, and read the named results; raise ChildFailed if it fails."""
+    with child(session, task, simulated) as process:
+        _finish(session, task, process)
+    return [load_result(session.folder, name) for name in names]
 
-    Args:
-        session: What the processes share.
-        task: What it does.
-        process: The child.
 
-    Raises:
-        ChildFailed: If it ended with an error.
+def kill_and_resume(session: Session) -> tuple[int, Arrays]:
+    """Kill a run `session.kills` times and let it end; return how often, and what it left.
+
+    Each process is given the time to save once, so that the run advances; it is killed at a
+    random moment after that, during steps, validations or saves. SIGKILL, or its like on
+    Windows, cannot be caught. A run that ends earlier is killed less often.
     """
+    moments, kills = random.Random(session.key), 0
+    while kills < session.kills:
+        with child(session, _RESUMED) as process:
+            if not _has_saved(session, process):
+                break
+            time.sleep(moments.uniform(0.0, _LONGEST))
+            if process.poll() is not None:  # it was faster
+                _finish(session, _RESUMED, process)
+                break
+            kills += 1
+    else:
+        results(session, _RESUMED)
+    return kills, load_result(session.folder, _RESUMED)
+
+
+def _has_saved(session: Session, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the process has saved a checkpoint; False if it came to the end of the run."""
+    folder = session.folder / "killed"
+    before = steps_in(folder)[-1:]
+    while steps_in(folder)[-1:] == before:
+        if process.poll() is not None:
+            _finish(session, _RESUMED, process)
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _finish(session: Session, task: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait for a child, and raise ChildFailed if it ended with an error."""
     code = process.wait()
     if code == 0:
         return
     lines = _log(session, task).read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
     raise ChildFailed(f"the process of task {task!r} ended with code {code}: {last}")
-
-
-def results(session: Session, task: str, *names: str, simulated: int = 0) -> list[Arrays]:
-    """Let a child do a task, and read what it leaves.
-
-    Args:
-        session: What the processes share.
-        task: What to do.
-        *names: Results to read.
-        simulated: CPU devices to simulate; 0 takes the platform as it is.
-
-    Returns:
-        The results, name of a leaf -> numbers each.
-
-    Raises:
-        ChildFailed: If the child ended with an error.
-    """
-    with child(session, task, simulated) as process:
-        finish(session, task, process)
-    return [load_result(session.folder, name) for name in names]
 
 
 def _log(session: Session, task: str) -> Path:

@@ -1,7 +1,7 @@
-"""The training that `paramjax verify` repeats: small, and with all that a run can carry.
+"""The training that `paramjax verify` repeats: small, with every kind of state that a run has.
 
 Two dense layers with batch normalisation and dropout learn to tell which of ten random
-directions a point lies along; clipping, AdamW, an average, a guard and validations.
+directions a point lies along; clipping, AdamW, an average, a skip hook and validations.
 """
 
 from __future__ import annotations
@@ -23,64 +23,52 @@ from paramjax.step.hooks._skip_nonfinite import skip_nonfinite
 ROWS, FEATURES, HIDDEN, CLASSES = 500, 16, 64, 10
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
-_KEPT, _MOMENTUM, _VARIANCE_FLOOR = 0.9, 0.9, 1e-5
+KEPT = 0.9
+"""Share of the hidden units that dropout keeps."""
+_MOMENTUM, _VARIANCE_FLOOR = 0.9, 1e-5
 _EPS = 1e-4
-"""Of AdamW. The usual 1e-8 makes a whole step of a gradient that is zero but for rounding."""
+"""Of AdamW. The usual 1e-8 makes a full step of a gradient that is zero but for rounding."""
 
 
-class Problem(NamedTuple):
+class ReferenceProblem(NamedTuple):
     """What is trained.
 
     Attributes:
-        trainer: What a step is; dropout draws from its key, batch statistics are its state.
-        params: Where it starts.
-        data: Its data, leaves [ROWS, ...].
-        held_out: Data for validation, of the same form.
+        trainer: Takes the steps; dropout draws from its key, batch statistics are its state.
+        params: Initial parameters.
+        data: Training data, leaves [ROWS, ...].
+        validation_data: Validation data, leaves [ROWS, ...].
         key: The key of the run.
     """
 
     trainer: Trainer
     params: Params
     data: PyTree
-    held_out: PyTree
+    validation_data: PyTree
     key: Key
 
     def validation(self, every: int) -> Validation:
         """Its validation, every so many steps; the last batch of it is incomplete."""
-        return Validation(evaluate, self.held_out, every, batch_size=128, stateful=True)
+        return Validation(evaluate, self.validation_data, every, batch_size=128, stateful=True)
 
 
-def make_problem(key: int) -> Problem:
-    """The problem that a number names.
-
-    Args:
-        key: Names data, start and randomness of the run, in [0, 2**32).
-
-    Returns:
-        The problem.
+def make_problem(key: int) -> ReferenceProblem:
+    """The problem whose data, initial parameters and randomness a number names.
 
     Example:
         >>> problem = make_problem(0)
         >>> problem.data["x"].shape, problem.params["output"]["kernel"].shape
         ((500, 16), (64, 10))
     """
-    data, held_out, params, run = jax.random.split(jax.random.key(key), 4)
-    drawn = jax.device_get(_draw(data, held_out, params))
-    return Problem(make_trainer(LEARNING_RATE), drawn[2], drawn[0], drawn[1], run)
+    train_key, validation_key, params_key, run_key = jax.random.split(jax.random.key(key), 4)
+    train, validation, params = jax.device_get(_draw(train_key, validation_key, params_key))
+    return ReferenceProblem(make_trainer(LEARNING_RATE), params, train, validation, run_key)
 
 
 def make_trainer(
     learning_rate: Any, decorate: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 ) -> Trainer:
-    """A trainer of the problem's network; its model state begins by itself.
-
-    Args:
-        learning_rate: A number, which may be traced.
-        decorate: What to make of the loss, or None.
-
-    Returns:
-        The trainer.
-    """
+    """A trainer of the problem's network, of a decorated loss if asked; the rate may be traced."""
     loss = decorate(loss_fn) if decorate else loss_fn
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rate, eps=_EPS))
     trainer = train_step(loss, tx, [ema(0.99), skip_nonfinite()], stateful=True)
@@ -100,13 +88,7 @@ def draw_params(key: Key) -> Params:
     """Initial parameters.
 
     No bias stands before the normalisation: its gradient would be zero but for rounding, which
-    Adam would amplify to a whole step.
-
-    Args:
-        key: Names them.
-
-    Returns:
-        Kernels, scales and biases.
+    Adam would amplify to a full step.
     """
     first, second = jax.random.split(key)
     return {
@@ -127,25 +109,16 @@ def loss_fn(
 ) -> tuple[Array, tuple[ModelState, Metrics]]:
     """Cross entropy of a batch, with its own statistics and with dropout.
 
-    The metrics `rows` and `dropped` are whole numbers that tell which rows stood where, and
-    which units were dropped: sums modulo 2**32 are exact in any order.
-
-    Args:
-        params: Parameters.
-        statistics: Running mean and variance of the hidden units.
-        batch: `x` [batch, FEATURES], `y` int32[batch] and `row` uint32[batch].
-        key: The key of the step.
-
-    Returns:
-        The loss; the new statistics, and the metrics.
+    The metrics `rows` and `dropped` are integers that tell which rows stood where, and which
+    units were dropped: sums modulo 2**32 are exact in any order.
     """
     hidden = batch["x"] @ params["hidden"]["kernel"]
-    seen = {"mean": hidden.mean(axis=0), "variance": hidden.var(axis=0)}
-    new = jax.tree.map(lambda old, now: _MOMENTUM * old + (1 - _MOMENTUM) * now, statistics, seen)
-    kept = jax.random.bernoulli(key, _KEPT, hidden.shape)
-    active = jnp.where(kept, _activate(params, seen, hidden) / _KEPT, 0.0)
+    batch_statistics = {"mean": hidden.mean(axis=0), "variance": hidden.var(axis=0)}
+    running = optax.incremental_update(batch_statistics, statistics, 1 - _MOMENTUM)
+    kept = jax.random.bernoulli(key, KEPT, hidden.shape)
+    active = jnp.where(kept, _activate(params, batch_statistics, hidden) / KEPT, 0.0)
     metrics = {"rows": _checksum(batch["row"]), "dropped": _checksum(~kept)}
-    return _cross_entropy(_logits(params, active), batch["y"]), (new, metrics)
+    return _cross_entropy(_logits(params, active), batch["y"]), (running, metrics)
 
 
 def evaluate(params: Params, statistics: ModelState, batch: Batch) -> Metrics:
@@ -164,30 +137,32 @@ def _activate(params: Params, statistics: ModelState, hidden: Array) -> Array:
 
 
 def _logits(params: Params, hidden: Array) -> Array:
-    return hidden @ params["output"]["kernel"] + params["output"]["bias"][None]
+    logits: Array = hidden @ params["output"]["kernel"] + params["output"]["bias"][None]
+    return logits
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:
-    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    return jnp.mean(optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels))
 
 
 def _checksum(values: Array) -> Array:
-    """A sum, weighted by place, modulo 2**32: uint32[]."""
-    places = jnp.arange(1, values.size + 1, dtype=jnp.uint32).reshape(values.shape)
-    return (values.astype(jnp.uint32) * places).sum(dtype=jnp.uint32)
+    """A sum weighted by position, modulo 2**32: uint32[]."""
+    positions = jnp.arange(1, values.size + 1, dtype=jnp.uint32).reshape(values.shape)
+    return jnp.sum(values.astype(jnp.uint32) * positions, dtype=jnp.uint32)
 
 
 @jax.jit
-def _draw(data: Key, held_out: Key, params: Key) -> tuple[PyTree, PyTree, Params]:
-    directions, *rest = jax.random.split(data)
-    axes = jax.random.normal(directions, (FEATURES, CLASSES))
-    return _draw_data(rest[0], axes), _draw_data(held_out, axes), draw_params(params)
+def _draw(train_key: Key, validation_key: Key, params_key: Key) -> tuple[PyTree, PyTree, Params]:
+    directions_key, points_key = jax.random.split(train_key)
+    directions = jax.random.normal(directions_key, (FEATURES, CLASSES))
+    train, validation = (_draw_data(key, directions) for key in (points_key, validation_key))
+    return train, validation, draw_params(params_key)
 
 
-def _draw_data(key: Key, axes: Array) -> PyTree:
+def _draw_data(key: Key, directions: Array) -> PyTree:
     """Points, and the direction along which each lies farthest, seen through noise."""
     points, noise = jax.random.split(key)
     x = jax.random.normal(points, (ROWS, FEATURES))
-    seen = x @ axes + jax.random.normal(noise, (ROWS, CLASSES))
+    seen = x @ directions + jax.random.normal(noise, (ROWS, CLASSES))
     labels = seen.argmax(axis=-1).astype(jnp.int32)
     return {"x": x, "y": labels, "row": jnp.arange(ROWS, dtype=jnp.uint32)}

@@ -1,4 +1,4 @@
-"""What a training leaves, as named arrays in one file: how processes hand it to each other."""
+"""The results of a training as named arrays in one file, which processes pass to each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paramjax._types import PyTree
 from paramjax.checkpoints._host import named_leaves
 
 Arrays = Mapping[str, np.ndarray]
-"""Name of a leaf -> its numbers; those of a key are uint32[..., words]."""
+"""Name of a leaf -> its array; a key is uint32[..., words]."""
 
 
 def flatten(tree: PyTree) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def flatten(tree: PyTree) -> dict[str, np.ndarray]:
         tree: Arrays, numbers and keys.
 
     Returns:
-        Name -> numbers.
+        Name -> array.
 
     Example:
         >>> flatten({"w": jax.numpy.zeros(2), "key": jax.random.key(7)})["key"]
@@ -37,13 +37,7 @@ def flatten(tree: PyTree) -> dict[str, np.ndarray]:
 
 
 def save_result(folder: Path, name: str, tree: PyTree) -> None:
-    """Keep a result for another process.
-
-    Args:
-        folder: Where.
-        name: What to call it.
-        tree: Arrays, numbers and keys.
-    """
+    """Keep a result for another process."""
     # no leaf may have the name of an argument of savez
     arrays: dict[str, Any] = {f"/{leaf}": array for leaf, array in flatten(tree).items()}
     with atomic_write(folder / f"{name}.npz") as file:
@@ -53,18 +47,11 @@ def save_result(folder: Path, name: str, tree: PyTree) -> None:
 def load_result(folder: Path, name: str) -> dict[str, np.ndarray]:
     """Read what `save_result` kept.
 
-    Args:
-        folder: Where.
-        name: What it is called.
-
-    Returns:
-        Name -> numbers.
-
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as place:
-        ...     save_result(Path(place), "run", {"file": 1.5})
-        ...     load_result(Path(place), "run")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_result(Path(folder), "run", {"file": 1.5})
+        ...     load_result(Path(folder), "run")
         {'file': array(1.5)}
     """
     with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
@@ -72,15 +59,11 @@ def load_result(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 
 def save_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Keep what a child found out about its machine.
-
-    Args:
-        folder: Where.
-        facts: Values of JSON.
-    """
+    """Keep what a child found out about its machine, as JSON."""
     write_atomic(folder / "facts.json", json.dumps(facts))
 
 
 def load_facts(folder: Path) -> dict[str, Any]:
     """Read what `save_facts` kept."""
-    return json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return facts

@@ -14,23 +14,15 @@ import numpy as np
 from paramjax._types import Batch
 from paramjax.runs._fit import fit
 from paramjax.runs._result import Fit
-from paramjax.verify._problem import BATCH_SIZE, Problem
+from paramjax.runs._validation import Validation
+from paramjax.verify._problem import BATCH_SIZE, ReferenceProblem
 
 CHECKPOINTS, VALIDATIONS = 40, 60
-"""How many there are in a whole run, about; their steps rarely fall together."""
+"""How many a run has, about; their steps rarely coincide."""
 
 
-def run(problem: Problem, steps: int, **options: Any) -> Fit:
-    """Train as every check does: validated, with the last batch of an epoch kept.
-
-    Args:
-        problem: What is trained.
-        steps: Steps in all.
-        **options: Of `fit`, beside these.
-
-    Returns:
-        The run.
-    """
+def run(problem: ReferenceProblem, steps: int, **options: Any) -> Fit:
+    """Train as every check does: the last batch of an epoch is kept, `options` are those of fit."""
     return fit(
         problem.trainer,
         problem.params,
@@ -42,9 +34,9 @@ def run(problem: Problem, steps: int, **options: Any) -> Fit:
     )
 
 
-def validated(problem: Problem, steps: int) -> dict[str, Any]:
-    """The option that validates a run of so many steps."""
-    return {"validation": problem.validation(max(1, steps // VALIDATIONS))}
+def whole(problem: ReferenceProblem, steps: int) -> dict[str, Any]:
+    """All that an uninterrupted run with validations leaves."""
+    return everything(run(problem, steps, validation=_validation(problem, steps)))
 
 
 def everything(result: Fit) -> dict[str, Any]:
@@ -57,49 +49,22 @@ def everything(result: Fit) -> dict[str, Any]:
     }
 
 
-def resumed(problem: Problem, steps: int, folder: Path) -> Fit:
-    """The run from wherever its checkpoints are, to the end.
-
-    Args:
-        problem: What is trained.
-        steps: Steps in all.
-        folder: Of its checkpoints.
-
-    Returns:
-        The run.
-    """
+def resumed(problem: ReferenceProblem, steps: int, folder: Path) -> Fit:
+    """The run from its newest checkpoint, if there is one, to the end."""
     every = max(1, steps // CHECKPOINTS)
     saving = {"checkpoint_dir": folder, "checkpoint_every": every, "resume": True}
-    return run(problem, steps, **saving, **validated(problem, steps))
+    return run(problem, steps, **saving, validation=_validation(problem, steps))
 
 
-def cut(problem: Problem, steps: int, folder: Path) -> Fit:
-    """The run, ended and resumed at three steps that belong to nothing else in it.
-
-    Args:
-        problem: What is trained.
-        steps: Steps in all.
-        folder: Of its checkpoints.
-
-    Returns:
-        The run.
-    """
+def cut(problem: ReferenceProblem, steps: int, folder: Path) -> Fit:
+    """The run, ended and resumed at three steps that coincide with nothing else in it."""
     for end in (steps // 7, steps // 3 + 1, steps - 1, steps):
         result = resumed(problem, max(1, end), folder)
     return result
 
 
-def streamed(problem: Problem, steps: int, folder: Path | None = None) -> Fit:
-    """A run on a stream of batches, ended and resumed where there is a folder.
-
-    Args:
-        problem: What is trained.
-        steps: Steps in all.
-        folder: Of its checkpoints, or None for none.
-
-    Returns:
-        The run.
-    """
+def streamed(problem: ReferenceProblem, steps: int, folder: Path | None = None) -> Fit:
+    """A run on a stream of batches, ended and resumed if there is a folder for checkpoints."""
     stream: dict[str, Any] = {"batch_size": None, "last_batch": "drop"}
     stream["data"] = functools.partial(_batches, problem)
     if folder is None:
@@ -110,8 +75,12 @@ def streamed(problem: Problem, steps: int, folder: Path | None = None) -> Fit:
     return result
 
 
-def _batches(problem: Problem, first: int) -> Iterator[Batch]:
-    """Batches from a step on, each drawn from its number."""
+def _validation(problem: ReferenceProblem, steps: int) -> Validation:
+    return problem.validation(max(1, steps // VALIDATIONS))
+
+
+def _batches(problem: ReferenceProblem, first: int) -> Iterator[Batch]:
+    """Batches from step `first` on, each drawn from the number of its step."""
     rows = len(problem.data["y"])
     for step in itertools.count(first):
         drawn = np.random.default_rng(step).choice(rows, BATCH_SIZE, replace=False)

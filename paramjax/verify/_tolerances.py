@@ -24,7 +24,7 @@ from paramjax.verify._problem import (
     BATCH_SIZE,
     LEARNING_RATE,
     ROWS,
-    Problem,
+    ReferenceProblem,
     draw_params,
     make_trainer,
 )
@@ -40,7 +40,7 @@ _TRIALS, _SEEDS = 3, 2
 
 
 class Mapped(NamedTuple):
-    """What a run in a population leaves.
+    """The results of a run, or of several runs stacked.
 
     Attributes:
         params: Parameters to evaluate.
@@ -52,14 +52,7 @@ class Mapped(NamedTuple):
 
 
 def in_float32(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """Products in float32: those of TF32 or bfloat16 round to three digits.
-
-    Args:
-        loss: A loss.
-
-    Returns:
-        The same loss.
-    """
+    """The same loss with products in float32: those of TF32 or bfloat16 round to three digits."""
 
     @functools.wraps(loss)
     def exact(*inputs: Any) -> Any:
@@ -69,15 +62,8 @@ def in_float32(loss: Callable[..., Any]) -> Callable[..., Any]:
     return exact
 
 
-def on_devices(problem: Problem) -> dict[str, PyTree]:
-    """The run on one device, with its rows split, and with its parameters split, too.
-
-    Args:
-        problem: What is trained.
-
-    Returns:
-        Name of the layout -> all that the run leaves.
-    """
+def on_devices(problem: ReferenceProblem) -> dict[str, PyTree]:
+    """The run on one device, with its rows split, and with its parameters split, too."""
     devices = usable_devices(jax.device_count())
     mesh = jax.make_mesh(
         (devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
@@ -89,10 +75,7 @@ def on_devices(problem: Problem) -> dict[str, PyTree]:
 
 
 def usable_devices(count: int) -> int:
-    """How many of the devices divide a batch: a power of two.
-
-    Args:
-        count: Devices there are.
+    """How many of `count` devices can split a batch: a power of two.
 
     Example:
         >>> usable_devices(8), usable_devices(6), usable_devices(100)
@@ -101,7 +84,7 @@ def usable_devices(count: int) -> int:
     return max(n for n in (1, 2, 4, 8, 16, BATCH_SIZE) if n <= count)
 
 
-def _leaves(problem: Problem, trainer: Any) -> dict[str, Any]:
+def _leaves(problem: ReferenceProblem, trainer: Any) -> dict[str, Any]:
     result = fit(
         trainer,
         problem.params,
@@ -114,15 +97,8 @@ def _leaves(problem: Problem, trainer: Any) -> dict[str, Any]:
     return {"params": result.params, "state": result.state._asdict(), "history": result.history}
 
 
-def in_population(problem: Problem) -> Mapped:
-    """Runs with several learning rates and seeds, trained as one program.
-
-    Args:
-        problem: What is trained.
-
-    Returns:
-        Leaves [runs, ...].
-    """
+def in_population(problem: ReferenceProblem) -> Mapped:
+    """Runs with several learning rates and seeds, trained as one program: leaves [runs, ...]."""
     population = Population(
         lambda hp: make_trainer(hp["learning_rate"], in_float32),
         {"learning_rate": log_uniform(1e-4, 1e-2)},
@@ -136,15 +112,8 @@ def in_population(problem: Problem) -> Mapped:
     return Mapped(trained.params, trained.history)
 
 
-def single(problem: Problem) -> Mapped:
-    """The same runs, one after the other.
-
-    Args:
-        problem: What is trained.
-
-    Returns:
-        Leaves [runs, ...].
-    """
+def single(problem: ReferenceProblem) -> Mapped:
+    """The same runs, one after the other: leaves [runs, ...]."""
     starts = _starts(problem)
     data = jax.tree.map(jnp.asarray, problem.data)
     order = Orders(lambda: starts.data_key, len(starts.key), ROWS, BATCH_SIZE, STEPS).block(0)
@@ -159,10 +128,10 @@ def single(problem: Problem) -> Mapped:
         return Mapped(trainer.eval_params(state), history)
 
     ends = [one(run.hyperparameters, jnp.int32(run.seed)) for run in _runs()]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *ends)
+    return Mapped(*jax.tree.map(lambda *leaves: jnp.stack(leaves), *ends))
 
 
-def _starts(problem: Problem) -> Any:
+def _starts(problem: ReferenceProblem) -> Any:
     return prepare_starts(draw_params, problem.key, range(_SEEDS))
 
 

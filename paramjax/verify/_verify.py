@@ -1,19 +1,17 @@
-"""The promises of determinism, looked at one after the other on this machine."""
+"""The promises of determinism, checked one after the other on this machine."""
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from paramjax._checks import check_seed
-from paramjax.verify._children import SIMULATED, ChildFailed, Session, results
-from paramjax.verify._kills import kill_and_resume
-from paramjax.verify._promise import Finding, promise, promised_words
+from paramjax.verify._children import SIMULATED, ChildFailed, Session, kill_and_resume, results
+from paramjax.verify._comparison import Finding, promise, promised_words
+from paramjax.verify._report import Report
 from paramjax.verify._results import Arrays, load_facts, load_result
-from paramjax.verify._surroundings import advice, versions
 from paramjax.verify._tolerances import RELATIVE, usable_devices
 
 
@@ -32,33 +30,38 @@ class Size(NamedTuple):
 FULL, QUICK = Size(4000, 4), Size(1000, 1)
 
 
-class Report(NamedTuple):
-    """What was found.
+def verify(
+    key: int = 0, size: Size = FULL, *, on_progress: Callable[[str], None] = lambda check: None
+) -> Report:
+    """Check on this machine that the promises of determinism are kept.
 
-    Attributes:
-        key: The number that named the problem.
-        facts: Platform, devices and flags, as the first run saw them.
-        findings: One for each promise.
+    A small problem is trained over and over, in processes of their own that share compiled
+    programs. docs/promises.md says what is promised, and why.
+
+    Args:
+        key: Names the problem, in [0, 2**32).
+        size: Number of steps and kills, such as `FULL` or `QUICK`.
+        on_progress: Called with the name of each check before it starts.
+
+    Returns:
+        The report; a check whose process failed counts as a broken promise.
+
+    Raises:
+        ValueError: If the key is out of range.
+        ChildFailed: If the first run fails.
     """
-
-    key: int
-    facts: dict[str, Any]
-    findings: list[Finding]
-
-    @property
-    def kept(self) -> bool:
-        """Whether every promise was kept."""
-        return all(finding.kept for finding in self.findings)
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as values of JSON; a difference that is infinite is null."""
-        return {
-            "kept": self.kept,
-            "key": self.key,
-            "environment": {**self.facts, "versions": versions()},
-            "findings": [_finite(finding._asdict()) for finding in self.findings],
-            "advice": advice(self.facts, self.findings),
-        }
+    check_seed(key)
+    with tempfile.TemporaryDirectory(prefix="paramjax-verify-") as folder:
+        session = Session(Path(folder), key, *size)
+        on_progress("same run twice, in one process")
+        findings = _same(session)
+        for name, (check, within) in _CHECKS.items():
+            on_progress(name)
+            try:
+                findings += check(session)
+            except ChildFailed as error:
+                findings.append(Finding(name, promised_words(within), str(error), False))
+        return Report(key, load_facts(session.folder), findings)
 
 
 def _same(session: Session) -> list[Finding]:
@@ -93,8 +96,7 @@ def _devices(session: Session) -> list[Finding]:
     real = load_facts(session.folder)["devices"]
     simulated = 0 if real > 1 else SIMULATED
     one, *split = results(session, "devices", "one", "rows", "params", simulated=simulated)
-    count = usable_devices(simulated or real)
-    where = f"{count} simulated devices" if simulated else f"{count} devices"
+    where = f"{usable_devices(simulated or real)} {'simulated ' if simulated else ''}devices"
     return [
         promise(f"{where}: random numbers", *map(_random, (one, *split))),
         promise(f"{where}: rows split", one, split[0], within=RELATIVE),
@@ -120,42 +122,7 @@ _CHECKS: dict[str, tuple[_Check, float | None]] = {
 }
 
 
-def verify(
-    key: int = 0, size: Size = FULL, *, say: Callable[[str], None] = lambda doing: None
-) -> Report:
-    """See on this machine whether the promises of determinism are kept.
-
-    A small problem is trained over and over, in processes of their own that share compiled
-    programs. docs/promises.md says what is promised, and why.
-
-    Args:
-        key: Names the problem, in [0, 2**32).
-        size: How long to look.
-        say: Is told what is looked at.
-
-    Returns:
-        The report.
-
-    Raises:
-        ValueError: If the key is out of range.
-        ChildFailed: If not even the first run came to its end.
-    """
-    check_seed(key)
-    with tempfile.TemporaryDirectory(prefix="paramjax-verify-") as place:
-        session = Session(Path(place), key, *size)
-        say("same run twice, in one process")
-        findings = _same(session)
-        for name, (check, within) in _CHECKS.items():
-            say(name)
-            try:
-                findings += check(session)
-            except ChildFailed as error:
-                findings.append(Finding(name, promised_words(within), str(error), False))
-        return Report(key, load_facts(session.folder), findings)
-
-
 def _first(session: Session) -> Arrays:
-    """What the first run left."""
     return load_result(session.folder, "first")
 
 
@@ -163,8 +130,3 @@ def _random(arrays: Arrays) -> Arrays:
     """What only the random numbers decide: keys, the rows of each step, the units dropped."""
     names = ("history/rows", "history/dropped", "state/key", "state/step")
     return {name: arrays[name] for name in names if name in arrays}
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    relative = values["relative"]
-    return {**values, "relative": None if relative == math.inf else relative}

@@ -4,75 +4,50 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from safetensors.numpy import load_file
 
-import paramjax as pj
 from paramjax.checkpoints import CheckpointStore
-from paramjax.checkpoints import _inspect as look
-from paramjax.cli._export import write
-from paramjax.cli._main import main
-
-DATA = np.ones((4, 2), np.float32)
+from paramjax.checkpoints import _inspect as look  # to remove a checkpoint while it is read
+from paramjax.cli._export import write  # arrays that no run has
 
 
-def train(folder, params):
-    loss_fn = lambda p, batch, key: (sum((leaf**2).sum() for leaf in jax.tree.leaves(p)), {})
-    trainer = pj.train_step(loss_fn, optax.sgd(0.1), [pj.hooks.ema(0.5)])
-    return pj.fit(
-        trainer, params, DATA, key=jax.random.key(0), steps=9, checkpoint_dir=folder,
-        checkpoint_every=3,
-    )  # fmt: skip
+def damage(folder, *steps):
+    for step in steps:
+        file = folder / f"step_{step:09d}" / "manifest.json"
+        file.write_bytes(file.read_bytes()[:-9])
 
 
 @pytest.fixture
-def run(tmp_path):
-    params = {
-        "dense": {"w": jnp.ones((2, 3)), "b": jnp.ones(3, jnp.bfloat16)},
-        "scale": jnp.ones(()),
-    }
-    return tmp_path / "run", train(tmp_path / "run", params)
+def saved(tmp_path):
+    """Save one checkpoint of a tree, and return its folder."""
+
+    def save(tree):
+        with CheckpointStore(tmp_path / "saved", identity={}) as store:
+            store.save(1, tree, {}, {}, {})
+        return tmp_path / "saved"
+
+    return save
+
+
+def test_safetensors_hold_what_is_to_be_evaluated(paramjax, run, tmp_path):
+    folder, fit = run
+    out = tmp_path / "params.safetensors"
+    code, printed, _ = paramjax("export", folder, out)
+    assert code == 0
+    assert "2 arrays, 3 numbers" in " ".join(printed.split())
+    read = load_file(out)
+    assert sorted(read) == ["dense/b", "dense/w"]
+    for name, array in read.items():
+        expected = np.asarray(fit.params["dense"][name[-1]])
+        assert (array.tobytes(), array.dtype) == (expected.tobytes(), expected.dtype)
+    assert not np.array_equal(read["dense/w"], fit.state.params["dense"]["w"])  # the average
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.safetensors", "run"]
 
 
 def read_npz(file):
     with np.load(file, allow_pickle=False) as read:
         return dict(read)
-
-
-def call(*words):
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return caught.value.code
-
-
-def damage(folder, step):
-    file = folder / f"step_{step:09d}" / "manifest.json"
-    file.write_bytes(file.read_bytes()[:-9])
-
-
-def test_safetensors_hold_what_is_to_be_evaluated(run, tmp_path, capsys):
-    folder, fit = run
-    out = tmp_path / "params.safetensors"
-    assert call("export", folder, out) == 0
-    assert "3 arrays, 10 numbers" in " ".join(capsys.readouterr().out.split())
-    read = load_file(out)
-    assert sorted(read) == ["dense/b", "dense/w", "scale"]
-    for name, array in {
-        "dense/w": fit.params["dense"]["w"],
-        "dense/b": fit.params["dense"]["b"],
-    }.items():
-        assert read[name].tobytes() == np.asarray(array).tobytes()
-        assert str(read[name].dtype) == str(array.dtype)
-    assert not np.array_equal(read["dense/w"], fit.state.params["dense"]["w"])  # the average
-    assert [path.name for path in tmp_path.glob(".*")] == []
-
-
-def test_npz_holds_numbers_that_numpy_knows(tmp_path, capsys):
-    fit = train(tmp_path / "run", jnp.ones(3))
-    assert call("export", tmp_path / "run", tmp_path / "w.npz") == 0
-    with np.load(tmp_path / "w.npz", allow_pickle=False) as read:
-        np.testing.assert_array_equal(read["params"], fit.params)
 
 
 NUMBERS = {
@@ -84,32 +59,38 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
-def test_any_shape_and_name_comes_back(tmp_path, suffix):
-    out = tmp_path / f"w{suffix}"
-    write(out, NUMBERS)
-    read = load_file(out) if suffix == ".safetensors" else read_npz(out)
-    assert read.keys() == NUMBERS.keys()
+@pytest.mark.parametrize(("suffix", "read"), [(".npz", read_npz), (".safetensors", load_file)])
+def test_any_shape_and_name_comes_back(tmp_path, suffix, read):
+    write(tmp_path / f"w{suffix}", NUMBERS)
+    found = read(tmp_path / f"w{suffix}")
+    assert found.keys() == NUMBERS.keys()
     for name, array in NUMBERS.items():
-        assert (read[name].dtype, read[name].shape) == (array.dtype, array.shape)
-        assert read[name].tobytes() == array.tobytes()
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        assert found[name].tobytes() == array.tobytes()
 
 
 def test_what_a_format_cannot_hold_is_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(ValueError, match="safetensors cannot hold these arrays: .*complex128"):
         write(tmp_path / "w.safetensors", {"w": np.ones(1, complex)})
-    with pytest.raises(ValueError, match="npz does not know int4, which w has"):
+    with pytest.raises(ValueError, match="npz cannot hold int4, the dtype of w"):
         write(tmp_path / "w.npz", {"w": np.ones(1, jnp.int4)})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_that_collide_are_told_apart(tmp_path):
+def test_a_tilde_is_the_home_folder_and_a_lone_array_is_called_params(
+    paramjax, saved, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    saved({"state": (), "params": np.arange(3.0)})
+    assert paramjax("export", "~/saved", "~/w.npz").code == 0
+    np.testing.assert_array_equal(read_npz(tmp_path / "w.npz")["params"], [0, 1, 2])
+
+
+def test_names_that_collide_stay_distinct(paramjax, saved, tmp_path):
     params = {"a/b": np.ones(1), "a": {"b": np.zeros(1)}}
-    with CheckpointStore(tmp_path / "run", identity={}) as store:
-        store.save(1, {"state": (), "params": params}, {}, {}, {})
-    assert call("export", tmp_path / "run", tmp_path / "w.npz") == 0
-    with np.load(tmp_path / "w.npz") as read:
-        assert {name: read[name].item() for name in read} == {"['a/b']": 1.0, "['a']['b']": 0.0}
+    assert paramjax("export", saved({"state": (), "params": params}), tmp_path / "w.npz").code == 0
+    read = {name: array.item() for name, array in read_npz(tmp_path / "w.npz").items()}
+    assert read == {"['a/b']": 1.0, "['a']['b']": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -118,69 +99,68 @@ def test_names_that_collide_are_told_apart(tmp_path):
      ({}, "it holds no parameters; pj.fit did not write it")],
     ids=["key", "none"],
 )  # fmt: skip
-def test_a_checkpoint_without_plain_parameters_is_refused(tmp_path, capsys, params, message):
-    with CheckpointStore(tmp_path / "run", identity={}) as store:
-        store.save(1, {"state": np.ones(1), "params": params}, {}, {}, {})
-    assert call("export", tmp_path / "run", tmp_path / "w.npz") == 2
-    assert message in " ".join(capsys.readouterr().err.split())
+def test_a_checkpoint_without_plain_parameters_is_refused(
+    paramjax, saved, tmp_path, params, message
+):
+    folder = saved({"state": np.ones(1), "params": params})
+    code, _, err = paramjax("export", folder, tmp_path / "w.npz")
+    assert code == 2
+    assert message in err
 
 
-def test_where_none_is_good_nothing_is_written(run, tmp_path, capsys):
+def test_a_step_can_be_chosen(paramjax, run, tmp_path):
     folder, _ = run
-    for step in (3, 6, 9):
-        damage(folder, step)
-    assert call("export", folder, tmp_path / "w.safetensors") == 2
-    assert "none of the 3 checkpoints is as it was written" in capsys.readouterr().err
-    assert not (tmp_path / "w.safetensors").exists()
-
-
-def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    train(tmp_path / "run", jnp.ones(3))
-    assert call("export", "~/run", "~/w.npz") == 0
-    assert (tmp_path / "w.npz").is_file()
-
-
-def test_a_step_can_be_chosen(run, tmp_path):
-    folder, _ = run
-    assert call("export", folder, tmp_path / "a.safetensors", "--step", 6) == 0
-    assert call("export", folder / "step_000000006", tmp_path / "b.safetensors") == 0
-    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
-
-
-def test_a_damaged_checkpoint_is_passed_over_and_said(run, tmp_path, capsys):
-    folder, _ = run
+    files = [tmp_path / name for name in ("a.safetensors", "b.safetensors", "c.safetensors")]
+    assert paramjax("export", folder, files[0], "--step", 6).code == 0
+    assert paramjax("export", folder / "step_000000006", files[1]).code == 0
+    # a damaged one is passed over
     damage(folder, 9)
-    assert call("export", folder, tmp_path / "a.safetensors") == 0
-    said = " ".join(capsys.readouterr().err.split())
-    assert "step_000000009 is damaged: manifest.json" in said
-    assert "step 6 is taken" in said
+    code, _, err = paramjax("export", folder, files[2])
+    assert code == 0
+    assert "step_000000009 is damaged: manifest.json" in err
+    assert "step 6 is taken" in err
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_where_all_are_damaged_nothing_is_written(paramjax, run, tmp_path):
+    damage(run[0], 3, 6, 9)
+    code, _, err = paramjax("export", run[0], tmp_path / "w.safetensors")
+    assert code == 2
+    assert "all 3 checkpoints are damaged" in err
+    assert not (tmp_path / "w.safetensors").exists()
 
 
 @pytest.mark.parametrize(
     ("out", "words", "message"),
     [
-        ("w.npz", (), "npz does not know bfloat16, which dense/b has; write .safetensors"),
+        ("w.npz", (), "npz cannot hold bfloat16, the dtype of dense/b; write .safetensors"),
         ("w.pkl", (), "expected a file that ends in .npz or .safetensors, got w.pkl"),
-        ("there.safetensors", (), "is there already; pass --force"),
-        ("no/w.safetensors", (), "is no folder; make it first"),
+        ("there.safetensors", (), "there.safetensors exists; pass --force"),
+        ("no/w.safetensors", (), "no; make it first"),
         ("w.safetensors", ("--step", "5"), "no checkpoint of step 5; there are 3, 6, 9"),
         ("w.safetensors", ("--step", "9"), "the checkpoint of step 9 is damaged: manifest.json"),
     ],
 )
-def test_what_cannot_be_written_is_refused(run, tmp_path, capsys, out, words, message):
-    folder, _ = run
+def test_what_cannot_be_written_is_refused(paramjax, run, tmp_path, out, words, message):
     (tmp_path / "there.safetensors").touch()
     if "damaged" in message:
-        damage(folder, 9)
+        damage(run[0], 9)
     before = sorted(tmp_path.iterdir())
-    assert call("export", folder, tmp_path / out, *words) == 2
-    assert message in " ".join(capsys.readouterr().err.split())
+    code, _, err = paramjax("export", run[0], tmp_path / out, *words)
+    assert code == 2
+    assert message in err
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "there.safetensors").read_bytes() == b""
 
 
-def test_one_that_is_removed_before_it_is_read_is_said(run, tmp_path, capsys, monkeypatch):
+def test_force_overwrites_a_file(paramjax, run, tmp_path):
+    out = tmp_path / "w.safetensors"
+    out.write_text("old")
+    assert paramjax("export", run[0], out, "--force").code == 0
+    assert len(load_file(out)) == 2
+
+
+def test_one_that_is_removed_before_it_is_read_is_said(paramjax, run, tmp_path, monkeypatch):
     read = look.read_arrays
 
     def removed_first(path, leaves, chosen):
@@ -188,20 +168,13 @@ def test_one_that_is_removed_before_it_is_read_is_said(run, tmp_path, capsys, mo
         return read(path, leaves, chosen)
 
     monkeypatch.setattr(look, "read_arrays", removed_first)
-    assert call("export", run[0], tmp_path / "w.safetensors") == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "step_000000009: a run has just removed it; try again" in said
+    code, _, err = paramjax("export", run[0], tmp_path / "w.safetensors")
+    assert code == 2
+    assert "step_000000009: a run has just removed it; try again" in err
     assert not (tmp_path / "w.safetensors").exists()
 
 
-def test_force_writes_over_a_file(run, tmp_path):
-    out = tmp_path / "w.safetensors"
-    out.write_text("old")
-    assert call("export", run[0], out, "--force") == 0
-    assert len(load_file(out)) == 3
-
-
-def test_the_missing_package_is_named(run, tmp_path, monkeypatch, capsys):
+def test_the_missing_package_is_named(paramjax, run, tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest, **options):
@@ -210,5 +183,6 @@ def test_the_missing_package_is_named(run, tmp_path, monkeypatch, capsys):
         return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert call("export", run[0], tmp_path / "w.safetensors") == 2
-    assert 'safetensors is missing: pip install "paramjax[export]"' in capsys.readouterr().err
+    code, _, err = paramjax("export", run[0], tmp_path / "w.safetensors")
+    assert code == 2
+    assert 'safetensors is missing: pip install "paramjax[export]"' in err

@@ -9,6 +9,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from paramjax.verify._surroundings import DETERMINISTIC, advice, header
 
 from paramjax.verify import ChildFailed, Finding, Size, flatten, promise, verify
 from paramjax.verify import _children as children
@@ -17,7 +18,6 @@ from paramjax.verify import _runs as runs
 from paramjax.verify._children import Session, environment
 from paramjax.verify._problem import make_problem
 from paramjax.verify._results import load_facts, save_facts, save_result
-from paramjax.verify._surroundings import DETERMINISTIC, advice, header
 
 module = sys.modules["paramjax.verify._verify"]
 SMALL = Size(steps=120, kills=1)
