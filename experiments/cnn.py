@@ -19,7 +19,6 @@ import paramjax as pj
 from paramjax.cli import start_script
 from paramjax.data import digits, read_idx, split, table
 from paramjax.losses import cross_entropy, supervised
-from paramjax.metrics import accuracy
 from paramjax.models import CNN
 
 MODEL = CNN(channels=(32, 64), features=(64, 10))
@@ -40,7 +39,7 @@ def images(folder: Path, part: str) -> dict[str, np.ndarray]:
 def evaluate(params, data):
     # 500 images at a time: all 10,000 at once would need gigabytes
     logits = jax.lax.map(lambda x: MODEL.apply(params, x[None])[0], data["x"], batch_size=500)
-    return {"accuracy": accuracy(logits, data["y"]).mean()}
+    return {"accuracy": pj.metrics.accuracy(logits, data["y"]).mean()}
 
 
 def main() -> int:

@@ -67,8 +67,13 @@ def environment(simulated: int = 0) -> dict[str, str]:
         >>> environment(8)["JAX_PLATFORMS"]
         'cpu'
     """
-    # a child does not take all memory of a GPU, so that the command runs beside other programs
-    variables = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    variables = {
+        **os.environ,
+        # a child does not take all memory of a GPU, so that the command runs beside others
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        # else the last line of an error is a remark on how JAX shortens tracebacks
+        "JAX_TRACEBACK_FILTERING": "off",
+    }
     # the package that runs is the one to be checked, from wherever it was imported
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, paths))

@@ -1,6 +1,7 @@
 """Each founding program runs from a key, draws its plot and prints what is recorded."""
 
 import gzip
+import importlib.util
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from paramjax.cli import _script as script
+from paramjax.cli import compare_figures, start_script
 from paramjax.cli._example import example, find_programs, run_program
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +160,7 @@ def test_cnn_names_the_file_that_is_missing(tmp_path, capsys):
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr(script.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert example("xor") == 2
     assert 'pip install "paramjax[bench]"' in capsys.readouterr().err
 
@@ -167,8 +168,8 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch, capsys):
 def test_the_plot_leaves_no_global_figure(tmp_path):
     import matplotlib.pyplot as plt
 
-    call = script.start("line.py", "A line.", ["--out", str(tmp_path)])
-    assert script.finish(call, {"one": 1.0}, lambda figure: figure.subplots().plot([0, 1])) == 0
+    script = start_script("line.py", "A line.", ["--out", str(tmp_path)])
+    assert script.finish({"one": 1.0}, lambda figure: figure.subplots().plot([0, 1])) == 0
     assert (tmp_path / "line.png").is_file()
     assert plt.get_fignums() == []
 
@@ -178,12 +179,12 @@ def test_the_plot_leaves_no_global_figure(tmp_path):
 )
 def test_figures_are_held_against_their_tolerance(value, fits):
     expected = {"figure": {"value": 1.0, "relative": 0.15, "why": "a test"}}
-    assert script.compare({"figure": value}, expected)[1] is fits
+    assert compare_figures({"figure": value}, expected)[1] is fits
 
 
 def test_figures_that_one_side_lacks_are_off():
     expected = {"a": {"value": 1.0, "absolute": 1.0, "why": "a test"}}
-    lines, right = script.compare({"b": 1.0}, expected)
+    lines, right = compare_figures({"b": 1.0}, expected)
     assert not right
     assert lines == [
         "  off  b: 1, but nothing is recorded",
