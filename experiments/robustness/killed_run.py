@@ -130,7 +130,7 @@ def train(folder: Path, variant: str, steps: int) -> None:
             Noted(running),
         ],
     )  # fmt: skip
-    named = jax.tree_util.tree_leaves_with_path(fit._asdict() | {"stopped": 0})
+    named = jax.tree_util.tree_leaves_with_path(fit._asdict() | {"status": 0})
     plain = lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf  # noqa: E731
     np.savez(folder / "final.npz", **{jax.tree_util.keystr(p): plain(v) for p, v in named})
 

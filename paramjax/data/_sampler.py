@@ -53,10 +53,8 @@ def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:
         >>> batch_order(jax.random.key(0), rows=10, batch_size=3, steps=7).shape
         (7, 3)
     """
-    per_epoch = steps_per_epoch(rows, batch_size)
-    epochs = jnp.arange(-(-steps // per_epoch))
-    batches, _ = jax.vmap(lambda epoch: epoch_batches(key, epoch, rows, batch_size))(epochs)
-    return batches.reshape(-1, batch_size)[:steps]
+    epochs = -(-steps // steps_per_epoch(rows, batch_size))
+    return epoch_batches(key, 0, epochs, rows, batch_size)[0][:steps]
 
 
 def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int:
@@ -86,13 +84,19 @@ def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int
 
 
 def epoch_batches(
-    key: Key, epoch: Array | int, rows: int, batch_size: int, last: LastBatch = "drop"
+    key: Key,
+    first: Array | int,
+    epochs: int,
+    rows: int,
+    batch_size: int,
+    last: LastBatch = "drop",
 ) -> tuple[Array, Array | None]:
-    """The batches of one epoch, and the weights of their rows where some are padding.
+    """The batches of some epochs in a row, and the weights of their rows where some are padding.
 
     Args:
         key: The data key of the run.
-        epoch: Number of the epoch, from 0; it may be traced.
+        first: Number of the first epoch, from 0; it may be traced.
+        epochs: How many epochs.
         rows: Number of rows.
         batch_size: Rows a step, from 1 to `rows`.
         last: What becomes of the last incomplete batch. Kept or padded, its end is filled
@@ -106,13 +110,14 @@ def epoch_batches(
         ValueError: If a batch is larger than the data.
 
     Example:
-        >>> batches, weight = epoch_batches(jax.random.key(0), 0, 5, 3, "pad")
+        >>> batches, weight = epoch_batches(jax.random.key(0), 0, 1, 5, 3, "pad")
         >>> sorted(batches.reshape(-1)[:5].tolist()), weight[1].tolist()
         ([0, 1, 2, 3, 4], [1.0, 1.0, 0.0])
     """
-    steps = steps_per_epoch(rows, batch_size, last)
-    place = jnp.arange(steps * batch_size)
-    batches = epoch_order(key, epoch, rows)[place % rows].reshape(steps, batch_size)
+    index = jnp.arange(steps_per_epoch(rows, batch_size, last) * batch_size)
+    orders = jax.vmap(lambda epoch: epoch_order(key, epoch, rows))(first + jnp.arange(epochs))
+    batches = orders[:, index % rows].reshape(-1, batch_size)
     if last != "pad":
         return batches, None
-    return batches, (place < rows).astype(jnp.float32).reshape(steps, batch_size)
+    weight = (index < rows).astype(jnp.float32).reshape(-1, batch_size)
+    return batches, jnp.tile(weight, (epochs, 1))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from paramjax._types import Array, Batch, Metrics, ModelState, PyTree
 from paramjax.populations._starts import Starts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
+from paramjax.runs._attempt import no_metrics, nothing, written
 from paramjax.step._state import TrainState
 
 
@@ -184,19 +185,6 @@ def moved(before: PyTree, after: PyTree) -> Array:
     return jax.lax.optimization_barrier(together).any()
 
 
-def no_metrics(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
-    """Room for metrics, none of them reported yet."""
-    return {
-        name: jnp.full((*leading, *shape.shape), _nothing(shape.dtype), shape.dtype)
-        for name, shape in shapes.items()
-    }
-
-
-def written(history: Metrics, done: Array, metrics: Metrics) -> Metrics:
-    """The history, [capacity, ...], with the metrics of one step in their place."""
-    return jax.tree.map(lambda along, own: along.at[done].set(own), history, metrics)
-
-
 def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:
     return jax.vmap(function, in_axes=axes) if mapped else function
 
@@ -208,8 +196,4 @@ def _where(alive: Array, new: Array, old: Array) -> Array:
 
 def _or_nan(alive: Array, metric: Array) -> Array:
     """The metric where alive, else NaN, or 0 for whole numbers."""
-    return _where(alive, metric, jnp.full_like(metric, _nothing(metric.dtype)))
-
-
-def _nothing(dtype: Any) -> float | int:
-    return jnp.nan if jnp.issubdtype(dtype, jnp.inexact) else 0
+    return _where(alive, metric, jnp.full_like(metric, nothing(metric.dtype)))

@@ -107,8 +107,6 @@ def _draw(
     """Some epochs of every seed, int32[steps, seeds, batch]."""
 
     def one(key: Key) -> Array:
-        numbers = first + jnp.arange(epochs)
-        batches, _ = jax.vmap(lambda epoch: epoch_batches(key, epoch, rows, batch_size))(numbers)
-        return batches.reshape(-1, batch_size)[:steps]
+        return epoch_batches(key, first, epochs, rows, batch_size)[0][:steps]
 
     return jnp.swapaxes(jax.lax.map(one, data_key), 0, 1)

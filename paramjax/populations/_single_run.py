@@ -1,9 +1,6 @@
-"""A segment of one run, whose steps keep no state of before: what diverged is trained anew.
+"""A segment of one run, whose steps keep no state of before, see `runs._attempt`.
 
-Choosing at each step between the state after it and the one before, as mapped runs must,
-costs a single run of a small model a twentieth of its time. Here steps only note whether their
-loss was finite, and end where one was not. The state before such a step is then found by
-training the segment again up to it, which happens at most once to each step of a run.
+The state before a step whose loss is not finite is found by training the segment again up to it.
 """
 
 from __future__ import annotations
@@ -14,8 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._types import Array, Metrics, PyTree
-from paramjax.populations._loop import Carry, Reading, batch_of, moved, no_metrics, written
+from paramjax.populations._loop import Carry, Reading, batch_of, moved
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
+from paramjax.runs._attempt import Attempt, attempt_until, no_metrics
 from paramjax.step._state import TrainState
 
 
@@ -36,15 +34,6 @@ class _Loop(NamedTuple):
     end: Array
     alive: Array
     computed: Array
-    metrics: Metrics
-
-
-class _Attempt(NamedTuple):
-    """Steps from a good state on; the last one may have had a loss that is not finite."""
-
-    state: TrainState
-    done: Array
-    finite: Array
     metrics: Metrics
 
 
@@ -71,26 +60,25 @@ def advance(
         steps, NaN where it was lost before; steps computed, int32[].
     """
 
-    def step(attempt: _Attempt) -> _Attempt:
-        batch = batch_of(reading, attempt.done, data)
-        state, metrics = traced.step.call(numbers, attempt.state, batch)
-        finite = jnp.isfinite(metrics["loss"])
-        noted = written(attempt.metrics, attempt.done, metrics)
-        return _Attempt(state, attempt.done + 1, finite, noted)
-
     def attempted(loop: _Loop) -> _Loop:
-        first = _Attempt(loop.state, loop.done, jnp.bool_(True), loop.metrics)
-        after = jax.lax.while_loop(lambda a: a.finite & (a.done < loop.end), step, first)
-        single = after.done == loop.done + 1
+        after = attempt_until(
+            lambda state, batch: traced.step.call(numbers, state, batch),
+            lambda done: batch_of(reading, done, data),
+            ("loss",),
+            Attempt(loop.state, loop.done, jnp.bool_(True), loop.metrics),
+            loop.end,
+        )
+        tried = after.done + ~after.ok
+        single = tried == loop.done + 1
         # a guard that rejects a step leaves the parameters as they were
-        lost = ~after.finite & single & moved(loop.state.params, after.state.params)
-        good = after.finite | (single & ~lost)
+        lost = ~after.ok & single & moved(loop.state.params, after.state.params)
+        good = after.ok | (single & ~lost)
         return _Loop(
             jax.lax.cond(good, lambda: after.state, lambda: loop.state),
-            jnp.where(good, after.done, loop.done),
-            jnp.where(good, reading.length, after.done - 1),
+            jnp.where(good, tried, loop.done),
+            jnp.where(good, reading.length, after.done),
             loop.alive & ~lost,
-            loop.computed + after.done - loop.done,
+            loop.computed + tried - loop.done,
             after.metrics,
         )
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.interpreters import partial_eval
 
 from paramjax._types import Array, Batch, Key, PyTree
 from paramjax.data._sampler import LastBatch, epoch_batches, steps_per_epoch
+from paramjax.step._state import Trainer, TrainState
 
 _ORDER_SIZE = 2**14
 """Row numbers that one block of epochs holds at least: 64 KiB."""
 
+WEIGHT = "weight"
+"""The name under which a padded batch holds the weights of its rows."""
+
 
 class BatchSpec(NamedTuple):
-    """What is static about a run.
+    """How the data is cut into batches, and whether a chunk refuses steps.
 
     Attributes:
         rows: Rows of the data; 0 for a stream.
@@ -50,7 +56,7 @@ class BatchSpec(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """The order of the data in a block of epochs; it is drawn again where there is none.
+    """The order of the data in a block of epochs.
 
     Attributes:
         block: Number of the block, int32[]; -1 before the first.
@@ -63,91 +69,100 @@ class Cursor(NamedTuple):
     weight: Array | None
 
 
-def before_the_first(plan: BatchSpec, data_key: Key) -> Cursor | None:
-    """A cursor that holds no block yet.
-
-    Args:
-        plan: What is static about the run.
-        data_key: Names the order of the data.
-
-    Returns:
-        The cursor, None where each step takes all rows.
-
-    Example:
-        >>> int(before_the_first(BatchSpec(rows=10, batch_size=4), jax.random.key(0)).block)
-        -1
-    """
-    if plan.batch_size is None:
+def first_cursor(spec: BatchSpec, data_key: Key) -> Cursor | None:
+    """A cursor that holds no block yet; None where each step takes all rows."""
+    if spec.batch_size is None:
         return None
-    shapes = jax.eval_shape(functools.partial(_block, plan, data_key), jnp.int32(0))
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)._replace(
-        block=jnp.int32(-1)
-    )
+    shapes = jax.eval_shape(functools.partial(_block, spec, data_key), jnp.int32(0))
+    cursor: Cursor = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return cursor._replace(block=jnp.int32(-1))
 
 
-def _block(plan: BatchSpec, data_key: Key, block: Array) -> Cursor:
-    """Draw the order of a block of epochs."""
-    assert plan.batch_size is not None
-    draw = functools.partial(
-        epoch_batches, data_key, rows=plan.rows, batch_size=plan.batch_size, last=plan.last
-    )
-    drawn = jax.vmap(draw)(block * plan.epochs + jnp.arange(plan.epochs))
-    rows, weight = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), drawn)
-    return Cursor(block, rows, weight)
-
-
-def at_step(plan: BatchSpec, data_key: Key, cursor: Cursor, step: Array) -> tuple[Cursor, Array]:
-    """Where the order of the data stands at a step of the run.
-
-    Args:
-        plan: What is static about the run.
-        data_key: Names the order of the data.
-        cursor: Where it stood before.
-        step: Steps that the run has done, int32[].
-
-    Returns:
-        The cursor, and minus the place of the step in its block, int32[].
+def cursor_at(spec: BatchSpec, data_key: Key, cursor: Cursor, step: Array) -> tuple[Cursor, Array]:
+    """The cursor at a step of the run, and minus the index of the step in its block, int32[].
 
     Example:
-        >>> plan, key = BatchSpec(rows=20_000, batch_size=4), jax.random.key(0)
-        >>> cursor, first = at_step(plan, key, before_the_first(plan, key), jnp.int32(5003))
+        >>> spec, key = BatchSpec(rows=20_000, batch_size=4), jax.random.key(0)
+        >>> cursor, first = cursor_at(spec, key, first_cursor(spec, key), jnp.int32(5003))
         >>> int(cursor.block), int(first)
         (1, -3)
     """
-    steps = plan.per_epoch * plan.epochs
+    steps = spec.per_epoch * spec.epochs
     block = step // steps
     cursor = jax.lax.cond(
-        block == cursor.block, lambda: cursor, lambda: _block(plan, data_key, block)
+        block == cursor.block, lambda: cursor, lambda: _block(spec, data_key, block)
     )
     return cursor, block * steps - step
 
 
-def batch_of(data: PyTree, cursor: Cursor, place: Array | int) -> Batch:
-    """The rows of one step of a block.
-
-    Args:
-        data: Leaves [rows, ...].
-        cursor: Where the order stands.
-        place: Number of the step in the block.
-
-    Returns:
-        Leaves [batch, ...].
-    """
-    batch = jax.tree.map(lambda leaf: leaf[cursor.rows[place]], data)
-    return batch if cursor.weight is None else {**batch, "weight": cursor.weight[place]}
+def _block(spec: BatchSpec, data_key: Key, block: Array) -> Cursor:
+    assert spec.batch_size is not None
+    drawn = epoch_batches(
+        data_key, block * spec.epochs, spec.epochs, spec.rows, spec.batch_size, spec.last
+    )
+    return Cursor(block, *drawn)
 
 
-def rest_of(plan: BatchSpec, data: PyTree, cursor: Cursor) -> Batch:
-    """The rows that are left at the end of an epoch, fewer than a batch.
+def batch_at(data: PyTree, cursor: Cursor, index: Array | int) -> Batch:
+    """The batch of one step of a block, leaves [batch, ...]."""
+    batch = jax.tree.map(lambda leaf: leaf[cursor.rows[index]], data)
+    return batch if cursor.weight is None else {**batch, WEIGHT: cursor.weight[index]}
 
-    Args:
-        plan: What is static about the run.
-        data: Leaves [rows, ...].
-        cursor: Where the order stands.
 
-    Returns:
-        Leaves [rest, ...].
-    """
-    assert plan.batch_size is not None
-    rows = cursor.rows[-1, : plan.rows % plan.batch_size]
+def rest_batch(spec: BatchSpec, data: PyTree, cursor: Cursor) -> Batch:
+    """The rows left at the end of an epoch, fewer than a batch."""
+    assert spec.batch_size is not None
+    rows = cursor.rows[-1, : spec.rows % spec.batch_size]
     return jax.tree.map(lambda leaf: leaf[rows], data)
+
+
+def batch_shapes(spec: BatchSpec, data: PyTree) -> Batch:
+    """Shapes and dtypes of a run's batches, as a tree of `jax.ShapeDtypeStruct`.
+
+    Example:
+        >>> batch_shapes(BatchSpec(rows=10, batch_size=4), jnp.zeros((10, 2))).shape
+        (4, 2)
+    """
+
+    def batch(data: PyTree) -> Batch:
+        rows = jnp.zeros(spec.batch_size or spec.rows, jnp.int32)
+        cursor = Cursor(rows[0], rows[None], jnp.ones((1, *rows.shape)))
+        return batch_at(data, cursor if spec.last == "pad" else cursor._replace(weight=None), 0)
+
+    return jax.eval_shape(batch, data)
+
+
+def check_can_be_padded(data: PyTree) -> None:
+    """Raise unless batches of the data can carry a `weight` entry."""
+    if not isinstance(data, Mapping):
+        raise ValueError(
+            'last_batch: "pad" adds batch["weight"], so the data must be a dict, got '
+            f'{type(data).__name__}; name its leaves, or take "keep" or "drop"'
+        )
+    if WEIGHT in data:
+        raise ValueError(
+            'last_batch: "pad" adds batch["weight"], which the data has already; rename that '
+            'leaf, or take "keep" or "drop"'
+        )
+
+
+def check_weight_is_read(trainer: Trainer, state: TrainState, batch: Batch) -> None:
+    """Raise if the step ignores `weight`, and so would count the padding as data.
+
+    Example:
+        >>> import optax
+        >>> from paramjax import train_step
+        >>> loss_fn = lambda p, batch, key: (p * (batch["x"] * batch["weight"]).sum(), {})
+        >>> trainer = train_step(loss_fn, optax.sgd(1.0))
+        >>> state = trainer.init(jax.random.key(0), jnp.zeros(()))
+        >>> check_weight_is_read(trainer, state, {"x": jnp.ones(2), "weight": jnp.ones(2)})
+    """
+    traced = jax.make_jaxpr(jax.jit(trainer.step))(state, batch)
+    _, used = partial_eval.dce_jaxpr(traced.jaxpr, [True] * len(traced.jaxpr.outvars))
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path((state, batch))]
+    weight: Any = (jax.tree_util.SequenceKey(1), jax.tree_util.DictKey(WEIGHT))
+    if not used[paths.index(weight)]:
+        raise ValueError(
+            'last_batch: the step never reads batch["weight"], so the padding of "pad" would count '
+            'as data; weight the loss by it, as losses.supervised does, or take "keep"'
+        )

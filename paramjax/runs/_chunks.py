@@ -1,4 +1,4 @@
-"""The programs of a run: its beginning, and some steps of it.
+"""The programs of a run: its beginning, and chunks of its steps.
 
 A chunk is a while loop whose number of steps is traced, so one program serves chunks of any
 length: where a run is cut, for a validation, a checkpoint or by a kill, never changes a bit.
@@ -16,13 +16,14 @@ import numpy as np
 
 from paramjax._checks import is_key
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax.runs._attempt import Attempt, attempt_step, attempt_until, no_metrics
 from paramjax.runs._batch_spec import (
     BatchSpec,
     Cursor,
-    at_step,
-    batch_of,
-    before_the_first,
-    rest_of,
+    batch_at,
+    cursor_at,
+    first_cursor,
+    rest_batch,
 )
 from paramjax.step._state import Trainer, TrainState
 
@@ -32,6 +33,11 @@ _CHUNK_STEPS = 2**16
 _BUFFER_BYTES = 2**24
 """Metrics that a chunk may hold at most."""
 
+_CHUNK_SECONDS = 0.2
+"""Aimed at for a chunk: long beside the host's work between two, short enough to follow."""
+
+_GROWTH = 8
+"""Times longer that a chunk may be than the one before."""
 
 REFUSING = ("loss", "grad_norm")
 """Metrics that must be finite, as far as a step reports them."""
@@ -56,40 +62,50 @@ class Chunk(NamedTuple):
     metrics: Metrics
 
 
-class _Carry(NamedTuple):
-    """What a step of a chunk hands to the next one."""
+class ChunkSizing:
+    """How many `steps` the next chunk should take, so that the host's share is small.
 
-    done: Array
-    ok: Array
-    state: TrainState
-    metrics: Metrics
-
-
-@functools.partial(jax.jit, static_argnames=("trainer", "plan"))
-def begin(
-    trainer: Trainer, plan: BatchSpec, params: Params, model_state: ModelState, key: Key
-) -> tuple[TrainState, Cursor | None, Key]:
-    """The first state of a run, the cursor before its first step, and the key of the data.
-
-    Args:
-        trainer: What a step is.
-        plan: What is static about the run.
-        params: Where to start; copied, because chunks take their state's memory over.
-        model_state: Where a stateful model starts.
-        key: The key of the run.
-
-    Returns:
-        State, cursor and data key.
+    Example:
+        >>> sizing = ChunkSizing()
+        >>> sizing.steps
+        1
+        >>> sizing.measured(1, 5.0)  # with the compilation, so that it says nothing
+        >>> sizing.measured(1, 0.001)
+        >>> sizing.steps
+        8
+        >>> sizing.measured(8, 0.4)
+        >>> sizing.steps
+        4
     """
+
+    def __init__(self) -> None:
+        self.steps = 1
+        self._compiled = False
+
+    def measured(self, steps: int, seconds: float) -> None:
+        """Learn from a chunk: the steps it took, and the seconds from its call to its results."""
+        if not self._compiled:
+            self._compiled = True
+            return
+        wanted = int(_CHUNK_SECONDS * steps / max(seconds, 1e-9))
+        self.steps = max(1, min(wanted, _GROWTH * max(steps, self.steps)))
+
+
+@functools.partial(jax.jit, static_argnames=("trainer", "spec"))
+def begin(
+    trainer: Trainer, spec: BatchSpec, params: Params, model_state: ModelState, key: Key
+) -> tuple[TrainState, Cursor | None, Key]:
+    """The first state of a run, the cursor before its first step, and the key of the data."""
     state_key, data_key = jax.random.split(key)
     state = trainer.init(state_key, params, model_state)
+    # in memory of its own, because chunks take their state's memory over
     copied = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), state)
-    return copied, before_the_first(plan, data_key), data_key
+    return copied, first_cursor(spec, data_key), data_key
 
 
 def advance(
     trainer: Trainer,
-    plan: BatchSpec,
+    spec: BatchSpec,
     state: TrainState,
     cursor: Cursor | None,
     data: PyTree,
@@ -97,50 +113,32 @@ def advance(
     start: int,
     steps: int,
 ) -> Chunk:
-    """Some steps on data that lies on the device.
+    """At most `steps` steps after `start`, on data [rows, ...] on the device.
 
-    Args:
-        trainer: What a step is.
-        plan: What is static about the run.
-        state: Where to start; its memory is taken over unless the plan says stop.
-        cursor: Where the order of the data stands.
-        data: Leaves [rows, ...].
-        data_key: Names the order of the data.
-        start: Steps that the run has done.
-        steps: Steps to do; the buffers may allow less.
-
-    Returns:
-        The chunk.
+    The memory of the state is taken over unless the spec says stop.
     """
-    program = _on_data if plan.stop else _on_data_in_place
+    program = _on_data if spec.stop else _on_data_in_place
     # numbers of numpy, for those of jax would be put on the device by programs of their own
     numbers = np.int32(start), np.int32(steps)
-    return program(trainer, plan, state, cursor, data, data_key, *numbers)
+    chunk: Chunk = program(trainer, spec, state, cursor, data, data_key, *numbers)
+    return chunk
 
 
 def advance_on(
-    trainer: Trainer, plan: BatchSpec, state: TrainState, batches: Batch, first: int, steps: int
+    trainer: Trainer, spec: BatchSpec, state: TrainState, batches: Batch, first: int, steps: int
 ) -> Chunk:
-    """Some steps on a stack of batches that a stream has delivered.
+    """At most `steps` steps on a stack of batches [stack, batch, ...] of a stream, from `first`.
 
-    Args:
-        trainer: What a step is.
-        plan: What is static about the run.
-        state: Where to start; its memory is taken over unless the plan says stop.
-        batches: Leaves [stack, batch, ...].
-        first: The batch to begin with.
-        steps: Steps to do; the buffers may allow less.
-
-    Returns:
-        The chunk.
+    The memory of the state is taken over unless the spec says stop.
     """
-    program = _on_stack if plan.stop else _on_stack_in_place
-    return program(trainer, plan, state, batches, np.int32(first), np.int32(steps))
+    program = _on_stack if spec.stop else _on_stack_in_place
+    chunk: Chunk = program(trainer, spec, state, batches, np.int32(first), np.int32(steps))
+    return chunk
 
 
 def _steps_on_data(
     trainer: Trainer,
-    plan: BatchSpec,
+    spec: BatchSpec,
     state: TrainState,
     cursor: Cursor | None,
     data: PyTree,
@@ -148,49 +146,50 @@ def _steps_on_data(
     start: Array,
     steps: Array,
 ) -> Chunk:
-    if plan.batch_size is None:
-        step = _Step(trainer, plan, state, data)
-        carry = step.until(steps, lambda done: data, step.begin(state))
-        return Chunk(carry.state, None, carry.done, carry.ok, carry.metrics)
+    if spec.batch_size is None:
+        step = _Step(trainer, spec, state, data)
+        return step.chunk(step.until(steps, lambda done: data, step.begin(state)))
     assert cursor is not None
-    step = _Step(trainer, plan, state, batch_of(data, cursor, 0))
+    step = _Step(trainer, spec, state, batch_at(data, cursor, 0))
     steps = jnp.minimum(steps, step.capacity)
 
-    def block(inputs: tuple[_Carry, Cursor]) -> tuple[_Carry, Cursor]:
-        carry, cursor = inputs
-        cursor, first = at_step(plan, data_key, cursor, start + carry.done)
-        first = first + carry.done  # the chunk's step at which the block begins
+    def block(inputs: tuple[Attempt, Cursor]) -> tuple[Attempt, Cursor]:
+        attempt, cursor = inputs
+        cursor, first = cursor_at(spec, data_key, cursor, start + attempt.done)
+        first = first + attempt.done  # the chunk's step at which the block begins
         end = jnp.minimum(steps, first + len(cursor.rows))
-        full = end if not plan.has_rest else jnp.minimum(end, first + len(cursor.rows) - 1)
-        carry = step.until(full, lambda done: batch_of(data, cursor, done - first), carry)
-        if plan.has_rest:
-            carry = jax.lax.cond(
-                carry.ok & (carry.done < end),
-                lambda carry: step.once(rest_of(plan, data, cursor), carry),
-                lambda carry: carry,
-                carry,
+        full = end if not spec.has_rest else jnp.minimum(end, first + len(cursor.rows) - 1)
+        attempt = step.until(full, lambda done: batch_at(data, cursor, done - first), attempt)
+        if spec.has_rest:
+            attempt = jax.lax.cond(
+                attempt.ok & (attempt.done < end),
+                lambda attempt: step.once(rest_batch(spec, data, cursor), attempt),
+                lambda attempt: attempt,
+                attempt,
             )
-        return carry, cursor
+        return attempt, cursor
 
-    carry, cursor = jax.lax.while_loop(
-        lambda inputs: inputs[0].ok & (inputs[0].done < steps), block, (step.begin(state), cursor)
+    return step.chunk(
+        *jax.lax.while_loop(
+            lambda inputs: inputs[0].ok & (inputs[0].done < steps),
+            block,
+            (step.begin(state), cursor),
+        )
     )
-    return Chunk(carry.state, cursor, carry.done, carry.ok, carry.metrics)
 
 
 def _steps_on_stack(
-    trainer: Trainer, plan: BatchSpec, state: TrainState, batches: Batch, first: Array, steps: Array
+    trainer: Trainer, spec: BatchSpec, state: TrainState, batches: Batch, first: Array, steps: Array
 ) -> Chunk:
     def batch(done: Array) -> Batch:
         return jax.tree.map(lambda leaf: leaf[first + done], batches)
 
     most = jax.tree.leaves(batches)[0].shape[0]
-    step = _Step(trainer, plan, state, jax.tree.map(lambda leaf: leaf[0], batches), most)
-    carry = step.until(steps, batch, step.begin(state))
-    return Chunk(carry.state, None, carry.done, carry.ok, carry.metrics)
+    step = _Step(trainer, spec, state, jax.tree.map(lambda leaf: leaf[0], batches), most)
+    return step.chunk(step.until(steps, batch, step.begin(state)))
 
 
-_static = functools.partial(jax.jit, static_argnames=("trainer", "plan"))
+_static = functools.partial(jax.jit, static_argnames=("trainer", "spec"))
 _on_data, _on_stack = _static(_steps_on_data), _static(_steps_on_stack)
 _on_data_in_place = _static(_steps_on_data, donate_argnames="state")
 _on_stack_in_place = _static(_steps_on_stack, donate_argnames="state")
@@ -202,7 +201,7 @@ class _Step:
     def __init__(
         self,
         trainer: Trainer,
-        plan: BatchSpec,
+        spec: BatchSpec,
         state: TrainState,
         batch: Batch,
         most: int = _CHUNK_STEPS,
@@ -217,37 +216,25 @@ class _Step:
             )
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes))
         self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, size)))
-        # a guard among the hooks has its own way with such steps
-        self._stop = plan.stop and "skipped" not in self._shapes
+        # a skip hook handles such steps already
+        stops = spec.stop and "skipped" not in self._shapes
+        self._finite = tuple(name for name in REFUSING if stops and name in self._shapes)
 
-    def begin(self, state: TrainState) -> _Carry:
-        """The carry before the first step."""
-        metrics = jax.tree.map(
-            lambda leaf: jnp.zeros((self.capacity, *leaf.shape), leaf.dtype), self._shapes
-        )
-        return _Carry(jnp.int32(0), jnp.bool_(True), state, metrics)
+    def begin(self, state: TrainState) -> Attempt:
+        """The attempt before its first step."""
+        room = no_metrics(self._shapes, (self.capacity,))
+        return Attempt(state, jnp.int32(0), jnp.bool_(True), room)
 
-    def until(self, end: Array, batch: Callable[[Array], Batch], carry: _Carry) -> _Carry:
+    def until(self, end: Array, batch: Callable[[Array], Batch], attempt: Attempt) -> Attempt:
         """Steps until as many as `end` are done in the chunk, or one is refused."""
         end = jnp.minimum(end, self.capacity)
-        return jax.lax.while_loop(
-            lambda carry: carry.ok & (carry.done < end),
-            lambda carry: self.once(batch(carry.done), carry),
-            carry,
-        )
+        return attempt_until(self._step, batch, self._finite, attempt, end)
 
-    def once(self, batch: Batch, carry: _Carry) -> _Carry:
+    def once(self, batch: Batch, attempt: Attempt) -> Attempt:
         """One step."""
-        state, metrics = self._step(carry.state, batch)
-        written = jax.tree.map(
-            lambda buffer, value: jax.lax.dynamic_update_index_in_dim(buffer, value, carry.done, 0),
-            carry.metrics,
-            metrics,
-        )
-        if not self._stop:
-            return _Carry(carry.done + 1, carry.ok, state, written)
-        # choosing between the new and the old state here would cost 7 % of a small model's step
-        ok = jnp.bool_(True)
-        for name in REFUSING:
-            ok &= jnp.isfinite(metrics[name]) if name in metrics else True
-        return _Carry(carry.done + ok, ok, state, written)
+        return attempt_step(self._step, batch, self._finite, attempt)
+
+    @staticmethod
+    def chunk(attempt: Attempt, cursor: Cursor | None = None) -> Chunk:
+        """What the attempt leaves."""
+        return Chunk(attempt.state, cursor, attempt.done, attempt.ok, attempt.metrics)

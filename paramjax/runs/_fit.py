@@ -22,11 +22,11 @@ from paramjax.data._sampler import LastBatch
 from paramjax.data._source import is_stream
 from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
+from paramjax.runs._batch_spec import check_weight_is_read
 from paramjax.runs._chunks import begin
 from paramjax.runs._identity import identity
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
-from paramjax.runs._padding import check_weight_is_read
 from paramjax.runs._preflight import check_rates, check_saving, check_source, make_plan
 from paramjax.runs._processes import check_agreement, spans_processes
 from paramjax.runs._progress import Progress

@@ -11,9 +11,8 @@ from paramjax.data._sampler import LastBatch
 from paramjax.data._source import can_rewind, is_stream
 from paramjax.data._validation import check_data
 from paramjax.optim import can_lower, has_plateau
-from paramjax.runs._batch_spec import BatchSpec
+from paramjax.runs._batch_spec import BatchSpec, check_can_be_padded
 from paramjax.runs._nonfinite import Rollback
-from paramjax.runs._padding import check_can_be_padded
 from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 

@@ -16,9 +16,8 @@ from paramjax._types import Batch, Key, PyTree
 from paramjax.data._source import start_position
 from paramjax.data._stack import Stack
 from paramjax.data._stream import Stacks, open_stacks
-from paramjax.runs._batch_spec import BatchSpec, Cursor
+from paramjax.runs._batch_spec import BatchSpec, Cursor, batch_shapes
 from paramjax.runs._chunks import Chunk, advance, advance_on
-from paramjax.runs._padding import batch_form
 from paramjax.step._state import Trainer, TrainState
 
 _LOOK_SECONDS = 0.1
@@ -45,7 +44,7 @@ class ArraySource:
     @property
     def form(self) -> Batch:
         """Shapes and dtypes of a batch."""
-        return batch_form(self._plan, self._data)
+        return batch_shapes(self._plan, self._data)
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """All batches are there."""

@@ -17,8 +17,7 @@ from paramjax._status import Status
 from paramjax.checkpoints._store import CheckpointStore
 from paramjax.logs._background import Background
 from paramjax.optim import has_plateau, lower_rate, update_plateau
-from paramjax.runs._chunk_sizing import ChunkSizing
-from paramjax.runs._chunks import REFUSING
+from paramjax.runs._chunks import REFUSING, ChunkSizing
 from paramjax.runs._history import History
 from paramjax.runs._identity import program
 from paramjax.runs._interrupt import Interrupts

@@ -1,4 +1,4 @@
-from paramjax.runs._chunk_sizing import ChunkSizing
+from paramjax.runs._chunks import ChunkSizing
 
 
 def run(sizing, seconds_a_step, overhead, chunks):

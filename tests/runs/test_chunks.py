@@ -97,7 +97,7 @@ def test_however_a_run_is_cut_its_bits_are_those_of_the_whole(trainer, key, size
 
 
 def test_padding_comes_from_the_same_epoch_and_weighs_nothing(key):
-    rows, weight = epoch_batches(key, 3, 10, 4, "pad")
+    rows, weight = epoch_batches(key, 3, 1, 10, 4, "pad")
     order = jax.random.permutation(jax.random.fold_in(key, 3), 10)
     np.testing.assert_array_equal(rows.reshape(-1), [*order, *order[:2]])
     np.testing.assert_array_equal(weight.reshape(-1), [1.0] * 10 + [0.0] * 2)

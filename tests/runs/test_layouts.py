@@ -15,6 +15,10 @@ from simulating import simulating
 
 from paramjax.checkpoints._folder import steps_in
 
+# that a run is the same on any layout is also in tests/step/trainers/test_shard.py, and that
+# a checkpoint is, in tests/checkpoints/test_layouts.py
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 LAYOUTS = ["data", "fsdp"]
 
