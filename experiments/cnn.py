@@ -55,10 +55,21 @@ def main() -> int:
     trainer = pj.train_step(supervised(MODEL.apply, cross_entropy), optax.adam(1e-3))
     steps = epochs * -(-len(train["y"]) // batch_size)
     result = pj.sweep(
-        lambda hp: trainer, {}, init=lambda key: MODEL.init(key, train["x"][:1]), data=train,
-        trials=1, seeds=seeds, steps=steps, batch_size=batch_size, key=jax.random.key(script.key),
-        evaluate=evaluate, eval_data=test, evaluations=epochs,
-    )  # fmt: skip
+        lambda hp: trainer,
+        {},
+        pj.Problem(
+            init=lambda key: MODEL.init(key, train["x"][:1]),
+            data=train,
+            batch_size=batch_size,
+            evaluate=evaluate,
+            eval_data=test,
+        ),
+        trials=1,
+        seeds=seeds,
+        steps=steps,
+        key=jax.random.key(script.key),
+        evaluations=epochs,
+    )
     percent = 100 * np.asarray(result.curve["accuracy"])  # [seeds, epochs]
     loss = result.history["loss"].reshape(seeds, epochs, -1).mean(axis=2)
 

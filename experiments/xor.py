@@ -34,11 +34,21 @@ def all_four(params, data):
 def main() -> int:
     script = start_script(__file__, __doc__)
     result = pj.sweep(
-        lambda hp: pj.train_step(LOSS, optax.adam(0.01)), {},
-        init=lambda key: MODEL.init(key, X), data=DATA, trials=1, seeds=SEEDS, steps=STEPS,
-        batch_size=1, key=jax.random.key(script.key),
-        evaluate=all_four, eval_data=DATA, evaluations=EVALUATIONS,
-    )  # fmt: skip
+        lambda hp: pj.train_step(LOSS, optax.adam(0.01)),
+        {},
+        pj.Problem(
+            init=lambda key: MODEL.init(key, X),
+            data=DATA,
+            batch_size=1,
+            evaluate=all_four,
+            eval_data=DATA,
+        ),
+        trials=1,
+        seeds=SEEDS,
+        steps=STEPS,
+        key=jax.random.key(script.key),
+        evaluations=EVALUATIONS,
+    )
     solved = np.asarray(result.curve["solved"])  # [seeds, evaluations]
     loss = np.asarray(result.curve["loss"])[:, -1]
     share = solved.mean(axis=0)

@@ -22,7 +22,9 @@ from paramjax import (
 from paramjax._namespaces import __dir__ as __dir__
 from paramjax._namespaces import __getattr__ as __getattr__
 from paramjax._version import __version__ as __version__
-from paramjax.runs import EarlyStopping, Fit, NonFiniteError, Rollback, Validation, fit
+from paramjax.checkpoints import Checkpoints
+from paramjax.populations import Execution, Problem
+from paramjax.runs import EarlyStopping, Fit, NonFiniteError, Rollback, Status, Validation, fit
 from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.step import GradFn, Trainer, TrainState, gradient, grads, hooks, train_step, trainers
 from paramjax.step.hooks import Hook
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
     from paramjax import bench, models, plots, verify
 
 __all__ = [
+    "Checkpoints",
     "EarlyStopping",
+    "Execution",
     "Fit",
     "GradFn",
     "Hook",
     "NonFiniteError",
+    "Problem",
     "Rollback",
+    "Status",
     "Sweep",
     "TrainState",
     "Trainer",

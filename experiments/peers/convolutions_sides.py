@@ -159,16 +159,20 @@ class Engine:
 
     def sweep(self, steps):
         """Train all runs for some steps, in the layout that was chosen first."""
-        layout = {"layout": self.choice.layout} if hasattr(self, "choice") else {}
+        layout = self.choice.layout if hasattr(self, "choice") else None
         return pj.sweep(
             lambda hp: pj.train_step(
                 self.loss_fn,
                 optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(hp["learning_rate"])),
             ),
             {"learning_rate": pj.log_uniform(1e-5, 1e-2)},
-            init=self.init, data=self.data, trials=RUNS, seeds=1, steps=steps,
-            batch_size=BATCH, key=jax.random.key(0), **layout,
-        )  # fmt: skip
+            pj.Problem(init=self.init, data=self.data, batch_size=BATCH),
+            trials=RUNS,
+            seeds=1,
+            steps=steps,
+            key=jax.random.key(0),
+            execution=pj.Execution(layout=layout),
+        )
 
     def loss_fn(self, params, batch, key):
         """Cross-entropy of a batch."""

@@ -68,12 +68,20 @@ def swept(name, args, seed, **settings):
             "learning_rate": pj.log_uniform(1e-5, 1.0),
             "weight_decay": pj.log_uniform(1e-5, 1.0),
         },
-        init=lambda key: model.init(key, data["x"][:1]),
-        data=data, trials=args.trials, seeds=args.seeds, steps=args.steps, batch_size=batch_size,
-        key=jax.random.key(seed), metric="loss",
-        evaluate=lambda params, rows: {"loss": loss_fn(params, rows, None)[0]},
-        eval_data=held_out, **settings,
-    )  # fmt: skip
+        pj.Problem(
+            init=lambda key: model.init(key, data["x"][:1]),
+            data=data,
+            batch_size=batch_size,
+            evaluate=lambda params, rows: {"loss": loss_fn(params, rows, None)[0]},
+            eval_data=held_out,
+            metric="loss",
+        ),
+        trials=args.trials,
+        seeds=args.seeds,
+        steps=args.steps,
+        key=jax.random.key(seed),
+        **settings,
+    )
 
 
 def compared(name, args):

@@ -108,18 +108,23 @@ def swept(runs, steps, *, model=None, data=None, batch=BATCH, **settings):
     loss_fn, chain, init, _ = jax_parts(model, x)
     return pj.sweep(
         lambda hp: pj.train_step(loss_fn, chain(hp["learning_rate"])),
-        {"learning_rate": pj.log_uniform(1e-5, 1e-2)}, init=init, data={"x": x, "y": y},
-        trials=runs, seeds=1, steps=steps, batch_size=batch, key=jax.random.key(0), **settings,
-    )  # fmt: skip
+        {"learning_rate": pj.log_uniform(1e-5, 1e-2)},
+        pj.Problem(init=init, data={"x": x, "y": y}, batch_size=batch),
+        trials=runs,
+        seeds=1,
+        steps=steps,
+        key=jax.random.key(0),
+        **settings,
+    )
 
 
 def added(count, steps, layout):
     """Seconds of a sweep with programs in the cache, and what as many steps more add to it."""
     taken = []
     for own in (steps, 2 * steps):
-        swept(count, own, layout=layout)
+        swept(count, own, execution=pj.Execution(layout=layout))
         start = time.perf_counter()
-        swept(count, own, layout=layout)
+        swept(count, own, execution=pj.Execution(layout=layout))
         taken.append(time.perf_counter() - start)
     return taken[0], taken[1] - taken[0]
 
@@ -184,9 +189,12 @@ def tiny(args):
     result = pj.sweep(
         lambda hp: pj.train_step(loss_fn, optax.sgd(hp["rate"])),
         {"rate": pj.log_uniform(0.1, 1.0)},
-        init=init, data=data, trials=runs // 4, seeds=4, steps=4000, batch_size=1,
+        pj.Problem(init=init, data=data, batch_size=1),
+        trials=runs // 4,
+        seeds=4,
+        steps=4000,
         key=jax.random.key(0),
-    )  # fmt: skip
+    )
     taken = time.perf_counter() - start
     solved = sum(record.metrics["loss"] < 0.1 for record in result.records)
     return [
@@ -207,7 +215,7 @@ def growth(args):
         for count in counts:
             layout = swept(count, 100).plan.choices[0].layout
             start = time.perf_counter()
-            swept(count, 100, layout=layout)
+            swept(count, 100, execution=pj.Execution(layout=layout))
             times[count] = time.perf_counter() - start
     slope = np.polyfit(np.log(counts), np.log(list(times.values())), 1)[0]
     steep = np.polyfit(np.log(counts[4:]), np.log(list(times.values())[4:]), 1)[0]

@@ -103,9 +103,13 @@ def ours(runs, steps):
     start = time.perf_counter()
     result = pj.sweep(
         lambda hp: pj.train_step(loss_fn, chain(hp["learning_rate"])),
-        {"learning_rate": pj.log_uniform(1e-5, 1.0)}, init=init, data={"x": x, "y": y},
-        trials=runs // 3, seeds=3, steps=steps, batch_size=BATCH, key=jax.random.key(0),
-    )  # fmt: skip
+        {"learning_rate": pj.log_uniform(1e-5, 1.0)},
+        pj.Problem(init=init, data={"x": x, "y": y}, batch_size=BATCH),
+        trials=runs // 3,
+        seeds=3,
+        steps=steps,
+        key=jax.random.key(0),
+    )
     print(result.plan.describe(), file=sys.stderr)
     return time.perf_counter() - start, float(np.nanmin(result.history["loss"]))
 

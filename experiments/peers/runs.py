@@ -161,11 +161,13 @@ def extras(args):
     def saving():
         with tempfile.TemporaryDirectory() as folder:
             every = datetime.timedelta(seconds=5)
-            return train(checkpoint_dir=folder, checkpoint_every=every).state
+            return train(
+                checkpoints=pj.Checkpoints(folder, every=every),
+            ).state
 
     def showing():
         with terminal(), tempfile.TemporaryDirectory() as folder:
-            return train(writers=[CSV(Path(folder, "log.csv"))], progress=True).state
+            return train(logs=[CSV(Path(folder, "log.csv"))], progress=True).state
 
     sides = {"bare": lambda: train(progress=False).state, "saving": saving, "showing": showing}
     return interleaved(sides, args.long_rounds)

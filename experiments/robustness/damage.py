@@ -47,7 +47,7 @@ def train(folder: Path, steps: int) -> pj.Fit:
     """The run, from wherever it stands."""
     return pj.fit(
         TRAINER, PARAMS, DATA, key=jax.random.key(1), steps=steps, batch_size=16,
-        checkpoint_dir=folder, checkpoint_every=10, resume=True, progress=False,
+        checkpoints=pj.Checkpoints(folder, every=10), progress=False,
     )  # fmt: skip
 
 

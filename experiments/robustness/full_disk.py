@@ -110,10 +110,10 @@ def train(folder: Path | None, clock: Clock | None) -> pj.Fit:
 
     trainer = pj.train_step(counted, optax.adam(1e-2), stateful=True)
     validation = pj.Validation(measure, DATA, every=5, stateful=True)
-    saving = {} if folder is None else {"checkpoint_dir": folder, "checkpoint_every": 10}
+    checkpoints = None if folder is None else pj.Checkpoints(folder, every=10)
     return pj.fit(
         trainer, PARAMS, DATA, key=jax.random.key(0), steps=200, model_state=jnp.int32(0),
-        validation=validation, progress=False, **saving,
+        validation=validation, progress=False, checkpoints=checkpoints,
     )  # fmt: skip
 
 

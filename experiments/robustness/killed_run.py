@@ -118,15 +118,24 @@ def train(folder: Path, variant: str, steps: int) -> None:
     stopping = pj.EarlyStopping(patience=steps, restore_best=True)
     by_clock = datetime.timedelta(seconds=0.05)
     fit = pj.fit(
-        trainer, params, streams[variant]() if variant in streams else rows(250, 0),
-        key=jax.random.key(1), steps=steps, model_state=np.zeros(8, np.float32), **batches,
+        trainer,
+        params,
+        streams[variant]() if variant in streams else rows(250, 0),
+        key=jax.random.key(1),
+        steps=steps,
+        model_state=np.zeros(8, np.float32),
+        **batches,
         validation=pj.Validation(
             evaluate, rows(90, 1), every=EVERY // 2, batch_size=32, early_stopping=stopping
         ),
-        checkpoint_dir=folder / "run", checkpoint_every=by_clock if variant == "clock" else EVERY,
-        keep=pj.checkpoints.Keep(last=2, best=1), resume=True,
-        writers=[
-            pj.logs.CSV(folder / "log.csv", every=50), pj.logs.JSONLines(folder / "log.jsonl", 50),
+        checkpoints=pj.Checkpoints(
+            folder / "run",
+            every=by_clock if variant == "clock" else EVERY,
+            keep=pj.checkpoints.Keep(last=2, best=1),
+        ),
+        logs=[
+            pj.logs.CSV(folder / "log.csv", every=50),
+            pj.logs.JSONLines(folder / "log.jsonl", 50),
             Noted(running),
         ],
     )  # fmt: skip

@@ -109,8 +109,8 @@ def train(kind: str, folder: Path) -> int:
             trainer, model.init(jax.random.key(0), held_out["x"][:1]), data,
             key=jax.random.key(1), steps=10**8, **options, progress=True,
             validation=pj.Validation(measure, held_out, every=500, batch_size=50),
-            checkpoint_dir=folder / "run", checkpoint_every=datetime.timedelta(seconds=5),
-            writers=[pj.logs.CSV(folder / "log.csv"), pj.logs.JSONLines(folder / "log.jsonl")],
+            checkpoints=pj.Checkpoints(folder / "run", every=datetime.timedelta(seconds=5)),
+            logs=[pj.logs.CSV(folder / "log.csv"), pj.logs.JSONLines(folder / "log.jsonl")],
         )  # fmt: skip
     print(f"{len(fit.validation['step'])} validations, the last: {fit.validation['loss'][-1]:.3f}")
     return int(fit.state.step)

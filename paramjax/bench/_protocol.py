@@ -99,6 +99,6 @@ class Protocol:
     def tuning_runs(self, optimizer: Optimizer) -> list[TrialRun]:
         """Every trial with every tuning seed."""
         design_key = jax.random.split(jax.random.key(self.key))[1]
-        design = sobol_design(optimizer.space, self.trials, design_key)
+        design = sobol_design(self.trials)(optimizer.space, design_key)
         seeds = self.tuning_seed_numbers
         return [TrialRun(trial, seed, hp) for trial, hp in enumerate(design) for seed in seeds]

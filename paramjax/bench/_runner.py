@@ -218,12 +218,10 @@ def _train(
     population = Population(
         make_trainer(stage.workload, optimizer, protocol),
         optimizer.space,
+        stage.workload.problem(stage.splits),
         starts=stage.starts,
         seeds=protocol.all_seed_numbers,
-        data=stage.splits.train,
         steps=protocol.steps,
-        batch_size=stage.workload.batch_size,
-        evaluate=stage.workload.evaluate,
         evaluations=protocol.evaluations,
     )
     workload, layout = stage.workload, Layout(protocol.width)

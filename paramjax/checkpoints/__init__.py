@@ -1,6 +1,7 @@
 """Checkpoints: a pytree on disk that survives kills and flipped bits."""
 
 from paramjax._files import RunInUse
+from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.checkpoints._folder import DamageWarning
 from paramjax.checkpoints._inspect import CheckpointInfo, look
 from paramjax.checkpoints._keep import Keep
@@ -10,6 +11,7 @@ from paramjax.checkpoints._store import CheckpointStore, Saved, SaveWarning
 __all__ = [
     "CheckpointInfo",
     "CheckpointStore",
+    "Checkpoints",
     "DamageWarning",
     "Keep",
     "ProgramWarning",

@@ -35,10 +35,10 @@ def absolute(folder: str | os.PathLike[str]) -> Path:
         >>> absolute("runs/first") == Path.cwd() / "runs" / "first"
         True
     """
-    path = absolute_path("checkpoint_dir", folder)
+    path = absolute_path("checkpoints", folder)
     if wrong := _UNFIT.search(str(path)):
         raise ValueError(
-            f"checkpoint_dir: expected a folder whose path can be stored below, got {str(path)!r} "
+            f"checkpoints: expected a folder whose path can be stored below, got {str(path)!r} "
             f"with {wrong[0]!r} in it; choose or rename the folder without it"
         )
     return path
@@ -56,12 +56,10 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        error.add_note(f"checkpoint_dir: {folder} cannot be made; choose another folder")
+        error.add_note(f"checkpoints: {folder} cannot be made; choose another folder")
         raise
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(
-            f"checkpoint_dir: {folder} cannot be written to; choose another folder"
-        )
+        raise PermissionError(f"checkpoints: {folder} cannot be written to; choose another folder")
 
 
 def checkpoint(folder: Path, step: int) -> Path:

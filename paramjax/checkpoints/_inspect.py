@@ -70,7 +70,7 @@ def look(folder: str | Path) -> list[CheckpointInfo]:
     seen = list(_seen(paths))
     if not seen:
         what = "holds no checkpoint" if place.is_dir() else "is no folder"
-        raise ValueError(f"{place} {what}; expected the checkpoint_dir of a run, or a step of one")
+        raise ValueError(f"{place} {what}; expected the folder of a run, or a step of one")
     return seen
 
 

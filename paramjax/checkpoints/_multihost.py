@@ -17,7 +17,7 @@ def barrier() -> None:
     Example:
         >>> barrier()
     """
-    multihost_utils.sync_global_devices("checkpoint_dir")
+    multihost_utils.sync_global_devices("checkpoints")
 
 
 def check_same_step(folder: Path, step: int) -> None:
@@ -36,6 +36,6 @@ def check_same_step(folder: Path, step: int) -> None:
     steps = multihost_utils.process_allgather(np.array(step)).reshape(-1).tolist()
     if len(set(steps)) > 1:
         raise ValueError(
-            f"checkpoint_dir: expected the same checkpoint in every process, got steps {steps} "
+            f"checkpoints: expected the same checkpoint in every process, got steps {steps} "
             f"from {folder} ({NONE} is none); choose a folder that all processes share"
         )

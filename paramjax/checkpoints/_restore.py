@@ -60,7 +60,7 @@ def newest(folder: Path, like: PyTree, origin: Origin) -> Contents | None:
             )
     if steps:
         raise ValueError(
-            f"checkpoint_dir: none of the {len(steps)} checkpoints in {folder} is as it was "
+            f"checkpoints: none of the {len(steps)} checkpoints in {folder} is as it was "
             "written; restore the folder from a copy, or begin again in another one"
         )
     return None
@@ -91,20 +91,27 @@ def read_checkpoint(path: Path, like: PyTree, origin: Origin) -> Contents:
     return manifest, jax.tree.unflatten(jax.tree.structure(like), placed), history
 
 
-def warn_of_program(manifest: Manifest, origin: Origin) -> None:
-    """Say so where a run goes on with another step than it began with.
+def check_program(manifest: Manifest, origin: Origin, allow_new: bool) -> None:
+    """Raise, or warn, where a run goes on with another step than it began with.
 
-    Args:
-        manifest: Of the checkpoint that it goes on from.
-        origin: What the run is now.
+    A fingerprint ends with the version of JAX and the devices: where these differ, the same
+    step has another fingerprint, so nothing can be said of it but a warning.
     """
     if not manifest.program or origin.program == manifest.program:
         return  # a run that ended before its first batch never knew its program
-    warnings.warn(
+    (_, _, before), (_, _, now) = (o.program.partition(" ") for o in (manifest, origin))
+    changed = f"now {now}, then {before}" if before != now else "its loss, optimizer or a constant"
+    text = (
         f"the training step computes something else than the one that wrote the checkpoint of step "
-        f"{manifest.step}: its loss, optimizer, a constant in them, the version of JAX (it was "
-        f"{manifest.versions.get('jax')}) or the devices are others; what follows is not what the "
-        "same run without a stop would have given",
+        f"{manifest.step} ({changed})"
+    )
+    if before == now and not allow_new:
+        raise ValueError(
+            f"checkpoints: {text}; pass the trainer that the run had, choose another folder, start "
+            "over with Checkpoints(fresh=True), or go on with allow_new_program=True"
+        )
+    warnings.warn(
+        f"{text}; what follows is not what the same run without a stop would have given",
         ProgramWarning,
         stacklevel=4,
     )
@@ -121,7 +128,8 @@ def _check_identity(path: Path, manifest: Manifest, origin: Origin) -> None:
     if differing:
         raise ValueError(
             f"checkpoint {path}: expected one of this run, got one of another, for these differ:"
-            f"{_listed(differing)}\npass what that run had, or choose another folder"
+            f"{_listed(differing)}\npass what that run had, choose another folder, or start over "
+            "with Checkpoints(fresh=True)"
         )
 
 

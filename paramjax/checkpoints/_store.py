@@ -14,12 +14,12 @@ import numpy as np
 
 from paramjax._files import FolderLock
 from paramjax._types import PyTree
-from paramjax.checkpoints._folder import absolute, clean, make, steps_in
+from paramjax.checkpoints._folder import absolute, checkpoint, clean, make, remove, steps_in
 from paramjax.checkpoints._host import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._keep import Keep
 from paramjax.checkpoints._manifest import Manifest
 from paramjax.checkpoints._multihost import NONE, barrier, check_same_step
-from paramjax.checkpoints._restore import newest, warn_of_program
+from paramjax.checkpoints._restore import check_program, newest
 from paramjax.checkpoints._write import Origin, Snapshot, write_checkpoint
 
 
@@ -55,12 +55,12 @@ class CheckpointStore:
         identity: What makes the run the run it is, name -> value of JSON.
         program: A fingerprint of what a step computes; "" if that is to be declared.
         keep: Which checkpoints stay.
-        resume: Whether the run may go on from what is there.
+        fresh: Whether to delete the checkpoints that are there.
+        allow_new_program: Whether to go on although the step computes something else.
         joint: Whether several processes save and restore together; the first one writes.
 
     Raises:
         RunInUse: If another run holds the folder.
-        ValueError: If there are checkpoints and `resume` is not set.
         OSError: If the folder cannot be written.
 
     Example:
@@ -80,7 +80,8 @@ class CheckpointStore:
         identity: Mapping[str, Any],
         program: str = "",
         keep: Keep | None = None,
-        resume: bool = False,
+        fresh: bool = False,
+        allow_new_program: bool = False,
         joint: bool = False,
     ) -> None:
         self.folder = absolute(folder)
@@ -90,7 +91,8 @@ class CheckpointStore:
         self._thread: threading.Thread | None = None
         self._error: tuple[int, Exception] | None = None
         self._proven = False
-        self._lock = self._open(resume) if self._writes else None
+        self._allow_new_program = allow_new_program
+        self._lock = self._open(fresh) if self._writes else None
 
     def __enter__(self) -> CheckpointStore:
         return self
@@ -103,16 +105,13 @@ class CheckpointStore:
     ) -> None:
         self.close()
 
-    def _open(self, resume: bool) -> FolderLock:
+    def _open(self, fresh: bool) -> FolderLock:
         make(self.folder)
-        lock = FolderLock("checkpoint_dir", self.folder)
+        lock = FolderLock("checkpoints", self.folder)
         try:
             clean(self.folder)
-            if not resume and (steps := steps_in(self.folder)):
-                raise ValueError(
-                    f"checkpoint_dir: {self.folder} holds checkpoints up to step {steps[-1]}; pass "
-                    "resume=True to go on from there, or choose another folder"
-                )
+            for step in steps_in(self.folder) if fresh else ():
+                remove(checkpoint(self.folder, step))
         except BaseException:
             lock.release()
             raise
@@ -145,7 +144,7 @@ class CheckpointStore:
         manifest, tree, (history, validation) = contents
         self._restored = manifest
         if self._origin.program:
-            warn_of_program(manifest, self._origin)
+            check_program(manifest, self._origin, self._allow_new_program)
         return Saved(manifest.step, tree, history, validation, manifest.extra)
 
     @property
@@ -159,12 +158,15 @@ class CheckpointStore:
         Args:
             program: A fingerprint of it.
 
+        Raises:
+            ValueError: If what was restored was written by another step, unless that is allowed.
+
         Warns:
-            ProgramWarning: If what was restored was written by another step.
+            ProgramWarning: If another step is allowed, or JAX or the devices are others.
         """
         self._origin = self._origin._replace(program=program)
         if self._restored is not None:
-            warn_of_program(self._restored, self._origin)
+            check_program(self._restored, self._origin, self._allow_new_program)
 
     def save(
         self,
@@ -219,7 +221,7 @@ class CheckpointStore:
             last = f"the last good one is of step {steps[-1]}" if steps else "there is none yet"
             reason = str(failed[1]).partition(" [tensorstore_spec=")[0]  # 2 kB that say no more
             warnings.warn(
-                f"checkpoint_dir: the checkpoint of step {failed[0]} could not be written to "
+                f"checkpoints: the checkpoint of step {failed[0]} could not be written to "
                 f"{self.folder}: {reason}; the run goes on, {last}",
                 SaveWarning,
                 stacklevel=4,

@@ -10,11 +10,11 @@ from paramjax._files import atomic_write, fsync, unfinished
 
 
 class AppendFile:
-    """A file that grows at its end; a piece that the disk does not take leaves nothing behind.
+    """A file that grows at its end: a piece that does not fit leaves nothing behind.
 
     Args:
-        path: The file; its folder is made if missing.
-        size: Bytes of it that stay, the others are cut off.
+        path: Where it lies; its folder is made if need be.
+        size: Bytes of it that stay.
 
     Raises:
         OSError: If it cannot be written.
@@ -35,14 +35,21 @@ class AppendFile:
         unfinished(path).unlink(missing_ok=True)
         self._file = path.open("ab", buffering=0)
         self._file.truncate(size)
-        self._is_whole, self._is_synced, self._folder_is_synced = True, False, False
+        self._whole, self._safe, self._named = True, False, False
 
     def append(self, piece: bytes) -> None:
-        """Write all of a piece, or raise OSError and leave the file as it was."""
-        self._is_synced = False
+        """Write all of it.
+
+        Args:
+            piece: Bytes.
+
+        Raises:
+            OSError: If the disk does not take it; the file is as it was then.
+        """
+        self._safe = False
         try:
             self._repair()
-            self._is_whole = False
+            self._whole = False
             rest = memoryview(piece)
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -51,31 +58,38 @@ class AppendFile:
             self._repair()
             raise
         self.size += len(piece)
-        self._is_whole = True
+        self._whole = True
 
     def replace(self, pieces: Iterable[bytes]) -> None:
-        """Take other contents at once, or raise OSError; the old ones may be read meanwhile."""
+        """Put other contents in its place, at once: a kill leaves the old or the new ones.
+
+        Args:
+            pieces: The new contents; the old ones may be read meanwhile.
+
+        Raises:
+            OSError: If the disk does not take them; the file is as it was then.
+        """
         with atomic_write(self.path) as file:
             file.writelines(pieces)
         self._file.close()
         self._file = self.path.open("ab", buffering=0)
         self.size = os.fstat(self._file.fileno()).st_size
-        self._is_synced = self._folder_is_synced = True
+        self._safe = self._named = True
 
-    def fsync(self) -> None:
-        """Return when the file would survive a power failure."""
-        if not self._is_synced:
+    def to_disk(self) -> None:
+        """Return when it would survive a power failure."""
+        if not self._safe:
             os.fsync(self._file.fileno())
-            self._is_synced = True
-        if not self._folder_is_synced:
+            self._safe = True
+        if not self._named:
             fsync(self.path.parent)
-            self._folder_is_synced = True
+            self._named = True
 
     def close(self) -> None:
-        """Close the file."""
+        """Let it go."""
         self._file.close()
 
     def _repair(self) -> None:
-        if not self._is_whole:
+        if not self._whole:
             self._file.truncate(self.size)
-            self._is_whole = True
+            self._whole = True

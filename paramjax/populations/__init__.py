@@ -1,8 +1,10 @@
 """Populations: many runs as few compiled programs."""
 
 from paramjax.populations._chunk_result import ChunkResult, records
+from paramjax.populations._execution import Execution
 from paramjax.populations._layout import Layout
 from paramjax.populations._population import Population
+from paramjax.populations._problem import Problem
 from paramjax.populations._segments import evaluation_steps
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.populations._tracked import UnknownHyperparameterError
@@ -13,10 +15,12 @@ from paramjax.populations.planning._execution_plan import Candidate, ExecutionPl
 __all__ = [
     "Candidate",
     "ChunkResult",
+    "Execution",
     "ExecutionPlan",
     "GroupPlan",
     "Layout",
     "Population",
+    "Problem",
     "Record",
     "Starts",
     "TrialRun",

@@ -17,6 +17,7 @@ from paramjax.populations._chunk_result import ChunkResult
 from paramjax.populations._devices import placed
 from paramjax.populations._layout import Layout
 from paramjax.populations._orders import Orders
+from paramjax.populations._problem import Problem
 from paramjax.populations._programs import Shared
 from paramjax.populations._segments import evaluation_steps
 from paramjax.populations._starts import PendingStarts, Starts
@@ -24,16 +25,13 @@ from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._traced_trainer import Inputs, TracedTrainer, trace_trainer
 from paramjax.populations._tracked import TrackedHyperparameters
 from paramjax.populations._trial_run import TrialRun
+from paramjax.runs._evaluate_in_batches import as_metrics
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import structure, traced
 from paramjax.step._state import Trainer
 
 MakeTrainer = Callable[[Hyperparameters], Trainer]
 """`(hyperparameters) -> Trainer`, called while the population is traced."""
-
-Evaluate = Callable[..., Metrics]
-"""`(params, data) -> metrics` over a whole evaluation set; `(params, model_state, data)` where
-the loss is stateful; the structural hyperparameters come last where it takes one more."""
 
 
 class SingleRun(NamedTuple):
@@ -62,20 +60,18 @@ class Population:
     Args:
         make_trainer: `(hyperparameters) -> Trainer`.
         space: Tells which hyperparameters are structure and which are traced.
+        problem: What is learned, from what, and what is measured; its `init` is not called.
         starts: Initial parameters and keys of the seeds, made or to be made, or
             `(structure) -> starts` where they depend on the structure.
         seeds: The seeds in the order of `starts`.
-        data: Training data, leaves [rows, ...].
         steps: Steps of each run.
-        batch_size: Rows a step; None for all; or `(structure) -> rows`.
-        evaluate: `(params, data) -> metrics`, or None for the training metrics alone.
         evaluations: How often to evaluate, evenly spaced, the last time at the end.
         rungs: Steps after which they are evaluated besides, and may be taken up again.
-        model_state: What a stateful model starts with.
-        stateful: Whether `evaluate` takes the model state too.
         mesh: The devices; None for the default one.
 
     Attributes:
+        data: The training data, on the devices.
+        eval_data: What `evaluate` is given, on the devices.
         read: Names of the hyperparameters that a user's function has read so far.
 
     Example:
@@ -84,11 +80,11 @@ class Population:
         >>> from paramjax.populations import prepare_starts
         >>> from paramjax import train_step
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        >>> problem = Problem(init=lambda key: jnp.zeros(()), data=jnp.array([1.0, 3.0]))
         >>> population = Population(
         ...     lambda hp: train_step(loss_fn, optax.sgd(hp["learning_rate"])),
-        ...     {"learning_rate": log_uniform(0.1, 1.0)},
-        ...     starts=prepare_starts(lambda key: jnp.zeros(()), jax.random.key(0), [0]),
-        ...     seeds=[0], data=jnp.array([1.0, 3.0]), steps=9,
+        ...     {"learning_rate": log_uniform(0.1, 1.0)}, problem,
+        ...     starts=prepare_starts(problem.init, jax.random.key(0), [0]), seeds=[0], steps=9,
         ... )
         >>> chunk = population.train([TrialRun(0, 0, {"learning_rate": 0.5})], Layout(2))
         >>> chunk.params.tolist()
@@ -99,26 +95,22 @@ class Population:
         self,
         make_trainer: MakeTrainer,
         space: Space,
+        problem: Problem,
         *,
         starts: Starts | PendingStarts | Callable[[Hyperparameters], Starts | PendingStarts],
         seeds: Sequence[int],
-        data: PyTree,
         steps: int,
-        batch_size: int | Callable[[Hyperparameters], int | None] | None = None,
-        evaluate: Evaluate | None = None,
         evaluations: int = 1,
         rungs: Sequence[int] = (),
-        model_state: ModelState = (),
-        stateful: bool = False,
         mesh: Mesh | None = None,
     ) -> None:
         self.space, self.seeds, self.steps, self.mesh = space, list(seeds), steps, mesh
+        self.problem = problem
         self.points = sorted({*evaluation_steps(steps, evaluations), *rungs})
-        self._make_trainer, self._evaluate, self._stateful = make_trainer, evaluate, stateful
-        self._starts, self._batch_size = starts, batch_size
-        self._model_state, self.data = placed(
-            jax.tree.map(jnp.asarray, (model_state, data)), mesh, split=False
-        )
+        self._make_trainer, self._starts = make_trainer, starts
+        arrays = jax.tree.map(jnp.asarray, (problem.model_state, problem.data))
+        self._model_state, self.data = placed(arrays, mesh, split=False)
+        self.eval_data = placed(problem.eval_data, mesh, split=False)
         self.read: set[str] = set()
         self._cohorts: dict[Any, StructureGroup] = {}
         self._lock = threading.Lock()
@@ -153,12 +145,13 @@ class Population:
 
         Args:
             run: One of them.
-            eval_data: What `evaluate` is given.
+            eval_data: What `evaluate` is given instead of the problem's evaluation data.
 
         Raises:
             TypeError: See `trace_trainer`.
             ValueError: See `trace_trainer`; and if a batch is larger than the data.
         """
+        eval_data = self.eval_data if eval_data is None else eval_data
         forms = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), eval_data)
         fixed = structure(self.space, run.hyperparameters)
         which = (_key_of(fixed), str(forms))
@@ -176,30 +169,30 @@ class Population:
         Args:
             chunk: Runs of one structure, no more than a call has.
             layout: How they are laid out.
-            eval_data: What `evaluate` is given.
+            eval_data: What `evaluate` is given instead of the problem's evaluation data.
             between: `first`, `end`, `carried` and `last` of `StructureGroup.train`.
 
         Returns:
             What came of them.
         """
-        eval_data = placed(eval_data, self.mesh, split=False)
+        if eval_data is not None:
+            eval_data = placed(eval_data, self.mesh, split=False)
         return self.structure_group(chunk[0], eval_data).train(
             chunk, layout, eval_data=eval_data, **between
         )
 
-    def traces(self, run: TrialRun, eval_data: PyTree, known: set[str]) -> bool:
+    def traces(self, run: TrialRun, known: set[str]) -> bool:
         """Whether the trainer of a run can be traced if it is told some numbers.
 
         Args:
             run: The run.
-            eval_data: What `evaluate` is given.
             known: Names of the numbers it is told.
         """
         fixed = TrackedHyperparameters(
             structure(self.space, run.hyperparameters), self.space, set()
         )
         try:
-            self._trace(fixed, self._starts_of(fixed), run, eval_data, known)
+            self._trace(fixed, self._starts_of(fixed), run, self.eval_data, known)
         except (TypeError, ValueError):
             return False
         return True
@@ -239,7 +232,7 @@ class Population:
                 f"batch_size out, got {batch_size}"
             )
         there = PendingStarts(lambda: placed(starts.made(), self.mesh, split=False), starts.shapes)
-        shared = Shared(there, self._model_state, self.data)
+        shared = Shared(there, self._model_state, self.data, eval_data)
         return StructureGroup(
             traced, self.space, self.seeds, shared, orders, self.points, mesh=self.mesh
         )
@@ -272,19 +265,21 @@ class Population:
         return PendingStarts.of(self._starts(fixed))
 
     def _batch_of(self, fixed: TrackedHyperparameters) -> int | None:
-        return self._batch_size(fixed) if callable(self._batch_size) else self._batch_size
+        batch_size = self.problem.batch_size
+        return batch_size(fixed) if callable(batch_size) else batch_size
 
     def _rows(self) -> int:
         return len(jax.tree.leaves(self.data)[0])
 
     def _evaluation(self, fixed: dict[str, Any]) -> Callable[..., Metrics]:
         """`(params, model_state, data) -> metrics`."""
-        if self._evaluate is None:
+        evaluate, stateful = self.problem.evaluate, self.problem.stateful
+        if evaluate is None:
             return lambda params, model_state, data: {}
-        evaluate = with_structure(self._evaluate, fixed, 3 if self._stateful else 2)
-        if self._stateful:
-            return evaluate
-        return lambda params, model_state, data: evaluate(params, data)
+        measure = with_structure(evaluate, fixed, 3 if stateful else 2)
+        if stateful:
+            return lambda params, model_state, data: as_metrics(measure(params, model_state, data))
+        return lambda params, model_state, data: as_metrics(measure(params, data))
 
 
 def with_structure(

@@ -35,11 +35,13 @@ class Shared(NamedTuple):
         starts: Leaves [seeds, ...].
         model_state: What a stateful model starts with.
         data: Training data, leaves [rows, ...].
+        eval_data: What `evaluate` is given.
     """
 
     starts: PendingStarts
     model_state: ModelState
     data: PyTree
+    eval_data: PyTree
 
 
 class Programs:
@@ -68,12 +70,11 @@ class Programs:
         self._functions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def compile(self, numbers: Numbers, eval_data: PyTree, *, stepwise: bool) -> None:
+    def compile(self, numbers: Numbers, *, stepwise: bool) -> None:
         """Compile what a layout needs and is not compiled yet.
 
         Args:
             numbers: Hyperparameters of as many runs as a call has, to tell their dtypes.
-            eval_data: What `evaluate` is given.
             stepwise: Whether each step is a call of its own.
         """
         names = ("once", "measure") if stepwise else ("segment",)
@@ -88,7 +89,7 @@ class Programs:
             needed = {"begin": inputs}
             if self._positions is None:
                 needed["finish"] = (placed(numbers, self.mesh, split=True), carry)
-            inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
+            inputs = self._inputs(numbers, carry, place, order, 0, 0, self.shared.eval_data)
             self._compile_all(needed | dict.fromkeys(names, inputs))
             self.compile_seconds += time.perf_counter() - start
 

@@ -64,20 +64,19 @@ class StructureGroup:
                 )
             return self._programs[width]
 
-    def compile(self, run: TrialRun, layout: Layout, eval_data: PyTree) -> Programs:
+    def compile(self, run: TrialRun, layout: Layout) -> Programs:
         """Compile what a layout needs, unless it is.
 
         Args:
             run: Any of the runs.
             layout: How they are laid out.
-            eval_data: What `evaluate` is given.
 
         Returns:
             The programs.
         """
         programs = self.programs(layout.width)
         numbers = traced(self._space, [run.hyperparameters] * programs.runs)
-        programs.compile(numbers, eval_data, stepwise=layout.stepwise)
+        programs.compile(numbers, stepwise=layout.stepwise)
         return programs
 
     def prepare(self) -> None:
@@ -87,7 +86,7 @@ class StructureGroup:
 
     def train(
         self, runs: Sequence[TrialRun], layout: Layout, *,
-        eval_data: PyTree, first: int = 0, end: int | None = None, carried: PyTree = None,
+        eval_data: PyTree = None, first: int = 0, end: int | None = None, carried: PyTree = None,
         last: bool = True,
     ) -> ChunkResult:  # fmt: skip
         """Train a chunk for some steps.
@@ -95,7 +94,8 @@ class StructureGroup:
         Args:
             runs: From one to as many runs as a call has.
             layout: How they are laid out.
-            eval_data: What `evaluate` is given, of the shapes that the traced was traced with.
+            eval_data: What `evaluate` is given instead of the evaluation data that the group was
+                traced with, of its shapes.
             first: Steps they have done.
             end: Steps they have done afterwards; None for all.
             carried: What they go on from, None at the start.
@@ -104,7 +104,8 @@ class StructureGroup:
         Returns:
             What came of them.
         """
-        programs = self.compile(runs[0], layout, eval_data)
+        eval_data = self.shared.eval_data if eval_data is None else eval_data
+        programs = self.compile(runs[0], layout)
         padded, numbers, place = self._filled(runs, programs.runs)
         if carried is None:
             carry = programs.begin(numbers, place)
@@ -138,22 +139,19 @@ class StructureGroup:
         )
         return cut(chunk, len(runs))
 
-    def rehearse(
-        self, runs: Sequence[TrialRun], layout: Layout, eval_data: PyTree, count: int
-    ) -> None:
+    def rehearse(self, runs: Sequence[TrialRun], layout: Layout, count: int) -> None:
         """Train some runs for some steps, and throw away what they learn.
 
         Args:
             runs: As many as a call has.
             layout: How they are laid out.
-            eval_data: What `evaluate` is given.
             count: Steps, from 0 to those of the longest segment.
         """
-        programs = self.compile(runs[0], layout, eval_data)
+        programs = self.compile(runs[0], layout)
         _, numbers, place = self._filled(runs, programs.runs)
         carry = programs.begin(numbers, place)
         carry, *_ = programs.advance(
-            numbers, carry, place, 0, count, eval_data, stepwise=layout.stepwise
+            numbers, carry, place, 0, count, self.shared.eval_data, stepwise=layout.stepwise
         )
         jax.block_until_ready(carry)
 

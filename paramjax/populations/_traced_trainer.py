@@ -86,7 +86,7 @@ def trace_trainer(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) 
         The traced.
 
     Raises:
-        TypeError: If `make` returns no trainer, or `evaluate` no dict.
+        TypeError: If `make` returns something other than a trainer.
         ValueError: If a step changes the tree, a shape or a dtype of the state, or reports no
             scalar loss.
 
@@ -124,10 +124,6 @@ def trace_trainer(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) 
     def measure(numbers: Numbers, state: TrainState, data: PyTree) -> Metrics:
         params = trainer(numbers).eval_params(state)
         metrics = evaluate(params, state.model_state, data)
-        if not isinstance(metrics, dict):
-            raise TypeError(
-                f"evaluate: expected a dict of metrics, name -> number, got {describe(metrics)}"
-            )
         return {name: jnp.asarray(metric) for name, metric in metrics.items()}
 
     def eval_params(numbers: Numbers, state: TrainState) -> Params:

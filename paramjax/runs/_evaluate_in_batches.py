@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from paramjax._checks import describe
 from paramjax._types import Batch, Metrics, PyTree
 from paramjax.step._state import Trainer, TrainState
 
@@ -55,7 +56,7 @@ def evaluate_in_batches(
     full = rows // size
 
     def sums(batch: Batch, count: int) -> Metrics:
-        metrics = _named(evaluate(params, *carried, batch))
+        metrics = _scalars(as_metrics(evaluate(params, *carried, batch)))
         return {name: value * count for name, value in metrics.items()}
 
     batches = jax.tree.map(
@@ -69,21 +70,26 @@ def evaluate_in_batches(
     return {name: value / rows for name, value in total.items()}
 
 
-def _named(output: Any) -> Metrics:
-    """Metrics as float32 scalars, from metrics or from a loss function's pair."""
+def as_metrics(output: Any) -> Metrics:
+    """Return what `evaluate` returned as metrics: a loss function's pair holds them, too."""
     if isinstance(output, tuple) and len(output) == 2 and isinstance(output[1], dict):
         output = {**output[1], "loss": output[0]}
     if not isinstance(output, dict) or not output:
         raise TypeError(
-            "validation: expected evaluate to return metrics, such as {'loss': ...}, or a pair "
-            f"(loss, metrics), got {type(output).__name__}"
+            "evaluate: expected it to return metrics, such as {'loss': ...}, or a pair "
+            f"(loss, metrics), got {describe(output)}"
         )
     if "step" in output:
-        raise ValueError("validation: a metric is called 'step', which is the number of the step")
-    for name, value in output.items():
+        raise ValueError("evaluate: a metric is called 'step', which is the number of the step")
+    return output
+
+
+def _scalars(metrics: Metrics) -> Metrics:
+    """Return metrics as float32 scalars."""
+    for name, value in metrics.items():
         if jnp.shape(value) != ():
             raise ValueError(
-                f"validation: metric {name!r} has shape {jnp.shape(value)}, expected a scalar; "
+                f"evaluate: metric {name!r} has shape {jnp.shape(value)}, expected a scalar; "
                 "take its mean over the rows"
             )
-    return {name: jnp.asarray(value, jnp.float32) for name, value in output.items()}
+    return {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +14,7 @@ from paramjax._cache import enable_cache
 from paramjax._checks import check_count, check_key, check_params
 from paramjax._status import Status
 from paramjax._types import Key, ModelState, Params
-from paramjax.checkpoints._keep import Keep
+from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.checkpoints._store import CheckpointStore
 from paramjax.data._sampler import LastBatch
 from paramjax.data._source import is_stream
@@ -49,12 +47,9 @@ def fit(
     last_batch: LastBatch = "drop",
     model_state: ModelState = (),
     validation: Validation | None = None,
-    checkpoint_dir: str | os.PathLike[str] | None = None,
-    checkpoint_every: int | datetime.timedelta | None = None,
-    resume: bool = False,
-    keep: Keep | None = None,
+    checkpoints: Checkpoints | None = None,
     nonfinite: str | Rollback = "stop",
-    writers: Sequence[Writer] = (),
+    logs: Sequence[Writer] = (),
     progress: bool | None = None,
 ) -> Fit:
     """Train: compiled in chunks of steps, with all that the host does between two chunks.
@@ -71,7 +66,7 @@ def fit(
             `get_state` and `set_state` (grain) or `state_dict` and `load_state_dict` (torchdata)
             are resumed by their own state, others by drawing and dropping batches.
         key: A typed key; it names the order of the data and the randomness of the steps.
-        steps: Number of steps in all, positive; a resumed run does those that are left.
+        steps: Number of steps in all, positive; a run that goes on does those that are left.
         batch_size: Rows a step, drawn without replacement epoch by epoch; None takes the whole
             data at each step, or what a stream yields.
         last_batch: What becomes of the rows left over at an epoch's end: "drop" leaves them
@@ -79,16 +74,13 @@ def fit(
             `batch["weight"]`, 1 for rows and 0 for padding (see `losses.supervised`).
         model_state: Where a stateful model starts.
         validation: What to measure on held-out data, how often, and whether to stop early.
-        checkpoint_dir: A folder for checkpoints, made if need be; None saves nothing.
-        checkpoint_every: Steps, or a time, between checkpoints, written in the background; a
-            minute if None. There is one at the end, too, and one when a run is interrupted.
-        resume: Whether to go on from the newest good checkpoint in the folder, if there is one.
-        keep: Which checkpoints stay; `Keep()` the last three.
+        checkpoints: Where checkpoints lie and how often one is written; None saves nothing. The
+            same call with the same folder goes on from the newest good one.
         nonfinite: What to do about a step whose loss or gradient norm is not finite: "stop"
             raises and keeps the state before it, "warn" goes on, a `Rollback` returns to the
             last checkpoint with a lower rate. To skip such steps, give the trainer the hook
-            `skip_nonfinite()`, which is heard first.
-        writers: Logs: `CSV`, `JSONLines`, `TensorBoard` or your own.
+            `pj.hooks.skip_nonfinite()`, which takes precedence.
+        logs: Any of `pj.logs`: `CSV`, `JSONLines`, `TensorBoard` or your own.
         progress: Whether to show a progress bar; None shows it on a terminal.
 
     Returns:
@@ -99,20 +91,21 @@ def fit(
             an argument of another type.
         ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
             larger than the data, one for a trainer that draws its own rows, a count out of
-            range, arguments that contradict each other; arrays that differ between processes
-            that run it together (see `shard`).
+            range, arguments that contradict each other; a folder that holds another run, with
+            what differs; arrays that differ between processes that run it together (see `shard`).
         NonFiniteError: If a step was not finite, with step, leaf and last finite loss; its
             `fit` holds all that was done before. With "warn", if no loss was finite.
         StreamEnded: If a stream has fewer batches than steps.
         StreamChanged: If a batch of it has another form than the first one.
         RunInUse: If another run holds the folder.
-        OSError: If the folder, or the file of a writer, cannot be written.
+        OSError: If the folder, or the file of a log, cannot be written.
 
     Warns:
         NonFiniteWarning: If a step was not finite and the run went on.
         DamageWarning: For each checkpoint that was passed over because it is damaged.
         SaveWarning: If a checkpoint could not be written; the run goes on.
-        ProgramWarning: If a resumed run's step computes something else than before.
+        ProgramWarning: If a run goes on whose step computes something else than before, because
+            JAX or the devices changed or `Checkpoints(allow_new_program=True)` allows it.
         InterruptWarning: If Ctrl-C or SIGTERM ended the run.
 
     Example:
@@ -129,9 +122,7 @@ def fit(
     check_key(key)
     check_params(params)
     check_count("steps", steps)
-    every = check_saving(
-        checkpoint_dir, checkpoint_every, resume=resume, keep=keep, nonfinite=nonfinite
-    )
+    check_saving(checkpoints, nonfinite)
     plan = make_plan(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
     check_source(data, nonfinite)
     enable_cache()
@@ -151,21 +142,24 @@ def fit(
         if plan.last == "pad":
             check_weight_is_read(trainer, state, source.form)
     validator = _validator(trainer, validation, state)
+    every = None if checkpoints is None else checkpoints.every
     config = RunConfig(trainer, steps, every, nonfinite, joint)
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(source))
         store = None
-        if checkpoint_dir is not None:
+        if checkpoints is not None:
+            made_of = identity(plan, key, resident)
             store = CheckpointStore(
-                checkpoint_dir, identity=identity(plan, key, resident), keep=keep, resume=resume,
+                checkpoints.folder, identity=made_of, keep=checkpoints.keep,
+                fresh=checkpoints.fresh, allow_new_program=checkpoints.allow_new_program,
                 joint=joint,
             )  # fmt: skip
             opened.enter_context(store)
-        logs = Background(writers if jax.process_index() == 0 or not joint else ())
-        opened.enter_context(contextlib.closing(logs))
-        run = TrainLoop(config, state, source, validator, store, logs)
+        background = Background(logs if jax.process_index() == 0 or not joint else ())
+        opened.enter_context(contextlib.closing(background))
+        run = TrainLoop(config, state, source, validator, store, background)
         del state  # its memory is taken over by the first chunk
-        if resume:
+        if store is not None:
             run.restore()
         return _finished(run, config, progress)
 
@@ -180,7 +174,7 @@ def _validator(trainer: Trainer, validation: Validation | None, state: TrainStat
 
 
 def _finished(run: TrainLoop, config: RunConfig, progress: bool | None) -> Fit:
-    """TrainLoop to the end, or to Ctrl-C, in sight of a progress bar."""
+    """Train to the end, or to Ctrl-C, showing progress."""
     try:
         with (
             Interrupts(terminations=run.saves) as interrupts,

@@ -39,7 +39,7 @@ def identity(plan: BatchSpec, key: Key, data: PyTree) -> dict[str, Any]:
 
 
 def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
-    """A fingerprint of what a step computes, constants in its text included.
+    """A fingerprint of what a step computes, with the version of JAX and the devices.
 
     Args:
         trainer: What a step is.
@@ -47,7 +47,7 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
         batch: A batch, or its shapes.
 
     Returns:
-        Hexadecimal digits; equal steps under one version of JAX have equal ones.
+        Hexadecimal digits, a space, and "JAX ... on ...".
 
     Example:
         >>> import optax
@@ -58,4 +58,6 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
         >>> of_rate(0.1) == of_rate(0.1), of_rate(0.1) == of_rate(0.2)
         (True, False)
     """
-    return program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
+    digits = program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
+    devices = len(set().union(*(leaf.devices() for leaf in jax.tree.leaves(state))))
+    return f"{digits} JAX {jax.__version__} on {devices} {jax.default_backend()}"

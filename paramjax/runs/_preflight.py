@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import typing
 from typing import Any
 
 from paramjax._checks import check_count, describe
+from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.data._sampler import LastBatch
 from paramjax.data._source import can_rewind, is_stream
 from paramjax.data._validation import check_data
@@ -15,11 +15,6 @@ from paramjax.runs._batch_spec import BatchSpec, check_can_be_padded
 from paramjax.runs._nonfinite import Rollback
 from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
-
-_EVERY = datetime.timedelta(minutes=1)
-_SAVING = ("checkpoint_every", "resume", "keep", "nonfinite=Rollback()")
-
-Every = int | datetime.timedelta
 
 
 def make_plan(
@@ -71,53 +66,23 @@ def make_plan(
     return plan
 
 
-def check_saving(
-    folder: Any, every: Any, *, resume: bool, keep: Any, nonfinite: str | Rollback
-) -> Every:
-    """Refuse settings of checkpoints that nothing would follow from.
-
-    Args:
-        folder: Where they lie, or None.
-        every: Steps or a time between them, None for a minute.
-        resume: Whether to go on from what is there.
-        keep: Which stay, or None.
-        nonfinite: What to do about a step that is not finite.
-
-    Returns:
-        Steps or a time between checkpoints.
-
-    Raises:
-        TypeError: If `every` is neither.
-        ValueError: If it is not positive, `nonfinite` is no choice, or there is no folder for
-            what is asked.
-
-    Example:
-        >>> check_saving("run", 100, resume=True, keep=None, nonfinite="stop")
-        100
-    """
+def check_saving(checkpoints: Any, nonfinite: str | Rollback) -> None:
+    """Raise where checkpoints are not a `Checkpoints`, or a rollback has none to go back to."""
     rolls_back = isinstance(nonfinite, Rollback)
     if not rolls_back and nonfinite not in ("stop", "warn"):
         raise ValueError(
             f"nonfinite: expected 'stop', 'warn' or a pj.Rollback(), got {nonfinite!r}; to skip "
             "such steps, give the trainer the hook pj.hooks.skip_nonfinite()"
         )
-    asked = (every is not None, resume, keep is not None, rolls_back)
-    wanted = [name for name, given in zip(_SAVING, asked, strict=True) if given]
-    if folder is None and wanted:
-        raise ValueError(f"{wanted[0]}: without a checkpoint_dir nothing is saved; pass one")
-    if every is None:
-        return _EVERY
-    if not isinstance(every, datetime.timedelta):
-        try:
-            return check_count("checkpoint_every", every)
-        except TypeError:
-            raise TypeError(
-                "checkpoint_every: expected a whole number of steps or a datetime.timedelta, got "
-                f"{describe(every)}"
-            ) from None
-    if every <= datetime.timedelta(0):
-        raise ValueError(f"checkpoint_every: expected a time above 0, got {every}")
-    return every
+    if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
+        raise TypeError(
+            "checkpoints: expected pj.Checkpoints(folder) or None, got " + describe(checkpoints)
+        )
+    if checkpoints is None and rolls_back:
+        raise ValueError(
+            "nonfinite: pj.Rollback() returns to a checkpoint, and nothing is saved; pass "
+            "checkpoints=pj.Checkpoints(folder)"
+        )
 
 
 def check_source(data: Any, nonfinite: str | Rollback) -> None:

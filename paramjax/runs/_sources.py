@@ -46,6 +46,11 @@ class ArraySource:
         """Shapes and dtypes of a batch."""
         return batch_shapes(self._plan, self._data)
 
+    @property
+    def knows_form(self) -> bool:
+        """Whether the form of a batch is known before the first one is there."""
+        return True
+
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """All batches are there."""
         return True
@@ -107,6 +112,11 @@ class StreamSource:
         """Shapes and dtypes of a batch; known once the source was opened."""
         assert self._stacks is not None
         return self._stacks.form
+
+    @property
+    def knows_form(self) -> bool:
+        """Whether the form of a batch is known before the first one is there."""
+        return False
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """Wait until there is a batch, and say whether there is: nobody waits once interrupted."""

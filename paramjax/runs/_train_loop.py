@@ -44,14 +44,14 @@ class RunConfig:
     Attributes:
         trainer: What a step is.
         steps: Steps in all.
-        every: Steps, or time, between checkpoints.
+        every: Steps, or time, between checkpoints; None where none are written.
         nonfinite: What to do about a step that is not finite.
         joint: Whether several processes run it together.
     """
 
     trainer: Trainer
     steps: int
-    every: int | datetime.timedelta
+    every: int | datetime.timedelta | None
     nonfinite: str | Rollback
     joint: bool
 
@@ -108,9 +108,10 @@ class TrainLoop:
 
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
+        if self._source.knows_form or self._ended() is None:
+            self._prepare(interrupts)  # refuses another program before a log is cut to this step
         self._writers.open(self.step)
         if isinstance(self._config.nonfinite, Rollback):
-            self._prepare(interrupts)
             self._save_once()
         while (status := self._ended()) is None:
             ready = self._prepare(interrupts)
@@ -170,7 +171,7 @@ class TrainLoop:
         if isinstance(every, int):
             save = step > 0 and step % every == 0
             ends.append(step - step % every + every)
-        elif step > 0:
+        elif every is not None and step > 0:
             save = time.monotonic() - self._saved_at >= every.total_seconds()
         due = self._validator.next(step)
         if due is not None:

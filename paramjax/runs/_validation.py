@@ -55,7 +55,7 @@ class Validation:
             last step.
         batch_size: Rows evaluated at once, positive; None takes all.
         stateful: Whether `evaluate` is given the model state.
-        monitor: The metric that decides about stopping, best checkpoints and plateaus.
+        metric: The metric that decides about stopping, best checkpoints and plateaus.
         maximise: Whether a larger one is better.
         early_stopping: When to end the run for it; None never does.
 
@@ -66,7 +66,7 @@ class Validation:
     Example:
         >>> import numpy as np
         >>> held_out = {"x": np.ones((5, 2)), "y": np.zeros(5)}
-        >>> Validation(lambda params, batch: {"loss": 0.0}, held_out, every=100).monitor
+        >>> Validation(lambda params, batch: {"loss": 0.0}, held_out, every=100).metric
         'loss'
     """
 
@@ -75,7 +75,7 @@ class Validation:
     every: int
     batch_size: int | None = None
     stateful: bool = False
-    monitor: str = "loss"
+    metric: str = "loss"
     maximise: bool = False
     early_stopping: EarlyStopping | None = None
 
@@ -99,11 +99,11 @@ class Validation:
             The score.
 
         Raises:
-            ValueError: If the monitored metric is not among them.
+            ValueError: If its metric is not among them.
         """
-        if self.monitor not in metrics:
-            raise ValueError(f"validation: {nearest(self.monitor, metrics, what='metric')}")
-        value = metrics[self.monitor]
+        if self.metric not in metrics:
+            raise ValueError(f"validation: {nearest(self.metric, metrics, what='metric')}")
+        value = metrics[self.metric]
         if not math.isfinite(value):
             return math.inf
         return -value if self.maximise else value
@@ -196,7 +196,7 @@ def check_measures(
 
     Raises:
         TypeError: If `evaluate` returns something other than metrics.
-        ValueError: If a metric is no scalar, or the monitored one is missing.
+        ValueError: If a metric is no scalar, or its metric is missing.
     """
     names = jax.eval_shape(
         functools.partial(evaluate_in_batches, *_static(trainer, validation)), state, data

@@ -45,8 +45,8 @@ class Validator:
 
     @property
     def shown(self) -> dict[str, float]:
-        """The monitored metric of the last validation, if there is one."""
-        name = self._validation.monitor if self._validation else ""
+        """The deciding metric of the last validation, if there is one."""
+        name = self._validation.metric if self._validation else ""
         value = self.history.last(name)
         return {} if value is None else {name: value}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_count, check_key, describe
-from paramjax._types import Array, Key, Metrics, ModelState, Params, PyTree
+from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 from paramjax.data._folds import folds as deal
 from paramjax.data._sampler import batch_order
-from paramjax.data._validation import check_data
+from paramjax.populations._population import MakeTrainer, with_structure
+from paramjax.populations._problem import Problem
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._evaluate_in_batches import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
@@ -22,18 +24,14 @@ from paramjax.tuning._cross_validation import CrossValidation, judge_folds
 
 
 def cross_validate(
-    trainer: Trainer,
-    init: Callable[[Key], Params],
-    data: PyTree,
+    make_trainer: MakeTrainer | Trainer,
+    problem: Problem,
     *,
-    evaluate: Callable[..., Any],
     steps: int,
     key: Key,
+    hyperparameters: Hyperparameters = MappingProxyType({}),
     folds: int | Array | np.ndarray = 5,
-    batch_size: int | None = None,
     stratify: Any = None,
-    model_state: ModelState = (),
-    stateful: bool = False,
     eval_batch_size: int | None = None,
 ) -> CrossValidation:
     """Train on all folds but one, evaluate on that one, for each: as one program.
@@ -46,51 +44,55 @@ def cross_validate(
     training rows take k - 1 times the memory of the data.
 
     Args:
-        trainer: What a step is, see `train_step`.
-        init: `(key) -> params`, compiled by itself.
-        data: Leaves [rows, ...].
-        evaluate: `(params, batch) -> metrics`, means over the rows of the batch, or a pair
-            `(loss, metrics)`. It is given `trainer.eval_params`; with `stateful`, it is
-            `(params, model_state, batch) -> metrics`.
+        make_trainer: `(hyperparameters) -> Trainer`, see `sweep`, or a trainer.
+        problem: What is learned, from what, and what is measured: `evaluate` is given the held-out
+            rows of a fold, so `eval_data` is None.
         steps: Steps of each fold, positive.
         key: A typed key; it names the folds, the starts and the orders.
+        hyperparameters: What `make_trainer` is called with, such as `result.best().hyperparameters`
+            of a sweep.
         folds: Their number, from 2; or the fold of each row, int[rows] from 0 without a gap.
-        batch_size: Rows a step, drawn without replacement epoch by epoch (rows left over at
-            an epoch's end are dropped); None takes all training rows at each step.
         stratify: Class labels [rows] to be spread evenly over the folds, see `data.folds`.
-        model_state: Where a stateful model starts, in every fold.
-        stateful: Whether `evaluate` is given the model state.
         eval_batch_size: Rows of a fold evaluated at once, positive; None takes all.
 
     Returns:
         Metrics, parameters and histories of the folds.
 
     Raises:
-        TypeError: For a legacy key, data that is not numeric, or `evaluate` that is no function
-            or returns no metrics.
+        TypeError: For a legacy key, data that is not numeric, or `evaluate` that is None or
+            returns something other than metrics.
         ValueError: For data that is empty, NaN or of uneven length, counts out of range, a
             batch larger than the training rows of a fold, one for a trainer that draws its own
-            rows, or numbers of folds with a gap.
+            rows, numbers of folds with a gap, or a problem with `eval_data`.
 
     Example:
         >>> import optax
-        >>> from paramjax import train_step
+        >>> from paramjax import Problem, train_step
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> result = cross_validate(
-        ...     train_step(loss_fn, optax.sgd(0.5)), lambda key: jnp.zeros(()),
-        ...     jnp.array([1.0, 2.0, 4.0]), evaluate=lambda p, batch: loss_fn(p, batch, None),
+        ...     train_step(loss_fn, optax.sgd(0.5)),
+        ...     Problem(
+        ...         init=lambda key: jnp.zeros(()), data=jnp.array([1.0, 2.0, 4.0]),
+        ...         evaluate=lambda params, batch: loss_fn(params, batch, None),
+        ...     ),
         ...     steps=1, key=jax.random.key(0), folds=3,
         ... )
         >>> sorted(result.params.tolist()), round(result.mean["loss"], 3)
         ([1.5, 2.5, 3.0], 3.5)
     """
     check_key(key)
-    rows = check_data(data)
+    measured = _check_problem(problem)
+    rows = problem.check()
     check_count("steps", steps)
     if eval_batch_size is not None:
         check_count("eval_batch_size", eval_batch_size)
-    if not callable(evaluate):
-        raise TypeError(f"evaluate: expected a function, got {describe(evaluate)}")
+    trainer = _trainer(make_trainer, hyperparameters)
+    batch_size = problem.batch_size
+    batch_size = batch_size(hyperparameters) if callable(batch_size) else batch_size
+    init, evaluate = (
+        with_structure(function, hyperparameters, inputs)
+        for function, inputs in ((problem.init, 1), (measured, 2 + problem.stateful))
+    )
     fold_key, start_key, order_key = jax.random.split(key, 3)
     fold = _fold_of_each_row(folds, rows, fold_key, stratify)
     groups = _groups(fold)
@@ -99,8 +101,9 @@ def cross_validate(
         init, start_key, np.concatenate([group.fold for group in groups]).tolist()
     )
     trained = _train(
-        trainer, evaluate, starts, model_state, data, order_key, groups,
-        batch_size=batch_size, steps=steps, eval_batch_size=eval_batch_size, stateful=stateful,
+        trainer, evaluate, starts, problem.model_state, problem.data, order_key, groups,
+        batch_size=batch_size, steps=steps, eval_batch_size=eval_batch_size,
+        stateful=problem.stateful,
     )  # fmt: skip
     metrics, history = jax.device_get((trained.metrics, trained.history))
     status, diverged = judge_folds(metrics, history["loss"])
@@ -207,6 +210,38 @@ def _groups(fold: np.ndarray) -> list[_Group]:
 
 def _rows(data: PyTree, rows: Array | slice) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[rows], data)
+
+
+def _check_problem(problem: Any) -> Callable[..., Any]:
+    """Return what measures a fold."""
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
+    if problem.evaluate is None:
+        raise TypeError("problem: evaluate: expected a function that measures a fold, got None")
+    if problem.eval_data is not None:
+        raise ValueError(
+            "problem: eval_data: a cross-validation evaluates on the held-out rows of `data`, "
+            f"expected None, got {describe(problem.eval_data)}"
+        )
+    measured: Callable[..., Any] = problem.evaluate
+    return measured
+
+
+def _trainer(make_trainer: MakeTrainer | Trainer, hyperparameters: Hyperparameters) -> Trainer:
+    trainer = make_trainer if isinstance(make_trainer, Trainer) else None
+    if trainer is None and callable(make_trainer):
+        trainer = make_trainer(hyperparameters)
+    elif hyperparameters:
+        raise ValueError(
+            "hyperparameters: a trainer has them already; pass a function (hyperparameters) -> "
+            "trainer"
+        )
+    if not isinstance(trainer, Trainer):
+        raise TypeError(
+            "make_trainer: expected a trainer such as pj.train_step(...) returns, or a function "
+            f"that returns one, got {describe(make_trainer if trainer is None else trainer)}"
+        )
+    return trainer
 
 
 def _fold_of_each_row(folds: Any, rows: int, key: Key, stratify: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from paramjax._types import PyTree
+from paramjax._checks import nearest
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
@@ -21,38 +21,34 @@ _CONCRETE = (
 )
 
 
-def check_trainers(
-    population: Population, runs: Sequence[TrialRun], eval_data: PyTree = None
-) -> None:
+def check_trainers(population: Population, runs: Sequence[TrialRun]) -> list[StructureGroup]:
     """Trace every structure, and refuse what could only mislead.
 
     Args:
         population: Trains the runs.
         runs: All runs.
-        eval_data: What `evaluate` is given.
 
     Raises:
         TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
         ValueError: If a hyperparameter is never read, or the structure of the trainer depends on
             one whose value is traced.
     """
-    names = unread(population, check_structures(population, runs, eval_data), runs)
+    groups = check_structures(population, runs)
+    names = unread(population, groups, runs)
     if names:
         raise ValueError(
             f"space: nothing depends on {', '.join(map(repr, names))}; let make_trainer read "
             f"hyperparameters[{names[0]!r}], or take it out of the space"
         )
+    return groups
 
 
-def check_structures(
-    population: Population, runs: Sequence[TrialRun], eval_data: PyTree = None
-) -> list[StructureGroup]:
+def check_structures(population: Population, runs: Sequence[TrialRun]) -> list[StructureGroup]:
     """Trace every structure, and refuse one that depends on a traced value.
 
     Args:
         population: Trains the runs.
         runs: Runs of these structures.
-        eval_data: What `evaluate` is given.
 
     Returns:
         The structures.
@@ -62,7 +58,25 @@ def check_structures(
         ValueError: If the structure of the trainer depends on a hyperparameter whose value is
             traced.
     """
-    return [_traced(population, group, eval_data) for group in population.groups(runs)]
+    return [_traced(population, group) for group in population.groups(runs)]
+
+
+def check_metrics(cohorts: Sequence[StructureGroup], metrics: Sequence[str]) -> None:
+    """Refuse metrics that the records will not hold.
+
+    Args:
+        cohorts: The structures.
+        metrics: Their names.
+
+    Raises:
+        ValueError: For an unknown one, with the nearest known ones.
+    """
+    for task in (structure_group.traced for structure_group in cohorts):
+        measured = task.evaluate.out or task.step.out[1]
+        known = [name for name, value in measured.items() if value.shape == ()]
+        for name in metrics:
+            if name not in known:
+                raise ValueError(nearest(name, known, what="metric"))
 
 
 def unread(
@@ -89,12 +103,12 @@ def unread(
     ]
 
 
-def _traced(population: Population, group: Sequence[TrialRun], eval_data: PyTree) -> StructureGroup:
+def _traced(population: Population, group: Sequence[TrialRun]) -> StructureGroup:
     """Trace a structure; a trainer that cannot be is told which hyperparameter is why."""
     try:
-        return population.structure_group(group[0], eval_data)
+        return population.structure_group(group[0])
     except _CONCRETE as error:
-        names = _culprits(population, group[0], eval_data)
+        names = _culprits(population, group[0])
         if not names:
             raise
         raise ValueError(
@@ -103,13 +117,13 @@ def _traced(population: Population, group: Sequence[TrialRun], eval_data: PyTree
         ) from error
 
 
-def _culprits(population: Population, run: TrialRun, eval_data: PyTree) -> list[str]:
+def _culprits(population: Population, run: TrialRun) -> list[str]:
     """The hyperparameters that must be known for the trainer to be traced; a few tries tell."""
     names = list(traced(population.space, [run.hyperparameters]))
-    alone = [name for name in names if population.traces(run, eval_data, {name})]
-    if alone or not population.traces(run, eval_data, set(names)):
+    alone = [name for name in names if population.traces(run, {name})]
+    if alone or not population.traces(run, set(names)):
         return alone
-    return [n for n in names if not population.traces(run, eval_data, {*names} - {n})]
+    return [n for n in names if not population.traces(run, {*names} - {n})]
 
 
 def _live(structure_group: StructureGroup) -> set[str]:

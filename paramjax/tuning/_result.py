@@ -18,7 +18,7 @@ from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.space._distribution import Space
 from paramjax.tuning._budget import budget_of
 from paramjax.tuning._results import Results
-from paramjax.tuning._rounds import Rung
+from paramjax.tuning._rounds import Rung, Score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,13 +56,13 @@ class Sweep:
 
     def __init__(
         self, space: Space, plan: ExecutionPlan, rungs: list[Rung], results: Results,
-        replayed: Callable[[Outcome], Replay],
+        replayed: Callable[[Outcome], Replay], score: Score,
     ) -> None:  # fmt: skip
         summaries = results.summaries()
         self.records = [summary.record for summary in summaries]
         self.budget = budget_of(summaries, plan.steps)
         self.space, self.plan, self.rungs = space, plan, rungs
-        self._results, self._replayed = results, replayed
+        self._results, self._replayed, self._score = results, replayed, score
 
     def __repr__(self) -> str:
         """Say how many trainings there are, and how they ended."""
@@ -105,12 +105,13 @@ class Sweep:
         self._record(trial, seed)
         return self._results.outcome(trial, seed).params
 
-    def best(self, metric: str = "loss", *, maximise: bool = False) -> Trial:
+    def best(self, metric: str | None = None, *, maximise: bool | None = None) -> Trial:
         """The trial with the best mean over its seeds; stopped trials are no candidates.
 
         Args:
-            metric: A name among the records' metrics.
-            maximise: Whether larger is better.
+            metric: A name among the records' metrics; None for the problem's metric.
+            maximise: Whether larger is better; None as the problem says, of another metric than
+                the problem's False.
 
         Returns:
             The trial; among equals the one with the smallest number.
@@ -118,9 +119,7 @@ class Sweep:
         Raises:
             ValueError: For an unknown metric, with the nearest known ones.
         """
-        known = self.records[0].metrics
-        if metric not in known:
-            raise ValueError(nearest(metric, known, what="metric"))
+        metric, maximise = self._judged_by(metric, maximise)
         sign = -1.0 if maximise else 1.0
         values: dict[int, list[float]] = {}
         for record in self._ended():
@@ -145,6 +144,15 @@ class Sweep:
         """
         self._record(trial, seed)
         return self._replayed(self._results.outcome(trial, seed))
+
+    def _judged_by(self, metric: str | None, maximise: bool | None) -> Score:
+        """Fill in what the problem says."""
+        name = self._score.metric if metric is None else metric
+        if name not in (known := self.records[0].metrics):
+            raise ValueError(nearest(name, known, what="metric"))
+        if maximise is None:
+            maximise = self._score.maximise and name == self._score.metric
+        return Score(name, maximise)
 
     def _ended(self) -> list[Record]:
         """The records of trainings that were trained as long as any."""
@@ -177,13 +185,17 @@ class Sweep:
         return frame(self.records, self.space)
 
     def plot(
-        self, metric: str = "loss", *, maximise: bool = False, path: str | Path | None = None
+        self,
+        metric: str | None = None,
+        *,
+        maximise: bool | None = None,
+        path: str | Path | None = None,
     ) -> Figure:
         """Draw the metric against each number among the hyperparameters, and learning curves.
 
         Args:
-            metric: A name among the records' metrics.
-            maximise: Whether larger is better.
+            metric: A name among the records' metrics; None for the problem's metric.
+            maximise: Whether larger is better; None as `best` takes it.
             path: A file to save the figure to, whose suffix is the format; None saves nothing.
 
         Returns:
@@ -196,16 +208,19 @@ class Sweep:
         """
         from paramjax.plots import overview
 
+        metric, maximise = self._judged_by(metric, maximise)
         return overview(
             self.records, self.space, metric, history=self.history, maximise=maximise, path=path
         )
 
-    def parallel_coordinates(self, metric: str = "loss", *, maximise: bool = False) -> PlotlyFigure:
+    def parallel_coordinates(
+        self, metric: str | None = None, *, maximise: bool | None = None
+    ) -> PlotlyFigure:
         """Draw each trial as a line through all its hyperparameters to its score.
 
         Args:
-            metric: A name among the records' metrics.
-            maximise: Whether larger is better.
+            metric: A name among the records' metrics; None for the problem's metric.
+            maximise: Whether larger is better; None as `best` takes it.
 
         Returns:
             A plotly figure, which a notebook shows; `figure.write_html("sweep.html")` writes a
@@ -217,4 +232,5 @@ class Sweep:
         """
         from paramjax.plots import parallel_coordinates
 
+        metric, maximise = self._judged_by(metric, maximise)
         return parallel_coordinates(self.records, self.space, metric, maximise=maximise)

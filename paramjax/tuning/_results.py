@@ -26,12 +26,12 @@ class Results:
     def __init__(
         self, record_store: RecordStore, runs: Sequence[TrialRun], steps: int, points: Sequence[int]
     ) -> None:
-        self._shelf, self._steps, self._points = record_store, steps, points
+        self._record_store, self._steps, self._points = record_store, steps, points
         self._which = sorted((run.trial, run.seed) for run in runs)
 
     def summaries(self) -> list[Summary]:
         """What is known of each training without its arrays."""
-        known = self._shelf.summaries()
+        known = self._record_store.summaries()
         return [known[which] for which in self._which]
 
     def params(self) -> Params:
@@ -65,11 +65,11 @@ class Results:
 
     def outcome(self, trial: int, seed: int) -> Outcome:
         """What one training left."""
-        return self._shelf.get(trial, seed)
+        return self._record_store.get(trial, seed)
 
     def _outcomes(self) -> Iterator[Outcome]:
         """One after the other, so that those of a file are not all in memory."""
-        return (self._shelf.get(*which) for which in self._which)
+        return (self._record_store.get(*which) for which in self._which)
 
     def _stacked(self, name: str, length: int) -> dict[str, np.ndarray]:
         """Rows of different lengths; what is missing is NaN, or 0 for whole numbers."""

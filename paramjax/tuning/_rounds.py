@@ -13,7 +13,6 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from paramjax._status import Status
-from paramjax._types import PyTree
 from paramjax.populations._chunk_result import ChunkResult
 from paramjax.populations._execute import Job, execute
 from paramjax.populations._layout import Layout
@@ -50,8 +49,12 @@ class Score(NamedTuple):
         maximise: Whether larger is better.
     """
 
-    metric: str
-    maximise: bool
+    metric: str = "loss"
+    maximise: bool = False
+
+    def __str__(self) -> str:
+        """Say what is sought, as a store notes it."""
+        return f"{'largest' if self.maximise else 'smallest'} {self.metric}"
 
 
 OnProgress = Callable[[int, int], None]
@@ -63,7 +66,6 @@ def train_rounds(
     plan: ExecutionPlan,
     record_store: RecordStore,
     runs: Sequence[TrialRun],
-    eval_data: PyTree = None,
     *,
     schedule: Schedule | None = None,
     score: Score | None = None,
@@ -76,7 +78,6 @@ def train_rounds(
         plan: How they are laid out.
         record_store: Keeps what came of each chunk as it ends.
         runs: All runs.
-        eval_data: What `evaluate` is given.
         schedule: When trials are judged, None to train all to the end.
         score: What they are judged by.
         on_progress: OnProgress of each chunk that ends.
@@ -88,7 +89,7 @@ def train_rounds(
     going = list(runs)
     for first, end in segments([*(schedule.rungs if schedule else ()), population.steps]):
         jobs = _jobs(population, plan, record_store, going, first, end)
-        for chunk in execute(jobs, _trainer(population, record_store, eval_data, first, end)):
+        for chunk in execute(jobs, _trainer(population, record_store, first, end)):
             before = [record_store.get(run.trial, run.seed) for run in chunk.runs] if first else ()
             record_store.add(outcomes(chunk, end, before))
             on_progress(len(chunk.runs), end)
@@ -103,7 +104,7 @@ def train_rounds(
 
 
 def _trainer(
-    population: Population, record_store: RecordStore, eval_data: PyTree, first: int, end: int
+    population: Population, record_store: RecordStore, first: int, end: int
 ) -> Callable[[Job], ChunkResult]:
     """Trains one chunk between two rungs."""
 
@@ -113,7 +114,7 @@ def _trainer(
             before = [record_store.get(run.trial, run.seed).carried for run in job.runs]
             carried = jax.tree.map(lambda *leaves: jnp.stack(leaves), *before)
         return population.train(
-            job.runs, job.layout, eval_data,
+            job.runs, job.layout,
             first=first, end=end, carried=carried, last=end == population.steps,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._hashes import checksums, content_hash, program_hash
-from paramjax._types import Key, PyTree
+from paramjax._types import Key
 from paramjax.populations._layout import Layout
 from paramjax.populations._loop import Carry
 from paramjax.populations._population import Population
@@ -29,16 +29,13 @@ Trials = Sequence[dict[str, Any]]
 """The hyperparameters of each trial."""
 
 
-def identity_of(
-    population: Population, trials: Trials, key: Key, eval_data: PyTree, stopping: str
-) -> dict[str, Any]:
+def identity_of(population: Population, trials: Trials, key: Key, stopping: str) -> dict[str, Any]:
     """What makes a sweep the sweep it is, so that no other is continued by mistake.
 
     Args:
         population: Trains the runs.
         trials: The hyperparameters of each.
         key: The key of the sweep.
-        eval_data: What `evaluate` is given.
         stopping: By which rule and which metric trials are stopped.
 
     Returns:
@@ -47,11 +44,11 @@ def identity_of(
     groups = population.groups([TrialRun(t, 0, dict(hp)) for t, hp in enumerate(trials)])
     programs = {
         f"program {_named(population, group[0].hyperparameters)}".strip(): _program_hash(
-            population.structure_group(group[0], eval_data)
+            population.structure_group(group[0])
         )
         for group in groups
     }
-    starts = population.structure_group(groups[0][0], eval_data).shared.starts.made().params
+    starts = population.structure_group(groups[0][0]).shared.starts.made().params
     return {
         "jax": f"{jax.__version__} on {jax.default_backend()}",
         "key": np.asarray(jax.random.key_data(key)).tolist(),
@@ -63,28 +60,23 @@ def identity_of(
         **programs,
         **checksums("initial", starts),
         **checksums("data", population.data),
-        **checksums("eval_data", eval_data),
+        **checksums("eval_data", population.eval_data),
     }
 
 
-def templates(
-    population: Population, trials: Trials, eval_data: PyTree
-) -> Callable[[int], tuple[Any, Any]]:
+def templates(population: Population, trials: Trials) -> Callable[[int], tuple[Any, Any]]:
     """Which trees the arrays of a trial are.
 
     Args:
         population: Trains the runs.
         trials: The hyperparameters of each trial.
-        eval_data: What `evaluate` is given.
 
     Returns:
         `(trial) -> ((params, history, curve), carried)`.
     """
 
     def likes(trial: int) -> tuple[Any, Any]:
-        traced = population.structure_group(
-            TrialRun(trial, 0, dict(trials[trial])), eval_data
-        ).traced
+        traced = population.structure_group(TrialRun(trial, 0, dict(trials[trial]))).traced
         arrays = (traced.eval_params.out, traced.step.out[1], traced.evaluate.out)
         return arrays, Carry(traced.init.out, jnp.bool_(True), jnp.int32(0))
 
@@ -92,8 +84,8 @@ def templates(
 
 
 def open_store(
-    path: str | Path, population: Population, trials: Trials, key: Key, eval_data: PyTree,
-    stopping: str,
+    path: str | Path, population: Population, trials: Trials, key: Key,
+    stopping: str, *, fresh: bool = False,
 ) -> Store:  # fmt: skip
     """The store of a sweep, with what it holds already; each process has a file of its own.
 
@@ -102,8 +94,8 @@ def open_store(
         population: Trains the runs.
         trials: The hyperparameters of each trial.
         key: The key of the sweep.
-        eval_data: What `evaluate` is given.
         stopping: By which rule and which metric trials are stopped.
+        fresh: Whether to delete what it holds.
 
     Raises:
         DamagedError: If it is damaged.
@@ -115,21 +107,22 @@ def open_store(
         name = folder.name if folder.suffix == ".sqlite" else FILE_NAME
         folder = folder.parent if folder.suffix == ".sqlite" else folder
         path = folder / name.replace(".sqlite", f".{jax.process_index()}.sqlite")
-    store = Store(path, trials, templates(population, trials, eval_data))
-    store.require(identity_of(population, trials, key, eval_data, stopping))
+    if fresh:
+        Store.delete(path)
+    store = Store(path, trials, templates(population, trials))
+    store.require(identity_of(population, trials, key, stopping))
     return store
 
 
-def in_temporary_file(population: Population, trials: Trials, eval_data: PyTree) -> Store:
+def in_temporary_file(population: Population, trials: Trials) -> Store:
     """A store that is deleted with the sweep whose results it holds.
 
     Args:
         population: Trains the runs.
         trials: The hyperparameters of each trial.
-        eval_data: What `evaluate` is given.
     """
     folder = tempfile.TemporaryDirectory(prefix="paramjax-sweep-")
-    store = Store(folder.name, trials, templates(population, trials, eval_data))
+    store = Store(folder.name, trials, templates(population, trials))
     weakref.finalize(store, folder.cleanup)
     return store
 

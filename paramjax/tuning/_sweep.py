@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 
-from paramjax._checks import check_key, nearest
-from paramjax._types import Key, ModelState, Params, PyTree
-from paramjax.populations._layout import Layout
-from paramjax.populations._population import Evaluate, MakeTrainer, Population
+from paramjax._checks import check_key
+from paramjax._types import Key
+from paramjax.populations._execution import Execution
+from paramjax.populations._population import MakeTrainer
+from paramjax.populations._problem import Problem
 from paramjax.populations._replay import replay
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._choose import make_plan
-from paramjax.populations.planning._memory import MemoryLimit
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
-from paramjax.tuning._new_population import BatchSize, new_population
-from paramjax.tuning._preflight import check_trainers
+from paramjax.tuning._new_population import new_population
+from paramjax.tuning._preflight import check_metrics, check_trainers
 from paramjax.tuning._result import Sweep
 from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Score, train_rounds
@@ -33,27 +32,17 @@ from paramjax.tuning.store._record_store import MemoryStore, RecordStore
 def sweep(
     make_trainer: MakeTrainer,
     space: Space,
+    problem: Problem,
     *,
-    init: Callable[..., Params],
-    data: PyTree,
-    trials: int | None = None,
+    trials: int | Design,
     seeds: int,
     steps: int,
     key: Key,
-    batch_size: BatchSize = None,
-    evaluate: Evaluate | None = None,
-    eval_data: PyTree = None,
     evaluations: int = 1,
-    design: Design = sobol_design,
     stopping: Stopping | None = None,
-    metric: str = "loss",
-    maximise: bool = False,
-    model_state: ModelState = (),
-    stateful: bool = False,
     store: str | Path | None = None,
-    memory: MemoryLimit = "auto",
-    layout: Layout | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    fresh: bool = False,
+    execution: Execution = Execution(),
 ) -> Sweep:
     """Train trials x seeds as few programs and compare them.
 
@@ -70,39 +59,27 @@ def sweep(
         make_trainer: `(hyperparameters) -> Trainer`.
         space: Hyperparameter name -> `log_uniform`, `uniform`, `integer`, `choice`, or one of
             them that is `conditional` on another hyperparameter.
-        init: `(key) -> params`, compiled by itself; `(key, hyperparameters) -> params` where the
-            parameters depend on structural hyperparameters.
-        data: Training data, leaves [rows, ...].
-        trials: Hyperparameters to draw; a `grid` counts its own.
-        seeds: Trainings of each, from seed 0.
-        steps: Steps of each training.
+        problem: What is learned, from what, and how it is judged.
+        trials: How many trials a `sobol_design` spreads over the space, positive; or another
+            design: `pj.tuning.random_design(64)`, `pj.tuning.grid(5)`, or your own
+            `(space, key) -> hyperparameters of each trial`.
+        seeds: Trainings of each trial, positive, from seed 0.
+        steps: Steps of each training, positive.
         key: A typed key; it names the trials, the starts and the orders.
-        batch_size: Rows a step; None for all of them; or `(hyperparameters) -> rows`.
-        evaluate: `(params, eval_data) -> metrics`, whose last values the records hold.
-            Without it they hold the training metrics, averaged over the last tenth. With
-            `stateful`, `(params, model_state, eval_data) -> metrics`. It may take the
-            structural hyperparameters as one more argument.
-        eval_data: What `evaluate` is given.
-        evaluations: How often to evaluate along a training.
-        design: Which hyperparameters are tried: `sobol_design`, `random_design` or `grid(points)`.
-        stopping: Which trials are stopped early: `successive_halving()`, `hyperband()`,
-            `median_stopping()`; None trains all to the end.
-        metric: What `stopping` judges by, a name among the records' metrics.
-        maximise: Whether a larger one is better.
-        model_state: What a stateful model starts with.
-        stateful: Whether `evaluate` takes the model state, see `train_step`.
+        evaluations: How often to evaluate along a training, evenly spaced, positive.
+        stopping: Which trials are stopped early, judged by the problem's metric:
+            `pj.tuning.successive_halving()`, `hyperband()`, `median_stopping()`; None trains all
+            to the end.
         store: A folder, in which `records.sqlite` keeps every chunk of trainings as it ends; the
-            same sweep started again goes on from there. None keeps all in memory.
-        memory: Bytes that may be taken, by the process on a CPU and on the device elsewhere;
-            `auto` for most of what is free.
-        layout: How runs are laid out, if it is not to be chosen.
-        devices: Which devices share the runs; None for all there are.
+            same call goes on from there, another sweep is refused. None keeps all in memory.
+        fresh: Whether to delete what the store holds and start over.
+        execution: How runs are laid out on the machine, and whether progress is shown.
 
     Returns:
         Records, parameters, histories and curves.
 
     Raises:
-        TypeError: For a legacy key, a space that is none, or data that is not numeric.
+        TypeError: For a legacy key, or a space, problem, data or design of another type.
         ValueError: For an rbg key, counts out of range, data that is empty, NaN or of
             uneven length, hyperparameters that are never read or on which the structure of the
             trainer depends although they are traced, too little memory, or a store of another
@@ -112,13 +89,12 @@ def sweep(
     Example:
         >>> import jax.numpy as jnp
         >>> import optax
-        >>> from paramjax import log_uniform
-        >>> from paramjax import train_step
+        >>> from paramjax import Problem, log_uniform, train_step
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> result = sweep(
         ...     lambda hp: train_step(loss_fn, optax.sgd(hp["learning_rate"])),
         ...     {"learning_rate": log_uniform(1e-3, 0.5)},
-        ...     init=lambda key: jax.random.normal(key), data=jnp.array([1.0, 3.0]),
+        ...     Problem(init=jax.random.normal, data=jnp.array([1.0, 3.0])),
         ...     trials=4, seeds=2, steps=20, key=jax.random.key(0),
         ... )
         >>> len(result.records), result.best().hyperparameters["learning_rate"] > 0.1
@@ -127,44 +103,32 @@ def sweep(
     check_key(key)
     space = check_space(space)
     design_key, run_key = jax.random.split(key)
-    tried = design(space, trials, design_key)
+    tried = (trials if callable(trials) else sobol_design(trials))(space, design_key)
     runs = [TrialRun(t, s, hp) for t, hp in enumerate(tried) for s in range(seeds)]
     schedule = None if stopping is None else stopping(len(tried), steps)
     population = new_population(
-        make_trainer, space, init=init, data=data, seeds=seeds, steps=steps, key=run_key,
-        batch_size=batch_size, evaluate=evaluate, evaluations=evaluations,
-        rungs=() if schedule is None else schedule.rungs,
-        model_state=model_state, stateful=stateful, devices=devices,
+        make_trainer, space, problem, seeds=seeds, steps=steps, key=run_key,
+        evaluations=evaluations, rungs=() if schedule is None else schedule.rungs,
+        devices=execution.devices,
     )  # fmt: skip
-    check_trainers(population, runs, eval_data)
-    if stopping is not None:
-        _check_metric(population, runs[0], eval_data, metric)
+    score = Score(problem.metric, problem.maximise)
+    groups = check_trainers(population, runs)
+    if schedule is not None or score != Score():
+        check_metrics(groups, [score.metric])
     record_store: RecordStore | None = None
     if store is not None:
-        judged = f"{stopping!r} by {'largest' if maximise else 'smallest'} {metric}"
-        judged = judged if stopping else "none"
-        record_store = open_store(store, population, tried, key, eval_data, judged)
+        rule = "none" if stopping is None else f"{stopping!r} by {score}"
+        record_store = open_store(store, population, tried, key, rule, fresh=fresh)
+    elif fresh:
+        raise ValueError("fresh: without a store there is nothing to start over; pass one")
     known = layout_in({} if record_store is None else record_store.notes())
     plan = make_plan(
-        population, runs, eval_data, memory=memory, on_disk=record_store is not None,
-        layout=lambda fixed: layout or known(fixed), noted=layout is None,
+        population, runs, memory=execution.memory, on_disk=record_store is not None,
+        layout=lambda fixed: execution.layout or known(fixed), noted=execution.layout is None,
     )  # fmt: skip
     if record_store is None:
-        record_store = (
-            in_temporary_file(population, tried, eval_data) if plan.on_disk else MemoryStore()
-        )
+        record_store = in_temporary_file(population, tried) if plan.on_disk else MemoryStore()
     record_store.note(noted_layouts(plan))
-    rungs = train_rounds(
-        population, plan, record_store, runs, eval_data,
-        schedule=schedule, score=Score(metric, maximise),
-    )  # fmt: skip
+    rungs = train_rounds(population, plan, record_store, runs, schedule=schedule, score=score)
     results = Results(record_store, runs, steps, population.points)
-    return Sweep(space, plan, rungs, results, functools.partial(replay, population))
-
-
-def _check_metric(population: Population, run: TrialRun, eval_data: PyTree, metric: str) -> None:
-    """Refuse a metric to judge by that there will not be."""
-    task = population.structure_group(run, eval_data).traced
-    known = task.evaluate.out or task.step.out[1]
-    if metric not in known:
-        raise ValueError(nearest(metric, known, what="metric"))
+    return Sweep(space, plan, rungs, results, functools.partial(replay, population), score)

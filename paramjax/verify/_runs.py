@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from paramjax._types import Batch
+from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.runs._fit import fit
 from paramjax.runs._result import Fit
 from paramjax.runs._validation import Validation
@@ -52,8 +53,8 @@ def everything(result: Fit) -> dict[str, Any]:
 def resumed(problem: ReferenceProblem, steps: int, folder: Path) -> Fit:
     """The run from its newest checkpoint, if there is one, to the end."""
     every = max(1, steps // CHECKPOINTS)
-    saving = {"checkpoint_dir": folder, "checkpoint_every": every, "resume": True}
-    return run(problem, steps, **saving, validation=_validation(problem, steps))
+    saving = Checkpoints(folder, every=every)
+    return run(problem, steps, checkpoints=saving, validation=_validation(problem, steps))
 
 
 def cut(problem: ReferenceProblem, steps: int, folder: Path) -> Fit:
@@ -70,8 +71,8 @@ def streamed(problem: ReferenceProblem, steps: int, folder: Path | None = None) 
     if folder is None:
         return run(problem, steps, **stream)
     for end in (max(1, steps // 3), steps):
-        saving = {"checkpoint_dir": folder, "checkpoint_every": max(1, steps // 5)}
-        result = run(problem, end, resume=True, **saving, **stream)
+        saving = Checkpoints(folder, every=max(1, steps // 5))
+        result = run(problem, end, checkpoints=saving, **stream)
     return result
 
 

@@ -14,6 +14,7 @@ from paramjax._types import Array, Hyperparameters, Params, PyTree
 from paramjax.populations._layout import Layout
 from paramjax.populations._orders import Orders
 from paramjax.populations._population import Population
+from paramjax.populations._problem import Problem as TrainingProblem
 from paramjax.populations._starts import prepare_starts
 from paramjax.populations._trial_run import TrialRun
 from paramjax.runs._fit import fit
@@ -102,11 +103,10 @@ def in_population(problem: ReferenceProblem) -> Mapped:
     population = Population(
         lambda hp: make_trainer(hp["learning_rate"], in_float32),
         {"learning_rate": log_uniform(1e-4, 1e-2)},
+        TrainingProblem(init=draw_params, data=problem.data, batch_size=BATCH_SIZE),
         starts=_starts(problem),
         seeds=range(_SEEDS),
-        data=problem.data,
         steps=STEPS,
-        batch_size=BATCH_SIZE,
     )
     trained = population.train(_runs(), Layout(len(_runs())))
     return Mapped(trained.params, trained.history)

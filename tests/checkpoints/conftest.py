@@ -14,7 +14,7 @@ def open_store(tmp_path):
     opened = []
 
     def open_(folder=tmp_path / "run", **options):
-        defaults = {"identity": {"key": [0, 7]}, "program": "program", "resume": True}
+        defaults = {"identity": {"key": [0, 7]}, "program": "program"}
         opened.append(CheckpointStore(folder, **defaults | options))
         return opened[-1]
 

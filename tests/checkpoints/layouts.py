@@ -65,7 +65,7 @@ def main():
     mesh = jax.make_mesh((jax.device_count(),), ("data",))
     expected, like = tree(mesh), tree(mesh, empty=True)
     report = {"devices": jax.device_count()}
-    with CheckpointStore(folder, identity={}, program="", resume=True, joint=joint) as store:
+    with CheckpointStore(folder, identity={}, program="", joint=joint) as store:
         saved = store.restore(like)
         report["step"] = 0 if saved is None else saved.step
         if saved is not None:
@@ -78,10 +78,10 @@ def main():
         report["again"] = store.restore(like).step
     if joint:
         own = folder.with_name(f"of process {process}")
-        with CheckpointStore(own, identity={}, program="", resume=True) as store:
+        with CheckpointStore(own, identity={}, program="") as store:
             if process == 0:
                 store.save(5, {"w": np.ones(1)}, {}, {}, {})
-        with CheckpointStore(own, identity={}, program="", resume=True, joint=True) as store:
+        with CheckpointStore(own, identity={}, program="", joint=True) as store:
             report["apart"] = refusal(store, {"w": np.ones(1)})
     print(json.dumps(report))
 

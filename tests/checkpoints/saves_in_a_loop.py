@@ -13,7 +13,7 @@ def tree(step):
 
 def main():
     keep = Keep(last=2, best=1)
-    with CheckpointStore(sys.argv[1], identity={}, program="", keep=keep, resume=True) as store:
+    with CheckpointStore(sys.argv[1], identity={}, program="", keep=keep) as store:
         saved = store.restore(tree(0))
         step = 0 if saved is None else saved.step
         if saved is not None:

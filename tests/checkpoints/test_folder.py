@@ -45,7 +45,7 @@ def test_a_link_to_a_folder_will_do(open_store, save, blank, tmp_path):
 @pytest.mark.parametrize("inner", ["", "run"])
 def test_a_file_in_the_place_of_the_folder_is_refused(open_store, tmp_path, inner):
     (tmp_path / "file").write_text("mine")
-    message = "checkpoint_dir: .*file.* cannot be made; choose another folder"
+    message = "checkpoints: .*file.* cannot be made; choose another folder"
     with pytest.raises(OSError, match=message):
         open_store(tmp_path / "file" / inner)
     assert (tmp_path / "file").read_text() == "mine"
@@ -67,7 +67,7 @@ def test_a_folder_that_the_system_says_is_not_writable_is_refused(
     open_store, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(PermissionError, match="checkpoint_dir: .*run cannot be written to; choose"):
+    with pytest.raises(PermissionError, match="checkpoints: .*run cannot be written to; choose"):
         open_store()
 
 
@@ -79,7 +79,7 @@ def test_a_folder_that_the_system_says_is_not_writable_is_refused(
      (b"run", TypeError, "expected a path, got bytes b'run'")],
 )  # fmt: skip
 def test_what_is_no_folder_is_refused(open_store, folder, error, shown):
-    with pytest.raises(error, match=f"checkpoint_dir: .*{shown}"):
+    with pytest.raises(error, match=f"checkpoints: .*{shown}"):
         open_store(folder)
 
 

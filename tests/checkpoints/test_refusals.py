@@ -1,7 +1,5 @@
 """A checkpoint of another run is refused with all that differs; nothing is cast in silence."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,7 +80,7 @@ def test_another_key_batch_size_and_data(store, open_store, adam):
         "batch_size: 32 in the checkpoint, 64 now",
         'data x: "float32[9,2] 0a1b" in the checkpoint, nothing now',
         'data: nothing in the checkpoint, "stream" now',
-        last="pass what that run had, or choose another folder",
+        last="pass what that run had, choose another folder, or start over with Checkpoints(fresh=True)",
     )  # fmt: skip
 
 
@@ -110,23 +108,30 @@ def test_none_differs_from_nothing(open_store):
 
 def test_another_program_is_told(store, open_store, adam):
     store.close()
-    with pytest.warns(
-        ProgramWarning, match="the checkpoint of step 1: its loss, optimizer, a const"
+    identity = {"key": [0, 7], "batch_size": 32, "data x": "float32[9,2] 0a1b"}
+    message = r"wrote the checkpoint of step 1 \(its loss, optimizer or a constant\)"
+    with (
+        open_store(identity=identity, program="q") as other,
+        pytest.raises(ValueError, match=message),
     ):
-        saved = open_store(
-            identity={"key": [0, 7], "batch_size": 32, "data x": "float32[9,2] 0a1b"},
-            program="q",
-        ).restore(adam)
+        other.restore(adam)
+    with (
+        open_store(identity=identity, program="q", allow_new_program=True) as other,
+        pytest.warns(ProgramWarning, match=message),
+    ):
+        other.restore(adam)
+    with (
+        open_store(identity=identity, program="q JAX 1 on 1 cpu") as other,
+        pytest.warns(ProgramWarning, match=r"now JAX 1 on 1 cpu, then "),
+    ):
+        saved = other.restore(adam)
     np.testing.assert_array_equal(saved.tree["params"]["first"], 1)
 
 
-def test_a_folder_with_checkpoints_is_not_begun_anew(store, open_store, tmp_path):
+def test_a_fresh_store_deletes_the_checkpoints_that_are_there(store, open_store, adam):
     store.close()
-    folder = re.escape(str(tmp_path / "run"))
-    message = f"{folder} holds checkpoints up to step 1; pass resume=True to go on"
-    with pytest.raises(ValueError, match=message):
-        open_store(resume=False)
-    open_store()  # and the refusal let the folder go
+    with open_store(fresh=True) as anew:
+        assert anew.restore(adam) is None
 
 
 def test_a_later_format_is_told_from_damage(store, adam, tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished") / "run"
     fit = pj.fit(
         pj.train_step(loss_fn, optax.adam(0.1), [pj.hooks.ema(0.5)]), PARAMS, DATA,
-        key=jax.random.key(0), steps=9, checkpoint_dir=folder, checkpoint_every=3,
+        key=jax.random.key(0), steps=9, checkpoints=pj.Checkpoints(folder, every=3),
         validation=pj.Validation(lambda p, b: loss_fn(p, b, None), DATA, every=3),
     )  # fmt: skip
     return folder, fit

@@ -111,12 +111,19 @@ def test_a_sweep_draws_its_records(line, line_loss, tmp_path):
     result = pj.sweep(
         lambda hp: pj.train_step(line_loss, optax.sgd(hp["learning_rate"])),
         {"learning_rate": pj.log_uniform(1e-3, 100.0)},
-        init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jax.numpy.zeros((1, 1))},
-        data=line, trials=4, seeds=2, steps=40, key=jax.random.key(0),
-        layout=pj.populations.Layout(8),
-        evaluate=lambda params, data: {"error": line_loss(params, data, None)[0]},
-        eval_data=line, evaluations=4,
-    )  # fmt: skip
+        pj.Problem(
+            init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jax.numpy.zeros((1, 1))},
+            data=line,
+            evaluate=lambda params, data: {"error": line_loss(params, data, None)[0]},
+            eval_data=line,
+        ),
+        trials=4,
+        seeds=2,
+        steps=40,
+        key=jax.random.key(0),
+        evaluations=4,
+        execution=pj.Execution(layout=pj.populations.Layout(8)),
+    )
     figure = result.plot("error", path=tmp_path / "sweep.png")
     assert figure.axes[0].get_title(loc="left") == "error against learning rate"
     assert (tmp_path / "sweep.png").stat().st_size > 10_000

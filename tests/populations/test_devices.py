@@ -29,12 +29,18 @@ def loss_fn(p, batch, key):
 def swept(**settings):
     return pj.sweep(
         lambda hp: pj.train_step(loss_fn, optax.adam(hp["rate"]), hooks=[pj.hooks.ema(0.9)]),
-        {"rate": pj.log_uniform(1e-3, 1e3)}, data=data, trials=7, seeds=3, steps=27, batch_size=6,
-        init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1,))},
-        evaluate=lambda p, d: {
-            "w": p["w"][0, 0], "loss": loss_fn(p, d, jax.random.key(0))[0]
-        },
-        eval_data=data, evaluations=3,
+        {"rate": pj.log_uniform(1e-3, 1e3)},
+        pj.Problem(
+            init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1,))},
+            data=data, batch_size=6, eval_data=data,
+            evaluate=lambda p, d: {
+                "w": p["w"][0, 0], "loss": loss_fn(p, d, jax.random.key(0))[0]
+            },
+        ),
+        trials=7, seeds=3, steps=27, evaluations=3,
+        execution=pj.Execution(
+            layout=settings.pop("layout", None), devices=settings.pop("devices", None)
+        ),
         key=jax.random.key(0), **settings,
     )
 tables = {}

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from problems import problem_arguments
 
 import paramjax as pj
 from paramjax.data import batch_order
@@ -29,11 +30,12 @@ def draw(key):
 
 
 def population(line, loss, seeds=2, **settings):
+    arguments = problem_arguments({"init": draw, "data": line, "batch_size": 6} | settings)
     return Population(
         lambda hp: pj.train_step(loss, optax.adam(hp["rate"])),
         {"rate": pj.log_uniform(1e-3, 1.0)},
         starts=prepare_starts(draw, jax.random.key(0), range(seeds)),
-        seeds=range(seeds), data=line, steps=STEPS, batch_size=6, **settings,
+        seeds=range(seeds), steps=STEPS, **arguments,
     )  # fmt: skip
 
 
@@ -106,8 +108,9 @@ def descent(loss, line, hooks=(), steps=60):
     return Population(
         lambda hp: pj.train_step(loss, optax.sgd(hp["rate"]), hooks=hooks),
         {"rate": pj.uniform(0.0, 100.0)},
+        pj.Problem(init=lambda key: {"w": jnp.ones(2)}, data=line),
         starts=prepare_starts(lambda key: {"w": jnp.ones(2)}, jax.random.key(0), [0]),
-        seeds=[0], data=line, steps=steps,
+        seeds=[0], steps=steps,
     )  # fmt: skip
 
 

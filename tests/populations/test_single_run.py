@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from problems import problem_arguments
 
 import paramjax as pj
 from paramjax.populations import Layout, Population, TrialRun, prepare_starts
@@ -18,11 +19,12 @@ def mean(params, batch, key):
 
 
 def population(rows, loss=mean, optimizer=optax.adam, start=0.0, hooks=(), **settings):
+    arguments = problem_arguments({"init": jnp.float32, "data": jnp.array(rows)} | settings)
     return Population(
         lambda hp: pj.train_step(loss, optimizer(hp["rate"]), hooks=hooks),
         {"rate": pj.uniform(-1.0, 1.0)},
         starts=prepare_starts(lambda key: jnp.float32(start), jax.random.key(0), [0]),
-        seeds=[0], data=jnp.array(rows), steps=STEPS, **settings,
+        seeds=[0], steps=STEPS, **arguments,
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def fit(layout, steps, folder=None, **options):
     trainer = pj.train_step(loss_fn, optax.adam(1e-2), hooks, stateful=True)
     trainer = pj.trainers.shard(trainer, mesh, **LAYOUTS[layout])
     if folder is not None:
-        options |= {"checkpoint_dir": folder, "resume": True}
+        options |= {"checkpoints": pj.Checkpoints(folder)}
     held_out = {name: leaf[:50] for name, leaf in DATA.items()}
     return pj.fit(
         trainer, PARAMS, DATA, key=jax.random.key(0), steps=steps, batch_size=64,
@@ -145,7 +145,7 @@ def ended_by_signal(folder):
         threading.Thread(target=terminate, daemon=True).start()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run = fit("fsdp", 10**7, folder / "signal", writers=[Announced(file)])
+        run = fit("fsdp", 10**7, folder / "signal", logs=[Announced(file)])
     assert [warning.category for warning in caught] == [InterruptWarning]
     return {"stopped": run.status, **reported(run)}
 

@@ -45,9 +45,9 @@ def test_an_improvement_must_be_large_enough():
 
 def test_a_maximum_is_sought_where_it_is_asked_for():
     stopping = pj.EarlyStopping(patience=2)
-    run = train(10, monitor="level", maximise=True, early_stopping=stopping)
+    run = train(10, metric="level", maximise=True, early_stopping=stopping)
     assert run.status == "finished"
-    run = train(10, monitor="level", early_stopping=stopping)
+    run = train(10, metric="level", early_stopping=stopping)
     assert run.validation["step"].tolist() == [2, 4, 6]
     assert float(run.params) == 2.0
 
@@ -80,7 +80,7 @@ def test_a_monitor_that_is_not_measured_is_refused_at_the_start():
         raise AssertionError("no step is traced")
 
     with pytest.raises(ValueError, match="validation: unknown metric 'accurcy'"):
-        train(trainer=pj.train_step(never, optax.sgd(1.0)), monitor="accurcy")
+        train(trainer=pj.train_step(never, optax.sgd(1.0)), metric="accurcy")
 
 
 def test_scores_that_are_not_finite_are_no_improvement():
@@ -99,7 +99,7 @@ def test_the_best_survives_a_stop(tmp_path):
         for steps in cuts:
             run = pj.fit(
                 TRAINER, jnp.float32(0), DATA, key=KEY, steps=steps, validation=validation,
-                checkpoint_dir=folder, checkpoint_every=3, resume=True,
+                checkpoints=pj.Checkpoints(folder, every=3),
             )  # fmt: skip
         return run
 

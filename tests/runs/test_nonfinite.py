@@ -1,6 +1,5 @@
 """What a run does about a step that is not finite, and what it says."""
 
-import datetime
 import warnings
 
 import jax
@@ -88,7 +87,7 @@ def test_a_guard_is_heard_first():
     ids=["adjustable", "plateau", "injected"],
 )
 def test_a_run_goes_back_with_a_lower_rate(tmp_path, tx):
-    options = {"checkpoint_dir": tmp_path, "checkpoint_every": 10}
+    options = {"checkpoints": pj.Checkpoints(tmp_path, every=10)}
     if "Plateau" in str(jax.eval_shape(tx.init, start())):
         options["validation"] = pj.Validation(
             lambda params, batch: {"loss": params["w"]}, DATA, every=100
@@ -107,7 +106,7 @@ def test_rollbacks_add_up_and_end(tmp_path):
         warnings.simplefilter("always")
         with pytest.raises(pj.NonFiniteError, match="after 2 rollbacks; nothing was learned"):
             pj.fit(
-                trainer, bad, DATA, key=KEY, steps=9, checkpoint_dir=tmp_path,
+                trainer, bad, DATA, key=KEY, steps=9, checkpoints=pj.Checkpoints(tmp_path),
                 nonfinite=pj.Rollback(0.1, attempts=2),
             )  # fmt: skip
     rates = [str(warning.message).rpartition("with ")[2] for warning in said]
@@ -127,8 +126,8 @@ def test_a_run_that_rolled_back_and_was_stopped_is_the_one_that_was_not(tmp_path
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NonFiniteWarning)
                 run = pj.fit(
-                    pj.train_step(spiky, tx), start(), DATA, key=KEY, steps=steps, resume=True,
-                    checkpoint_dir=folder, checkpoint_every=5, nonfinite=pj.Rollback(),
+                    pj.train_step(spiky, tx), start(), DATA, key=KEY, steps=steps,
+                    checkpoints=pj.Checkpoints(folder, every=5), nonfinite=pj.Rollback(),
                 )  # fmt: skip
         return run
 
@@ -142,20 +141,10 @@ def test_a_run_that_rolled_back_and_was_stopped_is_the_one_that_was_not(tmp_path
     ("options", "error", "message"),
     [
         ({"nonfinite": "skip"}, ValueError, "give the trainer the hook pj.hooks.skip_nonfinite"),
-        ({"nonfinite": pj.Rollback()}, ValueError, "Rollback.*: without a checkpoint_dir nothing"),
-        ({"resume": True}, ValueError, "resume: without a checkpoint_dir nothing is saved"),
-        ({"keep": pj.checkpoints.Keep()}, ValueError, "keep: without a checkpoint_dir nothing"),
-        ({"checkpoint_every": 5}, ValueError, "checkpoint_every: without a checkpoint_dir"),
+        ({"nonfinite": pj.Rollback()}, ValueError, "Rollback.*, and nothing is saved; pass"),
+        ({"checkpoints": "x"}, TypeError, r"expected pj.Checkpoints\(folder\) or None, got str"),
         (
-            {"checkpoint_dir": "x", "checkpoint_every": 0.5}, TypeError,
-            "expected a whole number of steps or a datetime.timedelta, got float 0.5",
-        ),
-        (
-            {"checkpoint_dir": "x", "checkpoint_every": datetime.timedelta()}, ValueError,
-            "checkpoint_every: expected a time above 0",
-        ),
-        (
-            {"checkpoint_dir": "x", "nonfinite": pj.Rollback()}, ValueError,
+            {"checkpoints": pj.Checkpoints("x"), "nonfinite": pj.Rollback()}, ValueError,
             "the chain holds none that can be lowered",
         ),
         ({"last_batch": "keep"}, ValueError, "last_batch: 'keep' says how batches end"),
@@ -172,7 +161,7 @@ def test_a_rollback_needs_its_batches_again(tmp_path):
     with pytest.raises(ValueError, match="needs its batches again, got generator"):
         pj.fit(
             pj.train_step(well, tx), start(), (DATA for _ in range(9)), key=KEY, steps=3,
-            checkpoint_dir=tmp_path, nonfinite=pj.Rollback(),
+            checkpoints=pj.Checkpoints(tmp_path), nonfinite=pj.Rollback(),
         )  # fmt: skip
 
 

@@ -77,7 +77,11 @@ def whole(trainer):
 @pytest.mark.parametrize("cuts", [(1, 40), (7, 8, 40), (13, 26, 39, 40), (40, 40)])
 def test_a_resumed_run_equals_the_whole_one(trainer, whole, tmp_path, cuts):
     for steps in cuts:
-        end = run(trainer, steps, checkpoint_dir=tmp_path, checkpoint_every=5, resume=True)
+        end = run(
+            trainer,
+            steps,
+            checkpoints=pj.Checkpoints(tmp_path, every=5),
+        )
         assert int(end.state.step) == steps
         assert end.validation["step"][-1] == steps  # also where it is not time to
     assert_equal_runs(end, whole)
@@ -85,29 +89,35 @@ def test_a_resumed_run_equals_the_whole_one(trainer, whole, tmp_path, cuts):
 
 
 def test_saving_changes_nothing(trainer, whole, tmp_path):
-    assert_equal_runs(run(trainer, checkpoint_dir=tmp_path, checkpoint_every=3), whole)
+    assert_equal_runs(run(trainer, checkpoints=pj.Checkpoints(tmp_path, every=3)), whole)
 
 
 def test_a_finished_run_is_only_read(trainer, whole, tmp_path):
-    run(trainer, checkpoint_dir=tmp_path)
-    assert_equal_runs(run(trainer, checkpoint_dir=tmp_path, resume=True), whole)
+    run(trainer, checkpoints=pj.Checkpoints(tmp_path))
+    assert_equal_runs(run(trainer, checkpoints=pj.Checkpoints(tmp_path)), whole)
 
 
 def test_more_steps_than_first_asked_for(trainer, whole, tmp_path):
-    run(trainer, 14, checkpoint_dir=tmp_path)
-    assert_equal_runs(run(trainer, checkpoint_dir=tmp_path, resume=True), whole)
+    run(trainer, 14, checkpoints=pj.Checkpoints(tmp_path))
+    assert_equal_runs(run(trainer, checkpoints=pj.Checkpoints(tmp_path)), whole)
 
 
 def test_fewer_steps_than_done_are_refused(trainer, tmp_path):
-    run(trainer, 14, checkpoint_dir=tmp_path)
+    run(trainer, 14, checkpoints=pj.Checkpoints(tmp_path))
     with pytest.raises(ValueError, match="steps: the run in .* has done 14 steps, got 13"):
-        run(trainer, 13, checkpoint_dir=tmp_path, resume=True)
+        run(
+            trainer,
+            13,
+            checkpoints=pj.Checkpoints(tmp_path),
+        )
 
 
-def test_a_folder_with_checkpoints_is_not_overwritten(trainer, tmp_path):
-    run(trainer, 7, checkpoint_dir=tmp_path)
-    with pytest.raises(ValueError, match="holds checkpoints up to step 7; pass resume=True"):
-        run(trainer, 14, checkpoint_dir=tmp_path)
+def test_a_fresh_run_starts_over(trainer, whole, tmp_path):
+    run(trainer, 7, batch_size=4, checkpoints=pj.Checkpoints(tmp_path))
+    saving = pj.Checkpoints(tmp_path, fresh=True)
+    assert_equal_runs(run(trainer, checkpoints=saving), whole)
+    steps = [path.name for path in tmp_path.glob("step_*")]
+    assert steps == [f"step_{STEPS:09}"]
 
 
 def batches():
@@ -156,17 +166,21 @@ def test_a_resumed_stream_goes_on_where_it_stood(trainer, tmp_path, kind):
     options = {"batch_size": None, "last_batch": "drop"}
     whole = run(trainer, data=STREAMS[kind](), **options)
     for steps in (7, 14, STEPS):
-        end = run(trainer, steps, STREAMS[kind](), checkpoint_dir=tmp_path, resume=True, **options)
+        end = run(trainer, steps, STREAMS[kind](), checkpoints=pj.Checkpoints(tmp_path), **options)
     assert_equal_runs(end, whole)
 
 
 def test_another_loss_on_a_stream_is_said(trainer, tmp_path):
-    options = {"batch_size": None, "last_batch": "drop", "checkpoint_dir": tmp_path}
-    run(trainer, 7, batches(), **options)
+    options = {"batch_size": None, "last_batch": "drop"}
+    run(trainer, 7, batches(), checkpoints=pj.Checkpoints(tmp_path), **options)
     twice = lambda *inputs: jax.tree.map(lambda leaf: 2 * leaf, loss_fn(*inputs))
     other = make(optax.chain(optax.adam(0.1), pj.optim.reduce_on_plateau(patience=2)), twice)
-    with pytest.warns(ProgramWarning, match="computes something else than the one that wrote"):
-        run(other, 8, batches(), resume=True, **options)
+    message = "computes something else than the one that wrote"
+    with pytest.raises(ValueError, match=f"{message}.*fresh=True"):
+        run(other, 8, batches(), checkpoints=pj.Checkpoints(tmp_path), **options)
+    saving = pj.Checkpoints(tmp_path, allow_new_program=True)
+    with pytest.warns(ProgramWarning, match=message):
+        run(other, 8, batches(), checkpoints=saving, **options)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +197,7 @@ def test_another_loss_on_a_stream_is_said(trainer, tmp_path):
     ],
 )
 def test_another_run_is_refused_with_all_that_differs(trainer, tmp_path, change, message):
-    run(trainer, 7, checkpoint_dir=tmp_path)
+    run(trainer, 7, checkpoints=pj.Checkpoints(tmp_path))
     arguments = {
         "data": DATA, "key": jax.random.key(3), "batch_size": 8, "last_batch": "keep"
     } | change  # fmt: skip
@@ -191,7 +205,7 @@ def test_another_run_is_refused_with_all_that_differs(trainer, tmp_path, change,
     with pytest.raises(ValueError, match=message):
         pj.fit(
             trainer, PARAMS, data, steps=14, model_state=np.zeros(3), validation=VALIDATION,
-            checkpoint_dir=tmp_path, resume=True, **arguments,
+            checkpoints=pj.Checkpoints(tmp_path), **arguments,
         )  # fmt: skip
 
 
@@ -214,7 +228,7 @@ def test_another_state_is_refused_with_the_leaves_that_differ(tmp_path, tx, para
     def train(trainer, params, steps):
         pj.fit(
             trainer, params, DATA, key=jax.random.key(3), steps=steps, model_state=np.zeros(3),
-            checkpoint_dir=tmp_path, resume=True,
+            checkpoints=pj.Checkpoints(tmp_path),
         )  # fmt: skip
 
     train(make(), PARAMS, 2)
@@ -226,9 +240,14 @@ def test_another_state_is_refused_with_the_leaves_that_differ(tmp_path, tx, para
 def test_another_constant_in_the_loss_is_said(tmp_path):
     def train(decay, steps):
         trainer = make(optax.adamw(0.1, weight_decay=decay))
-        return run(trainer, steps, validation=None, checkpoint_dir=tmp_path, resume=True)
+        return run(
+            trainer,
+            steps,
+            validation=None,
+            checkpoints=pj.Checkpoints(tmp_path),
+        )
 
     train(0.1, 7)
     train(0.1, 8)
-    with pytest.warns(ProgramWarning, match="its loss, optimizer, a constant in them, the version"):
+    with pytest.raises(ValueError, match=r"step 8 \(its loss, optimizer or a constant\)"):
         train(0.2, 9)

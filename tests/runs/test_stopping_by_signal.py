@@ -57,12 +57,15 @@ def _default_handler():
 def test_ctrl_c_returns_what_was_done(tmp_path):
     whole = run(lambda w, batch: {"loss": (w - batch.mean()) ** 2})
     with pytest.warns(InterruptWarning, match="after 30 of 100 steps.* a checkpoint was saved"):
-        fit = run(interrupting(), checkpoint_dir=tmp_path)
+        fit = run(interrupting(), checkpoints=pj.Checkpoints(tmp_path))
     assert fit.status == "interrupted"
     assert int(fit.state.step) == 30
     assert fit.validation["step"].tolist() == [10, 20, 30]
     np.testing.assert_array_equal(fit.history["loss"], whole.history["loss"][:30])
-    rest = run(lambda w, b: {"loss": (w - b.mean()) ** 2}, checkpoint_dir=tmp_path, resume=True)
+    rest = run(
+        lambda w, b: {"loss": (w - b.mean()) ** 2},
+        checkpoints=pj.Checkpoints(tmp_path),
+    )
     np.testing.assert_array_equal(rest.history["loss"], whole.history["loss"])
 
 
@@ -80,7 +83,7 @@ def batches():
         time.sleep(0.001)
         yield np.ones(3, np.float32)
 pj.fit(trainer, jnp.float32(0), batches(), key=jax.random.key(0), steps=10**6,
-       checkpoint_dir=sys.argv[1])
+       checkpoints=pj.Checkpoints(sys.argv[1]))
 print("never here")
 """
 
@@ -98,7 +101,7 @@ def test_a_termination_saves_first(tmp_path):
     done = steps_in(tmp_path)[-1]
     rest = pj.fit(
         TRAINER, jnp.float32(0), itertools.repeat(np.ones(3, np.float32)), key=jax.random.key(0),
-        steps=done + 5, checkpoint_dir=tmp_path, resume=True,
+        steps=done + 5, checkpoints=pj.Checkpoints(tmp_path),
     )  # fmt: skip
     assert int(rest.state.step) == done + 5
     assert len(rest.history["loss"]) == done + 5
@@ -118,7 +121,7 @@ def test_a_stream_that_never_comes_can_be_interrupted(tmp_path):
     with pytest.warns(InterruptWarning, match="after 1 of 9 steps"):
         fit = pj.fit(
             TRAINER, jnp.float32(0), batches(), key=jax.random.key(0), steps=9,
-            checkpoint_dir=tmp_path,
+            checkpoints=pj.Checkpoints(tmp_path),
         )  # fmt: skip
     assert time.monotonic() - began < 10
     assert int(fit.state.step) == 1
@@ -134,13 +137,17 @@ def test_a_run_without_a_step_is_one(tmp_path):
     with pytest.warns(InterruptWarning, match="after 0 of 9 steps"):
         fit = pj.fit(
             TRAINER, jnp.float32(0), none(), key=jax.random.key(0), steps=9,
-            checkpoint_dir=tmp_path,
+            checkpoints=pj.Checkpoints(tmp_path),
         )  # fmt: skip
     assert fit.history == {}
     assert len(fit.to_frame()) == 0
     stream = itertools.repeat(np.ones(3, np.float32))
     whole = pj.fit(
-        TRAINER, jnp.float32(0), stream, key=jax.random.key(0), steps=9, checkpoint_dir=tmp_path,
-        resume=True,
-    )  # fmt: skip
+        TRAINER,
+        jnp.float32(0),
+        stream,
+        key=jax.random.key(0),
+        steps=9,
+        checkpoints=pj.Checkpoints(tmp_path),
+    )
     assert len(whole.history["loss"]) == 9

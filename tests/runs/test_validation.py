@@ -58,7 +58,7 @@ def test_a_pair_of_loss_and_metrics_and_the_model_state_are_taken(trainer, state
 
 
 def test_scores_are_made_small():
-    up = Validation(mean_of_x, HELD_OUT, every=1, monitor="accuracy", maximise=True)
+    up = Validation(mean_of_x, HELD_OUT, every=1, metric="accuracy", maximise=True)
     assert up.score({"accuracy": 0.75}) == -0.75
     assert up.score({"accuracy": math.nan}) == math.inf
     with pytest.raises(ValueError, match="unknown metric 'accuracy'; .*known: acc"):

@@ -53,7 +53,11 @@ def trainer():
 @pytest.fixture(scope="module")
 def batched(trainer, table):
     return cross_validate(
-        trainer, draw, table, evaluate=evaluate, steps=STEPS, key=KEY, folds=FOLDS, batch_size=6
+        trainer,
+        pj.Problem(init=draw, data=table, batch_size=6, evaluate=evaluate),
+        steps=STEPS,
+        key=KEY,
+        folds=FOLDS,
     )
 
 
@@ -77,7 +81,11 @@ def single(trainer, data, fold, number, batch_size=None, steps=STEPS):
 def test_least_squares_equals_the_closed_form_and_scikit_learn(trainer, table):
     """23 rows in 5 folds: 18 or 19 to train on, all of them used."""
     result = cross_validate(
-        trainer, draw, table, evaluate=evaluate, steps=400, key=KEY, folds=FOLDS
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=evaluate),
+        steps=400,
+        key=KEY,
+        folds=FOLDS,
     )
     x, y, fold = table["x"].astype(np.float64), table["y"].astype(np.float64), result.folds
     assert sorted(np.bincount(fold)) == [4, 4, 5, 5, 5]
@@ -108,7 +116,11 @@ def test_a_lane_is_the_fold_trained_alone(batched, trainer, table):
 
 def test_whole_data_lanes_are_the_folds_trained_alone(trainer, table):
     result = cross_validate(
-        trainer, draw, table, evaluate=evaluate, steps=STEPS, key=KEY, folds=FOLDS
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=evaluate),
+        steps=STEPS,
+        key=KEY,
+        folds=FOLDS,
     )
     for number in range(FOLDS):
         state, history = single(trainer, table, result.folds, number)
@@ -122,9 +134,17 @@ def test_each_epoch_reads_training_rows_once_and_held_out_rows_never():
 
     data = {"row": np.arange(ROWS, dtype=np.float32)}
     result = cross_validate(
-        pj.train_step(loss_fn, optax.sgd(0.1)), draw, data, key=KEY, folds=FOLDS,
-        evaluate=lambda params, batch: {"first": batch["row"][0]}, steps=12, batch_size=4,
-    )  # fmt: skip
+        pj.train_step(loss_fn, optax.sgd(0.1)),
+        pj.Problem(
+            init=draw,
+            data=data,
+            batch_size=4,
+            evaluate=lambda params, batch: {"first": batch["row"][0]},
+        ),
+        key=KEY,
+        folds=FOLDS,
+        steps=12,
+    )
     read = result.history["read"].astype(int)
     assert read.shape == (FOLDS, 12, 4)
     for number in range(FOLDS):
@@ -140,12 +160,22 @@ def test_each_epoch_reads_training_rows_once_and_held_out_rows_never():
 @pytest.mark.parametrize("batch_size", [6, None])
 def test_poison_in_the_held_out_rows_never_reaches_the_training(trainer, table, batch_size):
     """The same program on data that differs in one fold only: equal to the bit."""
-    settings = {"evaluate": evaluate, "steps": STEPS, "key": KEY, "batch_size": batch_size}
-    clean = cross_validate(trainer, draw, table, folds=FOLDS, **settings)
+    settings = {"steps": STEPS, "key": KEY}
+    clean = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=evaluate, batch_size=batch_size),
+        folds=FOLDS,
+        **settings,
+    )
     poison = {name: leaf.copy() for name, leaf in table.items()}
     poison["y"][clean.folds == 2] = 1e30
     poison["x"][clean.folds == 2] = -1e30
-    dirty = cross_validate(trainer, draw, poison, folds=FOLDS, **settings)
+    dirty = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=poison, evaluate=evaluate, batch_size=batch_size),
+        folds=FOLDS,
+        **settings,
+    )
     second = lambda result: jax.tree.map(lambda leaf: leaf[2], (result.params, result.history))
     chex.assert_trees_all_equal(second(dirty), second(clean))
     assert dirty.status == ("diverged",) * FOLDS  # the others trained on it
@@ -156,9 +186,13 @@ def test_poison_in_the_held_out_rows_never_reaches_the_training(trainer, table, 
 def test_metrics_count_every_held_out_row_once(table, size):
     still = pj.train_step(LOSS, optax.sgd(0.0))
     result = cross_validate(
-        still, lambda key: {"w": jnp.ones((3, 1))}, table, key=KEY, folds=FOLDS, steps=1,
-        evaluate=evaluate, eval_batch_size=size,
-    )  # fmt: skip
+        still,
+        pj.Problem(init=lambda key: {"w": jnp.ones((3, 1))}, data=table, evaluate=evaluate),
+        key=KEY,
+        folds=FOLDS,
+        steps=1,
+        eval_batch_size=size,
+    )
     errors = ((table["x"].sum(1, keepdims=True) - table["y"]) ** 2)[:, 0]
     expected = [errors[result.folds == number].mean() for number in range(FOLDS)]
     np.testing.assert_allclose(result.metrics["loss"], expected, rtol=1e-5)
@@ -169,8 +203,10 @@ def test_one_fold_diverges_and_the_others_do_not_notice(trainer):
     table = make_table(12)
     fold = np.arange(12) % 3
     table["x"][1] *= 1e4
-    settings = {"evaluate": evaluate, "steps": STEPS, "key": KEY, "folds": fold}
-    result = cross_validate(trainer, draw, table, **settings)
+    settings = {"steps": STEPS, "key": KEY, "folds": fold}
+    result = cross_validate(
+        trainer, pj.Problem(init=draw, data=table, evaluate=evaluate), **settings
+    )
     assert result.status == ("diverged", "finished", "diverged")
     assert result.diverged_step[1] is None
     first = [int(np.argmin(np.isfinite(losses))) for losses in result.history["loss"]]
@@ -187,7 +223,13 @@ def test_a_metric_that_is_not_finite_marks_its_fold(trainer, table):
     def worst(params, batch):
         return {"worst": jnp.where(jnp.any(batch["y"] == table["y"][0, 0]), jnp.nan, 1.0)}
 
-    result = cross_validate(trainer, draw, table, evaluate=worst, steps=STEPS, key=KEY, folds=FOLDS)
+    result = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=worst),
+        steps=STEPS,
+        key=KEY,
+        folds=FOLDS,
+    )
     expected = ["finished"] * FOLDS
     expected[result.folds[0]] = "diverged"
     assert result.status == tuple(expected)
@@ -196,7 +238,11 @@ def test_a_metric_that_is_not_finite_marks_its_fold(trainer, table):
 def test_what_is_evaluated_is_the_average(table):
     trainer = pj.train_step(LOSS, optax.sgd(0.2), [pj.hooks.ema(0.9)])
     result = cross_validate(
-        trainer, draw, table, evaluate=evaluate, steps=5, key=KEY, folds=2, batch_size=4
+        trainer,
+        pj.Problem(init=draw, data=table, batch_size=4, evaluate=evaluate),
+        steps=5,
+        key=KEY,
+        folds=2,
     )
     state, _ = single(trainer, table, result.folds, 1, batch_size=4, steps=5)
     average = trainer.eval_params(state)["w"]
@@ -212,9 +258,18 @@ def test_a_model_state_is_carried_and_handed_to_the_evaluation(table):
 
     trainer = pj.train_step(counting, optax.sgd(0.1), stateful=True)
     result = cross_validate(
-        trainer, draw, table, key=KEY, folds=FOLDS, steps=3, model_state=jnp.float32(100.0),
-        evaluate=lambda params, count, batch: {"seen": count}, stateful=True,
-    )  # fmt: skip
+        trainer,
+        pj.Problem(
+            init=draw,
+            data=table,
+            evaluate=lambda params, count, batch: {"seen": count},
+            model_state=jnp.float32(100.0),
+            stateful=True,
+        ),
+        key=KEY,
+        folds=FOLDS,
+        steps=3,
+    )
     sizes = np.bincount(result.folds)
     np.testing.assert_array_equal(result.metrics["seen"], 100 + 3 * (ROWS - sizes))
 
@@ -231,20 +286,41 @@ def test_two_calls_trace_once(table):
         return evaluate(params, batch)
 
     trainer = pj.train_step(loss_fn, optax.sgd(0.1))
-    settings = {"evaluate": measure, "steps": 3, "folds": FOLDS, "batch_size": 4}
-    first = cross_validate(trainer, draw, table, key=jax.random.key(0), **settings)
+    settings = {"steps": 3, "folds": FOLDS}
+    first = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=measure, batch_size=4),
+        key=jax.random.key(0),
+        **settings,
+    )
     once = list(traced)
-    second = cross_validate(trainer, draw, table, key=jax.random.key(1), **settings)
+    second = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=measure, batch_size=4),
+        key=jax.random.key(1),
+        **settings,
+    )
     assert traced == once
     assert (first.folds != second.folds).any()
 
 
 def test_labels_are_spread_and_folds_may_be_given(trainer, table):
-    settings = {"evaluate": evaluate, "steps": 1, "key": KEY, "batch_size": 4}
+    settings = {"steps": 1, "key": KEY}
     labels = np.arange(ROWS) % 3
-    result = cross_validate(trainer, draw, table, folds=3, stratify=labels, **settings)
+    result = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=evaluate, batch_size=4),
+        folds=3,
+        stratify=labels,
+        **settings,
+    )
     fold_key = jax.random.split(KEY, 3)[0]
     np.testing.assert_array_equal(result.folds, folds(ROWS, 3, fold_key, stratify=labels))
     given = np.repeat([2, 0, 1], [3, 13, 7])
-    result = cross_validate(trainer, draw, table, folds=given, **settings)
+    result = cross_validate(
+        trainer,
+        pj.Problem(init=draw, data=table, evaluate=evaluate, batch_size=4),
+        folds=given,
+        **settings,
+    )
     np.testing.assert_array_equal(result.folds, given)

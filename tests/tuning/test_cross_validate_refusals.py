@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from problems import problem_arguments
 
 import paramjax as pj
 from paramjax import cross_validate
@@ -67,22 +68,32 @@ def trainer():
             "batch_size: expected at most the 18 training rows of the smallest fold, got 19",
         ),
         ({"eval_batch_size": 0}, ValueError, "eval_batch_size: expected a whole number from 1"),
-        ({"evaluate": None}, TypeError, "evaluate: expected a function, got None"),
+        ({"evaluate": None}, TypeError, "evaluate: expected a function .*, got None"),
+        ({"eval_data": 0}, ValueError, "eval_data: a cross-validation evaluates on the held-out"),
+        ({"hyperparameters": {"rate": 1}}, ValueError, "a trainer has them already"),
         ({"key": jax.random.PRNGKey(0)}, TypeError, "key: expected a typed key"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(trainer, table, change, error, message):
-    settings = {"evaluate": evaluate, "steps": 2, "key": KEY, "folds": FOLDS, **change}
+    arguments = {
+        "init": draw, "data": table, "evaluate": evaluate, "steps": 2, "key": KEY, "folds": FOLDS,
+    } | change  # fmt: skip
+
+    def validated():
+        return cross_validate(trainer, **problem_arguments(arguments))
+
     with pytest.raises(error, match=message):
-        cross_validate(trainer, draw, table, **settings)
+        validated()
 
 
 def test_a_trainer_that_draws_its_own_rows_takes_no_batch_size(trainer, table):
     with pytest.raises(ValueError, match="batch_size: this trainer draws its own rows"):
         cross_validate(
-            WholeDataTrainer(*trainer), draw, table, evaluate=evaluate, steps=2, key=KEY,
-            batch_size=4,
-        )  # fmt: skip
+            WholeDataTrainer(*trainer),
+            pj.Problem(init=draw, data=table, batch_size=4, evaluate=evaluate),
+            steps=2,
+            key=KEY,
+        )
 
 
 def test_data_and_metrics_that_are_none_are_refused(trainer, table):
@@ -90,9 +101,21 @@ def test_data_and_metrics_that_are_none_are_refused(trainer, table):
     bad = {**table, "x": table["x"].copy()}
     bad["x"][3, 1] = np.nan
     with pytest.raises(ValueError, match="data: leaf x holds 1 values that are NaN"):
-        cross_validate(trainer, draw, bad, evaluate=evaluate, **settings)
-    with pytest.raises(TypeError, match="expected evaluate to return metrics"):
-        cross_validate(trainer, draw, table, evaluate=lambda params, batch: 1.0, **settings)
+        cross_validate(trainer, pj.Problem(init=draw, data=bad, evaluate=evaluate), **settings)
+    with pytest.raises(TypeError, match="evaluate: expected it to return metrics"):
+        cross_validate(
+            trainer,
+            pj.Problem(init=draw, data=table, evaluate=lambda params, batch: 1.0),
+            **settings,
+        )
     rows = lambda params, batch: {"e": batch["y"]}
     with pytest.raises(ValueError, match=r"metric 'e' has shape \(11, 1\), expected a scalar"):
-        cross_validate(trainer, draw, table, evaluate=rows, **settings)
+        cross_validate(trainer, pj.Problem(init=draw, data=table, evaluate=rows), **settings)
+
+
+def test_a_function_that_makes_no_trainer_is_refused(table):
+    problem = pj.Problem(init=draw, data=table, evaluate=evaluate)
+    with pytest.raises(TypeError, match="make_trainer: expected a trainer .* got int 3"):
+        cross_validate(lambda hp: 3, problem, steps=1, key=KEY)
+    with pytest.raises(TypeError, match="problem: expected a pj.Problem, got dict"):
+        cross_validate(lambda hp: 3, {}, steps=1, key=KEY)

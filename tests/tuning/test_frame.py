@@ -125,12 +125,17 @@ def test_metrics_that_only_some_structures_have_are_missing_elsewhere():
 def test_a_sweep_gives_its_table(line, line_loss):
     swept = pj.sweep(
         lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-        {"rate": pj.uniform(0.05, 0.2)}, init=lambda key: {
-            "w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))
-        },
-        data=line, trials=2, seeds=2, steps=3, key=jax.random.key(0),
-        layout=pj.populations.Layout(4),
-    )  # fmt: skip
+        {"rate": pj.uniform(0.05, 0.2)},
+        pj.Problem(
+            init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))},
+            data=line,
+        ),
+        trials=2,
+        seeds=2,
+        steps=3,
+        key=jax.random.key(0),
+        execution=pj.Execution(layout=pj.populations.Layout(4)),
+    )
     table = swept.to_frame()
     assert table["trial"].tolist() == [0, 0, 1, 1]
     assert table["rate"].tolist() == [r.hyperparameters["rate"] for r in swept.records]

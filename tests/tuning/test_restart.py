@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from problems import sorted_arguments
 
 import paramjax as pj
 from paramjax.populations import Layout
@@ -35,10 +36,11 @@ def loss_fn(p, batch, key):
     return jnp.mean((batch["x"] * p["w"] - 3 * batch["x"]) ** 2), {}
 result = pj.sweep(
     lambda hp: pj.train_step(loss_fn, optax.sgd(hp["rate"])),
-    {"rate": pj.log_uniform(1e-3, 10.0)}, init=lambda key: {"w": jax.random.normal(key)},
-    data={"x": x}, trials=12, seeds=2, steps=40, batch_size=8, key=jax.random.key(0),
+    {"rate": pj.log_uniform(1e-3, 10.0)},
+    pj.Problem(init=lambda key: {"w": jax.random.normal(key)}, data={"x": x}, batch_size=8),
+    trials=12, seeds=2, steps=40, key=jax.random.key(0),
     stopping=pj.tuning.successive_halving(2, least_steps=10) if "halving" in sys.argv else None,
-    layout=Layout(3), store=sys.argv[1],
+    execution=pj.Execution(layout=Layout(3)), store=sys.argv[1],
 )
 print(repr([tuple(r) for r in result.records]))
 print(np.asarray(result.params["w"]).tobytes().hex())
@@ -79,7 +81,7 @@ def swept(line, loss, store, **settings):
     } | settings  # fmt: skip
     return pj.sweep(
         lambda hp: pj.train_step(loss, optax.sgd(hp["rate"])),
-        {"rate": pj.log_uniform(1e-3, 1.0)}, store=store, **arguments,
+        {"rate": pj.log_uniform(1e-3, 1.0)}, store=store, **sorted_arguments(arguments),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from problems import sorted_arguments
 
 import paramjax as pj
 from paramjax.populations import Layout
@@ -17,12 +18,14 @@ def draw(key):
 
 
 def swept(line, loss, **settings):
+    arguments = {
+        "init": draw, "data": line, "batch_size": 10, "eval_data": line, "metric": "error",
+        "evaluate": lambda p, data: {"error": loss(p, data, None)[0]},
+    } | settings  # fmt: skip
     return pj.sweep(
-        lambda hp: pj.train_step(loss, optax.sgd(hp["rate"])),
-        {"rate": pj.log_uniform(1e-3, 3.0)},
-        init=draw, data=line, trials=TRIALS, seeds=SEEDS, steps=STEPS, batch_size=10,
-        key=jax.random.key(0), evaluate=lambda p, data: {"error": loss(p, data, None)[0]},
-        eval_data=line, evaluations=3, **{"metric": "error"} | settings,
+        lambda hp: pj.train_step(loss, optax.sgd(hp["rate"])), {"rate": pj.log_uniform(1e-3, 3.0)},
+        trials=TRIALS, seeds=SEEDS, steps=STEPS, key=jax.random.key(0), evaluations=3,
+        **sorted_arguments(arguments),
     )  # fmt: skip
 
 
@@ -114,9 +117,14 @@ def test_other_rules_stop_as_they_say(line, line_loss, full, stopping):
 def test_where_all_diverge_the_sweep_ends(line, line_loss):
     result = pj.sweep(
         lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-        {"rate": pj.uniform(1e6, 1e7)}, init=draw, data=line, trials=4, seeds=1, steps=90,
-        key=jax.random.key(0), stopping=pj.tuning.successive_halving(2),
-    )  # fmt: skip
+        {"rate": pj.uniform(1e6, 1e7)},
+        pj.Problem(init=draw, data=line),
+        trials=4,
+        seeds=1,
+        steps=90,
+        key=jax.random.key(0),
+        stopping=pj.tuning.successive_halving(2),
+    )
     assert {record.status for record in result.records} == {"diverged"}
     assert result.budget.trained < 4 * 90 / 2
 

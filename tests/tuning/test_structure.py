@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from problems import sorted_arguments
 
 import paramjax as pj
 from paramjax.models import MLP
@@ -21,7 +22,7 @@ def swept(line, make, space, **settings):
     arguments = {
         "init": draw, "data": line, "trials": 3, "seeds": 1, "steps": 5, "key": jax.random.key(0),
     } | settings  # fmt: skip
-    return pj.sweep(make, space, **arguments)
+    return pj.sweep(make, space, **sorted_arguments(arguments))
 
 
 def wide(line, **settings):
@@ -44,8 +45,7 @@ def wide(line, **settings):
     return swept(
         line, make, space,
         init=lambda key, hp: MLP((hp["width"], 1)).init(key, line["x"][:1]),
-        batch_size=lambda hp: hp["batch"], seeds=2, design=pj.tuning.grid(2),
-        trials=None, **settings,
+        batch_size=lambda hp: hp["batch"], seeds=2, trials=pj.tuning.grid(2), **settings,
     )  # fmt: skip
 
 
@@ -195,9 +195,9 @@ def quick(line, line_loss, **settings):
         ({"memory": 2**60}, ValueError, "asked for 1024.0 PiB, and there is"),
         ({"memory": 2**20}, ValueError, "less than the .* that the program takes before"),
         ({"memory": "all"}, TypeError, "expected a number of bytes or 'auto', got 'all'"),
-        ({"layout": 4}, TypeError, "layout: expected a Layout or None, got 4"),
+        ({"layout": 4}, TypeError, "layout: expected a pj.populations.Layout or None, got int 4"),
         ({"devices": []}, ValueError, "expected different devices, at least one"),
-        ({"evaluate": lambda p, d: 1.0}, TypeError, "expected a dict of metrics"),
+        ({"evaluate": lambda p, d: 1.0}, TypeError, "evaluate: expected it to return metrics"),
         ({"evaluations": 0}, ValueError, "evaluations: expected"),
         ({"batch_size": 0}, ValueError, "batch_size: expected"),
     ],

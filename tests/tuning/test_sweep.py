@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from problems import sorted_arguments
 
 import paramjax as pj
 from paramjax.data import batch_order
@@ -26,15 +27,17 @@ def swept(line, line_loss):
     return pj.sweep(
         lambda hp: pj.train_step(line_loss, optax.sgd(hp["learning_rate"])),
         {"learning_rate": pj.log_uniform(1e-3, 100.0)},
-        init=draw,
-        data=line,
+        pj.Problem(
+            init=draw,
+            data=line,
+            batch_size=10,
+            evaluate=lambda params, data: {"loss": line_loss(params, data, None)[0]},
+            eval_data=line,
+        ),
         trials=4,
         seeds=3,
         steps=40,
-        batch_size=10,
         key=jax.random.key(0),
-        evaluate=lambda params, data: {"loss": line_loss(params, data, None)[0]},
-        eval_data=line,
         evaluations=4,
     )
 
@@ -104,8 +107,12 @@ def test_structure_starts_programs_of_its_own(line, line_loss):
     result = pj.sweep(
         make,
         {"chain": pj.choice(["plain", "momentum"]), "rate": pj.uniform(0.05, 0.2)},
-        init=draw, data=line, trials=8, seeds=1, steps=5, key=jax.random.key(1),
-    )  # fmt: skip
+        pj.Problem(init=draw, data=line),
+        trials=8,
+        seeds=1,
+        steps=5,
+        key=jax.random.key(1),
+    )
     assert set(traced) == {"momentum", "plain"}
     # once for each of the four functions of a trainer, however many trials there are
     assert len(traced) <= 8
@@ -116,11 +123,11 @@ def test_structure_starts_programs_of_its_own(line, line_loss):
 
 def test_a_design_fills_its_space_evenly():
     space = {"a": pj.uniform(0.0, 1.0), "b": pj.log_uniform(1e-4, 1.0)}
-    design = sobol_design(space, 16, jax.random.key(3))
+    design = sobol_design(16)(space, jax.random.key(3))
     assert sorted(int(t["a"] * 16) for t in design) == list(range(16))
     assert sorted(int((np.log10(t["b"]) + 4) * 4) for t in design) == list(range(16))
-    assert design == sobol_design(space, 16, jax.random.key(3))
-    assert design != sobol_design(space, 16, jax.random.key(4))
+    assert design == sobol_design(16)(space, jax.random.key(3))
+    assert design != sobol_design(16)(space, jax.random.key(4))
 
 
 SWEEP = """
@@ -129,8 +136,9 @@ import paramjax as pj
 
 pj.sweep(
     lambda hp: pj.train_step(lambda p, batch, key: (jnp.sum(p**2), {}), optax.sgd(hp["rate"])),
-    {"rate": pj.uniform(0.1, 0.2)}, init=lambda key: jax.random.normal(key, (3,)),
-    data=jnp.ones(4), trials=2, seeds=2, steps=3, key=jax.random.key(0),
+    {"rate": pj.uniform(0.1, 0.2)},
+    pj.Problem(init=lambda key: jax.random.normal(key, (3,)), data=jnp.ones(4)),
+    trials=2, seeds=2, steps=3, key=jax.random.key(0),
 )
 """
 
@@ -139,7 +147,7 @@ def test_initialisation_and_training_of_the_first_sweep_are_cached(tmp_path):
     env = {**os.environ, "PARAMJAX_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", SWEEP], env=env, check=True)
     assert list(tmp_path.glob("jit__prepare-*"))
-    assert list(tmp_path.glob("jit_population_stretch-*"))
+    assert list(tmp_path.glob("jit_population_segment-*"))
 
 
 def test_a_grid_of_a_conditional_space_is_trained_whole(line, line_loss):
@@ -155,8 +163,12 @@ def test_a_grid_of_a_conditional_space_is_trained_whole(line, line_loss):
             "rate": pj.uniform(0.05, 0.2),
             "momentum": pj.conditional("chain", "momentum", pj.uniform(0.0, 0.5)),
         },
-        init=draw, data=line, seeds=1, steps=5, key=jax.random.key(1), design=pj.tuning.grid(2),
-    )  # fmt: skip
+        pj.Problem(init=draw, data=line),
+        seeds=1,
+        steps=5,
+        key=jax.random.key(1),
+        trials=pj.tuning.grid(2),
+    )
     tried = [record.hyperparameters for record in result.records]
     assert sum("momentum" in hp for hp in tried) == 4
     assert len(tried) == 6
@@ -171,18 +183,18 @@ def test_a_grid_of_a_conditional_space_is_trained_whole(line, line_loss):
 
 @pytest.mark.parametrize("trials", [1, 3, 5])
 def test_any_number_of_trials_is_drawn(trials):
-    assert len(sobol_design({"a": pj.uniform(0.0, 1.0)}, trials, jax.random.key(0))) == trials
+    assert len(sobol_design(trials)({"a": pj.uniform(0.0, 1.0)}, jax.random.key(0))) == trials
 
 
 def test_fewer_trials_are_the_first_of_more():
     space = {"a": pj.uniform(0.0, 1.0)}
-    more = sobol_design(space, 8, jax.random.key(0))
-    assert sobol_design(space, 5, jax.random.key(0)) == more[:5]
+    more = sobol_design(8)(space, jax.random.key(0))
+    assert sobol_design(5)(space, jax.random.key(0)) == more[:5]
 
 
 def test_negative_rates_are_refused():
     with pytest.raises(ValueError, match="learning_rate: expected a number from 0"):
-        sobol_design({"learning_rate": pj.uniform(-1.0, -0.5)}, 2, jax.random.key(0))
+        sobol_design(2)({"learning_rate": pj.uniform(-1.0, -0.5)}, jax.random.key(0))
 
 
 @pytest.mark.parametrize(
@@ -199,8 +211,11 @@ def test_where_it_is_evaluated_changes_no_training(line, line_loss, evaluations)
     population = Population(
         lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
         {"rate": pj.uniform(0.1, 0.2)},
-        starts=starts, seeds=[5], data=line, steps=7, batch_size=6, evaluations=evaluations,
-        evaluate=lambda params, data: {"w": params["w"][0, 0]},
+        pj.Problem(
+            init=draw, data=line, batch_size=6,
+            evaluate=lambda params, data: {"w": params["w"][0, 0]},
+        ),
+        starts=starts, seeds=[5], steps=7, evaluations=evaluations,
     )  # fmt: skip
     trained = population.train([TrialRun(0, 5, {"rate": 0.15})], Layout(2))
     assert trained.history["loss"].shape == (1, 7)
@@ -253,4 +268,4 @@ def test_bad_input_is_refused(line, line_loss, change, error, message):
         "init": draw, "data": line, "trials": 1, "seeds": 1, "steps": 1, "key": jax.random.key(0),
     } | change  # fmt: skip
     with pytest.raises(error, match=message):
-        pj.sweep(arguments.pop("make_trainer"), arguments.pop("space"), **arguments)
+        pj.sweep(**sorted_arguments(arguments))

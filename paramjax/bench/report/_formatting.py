@@ -1,4 +1,4 @@
-"""Numbers and names as the report and the terminal show them."""
+"""Numbers and names as a reader sees them."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from paramjax._format import number
+from paramjax._format import number as significant
 from paramjax.bench._statistics import Verdict
 
-_FEWEST, _MOST = 4, 8
+_LEAST, _MOST = 4, 8
 
 
 def decimals(verdicts: Sequence[Verdict]) -> int:
-    """Decimals that show the width of every interval, and every end that differs from zero.
+    """Decimal places at which every interval of a workload can be told from a point and from zero.
 
     Example:
         >>> decimals([])
         4
     """
-    needed = [_FEWEST]
+    places = [_LEAST]
     for low, high in (verdict.interval for verdict in verdicts):
         half = (high - low) / 2
-        needed += [_first_digit(half) + 1] if half else []
-        needed += [_first_digit(abs(end)) for end in (low, high) if abs(end) > half / 100]
-    return min(max(needed), _MOST)
+        ends = [abs(end) for end in (low, high) if abs(end) > half / 100]
+        places += [_place(half) + 1] if half else []
+        places += [_place(end) for end in ends]
+    return min(max(places), _MOST)
 
 
-def fixed(value: float, digits: int = _FEWEST) -> str:
-    """A value of a metric with a fixed number of decimals.
+def number(value: float, places: int = _LEAST) -> str:
+    """A metric's value.
 
     Example:
-        >>> fixed(0.98078), fixed(1234567.8), fixed(float("nan"))
-        ('0.9808', '1.235e6', 'not finite')
+        >>> number(0.98078), number(1234567.8), number(float("nan"))
+        ('0.9808', '1.235e+06', 'not finite')
     """
     if not math.isfinite(value):
         return "not finite"
-    if abs(value) >= 1e5:
-        return number(value)
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:.{places}f}" if abs(value) < 1e5 else f"{value:.4g}"
+    return text.replace("-", "\N{MINUS SIGN}") if abs(value) < 1e5 else text
 
 
-def signed(value: float, digits: int = _FEWEST) -> str:
-    """A difference with its sign.
+def signed(value: float, places: int = _LEAST) -> str:
+    """A difference, with its sign.
 
     Example:
         >>> signed(0.00167), signed(0.0)
         ('+0.0017', '0.0000')
     """
-    return ("+" if value > 0 else "") + fixed(value, digits)
+    return ("+" if value > 0 else "") + number(value, places)
 
 
-def bracketed(interval: tuple[float, float], digits: int = _FEWEST) -> str:
+def bracketed(interval: tuple[float, float], places: int = _LEAST) -> str:
     """An interval in brackets.
 
     Example:
@@ -60,11 +60,11 @@ def bracketed(interval: tuple[float, float], digits: int = _FEWEST) -> str:
         '[+0.0010, +0.0025]'
     """
     low, high = interval
-    return f"[{signed(low, digits)}, {signed(high, digits)}]"
+    return f"[{signed(low, places)}, {signed(high, places)}]"
 
 
 def setting(value: Any) -> str:
-    """The value of a hyperparameter: a number to three digits, anything else as in JSON.
+    """One hyperparameter: a number to three digits, anything else as JSON writes it.
 
     Example:
         >>> setting(0.0542774), setting(True), setting("cosine")
@@ -72,16 +72,23 @@ def setting(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    return number(value, 3) if isinstance(value, float) else json.dumps(value, default=str)
+    if isinstance(value, float):
+        return significant(value, 3)
+    return json.dumps(value, default=str)
 
 
 def settings(hyperparameters: dict[str, Any]) -> list[str]:
-    """Hyperparameters, one `name = value` each."""
+    """Hyperparameters, one `name = value` each.
+
+    Example:
+        >>> settings({"learning_rate": 0.1})
+        ['learning_rate = 0.1']
+    """
     return [f"{name} = {setting(value)}" for name, value in hyperparameters.items()]
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as in a sentence.
+    """Names as a sentence lists them.
 
     Example:
         >>> listed(["a", "b", "c"])
@@ -101,6 +108,6 @@ def count(number_of: int, noun: str) -> str:
     return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
 
 
-def _first_digit(value: float) -> int:
-    """The decimal at which a positive number has its first digit."""
+def _place(value: float) -> int:
+    """Place of the first digit of a positive number after the point."""
     return max(0, math.ceil(-math.log10(value)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from paramjax._types import Batch, Key, LossFn, Metrics, Params
 from paramjax.data._splits import Splits
+from paramjax.populations._problem import Problem
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,18 @@ class Workload:
     metric: str
     higher_is_better: bool
     batch_size: int | None
+
+    def problem(self, splits: Splits) -> Problem:
+        """The training problem on the training part, judged on the validation part.
+
+        Args:
+            splits: The data, as `load` returns it.
+        """
+        return Problem(
+            init=self.init, data=splits.train, batch_size=self.batch_size,
+            evaluate=self.evaluate, eval_data=splits.validation,
+            metric=self.metric, maximise=self.higher_is_better,
+        )  # fmt: skip
 
 
 def evaluate_with(loss_fn: LossFn) -> Callable[[Params, Batch], Metrics]:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 
 from paramjax._format import byte_size
-from paramjax._types import PyTree
 from paramjax.populations._layout import Layout
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
@@ -54,7 +53,6 @@ class _Group(NamedTuple):
 def make_plan(
     population: Population,
     runs: Sequence[TrialRun],
-    eval_data: PyTree = None,
     *,
     memory: MemoryLimit = "auto",
     layout: Callable[[dict[str, Any]], Layout | None] = lambda fixed: None,
@@ -70,7 +68,6 @@ def make_plan(
     Args:
         population: Trains them.
         runs: All runs.
-        eval_data: What `evaluate` is given.
         memory: Bytes that may be taken, or `auto` for most of what is free.
         layout: `(structure) -> layout`, None where it is to be chosen.
         on_disk: Whether results are kept in a file anyway.
@@ -80,13 +77,13 @@ def make_plan(
         The plan.
 
     Raises:
-        TypeError: If `memory` is no number, or `layout` none.
+        TypeError: If `memory` is neither "auto" nor a number.
         ValueError: If memory is not enough for a single run, or there is not as much.
     """
     limit = memory_limit(memory)
-    groups = [_group(population, own, eval_data, layout) for own in population.groups(runs)]
+    groups = [_group(population, own, layout) for own in population.groups(runs)]
     with ThreadPoolExecutor(cores()) as pool:
-        compiled = pool.map(lambda group: _compile(group, group.layouts[0], eval_data), groups)
+        compiled = pool.map(lambda group: _compile(group, group.layouts[0]), groups)
         for group in groups:
             # meanwhile, in the thread whose settings it was traced under
             group.structure_group.prepare()
@@ -100,20 +97,18 @@ def make_plan(
         len(group.runs) * record_bytes(population, group.structure_group) for group in groups
     )
     room = _Room(limit - taken - records - (0 if on_disk else kept), on_disk)
-    choices = tuple(_choose(population, group, eval_data, room, noted) for group in groups)
+    choices = tuple(_choose(population, group, room, noted) for group in groups)
     plan = ExecutionPlan(choices, population.steps, limit, taken, records, on_disk)
     # the programs of layouts that were tried stay
     return plan._replace(taken=max(taken, memory_in_use()))
 
 
 def _group(
-    population: Population, runs: Sequence[TrialRun], eval_data: PyTree,
+    population: Population, runs: Sequence[TrialRun],
     layout: Callable[[dict[str, Any]], Layout | None],
 ) -> _Group:  # fmt: skip
-    structure_group = population.structure_group(runs[0], eval_data)
+    structure_group = population.structure_group(runs[0])
     asked = layout(structure(population.space, runs[0].hyperparameters))
-    if asked is not None and not isinstance(asked, Layout):
-        raise TypeError(f"layout: expected a Layout or None, got {asked!r}")
     if asked is not None and structure_group.devices > 1:
         # the calls of a mesh follow each other, in the same order on every process
         asked = replace(asked, workers=1)
@@ -125,21 +120,19 @@ def _group(
     )
 
 
-def _compile(group: _Group, layout: Layout, eval_data: PyTree) -> None:
-    group.structure_group.compile(group.runs[0], layout, eval_data)
+def _compile(group: _Group, layout: Layout) -> None:
+    group.structure_group.compile(group.runs[0], layout)
 
 
-def _choose(
-    population: Population, group: _Group, eval_data: PyTree, room: _Room, noted: bool
-) -> GroupPlan:
+def _choose(population: Population, group: _Group, room: _Room, noted: bool) -> GroupPlan:
     """The layout of one structure."""
-    first = _fitted(population, group, group.layouts[0], eval_data, room)
+    first = _fitted(population, group, group.layouts[0], room)
     tried: list[Candidate] = []
     why = "as noted in the store" if noted else "as asked"
     if group.asked is None and jax.process_count() > 1:
         why = "expected to be fastest; not tried, so that all processes choose alike"
     elif group.asked is None:
-        tried, why = _try(population, group, first, eval_data, room)
+        tried, why = _try(population, group, first, room)
     best = min(tried, key=lambda candidate: candidate.seconds or 0.0).layout if tried else first
     programs = group.structure_group.programs(best.width)
     return GroupPlan(
@@ -155,16 +148,14 @@ def _choose(
 
 
 def _try(
-    population: Population, group: _Group, first: Layout, eval_data: PyTree, room: _Room
+    population: Population, group: _Group, first: Layout, room: _Room
 ) -> tuple[list[Candidate], str]:
     """Try the preferred layout, and others while the budget lasts."""
     most = min(population.steps, group.structure_group.programs(first.width).capacity)
     start = time.perf_counter()
 
     def tried(layout: Layout) -> Candidate:
-        return Candidate(
-            layout, seconds_a_step(group.structure_group, group.runs, layout, eval_data, most)
-        )
+        return Candidate(layout, seconds_a_step(group.structure_group, group.runs, layout, most))
 
     found = [tried(first)]
     spent = time.perf_counter() - start
@@ -179,18 +170,16 @@ def _try(
                 f"{BUDGET:.0%} of the time"
             )
         if _fits(population, group, layout, room):
-            fitted = _fitted(population, group, layout, eval_data, room)
+            fitted = _fitted(population, group, layout, room)
             found.append(tried(fitted))
         spent = time.perf_counter() - start
     return found, "the fastest of those tried"
 
 
-def _fitted(
-    population: Population, group: _Group, layout: Layout, eval_data: PyTree, room: _Room
-) -> Layout:
+def _fitted(population: Population, group: _Group, layout: Layout, room: _Room) -> Layout:
     """The layout, with fewer runs at once where they would not fit."""
     while True:
-        _compile(group, layout, eval_data)
+        _compile(group, layout)
         needed = calls_bytes(population, group.structure_group, layout, on_disk=room.on_disk)
         if needed <= room.free:
             return layout

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from paramjax._types import PyTree
 from paramjax.populations._layout import Layout
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
@@ -19,7 +18,6 @@ def seconds_a_step(
     structure_group: StructureGroup,
     runs: Sequence[TrialRun],
     layout: Layout,
-    eval_data: PyTree,
     most: int,
 ) -> float:
     """Time that a run and step takes, compiled and warm, with all workers at work.
@@ -28,17 +26,16 @@ def seconds_a_step(
         structure_group: The runs' structure.
         runs: Runs to try with; what they learn is thrown away.
         layout: What is tried.
-        eval_data: What `evaluate` is given.
         most: Steps that a trial takes at most.
 
     Returns:
         Seconds a run and step.
     """
-    programs = structure_group.compile(runs[0], layout, eval_data)
+    programs = structure_group.compile(runs[0], layout)
     some = [runs[place % len(runs)] for place in range(programs.runs)]
 
     def trial(count: int) -> None:
-        structure_group.rehearse(some, layout, eval_data, count)
+        structure_group.rehearse(some, layout, count)
 
     with ThreadPoolExecutor(layout.workers) as pool:
 

@@ -15,15 +15,15 @@ from paramjax.space._conditional import active
 from paramjax.space._distribution import Space
 from paramjax.space._rounding import rounded
 
-Design = Callable[[Space, int | None, Key], list[dict[str, Any]]]
-"""`(space, trials, key) -> the hyperparameters of each trial`."""
+Design = Callable[[Space, Key], list[dict[str, Any]]]
+"""`(space, key) -> the hyperparameters of each trial`; the key names what is drawn."""
 
 
 Points = Callable[[np.random.Generator, int, int], np.ndarray]
 """`(generator, trials, dimensions) -> points of the unit cube`, [trials, dimensions]."""
 
 
-def drawn(space: Space, trials: int | None, key: Key, points: Points) -> list[dict[str, Any]]:
+def drawn(space: Space, trials: int, key: Key, points: Points) -> list[dict[str, Any]]:
     """The trials at points that a key names.
 
     Args:
@@ -36,7 +36,7 @@ def drawn(space: Space, trials: int | None, key: Key, points: Points) -> list[di
         One dict of hyperparameters a trial.
 
     Raises:
-        TypeError: If the space is none, `trials` is None, or for a legacy key.
+        TypeError: If the space is none, `trials` no whole number, or for a legacy key.
         ValueError: If there is no trial, or `check_space` refuses the space.
 
     Example:

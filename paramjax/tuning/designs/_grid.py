@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from paramjax._checks import check_count, describe, nearest
+from paramjax._checks import check_count, nearest
 from paramjax._types import Key
 from paramjax.space._check import check_space
 from paramjax.space._choice import Choice
@@ -17,6 +17,9 @@ from paramjax.space._distribution import Distribution, Space
 from paramjax.space._integer import Integer
 from paramjax.space._rounding import rounded
 from paramjax.tuning.designs._design import Design
+
+_MOST = 10_000_000
+"""Trials that a grid may have."""
 
 Levels = dict[str, Sequence[Any]]
 """Hyperparameter name -> the values it is tried at."""
@@ -35,11 +38,9 @@ def grid(points: int | Mapping[str, int]) -> Design:
             number, where an integer may be named too, so as to thin it out.
 
     Returns:
-        `(space, trials, key) -> trials`, in the order of `itertools.product`: the last
-        name changes fastest. `trials` is None or their number, and the key changes nothing.
-        It raises TypeError or ValueError where `check_space` does, where `points` names
-        what has no points or leaves out what needs them, and where `trials` is another
-        number.
+        `(space, key) -> trials`, in the order of `itertools.product`: the last name changes
+        fastest. The key changes nothing. It raises TypeError or ValueError where `check_space`
+        does, and where `points` names what has no points or leaves out what needs them.
 
     Raises:
         TypeError: If a number of points is no whole number.
@@ -49,7 +50,7 @@ def grid(points: int | Mapping[str, int]) -> Design:
         >>> import jax
         >>> from paramjax import choice, log_uniform
         >>> space = {"chain": choice(["a", "b"]), "rate": log_uniform(0.01, 1.0)}
-        >>> [(t["chain"], round(t["rate"], 2)) for t in grid(3)(space, None, jax.random.key(0))]
+        >>> [(t["chain"], round(t["rate"], 2)) for t in grid(3)(space, jax.random.key(0))]
         [('a', 0.01), ('a', 0.1), ('a', 1.0), ('b', 0.01), ('b', 0.1), ('b', 1.0)]
     """
     if isinstance(points, Mapping):
@@ -57,15 +58,15 @@ def grid(points: int | Mapping[str, int]) -> Design:
     else:
         points = check_count("grid: points", points, least=2)
 
-    def design(space: Space, trials: int | None, key: Key) -> list[dict[str, Any]]:
+    def design(space: Space, key: Key) -> list[dict[str, Any]]:
         space = check_space(space)
         levels = _levels(space, points)
         roots = [name for name, d in space.items() if not isinstance(d, Conditional)]
         count = math.prod(_count(space, levels, name) for name in roots)
-        if trials is not None and trials != count:
+        if count > _MOST:
             raise ValueError(
-                f"grid: expected trials=None or the {count} trials of this grid, "
-                f"got {describe(trials)}; change the points, or use sobol_design for any number"
+                f"grid: these are {count:,} trials, more than {_MOST:,}; take fewer points, or "
+                "pj.tuning.sobol_design for any number of trials"
             )
         return [active(space, trial) for trial in _product(space, levels, roots)]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from paramjax._types import Key
-from paramjax.space._distribution import Space
-from paramjax.tuning.designs._design import drawn
+from paramjax._checks import check_count
+from paramjax.tuning.designs._design import Design, drawn
 
 
-def random_design(space: Space, trials: int | None, key: Key) -> list[dict[str, Any]]:
+def random_design(trials: int) -> Design:
     """Trials drawn independently of each other.
 
     Bergstra and Bengio (2012, Random search for hyper-parameter optimization). Numbers are
@@ -17,22 +14,24 @@ def random_design(space: Space, trials: int | None, key: Key) -> list[dict[str, 
     drawn in every trial, and left out where it does not exist.
 
     Args:
-        space: Hyperparameter name -> distribution; an empty space gives equal trials.
-        trials: Number of trials; fewer are the first of more.
-        key: Names the draws. One key gives spaces of one size the same points.
+        trials: Number of trials, positive; fewer are the first of more.
 
     Returns:
-        One dict of hyperparameters a trial.
+        `(space, key) -> trials`. One key gives spaces of one size the same points; an empty space
+        gives equal trials. It raises TypeError or ValueError where `check_space` does.
 
     Raises:
-        TypeError: If the space is none, `trials` is None, or for a legacy key.
-        ValueError: If there is no trial, or `check_space` refuses the space.
+        TypeError: If `trials` is not a whole number.
+        ValueError: If it is not positive.
 
     Example:
         >>> import jax
         >>> from paramjax import uniform
-        >>> rates = random_design({"a": uniform(0.0, 1.0)}, trials=9, key=jax.random.key(0))
+        >>> rates = random_design(9)({"a": uniform(0.0, 1.0)}, jax.random.key(0))
         >>> len(rates), all(0 <= rate["a"] <= 1 for rate in rates)
         (9, True)
     """
-    return drawn(space, trials, key, lambda generator, *shape: generator.random(shape))
+    check_count("trials", trials)
+    return lambda space, key: drawn(
+        space, trials, key, lambda generator, *shape: generator.random(shape)
+    )

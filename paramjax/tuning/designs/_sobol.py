@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from paramjax._types import Key
-from paramjax.space._distribution import Space
-from paramjax.tuning.designs._design import drawn
+from paramjax._checks import check_count
+from paramjax.tuning.designs._design import Design, drawn
 
 
-def sobol_design(space: Space, trials: int | None, key: Key) -> list[dict[str, Any]]:
+def sobol_design(trials: int) -> Design:
     """Trials spread evenly over a space by a scrambled Sobol sequence.
 
     Sobol' (1967); scrambling after Owen (1998), so that every trial is uniformly
@@ -21,25 +19,26 @@ def sobol_design(space: Space, trials: int | None, key: Key) -> list[dict[str, A
     dimension in every trial, and is left out where it does not exist.
 
     Args:
-        space: Hyperparameter name -> distribution; an empty space gives equal trials.
-        trials: Number of trials; a power of two fills the space most evenly.
-        key: Names the scrambling. One key gives spaces of one size the same points.
+        trials: Number of trials, positive; a power of two fills the space most evenly.
 
     Returns:
-        One dict of hyperparameters a trial.
+        `(space, key) -> trials`; the key names the scrambling, and gives spaces of one size the
+        same points. An empty space gives equal trials. It raises TypeError or ValueError where
+        `check_space` does.
 
     Raises:
-        TypeError: If the space is none, `trials` is None, or for a legacy key.
-        ValueError: If there is no trial, or `check_space` refuses the space.
+        TypeError: If `trials` is not a whole number.
+        ValueError: If it is not positive.
 
     Example:
         >>> import jax
         >>> from paramjax import uniform
-        >>> rates = sobol_design({"a": uniform(0.0, 1.0)}, trials=4, key=jax.random.key(0))
+        >>> rates = sobol_design(4)({"a": uniform(0.0, 1.0)}, jax.random.key(0))
         >>> sorted(int(rate["a"] * 4) for rate in rates)
         [0, 1, 2, 3]
     """
-    return drawn(space, trials, key, _points)
+    check_count("trials", trials)
+    return lambda space, key: drawn(space, trials, key, _points)
 
 
 def _points(generator: np.random.Generator, trials: int, dimensions: int) -> np.ndarray:

@@ -69,12 +69,16 @@ class Store:
     def __init__(
         self, path: str | Path, trials: Sequence[dict[str, Any]], likes: Templates
     ) -> None:
-        self.path = Path(path).expanduser()
-        if self.path.suffix != ".sqlite":
-            self.path = self.path / FILE_NAME
+        self.path = _file(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._tables = Tables(self.path, _SCHEMA, _ADVICE)
         self._trials, self._likes = trials, likes
+
+    @staticmethod
+    def delete(path: str | Path) -> None:
+        """Delete a store, if there is one, with the files that SQLite keeps beside it."""
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{_file(path)}{suffix}").unlink(missing_ok=True)
 
     def require(self, identity: Mapping[str, Any]) -> None:
         """Note in an empty store what its sweep is, or refuse if it is another one.
@@ -100,8 +104,8 @@ class Store:
                 for name in names
             )
             raise StoreMismatchError(
-                f"{self.path} belongs to another sweep: {changes}; make the sweep as it was, or "
-                "name another store"
+                f"{self.path} belongs to another sweep: {changes}; make the sweep as it was, "
+                "name another store, or start over with fresh=True"
             )
 
     def notes(self) -> dict[str, Any]:
@@ -173,6 +177,12 @@ class Store:
             json.loads(curve), steps,
         )  # fmt: skip
         return Summary(record, reached, computed)
+
+
+def _file(path: str | Path) -> Path:
+    """Return the file of a store that is named by its folder or by the file."""
+    path = Path(path).expanduser()
+    return path if path.suffix == ".sqlite" else path / FILE_NAME
 
 
 def _row(summary: Summary) -> tuple[Any, ...]:

@@ -6,22 +6,19 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paramjax._types import PyTree
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Execution
 from paramjax.populations._population import Population
 from paramjax.populations._replay import replay
 from paramjax.populations._trial_run import Record, TrialRun
 from paramjax.populations.planning._choose import KEPT, make_plan
 from paramjax.populations.planning._execution_plan import ExecutionPlan
-from paramjax.populations.planning._memory import MemoryLimit
 from paramjax.space._tracing import structure
-from paramjax.tuning._preflight import check_structures
+from paramjax.tuning._preflight import check_metrics, check_structures
 from paramjax.tuning._result import Sweep
 from paramjax.tuning._results import Results
-from paramjax.tuning._rounds import train_rounds
+from paramjax.tuning._rounds import Score, train_rounds
 from paramjax.tuning._stored import in_temporary_file
 from paramjax.tuning.store._record_store import MemoryStore, RecordStore
-from paramjax.tuning.studies._checks import check_metrics
 
 
 class Batches:
@@ -34,19 +31,16 @@ class Batches:
         population: Trains them.
         metrics: What the study is told.
         trials: How many there will be in all.
-        eval_data: What `evaluate` is given.
-        memory: Bytes that may be taken.
-        layout: How runs are laid out, if it is not to be chosen.
+        execution: How runs are laid out.
     """
 
     def __init__(
-        self, population: Population, metrics: Sequence[str], trials: int, eval_data: PyTree, *,
-        memory: MemoryLimit, layout: Layout | None,
-    ) -> None:  # fmt: skip
+        self, population: Population, metrics: Sequence[str], trials: int, execution: Execution
+    ) -> None:
         self._population, self._metrics, self._trials = population, metrics, trials
-        self._eval_data, self._memory, self._layout = eval_data, memory, layout
+        self._execution = execution
         self._plan: ExecutionPlan | None = None
-        self._shelf: RecordStore = MemoryStore()
+        self._record_store: RecordStore = MemoryStore()
         self._runs: list[TrialRun] = []
         self._tried: list[dict[str, Any]] = []
 
@@ -69,9 +63,9 @@ class Batches:
             # trials of other processes lie between those of this one
             self._tried += [{}] * (trial + 1 - len(self._tried))
             self._tried[trial] = hp
-        train_rounds(self._population, plan, self._shelf, runs, self._eval_data)
+        train_rounds(self._population, plan, self._record_store, runs)
         self._runs += runs
-        known = self._shelf.summaries()
+        known = self._record_store.summaries()
         return {trial: [known[trial, seed].record for seed in seeds] for trial in batch}
 
     def result(self) -> Sweep:
@@ -79,9 +73,12 @@ class Batches:
         assert self._plan is not None
         population = self._population
         choices = tuple(c._replace(runs=self._count(c.structure)) for c in self._plan.choices)
-        results = Results(self._shelf, self._runs, population.steps, population.points)
+        results = Results(self._record_store, self._runs, population.steps, population.points)
         plan = self._plan._replace(choices=choices)
-        return Sweep(population.space, plan, [], results, functools.partial(replay, population))
+        problem = population.problem
+        score = Score(problem.metric, problem.maximise)
+        again = functools.partial(replay, population)
+        return Sweep(population.space, plan, [], results, again, score)
 
     def _planned(self, runs: Sequence[TrialRun]) -> ExecutionPlan:
         """The plan, with structures that are new."""
@@ -89,10 +86,10 @@ class Batches:
         met = [choice.structure for choice in known]
         new = [run for run in runs if self._structure(run) not in met]
         if new:
-            check_metrics(check_structures(self._population, new, self._eval_data), self._metrics)
+            check_metrics(check_structures(self._population, new), self._metrics)
             plan = make_plan(
-                self._population, new, self._eval_data,
-                memory=self._memory, layout=lambda fixed: self._layout,
+                self._population, new, memory=self._execution.memory,
+                layout=lambda fixed: self._execution.layout,
             )  # fmt: skip
             self._plan = (
                 self._begun(plan)
@@ -108,7 +105,7 @@ class Batches:
         kept = runs * max(choice.result_bytes for choice in plan.choices)
         on_disk = plan.on_disk or kept > KEPT * max(0, plan.limit - plan.taken)
         if on_disk:
-            self._shelf = in_temporary_file(self._population, self._tried, self._eval_data)
+            self._record_store = in_temporary_file(self._population, self._tried)
         return plan._replace(on_disk=on_disk)
 
     def _structure(self, run: TrialRun) -> dict[str, Any]:

@@ -7,26 +7,25 @@ from typing import Any
 
 import jax
 
-from paramjax._checks import describe, nearest, needs_extra
-from paramjax._types import Key, PyTree
-from paramjax.populations._layout import Layout
+from paramjax._checks import describe, needs_extra
+from paramjax._types import Key
 from paramjax.populations._population import Population
-from paramjax.populations._structure_group import StructureGroup
+from paramjax.populations._problem import Problem
 from paramjax.populations._trial_run import TrialRun
-from paramjax.populations.planning._memory import MemoryLimit, memory_limit
-from paramjax.tuning._preflight import check_structures, check_trainers, unread
+from paramjax.tuning._preflight import check_metrics, check_structures, check_trainers, unread
 from paramjax.tuning.designs._random import random_design
 
 _SAMPLE = 64
 """Trials among which a hyperparameter is read, or else it is refused."""
 
 
-def check_study(study: Any, metrics: Any) -> list[str]:
+def check_study(study: Any, problem: Any, metrics: Any) -> list[str]:
     """Refuse what is no study, or metrics that are not those it is to be told.
 
     Args:
         study: What `optuna.create_study` returns.
-        metrics: A name, or one for each direction of the study.
+        problem: Says the metric and its direction.
+        metrics: One for each direction of the study; None for the problem's metric.
 
     Returns:
         Names, one for each direction.
@@ -49,52 +48,41 @@ def check_study(study: Any, metrics: Any) -> list[str]:
             "study: the processes of one jax.distributed program would each ask for trials of "
             "their own; start programs apart, which share the storage of the study"
         )
-    names = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
+    names = [problem.metric] if metrics is None else metrics
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"metrics: expected a name or a list of names, got {describe(metrics)}")
+        raise TypeError(f"metrics: expected a list of names or None, got {describe(metrics)}")
     directions = [direction.name.lower() for direction in study.directions]
     if len(names) != len(directions):
         raise ValueError(
             f"metrics: expected one name for each direction of the study, {directions}, got "
             f"{list(names)}"
         )
+    direction = "maximize" if problem.maximise else "minimize"
+    if names == [problem.metric] and directions != [direction]:
+        raise ValueError(
+            f"study: expected the direction {direction}, as the problem's maximise="
+            f"{problem.maximise} says of {problem.metric!r}, got {directions[0]}"
+        )
     return list(names)
 
 
-def check_resources(memory: MemoryLimit, layout: Layout | None) -> None:
-    """Refuse what a plan would refuse later.
-
-    Args:
-        memory: Bytes that may be taken.
-        layout: How runs are laid out.
-
-    Raises:
-        TypeError: If one of them is something else.
-        ValueError: If memory is too little, or there is not as much.
-    """
-    memory_limit(memory)
-    if layout is not None and not isinstance(layout, Layout):
-        raise TypeError(f"layout: expected a Layout or None, got {describe(layout)}")
-
-
-def check_search(
-    population: Population, metrics: Sequence[str], eval_data: PyTree, key: Key
-) -> None:
+def check_search(population: Population, metrics: Sequence[str], key: Key) -> None:
     """Refuse a trainer that cannot be traced, metrics it lacks, hyperparameters it never reads.
 
     Args:
         population: What is to be searched.
         metrics: What the study is to be told.
-        eval_data: What `evaluate` is given.
         key: Names the trials that are traced.
 
     Raises:
         TypeError: See `check_structures`.
         ValueError: See `check_trainers`; and for an unknown metric.
     """
-    drawn = random_design(population.space, _SAMPLE, key)
+    drawn = random_design(_SAMPLE)(population.space, key)
     runs = [TrialRun(trial, 0, hyperparameters) for trial, hyperparameters in enumerate(drawn)]
-    cohorts = check_structures(population, runs[:1], eval_data)
+    cohorts = check_structures(population, runs[:1])
     check_metrics(cohorts, metrics)
     for group in population.groups(runs):
         names = unread(population, cohorts, runs)
@@ -102,23 +90,5 @@ def check_search(
             return
         if any(name in group[0].hyperparameters for name in names):
             # what one structure does not read, another may
-            cohorts += check_structures(population, group, eval_data)
-    check_trainers(population, runs, eval_data)
-
-
-def check_metrics(cohorts: Sequence[StructureGroup], metrics: Sequence[str]) -> None:
-    """Refuse metrics that the records will not hold.
-
-    Args:
-        cohorts: The structures.
-        metrics: Their names.
-
-    Raises:
-        ValueError: For an unknown one, with the nearest known ones.
-    """
-    for task in (structure_group.traced for structure_group in cohorts):
-        measured = task.evaluate.out or task.step.out[1]
-        known = [name for name, value in measured.items() if value.shape == ()]
-        for name in metrics:
-            if name not in known:
-                raise ValueError(nearest(name, known, what="metric"))
+            cohorts += check_structures(population, group)
+    check_trainers(population, runs)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 
 from paramjax._checks import check_count, check_key
-from paramjax._types import Key, ModelState, Params, PyTree
-from paramjax.populations._layout import Layout
-from paramjax.populations._population import Evaluate, MakeTrainer
-from paramjax.populations.planning._memory import MemoryLimit
+from paramjax._types import Key
+from paramjax.populations._execution import Execution
+from paramjax.populations._population import MakeTrainer
+from paramjax.populations._problem import Problem
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
-from paramjax.tuning._new_population import BatchSize, new_population
+from paramjax.tuning._new_population import new_population
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
-from paramjax.tuning.studies._checks import check_resources, check_search, check_study
+from paramjax.tuning.studies._checks import check_search, check_study
 from paramjax.tuning.studies._suggest import suggested
 from paramjax.tuning.studies._tell import abandon, tell
 
@@ -29,24 +29,16 @@ def search(
     study: optuna.Study,
     make_trainer: MakeTrainer,
     space: Space,
+    problem: Problem,
     *,
-    init: Callable[..., Params],
-    data: PyTree,
     trials: int,
     batch: int,
     seeds: int,
     steps: int,
     key: Key,
-    batch_size: BatchSize = None,
-    evaluate: Evaluate | None = None,
-    eval_data: PyTree = None,
     evaluations: int = 1,
-    metrics: str | Sequence[str] = "loss",
-    model_state: ModelState = (),
-    stateful: bool = False,
-    memory: MemoryLimit = "auto",
-    layout: Layout | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    metrics: Sequence[str] | None = None,
+    execution: Execution = Execution(),
 ) -> Sweep:
     """Ask an Optuna study for trials, train them batch by batch, and tell it how they did.
 
@@ -69,23 +61,17 @@ def search(
         make_trainer: `(hyperparameters) -> Trainer`.
         space: Hyperparameter name -> distribution, see `sweep`. Options that a study cannot
             store, such as functions, are stored as labels.
-        init: `(key) -> params`, or `(key, hyperparameters) -> params`, see `sweep`.
-        data: Training data, leaves [rows, ...].
+        problem: What is learned, from what, and how it is judged: by its `metric`, in the direction
+            of the study.
         trials: How many more to ask for, those before not counted.
         batch: How many of them are trained together.
         seeds: Trainings of each, from seed 0.
         steps: Steps of each training.
         key: A typed key; it names the starts and the orders.
-        batch_size: Rows a step; None for all of them; or `(hyperparameters) -> rows`.
-        evaluate: `(params, eval_data) -> metrics`, see `sweep`.
-        eval_data: What `evaluate` is given.
-        evaluations: How often to evaluate along a training.
-        metrics: A name among the records' metrics, or one for each direction of the study.
-        model_state: What a stateful model starts with.
-        stateful: Whether `evaluate` takes the model state, see `train_step`.
-        memory: Bytes that may be taken, see `sweep`.
-        layout: How runs are laid out, if it is not to be chosen.
-        devices: Which devices share the runs; None for all there are.
+        evaluations: How often to evaluate along a training, evenly spaced, positive.
+        metrics: For a study of several directions a metric for each of them; None for the
+            problem's metric.
+        execution: How runs are laid out on the machine, and whether progress is shown.
 
     Returns:
         The trials of this call alone, numbered as in the study. They are fewer than asked for
@@ -94,7 +80,8 @@ def search(
     Raises:
         ModuleNotFoundError: If Optuna is missing.
         TypeError: For what is no study, and see `sweep`.
-        ValueError: If the number of metrics is not that of the directions, for an unknown metric,
+        ValueError: If the number of metrics is not that of the directions, the study's direction
+            is not the problem's, for an unknown metric,
             a space that trials of the study contradict, processes of one distributed program, and
             see `sweep`.
 
@@ -102,34 +89,31 @@ def search(
         >>> import jax.numpy as jnp
         >>> import optax
         >>> import optuna
-        >>> from paramjax import uniform
-        >>> from paramjax import train_step
+        >>> from paramjax import Problem, train_step, uniform
         >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
         >>> study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> result = search(
         ...     study, lambda hp: train_step(loss_fn, optax.sgd(hp["learning_rate"])),
         ...     {"learning_rate": uniform(0.0, 0.5)},
-        ...     init=lambda key: jax.random.normal(key), data=jnp.array([1.0, 3.0]),
+        ...     Problem(init=jax.random.normal, data=jnp.array([1.0, 3.0])),
         ...     trials=8, batch=4, seeds=2, steps=5, key=jax.random.key(0),
         ... )
         >>> study.best_value == result.best().value, study.best_trial.number == result.best().trial
         (True, True)
     """
-    names = check_study(study, metrics)
+    names = check_study(study, problem, metrics)
     check_key(key)
     space = check_space(space)
     check_count("trials", trials)
     check_count("batch", batch)
-    check_resources(memory, layout)
     probe_key, run_key = jax.random.split(key)
     population = new_population(
-        make_trainer, space, init=init, data=data, seeds=seeds, steps=steps, key=run_key,
-        batch_size=batch_size, evaluate=evaluate, evaluations=evaluations,
-        model_state=model_state, stateful=stateful, devices=devices,
+        make_trainer, space, problem, seeds=seeds, steps=steps, key=run_key,
+        evaluations=evaluations, devices=execution.devices,
     )  # fmt: skip
-    check_search(population, names, eval_data, probe_key)
-    batches = Batches(population, names, trials, eval_data, memory=memory, layout=layout)
+    check_search(population, names, probe_key)
+    batches = Batches(population, names, trials, execution)
     for first in range(0, trials, batch):
         if not _ask_and_tell(study, space, min(batch, trials - first), batches, names):
             break

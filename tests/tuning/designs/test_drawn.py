@@ -20,23 +20,23 @@ def unit(trials):
 @DRAWN
 @pytest.mark.parametrize("trials", [1, 3, 8])
 def test_fewer_trials_are_the_first_of_more(design, trials, mixed):
-    assert design(mixed, trials, KEY) == design(mixed, 9, KEY)[:trials]
+    assert design(trials)(mixed, KEY) == design(9)(mixed, KEY)[:trials]
 
 
 @DRAWN
 def test_a_key_names_the_trials(design):
-    assert design(SQUARE, 5, KEY) == design(SQUARE, 5, jax.random.key(3))
-    assert design(SQUARE, 5, KEY) != design(SQUARE, 5, jax.random.key(4))
+    assert design(5)(SQUARE, KEY) == design(5)(SQUARE, jax.random.key(3))
+    assert design(5)(SQUARE, KEY) != design(5)(SQUARE, jax.random.key(4))
 
 
 @DRAWN
 def test_an_empty_space_gives_equal_trials(design):
-    assert design({}, 3, KEY) == [{}, {}, {}]
+    assert design(3)({}, KEY) == [{}, {}, {}]
 
 
 @DRAWN
 def test_only_what_exists_is_in_a_trial(design, mixed, expected_names):
-    trials = design(mixed, 256, KEY)
+    trials = design(256)(mixed, KEY)
     assert all(trial.keys() == expected_names(trial) for trial in trials)
     assert {frozenset(trial) for trial in trials} == {
         frozenset({"rate", "chain"} | more)
@@ -48,13 +48,13 @@ def test_only_what_exists_is_in_a_trial(design, mixed, expected_names):
 @DRAWN
 def test_conditions_change_no_other_dimension(design, mixed):
     bare = {name: getattr(d, "distribution", d) for name, d in mixed.items()}
-    both = zip(design(mixed, 32, KEY), design(bare, 32, KEY), strict=True)
+    both = zip(design(32)(mixed, KEY), design(32)(bare, KEY), strict=True)
     assert all(trial.items() <= drawn.items() for trial, drawn in both)
 
 
 @DRAWN
 def test_numbers_are_rounded_to_float32(design):
-    for value in (t["b"] for t in design(SQUARE, 32, KEY)):
+    for value in (t["b"] for t in design(32)(SQUARE, KEY)):
         assert value == float(np.float32(value))
 
 
@@ -68,21 +68,24 @@ def test_numbers_are_rounded_to_float32(design):
      ({"space": {"learning_rate": pj.uniform(-1.0, -0.5)}}, ValueError, "learning_rate: expected")],
 )  # fmt: skip
 def test_bad_input_is_refused(design, change, error, message):
+    def drawn(trials=2, space=SQUARE, key=KEY):
+        return design(trials)(space, key)
+
     with pytest.raises(error, match=message):
-        design(**({"space": SQUARE, "trials": 2, "key": KEY} | change))
+        drawn(**change)
 
 
 def test_sobol_points_are_those_of_scipy():
     seed = np.asarray(jax.random.key_data(KEY)).tolist()
     points = qmc.Sobol(2, rng=np.random.default_rng(seed)).random_base2(4)
-    got = unit(pj.tuning.sobol_design(SQUARE, 16, KEY))
+    got = unit(pj.tuning.sobol_design(16)(SQUARE, KEY))
     np.testing.assert_allclose(got, points, atol=1e-6)  # float32 and its logarithm
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_sobol_fills_more_evenly_than_chance(seed):
     sobol, chance = (
-        qmc.discrepancy(unit(design(SQUARE, 64, jax.random.key(seed))))
+        qmc.discrepancy(unit(design(64)(SQUARE, jax.random.key(seed))))
         for design in (pj.tuning.sobol_design, pj.tuning.random_design)
     )
     assert sobol < chance / 2
@@ -90,7 +93,7 @@ def test_sobol_fills_more_evenly_than_chance(seed):
 
 def test_random_draws_are_uniform_and_independent():
     """At one fixed key: no test of uniformity or correlation rejects at 1 %."""
-    points = unit(pj.tuning.random_design(SQUARE, 2000, KEY))
+    points = unit(pj.tuning.random_design(2000)(SQUARE, KEY))
     assert min(kstest(points[:, i], "uniform").pvalue for i in (0, 1)) > 0.01
     pairs = [points.T, (points[:-1, 0], points[1:, 0]), (points[:-1, 1], points[1:, 1])]
     assert max(abs(np.corrcoef(*pair)[0, 1]) for pair in pairs) < 2.58 / np.sqrt(2000)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import optax
 import optuna
 import pytest
+from problems import sorted_arguments
 
 import paramjax as pj
 from paramjax import search
@@ -39,6 +40,6 @@ def searched(line, line_loss):
             "evaluate": lambda params, data: {"loss": line_loss(params, data, None)[0]},
             "eval_data": line,
         } | settings  # fmt: skip
-        return search(study, arguments.pop("make_trainer"), arguments.pop("space"), **arguments)
+        return search(study, **sorted_arguments(arguments))
 
     return run

@@ -92,9 +92,10 @@ study = optuna.load_study(
 result = search(
     study,
     lambda hp: pj.train_step(lambda p, batch, key: (jnp.sum(p**2), {}), optax.sgd(hp["rate"])),
-    {"rate": pj.uniform(0.1, 0.2)}, init=lambda key: jax.random.normal(key, (3,)),
-    data=jnp.ones(4), trials=8, batch=2, seeds=2, steps=3, key=jax.random.key(0),
-    layout=pj.populations.Layout(4),
+    {"rate": pj.uniform(0.1, 0.2)},
+    pj.Problem(init=lambda key: jax.random.normal(key, (3,)), data=jnp.ones(4)),
+    trials=8, batch=2, seeds=2, steps=3, key=jax.random.key(0),
+    execution=pj.Execution(layout=pj.populations.Layout(4)),
 )
 print(*sorted({record.trial for record in result.records}))
 """

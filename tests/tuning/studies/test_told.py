@@ -55,7 +55,7 @@ def test_several_objectives_have_a_front(line_loss, searched, new_study):
 @pytest.mark.parametrize(
     ("directions", "metrics", "lost"),
     [
-        (("minimize",), "loss", TrialState.PRUNED),
+        (("minimize",), ["loss"], TrialState.PRUNED),
         (("minimize",) * 2, ["loss"] * 2, TrialState.FAIL),
     ],
 )
