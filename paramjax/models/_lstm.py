@@ -36,8 +36,8 @@ class LSTM(nn.Module):
         ValueError: On the first call, if they do not have three axes.
 
     Example:
-        >>> params = LSTM(8).init(jax.random.key(0), jnp.zeros((1, 5, 3)))
-        >>> LSTM(8).apply(params, jnp.ones((2, 5, 3))).shape
+        >>> params = jax.jit(LSTM(8).init)(jax.random.key(0), jnp.zeros((1, 5, 3)))
+        >>> jax.jit(LSTM(8).apply)(params, jnp.ones((2, 5, 3))).shape
         (2, 5, 8)
     """
 

@@ -54,7 +54,6 @@ class Linear(nn.Module):
             numbers.
 
     Example:
-        >>> import jax, jax.numpy as jnp
         >>> params = Linear(1).init(jax.random.key(0), jnp.zeros((1, 3)))
         >>> Linear(1).apply(params, jnp.ones((5, 3))).shape
         (5, 1)
@@ -82,7 +81,6 @@ class MLP(nn.Module):
         ValueError: On the first call, if the activation is unknown.
 
     Example:
-        >>> import jax, jax.numpy as jnp
         >>> model = MLP((64, 10), activation="relu")
         >>> params = model.init(jax.random.key(0), jnp.zeros((1, 64)))
         >>> model.apply(params, jnp.ones((5, 64))).shape
@@ -109,10 +107,9 @@ class CNN(nn.Module):
         features: Width of each dense layer; the last one is the number of classes.
 
     Example:
-        >>> import jax, jax.numpy as jnp
         >>> model = CNN()
-        >>> params = model.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
-        >>> model.apply(params, jnp.ones((2, 28, 28, 1))).shape
+        >>> params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
+        >>> jax.jit(model.apply)(params, jnp.ones((2, 28, 28, 1))).shape
         (2, 10)
     """
 

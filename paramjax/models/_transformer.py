@@ -46,14 +46,14 @@ class Transformer(nn.Module):
             is out of range, or the tokens are not [batch, length] or are too long.
 
     Example:
-        >>> model = Transformer(vocabulary=65, width=32, layers=1, heads=2, length=16)
+        >>> model = Transformer(vocabulary=65, width=32, layers=1, heads=2, dropout=0.1)
         >>> tokens = jnp.zeros((1, 16), jnp.int32)
-        >>> params = model.init(jax.random.key(0), tokens)
-        >>> model.apply(params, tokens).shape
+        >>> params = jax.jit(model.init)(jax.random.key(0), tokens)
+        >>> jax.jit(model.apply)(params, tokens).shape
         (1, 16, 65)
-        >>> noisy = model.clone(dropout=0.1)
-        >>> rngs = {"dropout": jax.random.key(1)}
-        >>> noisy.apply(params, tokens, train=True, rngs=rngs).shape
+        >>> def noisy(params, tokens, key):
+        ...     return model.apply(params, tokens, train=True, rngs={"dropout": key})
+        >>> jax.jit(noisy)(params, tokens, jax.random.key(1)).shape
         (1, 16, 65)
     """
 

@@ -57,8 +57,8 @@ def test_the_teacher_is_not_differentiated_where_it_shares_the_parameters(weight
     params, _ = weights
     loss_fn = distillation(linear, linear, mixing=1.0)
     shared = jax.grad(lambda w: loss_fn(w, 2 * w, BATCH, None)[0])(params)
-    apart = jax.grad(lambda w: loss_fn(w, 2 * params, BATCH, None)[0])(params)
-    np.testing.assert_array_equal(shared, apart)
+    separate = jax.grad(lambda w: loss_fn(w, 2 * params, BATCH, None)[0])(params)
+    np.testing.assert_array_equal(shared, separate)
 
 
 def test_the_teacher_travels_in_the_state_and_is_no_constant(weights, key):

@@ -34,7 +34,7 @@ def test_equals_the_casts_written_by_hand(compute):
         np.testing.assert_array_equal(grads[name], expected_grads[name])
 
 
-def test_floating_leaves_are_cast_and_nothing_else(key):
+def test_only_floating_point_leaves_are_cast(key):
     seen = {}
 
     def loss_fn(params, batch, key):
@@ -42,17 +42,15 @@ def test_floating_leaves_are_cast_and_nothing_else(key):
         return jnp.sum(params), {}
 
     batch = {"x": np.ones(2, np.float32), "y": jnp.ones(2, jnp.int8), "mask": jnp.ones(2, bool)}
-    mixed_precision(loss_fn)(jnp.ones(2), {**batch, "key": key}, key)
-    low = {"x": "bfloat16", "y": "int8", "mask": "bool", "key": "key<fry>"}
-    assert seen == {"p": "bfloat16", "b": low, "k": "key<fry>"}
-    mixed_precision(loss_fn, cast_batch=False)(jnp.ones(2), {**batch, "key": key}, key)
-    assert seen == {"p": "bfloat16", "b": {**low, "x": "float32"}, "k": "key<fry>"}
+    for cast, x in ((True, "bfloat16"), (False, "float32")):
+        mixed_precision(loss_fn, cast_batch=cast)(jnp.ones(2), {**batch, "key": key}, key)
+        own = {"x": x, "y": "int8", "mask": "bool", "key": "key<fry>"}
+        assert seen == {"p": "bfloat16", "b": own, "k": "key<fry>"}
 
 
 def test_widened_outputs_give_a_loss_in_full_precision():
     def wide(params, batch, key):
-        outputs = (batch["x"] @ params).astype(jnp.float32)
-        return jnp.mean(outputs) + 1e-4, {}
+        return jnp.mean((batch["x"] @ params).astype(jnp.float32)) + 1e-4, {}
 
     # bfloat16 has 8 bits, so 1 + 1e-4 is lost in it
     loss, _ = mixed_precision(wide)(jnp.array([1.0, 0.0]), {"x": jnp.eye(2)[:1]}, None)
@@ -66,27 +64,23 @@ def test_model_state_keeps_its_dtypes():
         state = {"mean": mean, "count": model_state["count"] + 1}
         return jnp.sum(params * batch), (state, {"mean": mean})
 
-    state = {"mean": jnp.zeros([]), "count": jnp.int32(0)}
-
     def body(state, batch):
-        _, (state, metrics) = mixed_precision(loss_fn)(jnp.ones(2), state, batch, None)
-        return state, metrics
+        return mixed_precision(loss_fn)(jnp.ones(2), state, batch, None)[1]
 
-    state, metrics = jax.lax.scan(body, state, jnp.ones((3, 2)))
+    start = {"mean": jnp.zeros([]), "count": jnp.int32(0)}
+    state, metrics = jax.lax.scan(body, start, jnp.ones((3, 2)))
     assert (state["mean"].dtype, state["count"].dtype) == (jnp.float32, jnp.int32)
     assert metrics["mean"].dtype == jnp.float32
     assert int(state["count"]) == 3
 
 
-def test_another_tree_of_state_is_refused():
-    def loss_fn(params, model_state, batch, key):
-        return jnp.sum(params), ({"other": jnp.zeros([])}, {})
-
-    with pytest.raises(ValueError, match="mixed_precision: expected the loss to return a model_st"):
-        mixed_precision(loss_fn)(jnp.ones(2), {"mean": jnp.zeros([])}, None, None)
-
-
 @pytest.mark.parametrize("compute", [jnp.int8, bool, "half-ish", None], ids=str)
-def test_dtypes_that_do_not_float_are_refused(compute):
+def test_other_dtypes_are_refused(compute):
     with pytest.raises(TypeError, match="compute: expected a floating-point dtype such as"):
         mixed_precision(squares, compute)
+
+
+def test_another_tree_of_state_is_refused():
+    loss_fn = lambda params, model_state, batch, key: (jnp.sum(params), ({"other": 0.0}, {}))
+    with pytest.raises(ValueError, match="expected the loss to return a model_state of the same t"):
+        mixed_precision(loss_fn)(jnp.ones(2), {"mean": jnp.zeros([])}, None, None)

@@ -27,6 +27,12 @@ def first(outputs, targets):
     return outputs[:, 0]
 
 
+def test_plain_models_take_neither_state_nor_key(line, line_loss, line_params):
+    loss, metrics = line_loss(line_params, line, None)
+    assert float(loss) == pytest.approx(float(np.mean(line["y"] ** 2)), rel=1e-6)
+    assert metrics == {}
+
+
 def test_state_goes_in_and_out(key):
     loss_fn = supervised(centred, squared_error, {"output": first}, stateful=True)
     loss, (mean, metrics) = loss_fn(2.0, jnp.float32(1.0), BATCH, key)
@@ -53,27 +59,24 @@ def test_state_and_key_together_run_in_a_step(key):
     np.testing.assert_allclose(new.model_state, 1.1, rtol=1e-6)
 
 
-def test_a_stateful_model_that_returns_no_pair_is_refused(key):
-    loss_fn = supervised(lambda params, mean, x: x, squared_error, stateful=True)
-    with pytest.raises(TypeError, match=r"apply to return \(outputs, model_state\), got ArrayImpl"):
-        loss_fn(2.0, 1.0, BATCH, key)
-
-
 @pytest.mark.parametrize("shape", [(4,), (4, 3)])
 def test_examples_count_as_much_as_they_weigh(shape):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, *shape)).astype(np.float32)
     weight = np.array([1.0, 0.0, 2.0, 1.0], np.float32)
-    apart = lambda outputs, targets: (outputs - targets) ** 2
-    loss_fn = supervised(lambda w, x: x * w, apart, {"apart": apart})
+    distance = lambda outputs, targets: (outputs - targets) ** 2
+    loss_fn = supervised(lambda w, x: x * w, distance, {"distance": distance})
     loss, metrics = loss_fn(jnp.float32(2.0), {"x": x, "y": y, "weight": weight}, None)
     repeated = [0, 2, 2, 3]
     expected = ((2 * x - y) ** 2)[repeated].mean()
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
-    np.testing.assert_allclose(metrics["apart"], expected, rtol=1e-6)
+    np.testing.assert_allclose(metrics["distance"], expected, rtol=1e-6)
 
 
-def test_a_weight_that_fits_no_example_is_refused():
+def test_what_is_refused(key):
+    loss_fn = supervised(lambda params, mean, x: x, squared_error, stateful=True)
+    with pytest.raises(TypeError, match=r"apply to return \(outputs, model_state\), got ArrayImpl"):
+        loss_fn(2.0, 1.0, BATCH, key)
     loss_fn = supervised(lambda w, x: x * w, lambda outputs, targets: outputs)
     batch = {"x": np.ones(4), "y": np.ones(4), "weight": np.ones(3)}
     with pytest.raises(ValueError, match=r"a weight for each of the 4 examples, got shape \(3,\)"):

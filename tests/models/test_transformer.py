@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -85,7 +87,7 @@ def test_a_later_token_changes_no_earlier_logits(tokens, deep_params):
 
 
 def test_a_shorter_sequence_gives_the_first_logits(tokens, deep_params):
-    whole, start = DEEP.apply(deep_params, tokens), DEEP.apply(deep_params, tokens[:, :2])
+    whole, start = deep(deep_params, tokens), deep(deep_params, tokens[:, :2])
     np.testing.assert_allclose(start, whole[:, :2], rtol=1e-5, atol=1e-6)
 
 
@@ -166,20 +168,18 @@ def test_it_learns_a_cycle(key):
 
 
 def test_dropout_needs_a_key_only_in_training(tokens, deep_params):
-    plain = DEEP.apply(deep_params, tokens)
-    np.testing.assert_array_equal(plain, DEEP.clone(dropout=0.0).apply(deep_params, tokens))
-    np.testing.assert_array_equal(
-        DEEP.clone(dropout=0.0).apply(deep_params, tokens, train=True), plain
-    )
+    plain = deep(deep_params, tokens)
+    without = jax.jit(functools.partial(DEEP.clone(dropout=0.0).apply, train=True))
+    np.testing.assert_array_equal(without(deep_params, tokens), plain)
+    training = jax.jit(functools.partial(DEEP.apply, train=True))
     with pytest.raises(Exception, match='needs PRNG for "dropout"'):
-        DEEP.apply(deep_params, tokens, train=True)
-    noisy = [
-        DEEP.apply(deep_params, tokens, train=True, rngs={"dropout": jax.random.key(seed)})
-        for seed in (0, 0, 1)
-    ]
-    np.testing.assert_array_equal(noisy[0], noisy[1])
-    assert (noisy[0] != noisy[2]).any()
-    assert (noisy[0] != plain).any()
+        training(deep_params, tokens)
+    first, again, other = (
+        training(deep_params, tokens, rngs={"dropout": jax.random.key(seed)}) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert (first != plain).any()
 
 
 def test_half_precision_stays_and_agrees(tokens, tiny_params):
@@ -201,14 +201,11 @@ def test_half_precision_stays_and_agrees(tokens, tiny_params):
         ({}, (1, 7), ValueError, r"a length from 1 to 6, got shape \(1, 7\); cut the sequences"),
         ({}, (6,), ValueError, r"tokens: expected \[batch, length\] .* got shape \(6,\)"),
         ({}, (1, 0), ValueError, r"got shape \(1, 0\)"),
+        ({}, None, TypeError, "tokens: expected integers, got float32"),
     ],
-    ids=["heads", "layers", "vocabulary", "dropout", "too long", "one sequence", "empty"],
+    ids=["heads", "layers", "vocabulary", "dropout", "too long", "one sequence", "empty", "float"],
 )
 def test_what_is_refused(key, change, tokens, error, match):
+    given = jnp.zeros((1, 6)) if tokens is None else jnp.zeros(tokens, jnp.int32)
     with pytest.raises(error, match=match):
-        TINY.clone(**change).init(key, jnp.zeros(tokens, jnp.int32))
-
-
-def test_tokens_must_be_integers(key):
-    with pytest.raises(TypeError, match="tokens: expected integers, got float32"):
-        TINY.init(key, jnp.zeros((1, 6)))
+        TINY.clone(**change).init(key, given)

@@ -1,0 +1,37 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from paramjax.models import CNN, MLP, Linear, activation
+
+
+def test_cnn_counts_its_parameters(key):
+    params = jax.eval_shape(lambda: CNN().init(key, jnp.zeros((1, 28, 28, 1))))
+    sizes = [leaf.size for leaf in jax.tree.leaves(params)]
+    # 3*3*1*32+32, 3*3*32*64+64, 7*7*64*64+64, 64*10+10, as the article's network
+    assert sum(sizes) == 320 + 18_496 + 200_768 + 650
+
+
+def test_mlp_is_affine_maps_and_activations(key):
+    model = MLP((5, 1), activation="tanh")
+    x = jax.random.normal(key, (4, 3))
+    params = model.init(key, x)
+    first, last = (
+        jax.tree.map(np.asarray, params["params"][name]) for name in ("Dense_0", "Dense_1")
+    )
+    hidden = np.tanh(np.asarray(x) @ first["kernel"] + first["bias"])
+    by_hand = hidden @ last["kernel"] + last["bias"]
+    np.testing.assert_allclose(model.apply(params, x), by_hand, rtol=1e-5)
+
+
+def test_linear_starts_at_zero_or_at_random(key):
+    x = jnp.ones((1, 3))
+    assert not jnp.any(Linear(2).apply(Linear(2).init(key, x), x))
+    random = Linear(2, zero_init=False)
+    assert jnp.all(random.apply(random.init(key, x), x) != 0)
+
+
+def test_unknown_activation_names_the_nearest():
+    with pytest.raises(ValueError, match="unknown activation 'rellu'; nearest: relu"):
+        activation("rellu")
