@@ -19,8 +19,42 @@ from paramjax._hashes import file_hash
 from paramjax._version import versions
 
 
+def environment() -> dict[str, Any]:
+    """Versions, platform and devices.
+
+    Returns:
+        A dict that JSON can hold.
+
+    Example:
+        >>> sorted(environment())
+        ['cores', 'devices', 'platform', 'processor', 'versions']
+    """
+    devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+    return {
+        "versions": versions(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "devices": devices,
+    }
+
+
 def provenance(file: Path) -> dict[str, str]:
-    """A file's path with its git revision if it is committed unchanged, else with its SHA-256."""
+    """Where a user's file stands: its git revision if it is committed unchanged, else its hash.
+
+    Args:
+        file: An existing file.
+
+    Returns:
+        `path` with `git_revision` or with `sha256`.
+
+    Example:
+        >>> import tempfile
+        >>> loose = Path(tempfile.mkdtemp()) / "mine.py"
+        >>> _ = loose.write_text("")
+        >>> sorted(provenance(loose))
+        ['path', 'sha256']
+    """
     git = ("git", "-C", str(file.parent.absolute()))
     try:
         revision = _output([*git, "log", "-1", "--format=%H", "--", file.name])
@@ -33,18 +67,17 @@ def provenance(file: Path) -> dict[str, str]:
 
 
 def manifest(flags: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
-    """Everything needed to run a benchmark again, as values of JSON.
+    """Everything needed to run a benchmark again.
 
-    Example:
-        >>> sorted(manifest({"key": 3}, []))[:4]
-        ['command', 'cores', 'devices', 'files']
+    Args:
+        flags: What the user asked for, with the defaults filled in; holds `key`.
+        files: The user's files.
+
+    Returns:
+        A dict that JSON can hold.
     """
     return {
-        "versions": versions(),
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "devices": [f"{device.platform}:{device.device_kind}" for device in jax.devices()],
+        **environment(),
         "key": flags["key"],
         "flags": flags,
         "command": ["paramjax", *sys.argv[1:]],
@@ -54,7 +87,15 @@ def manifest(flags: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a file by JSON in one move; raise ValueError if a number is NaN or infinite."""
+    """Write JSON so that a reader sees the old file or the new one, never half of it.
+
+    Args:
+        path: The file.
+        value: What to write; NaN is refused, because JSON has none.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 

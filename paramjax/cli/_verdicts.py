@@ -65,12 +65,12 @@ def verdict_warnings(workloads: dict[str, list[Verdict]]) -> list[str]:
 
 
 def _verdict_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
-    from paramjax.bench.report._formatting import decimals, number
+    from paramjax.bench.report._formatting import decimals, fixed
 
     first, digits = verdicts[0], decimals(verdicts)
     made = table(
         f"[bold]{first.workload}[/]: test {first.metric}, against {escape(first.baseline)} "
-        f"at {number(first.baseline_value, digits)}, {first.seeds} seeds"
+        f"at {fixed(first.baseline_value, digits)}, {first.seeds} seeds"
     )
     made.add_column("optimizer", overflow="fold")
     made.add_column("verdict", no_wrap=True)
@@ -85,7 +85,7 @@ def _verdict_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
 
 
 def _row(verdict: Verdict, digits: int) -> list[str]:
-    from paramjax.bench.report._formatting import bracketed, number, setting, signed
+    from paramjax.bench.report._formatting import bracketed, fixed, setting, signed
 
     colour = _COLOURS[verdict.verdict]
     diverged = [f"{verdict.diverged_trials} trials"] if verdict.diverged_trials else []
@@ -94,7 +94,7 @@ def _row(verdict: Verdict, digits: int) -> list[str]:
     return [
         escape(verdict.optimizer),
         f"[{colour}]{verdict.verdict}[/]",
-        number(verdict.optimizer_value, digits),
+        fixed(verdict.optimizer_value, digits),
         signed(verdict.difference, digits),
         escape(bracketed(verdict.interval, digits)),
         ", ".join(diverged) or "0",

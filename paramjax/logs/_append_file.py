@@ -10,11 +10,11 @@ from paramjax._files import atomic_write, fsync, unfinished
 
 
 class AppendFile:
-    """A file that grows at its end: a piece that does not fit leaves nothing behind.
+    """A file that grows at its end; a piece that the disk does not take leaves nothing behind.
 
     Args:
-        path: Where it lies; its folder is made if need be.
-        size: Bytes of it that stay.
+        path: The file; its folder is made if missing.
+        size: Bytes of it that stay, the others are cut off.
 
     Raises:
         OSError: If it cannot be written.
@@ -35,21 +35,14 @@ class AppendFile:
         unfinished(path).unlink(missing_ok=True)
         self._file = path.open("ab", buffering=0)
         self._file.truncate(size)
-        self._whole, self._safe, self._named = True, False, False
+        self._is_whole, self._is_synced, self._folder_is_synced = True, False, False
 
     def append(self, piece: bytes) -> None:
-        """Write all of it.
-
-        Args:
-            piece: Bytes.
-
-        Raises:
-            OSError: If the disk does not take it; the file is as it was then.
-        """
-        self._safe = False
+        """Write all of a piece, or raise OSError and leave the file as it was."""
+        self._is_synced = False
         try:
             self._repair()
-            self._whole = False
+            self._is_whole = False
             rest = memoryview(piece)
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -58,38 +51,31 @@ class AppendFile:
             self._repair()
             raise
         self.size += len(piece)
-        self._whole = True
+        self._is_whole = True
 
     def replace(self, pieces: Iterable[bytes]) -> None:
-        """Put other contents in its place, at once: a kill leaves the old or the new ones.
-
-        Args:
-            pieces: The new contents; the old ones may be read meanwhile.
-
-        Raises:
-            OSError: If the disk does not take them; the file is as it was then.
-        """
+        """Take other contents at once, or raise OSError; the old ones may be read meanwhile."""
         with atomic_write(self.path) as file:
             file.writelines(pieces)
         self._file.close()
         self._file = self.path.open("ab", buffering=0)
         self.size = os.fstat(self._file.fileno()).st_size
-        self._safe = self._named = True
+        self._is_synced = self._folder_is_synced = True
 
-    def to_disk(self) -> None:
-        """Return when it would survive a power failure."""
-        if not self._safe:
+    def fsync(self) -> None:
+        """Return when the file would survive a power failure."""
+        if not self._is_synced:
             os.fsync(self._file.fileno())
-            self._safe = True
-        if not self._named:
+            self._is_synced = True
+        if not self._folder_is_synced:
             fsync(self.path.parent)
-            self._named = True
+            self._folder_is_synced = True
 
     def close(self) -> None:
-        """Let it go."""
+        """Close the file."""
         self._file.close()
 
     def _repair(self) -> None:
-        if not self._whole:
+        if not self._is_whole:
             self._file.truncate(self.size)
-            self._whole = True
+            self._is_whole = True

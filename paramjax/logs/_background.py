@@ -1,4 +1,4 @@
-"""Logs are written while the run goes on."""
+"""Logs are written in a thread, while the run goes on."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from paramjax.logs._writer import Writer, WriterWarning
 _CAPACITY = 64
 """Calls that may wait before the run does."""
 
-_SECONDS = 1.0
-"""Between two attempts of a writer that fails."""
+_RETRY_SECONDS = 1.0
+"""Pause between two attempts of a writer that fails."""
 
 
 class Background:
-    """Writes the logs of a run in one thread; without writers there is none.
+    """Calls the writers of a run in one thread; without writers there is no thread.
 
-    A writer that fails is said once, and tried again: until then its rows wait in memory,
-    which takes at most as much as the history of the run.
+    If a writer fails, one `WriterWarning` says so and its calls are tried again later. Until
+    then its rows wait in memory, at most as much as the history of the run.
 
     Args:
         writers: The logs.
 
     Raises:
-        TypeError: If one of them is no `Writer`.
+        TypeError: If one of them is not a `Writer`.
 
     Example:
         >>> import os, tempfile
@@ -53,61 +53,30 @@ class Background:
         self._thread: threading.Thread | None = None
 
     def open(self, step: int) -> None:
-        """Begin, or go on, after a step: what is logged of later steps is forgotten.
-
-        Args:
-            step: Steps done.
-
-        Raises:
-            OSError: The first time, if a log cannot be written.
-        """
+        """Begin or continue after a step; the first call raises OSError if a log is unwritable."""
         if self._thread is not None:
             self._call("open", step)
         elif self._logs:
-            self._open(step)
+            self._open_all(step)
             self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
             self._thread.start()
 
     def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
-        """Log the training metrics of steps in a row.
-
-        Args:
-            first_step: Number of the first of them, counted from 1.
-            rows: Name -> [steps, ...], not to be changed any more.
-
-        Warns:
-            WriterWarning: If a log could not be written.
-        """
+        """Log the training metrics of consecutive steps; nothing may change the arrays any more."""
         self._call("write", first_step, rows)
 
     def validated(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log a validation.
-
-        Args:
-            step: Steps done.
-            metrics: Name -> value.
-
-        Warns:
-            WriterWarning: If a log could not be written.
-        """
+        """Log a validation."""
         self._call("validated", step, metrics)
 
     def flush(self) -> None:
-        """Return when everything is on the disk, or a writer has failed once more.
-
-        Warns:
-            WriterWarning: If a log could not be written.
-        """
+        """Return when each writer has everything on the disk or has failed once more."""
         self._call("flush")
         self._calls.join()
-        self._say()
+        self._warn_of_failures()
 
     def close(self) -> None:
-        """Write what waits, and let the logs go.
-
-        Warns:
-            WriterWarning: With the rows that a log lacks.
-        """
+        """Write what waits and close the logs; warns with the rows that a log lacks."""
         if self._thread is None:
             return
         self._calls.put(("flush", ()))
@@ -119,7 +88,7 @@ class Background:
                 missing = f"{log.missing} steps are" if log.missing else "its end may be"
                 _warn(log, f"{missing} missing in it")
 
-    def _open(self, step: int) -> None:
+    def _open_all(self, step: int) -> None:
         opened: list[Writer] = []
         try:
             for log in self._logs:
@@ -133,12 +102,12 @@ class Background:
     def _call(self, method: str, *arguments: Any) -> None:
         if self._thread is not None:
             self._calls.put((method, arguments))
-            self._say()
+            self._warn_of_failures()
 
-    def _say(self) -> None:
+    def _warn_of_failures(self) -> None:
         for log in self._logs:
-            if log.error is not None and not log.said:
-                log.said = True
+            if log.error is not None and not log.is_warned_of:
+                log.is_warned_of = True
                 _warn(log, "the run goes on, and the rows are kept and written later")
 
     def _work(self) -> None:
@@ -154,14 +123,14 @@ class Background:
 
 
 class _Log:
-    """A writer, and the calls that it has not taken yet."""
+    """A writer, and the calls that wait for it."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.error: BaseException | None = None
-        self.said = False
+        self.is_warned_of = False
         self._waiting: collections.deque[tuple[str, tuple[Any, ...]]] = collections.deque()
-        self._again = 0.0
+        self._next_attempt = 0.0
 
     @property
     def missing(self) -> int:
@@ -173,28 +142,28 @@ class _Log:
         """Make the calls that wait, and another one."""
         if method != "flush" or not self._waiting or self._waiting[-1][0] != "flush":
             self._waiting.append((method, arguments))
-        if self.error is None or method == "flush" or time.monotonic() >= self._again:
-            self._catch_up()
+        if self.error is None or method == "flush" or time.monotonic() >= self._next_attempt:
+            self._make_calls()
 
     def close(self) -> None:
-        """Let the writer go, whatever it lacks."""
+        """Close the writer; an error that it already has is the one to report."""
         error = self.error
-        self._try("close")
+        self._attempt("close")
         self.error = error or self.error
 
-    def _catch_up(self) -> None:
+    def _make_calls(self) -> None:
         while self._waiting:
             method, arguments = self._waiting[0]
-            if not self._try(method, *arguments):
+            if not self._attempt(method, *arguments):
                 return
             self._waiting.popleft()
-        self.error, self.said = None, False
+        self.error, self.is_warned_of = None, False
 
-    def _try(self, method: str, *arguments: Any) -> bool:
+    def _attempt(self, method: str, *arguments: Any) -> bool:
         try:
             getattr(self.writer, method)(*arguments)
         except BaseException as error:  # a thread that ended would let the run wait forever
-            self.error, self._again = error, time.monotonic() + _SECONDS
+            self.error, self._next_attempt = error, time.monotonic() + _RETRY_SECONDS
             return False
         return True
 

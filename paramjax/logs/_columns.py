@@ -10,22 +10,15 @@ import numpy as np
 STEP = "step"
 VALIDATION = "validation/"
 
+Columns = dict[str, np.ndarray]
+"""Name -> numbers [rows]."""
 
-def training_columns(
-    first_step: int, rows: Mapping[str, np.ndarray], every: int
-) -> dict[str, np.ndarray]:
-    """The columns of training steps, thinned.
 
-    An array is one column for each of its elements, a complex number one for each part. A
-    metric that is called `step` gives way to the number of the step.
+def training_columns(first_step: int, rows: Mapping[str, np.ndarray], every: int) -> Columns:
+    """`step` and the metrics of the steps that `every` divides.
 
-    Args:
-        first_step: Number of the first step.
-        rows: Name -> [steps, ...].
-        every: Steps that it divides stay.
-
-    Returns:
-        Name -> [steps that stay]; the first one is `step`.
+    An array is one column for each of its elements, a complex number one for each part. The
+    number of the step replaces a metric called `step`.
 
     Example:
         >>> rows = {"loss": np.array([3.0, 2.0, 1.0]), "norm": np.ones((3, 2))}
@@ -34,40 +27,28 @@ def training_columns(
     """
     length = len(next(iter(rows.values()), ()))
     kept = slice(-first_step % every, None, every)
-    steps = np.arange(first_step, first_step + length)[kept]
-    columns: dict[str, np.ndarray] = {}
+    columns: Columns = {}
     for name, array in rows.items():
         columns |= _elements(name, np.asarray(array)[kept])
-    return {STEP: steps} | {name: column for name, column in columns.items() if name != STEP}
+    columns.pop(STEP, None)
+    return {STEP: np.arange(first_step, first_step + length)[kept], **columns}
 
 
-def validation_columns(metrics: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The columns of a validation.
-
-    Args:
-        metrics: Name -> value.
-
-    Returns:
-        `validation/NAME` -> [1], float32 where that holds the value.
+def validation_columns(metrics: Mapping[str, Any]) -> Columns:
+    """`validation/NAME` -> [1], float32 where that holds the value exactly.
 
     Example:
         >>> validation_columns({"loss": 0.5})
         {'validation/loss': array([0.5], dtype=float32)}
     """
-    columns: dict[str, np.ndarray] = {}
+    columns: Columns = {}
     for name, value in metrics.items():
         columns |= _elements(VALIDATION + name, _narrow(np.asarray(value))[None])
     return columns
 
 
 def texts(column: np.ndarray) -> list[str]:
-    """The shortest digits that give each number back, in its own precision.
-
-    Args:
-        column: Numbers, [rows]; true is 1.
-
-    Returns:
-        A text for each.
+    """The shortest digits that give each number back in its own precision; true is 1.
 
     Example:
         >>> texts(np.array([0.1, 1e-9, np.nan], np.float32)), texts(np.array([True]))
@@ -75,13 +56,13 @@ def texts(column: np.ndarray) -> list[str]:
     """
     if column.dtype == bool:
         column = column.astype(np.uint8)
-    if column.dtype.kind == "V":  # bfloat16 and its kin do not print their own digits
+    if column.dtype.kind == "V":  # bfloat16 and the like do not print their own digits
         with np.errstate(invalid="ignore"):
             column = column.astype(np.float32)
     return list(map(str, column))
 
 
-def _elements(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+def _elements(name: str, array: np.ndarray) -> Columns:
     if array.dtype.kind == "c":
         return _elements(f"{name}.real", array.real) | _elements(f"{name}.imag", array.imag)
     return {

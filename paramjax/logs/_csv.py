@@ -16,18 +16,18 @@ class CSV(LineWriter):
     """A log for spreadsheets and data frames: a header, and a line for each step logged.
 
     The columns are `step`, the training metrics, and the validation metrics as
-    `validation/NAME`, empty where there is none. When a metric first comes, the file gets its
-    column at once. An array is one column for each element, `NAME[0]`; true is 1. Numbers
-    have the shortest digits that give them back in their own precision, and `nan`, `inf` and
-    `-inf` where they are not finite. A run that begins begins the file anew; one that was
-    killed and goes on leaves the very bytes of one that was not.
+    `validation/NAME`, empty in lines without a validation. The first value of a metric adds its
+    column to the whole file. An array is one column for each element, `NAME[0]`; true is 1.
+    Numbers have the shortest digits that give them back in their own precision, and `nan`, `inf`
+    and `-inf` where they are not finite. A new run begins the file anew; a killed run that is
+    resumed leaves the same bytes as one that was not.
 
     Args:
-        path: Where the file lies; its folder is made if need be.
+        path: The file; its folder is made if missing.
         every: Training steps that it divides are logged, positive; validations always are.
 
     Raises:
-        TypeError: If `every` is no whole number.
+        TypeError: If `every` is not a whole number.
         ValueError: If it is not positive.
 
     Example:
@@ -53,39 +53,39 @@ class CSV(LineWriter):
         self._columns: list[str] = []
 
     def open(self, step: int) -> None:
-        """Begin the file anew at step 0, or cut off what it says about later steps.
+        """Begin the file anew at step 0, or cut off its lines about later steps.
 
         Args:
             step: Steps done.
 
         Raises:
             OSError: If the file cannot be written.
-            ValueError: If there is another file, which is no such log.
+            ValueError: If the path holds a file that is not such a log.
         """
         super().open(step)
         with self.path.open("rb") as file:
             header = file.readline().decode()
         self._columns = next(csv.reader([header]), [])
 
-    def _extend(self, names: Sequence[str]) -> None:
-        new = [name for name in dict.fromkeys(map(_clean, names)) if name not in self._columns]
+    def _add_columns(self, names: Sequence[str]) -> None:
+        new = [name for name in dict.fromkeys(map(_one_line, names)) if name not in self._columns]
         if not new:
             return
         columns = sorted([*self._columns, *new], key=lambda name: name.startswith(VALIDATION))
-        if self._opened.size:
-            self._opened.replace(self._rewritten(columns))
+        if self._file.size:
+            self._file.replace(self._rewritten(columns))
         else:
-            self._opened.append(_header(columns))
+            self._file.append(_header(columns))
         self._columns = columns
 
     def _lines(self, names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-        order = _order(list(map(_clean, names)), self._columns)
+        order = _order(list(map(_one_line, names)), self._columns)
         if order == list(range(len(names))):
             return (f"{','.join(row)}\n" for row in rows)
         return (_line((*row, ""), order) for row in rows)
 
     def _rewritten(self, columns: list[str]) -> Iterator[bytes]:
-        """The file as it would be, had all columns been there from its beginning."""
+        """The file as it would be if it had had all columns from its beginning."""
         order = _order(self._columns, columns)
         yield _header(columns)
         with self.path.open("rb") as file:
@@ -95,13 +95,13 @@ class CSV(LineWriter):
 
 
 def _order(names: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Where each column lies among the names; the last place holds what is empty."""
-    places = {name: place for place, name in enumerate(names)}
-    return [places.get(name, len(names)) for name in columns]
+    """The index of each column among the names, the one after the last for an empty cell."""
+    indices = {name: index for index, name in enumerate(names)}
+    return [indices.get(name, len(names)) for name in columns]
 
 
 def _line(cells: Sequence[str], order: Sequence[int]) -> str:
-    return f"{','.join([cells[place] for place in order])}\n"
+    return f"{','.join([cells[index] for index in order])}\n"
 
 
 def _header(columns: Sequence[str]) -> bytes:
@@ -110,6 +110,5 @@ def _header(columns: Sequence[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def _clean(name: str) -> str:
-    """A name that stays on its line."""
+def _one_line(name: str) -> str:
     return name.replace("\r", " ").replace("\n", " ")

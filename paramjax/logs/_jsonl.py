@@ -8,24 +8,24 @@ from collections.abc import Iterable, Sequence
 
 from paramjax.logs._lines import LineWriter
 
-_NO_NUMBERS = {"nan": "null", "inf": "null", "-inf": "null"}
+_NOT_FINITE = {"nan": "null", "inf": "null", "-inf": "null"}
 
 
 class JSONLines(LineWriter):
-    """A log for programs: a JSON object for each step logged, on a line of its own.
+    """A log for programs: one JSON object a line for each step logged.
 
-    It has `step`, the training metrics, and `validation/NAME` where there was a validation.
-    JSON knows only finite numbers: others are `null`. An array is one entry for each element,
+    An object has `step`, the training metrics, and `validation/NAME` after a validation. JSON
+    knows only finite numbers: others are `null`. An array is one entry for each element,
     `NAME[0]`; true is 1. Numbers have the shortest digits that give them back in their own
-    precision. A run that begins begins the file anew; one that was killed and goes on leaves
-    the very bytes of one that was not.
+    precision. A new run begins the file anew; a killed run that is resumed leaves the same
+    bytes as one that was not.
 
     Args:
-        path: Where the file lies; its folder is made if need be.
+        path: The file; its folder is made if missing.
         every: Training steps that it divides are logged, positive; validations always are.
 
     Raises:
-        TypeError: If `every` is no whole number.
+        TypeError: If `every` is not a whole number.
         ValueError: If it is not positive.
 
     Example:
@@ -47,5 +47,5 @@ class JSONLines(LineWriter):
     def _lines(self, names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
         keys = [f"{json.dumps(name)}: " for name in names]
         for row in rows:
-            cells = [_NO_NUMBERS.get(cell, cell) for cell in row]
+            cells = [_NOT_FINITE.get(cell, cell) for cell in row]
             yield "{" + ", ".join(map(str.__add__, keys, cells)) + "}\n"

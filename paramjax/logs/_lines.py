@@ -1,4 +1,4 @@
-"""A log of one line a step, which a run that goes on cuts back to where it stands."""
+"""A log with one line a step, which a resumed run cuts back to its own step."""
 
 from __future__ import annotations
 
@@ -15,54 +15,51 @@ import numpy as np
 from paramjax._checks import check_count
 from paramjax._files import absolute_path
 from paramjax.logs._append_file import AppendFile
-from paramjax.logs._columns import STEP, texts, training_columns, validation_columns
-
-Cells = dict[str, str]
-"""Column -> what is written there, of one step."""
+from paramjax.logs._columns import STEP, Columns, texts, training_columns, validation_columns
 
 
 class LineWriter(abc.ABC):
-    """What logs of one line a step share.
+    """What `CSV` and `JSONLines` share.
 
-    The last line is held back until the next call, for a validation of its step belongs there.
+    The last line is held back until the next call, because a validation of its step belongs there.
 
     Args:
-        path: Where the file lies; its folder is made if need be.
+        path: The file; its folder is made if missing.
         every: Training steps that it divides are logged, positive.
 
     Raises:
-        TypeError: If `every` is no whole number.
+        TypeError: If `every` is not a whole number.
         ValueError: If it is not positive.
     """
 
     beginning: ClassVar[bytes]
-    """What the file begins with."""
+    """First bytes of the file."""
 
     number: ClassVar[re.Pattern[bytes]]
-    """Matches a whole line, with the number of its step, or nothing for a header."""
+    """Matches the beginning of a line; its group is the number of the step, or None in a header."""
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         self.path = absolute_path(type(self).__name__, path)
         self._every = check_count(f"{type(self).__name__}: every", every)
-        self._file: AppendFile | None = None
-        self._held: Cells = {}
+        self._open_file: AppendFile | None = None
+        self._held: dict[str, str] = {}
 
     def open(self, step: int) -> None:
-        """Begin the file anew at step 0, or cut off what it says about later steps.
+        """Begin the file anew at step 0, or cut off its lines about later steps.
 
         Args:
             step: Steps done.
 
         Raises:
             OSError: If the file cannot be written.
-            ValueError: If there is another file, which is no log of this kind.
+            ValueError: If the path holds a file that is not such a log.
         """
-        if self._file is not None:
-            self.flush()
+        if self._open_file is not None:
+            self.flush()  # apart from close: if the disk is full, the held line waits for a retry
             self.close()
         try:
             self._refuse_others()
-            self._file = AppendFile(self.path, kept_size(self.path, step, self.number))
+            self._open_file = AppendFile(self.path, kept_size(self.path, step, self.number))
         except OSError as error:
             error.add_note(
                 f"{type(self).__name__}: {self.path} cannot be written; choose another path"
@@ -70,15 +67,7 @@ class LineWriter(abc.ABC):
             raise
 
     def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
-        """Log the training metrics of steps in a row.
-
-        Args:
-            first_step: Number of the first of them, counted from 1.
-            rows: Name -> [steps, ...].
-
-        Raises:
-            OSError: If the disk does not take them.
-        """
+        """Log training metrics [steps, ...] from a step on; raises OSError if the disk is full."""
         columns = training_columns(first_step, rows, self._every)
         if not len(columns[STEP]):
             return
@@ -88,68 +77,51 @@ class LineWriter(abc.ABC):
         self._held = last
 
     def validated(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log a validation, in the line of its step if there is one.
-
-        Args:
-            step: Steps done.
-            metrics: Name -> value.
-
-        Raises:
-            OSError: If the disk does not take it.
-        """
-        columns = validation_columns(metrics)
-        cells = {STEP: str(step)} | {name: texts(column)[0] for name, column in columns.items()}
+        """Log a validation, in the line of its step if there is one; raises OSError."""
+        columns: Columns = {STEP: np.array([step]), **validation_columns(metrics)}
+        cells = {name: texts(column)[0] for name, column in columns.items()}
         if self._held.get(STEP) == str(step):
             self._held |= cells
-            return
-        self._append()
-        self._held = cells
+        else:
+            self._append()
+            self._held = cells
 
     def flush(self) -> None:
-        """Return when everything would survive a power failure.
-
-        Raises:
-            OSError: If the disk does not take it.
-        """
+        """Return when everything would survive a power failure; raises OSError."""
         self._append()
         self._held = {}
-        self._opened.to_disk()
+        self._file.fsync()
 
     def close(self) -> None:
-        """Flush, and let the file go.
-
-        Raises:
-            OSError: If the disk does not take the last line.
-        """
-        if self._file is None:
+        """Flush and close the file, if it is open; raises OSError if the last line is lost."""
+        if self._open_file is None:
             return
         try:
             self.flush()
         finally:
-            self._file.close()
-            self._file, self._held = None, {}
+            self._open_file.close()
+            self._open_file, self._held = None, {}
 
     @property
-    def _opened(self) -> AppendFile:
-        if self._file is None:
+    def _file(self) -> AppendFile:
+        if self._open_file is None:
             raise ValueError(f"{type(self).__name__}: {self.path} is not open; call open(step)")
-        return self._file
+        return self._open_file
 
     def _append(self, names: Sequence[str] = (), rows: Sequence[tuple[str, ...]] = ()) -> None:
         """Write the line that was held back, and others."""
-        self._extend([*self._held, *names])
+        self._add_columns([*self._held, *names])
         held = self._lines(list(self._held), [tuple(self._held.values())] if self._held else [])
-        piece = "".join([*held, *self._lines(names, rows)]).encode()
-        if piece:
-            self._opened.append(piece)
+        if piece := "".join([*held, *self._lines(names, rows)]).encode():
+            self._file.append(piece)
 
-    def _extend(self, names: Sequence[str]) -> None:
-        """Make room for columns."""
+    def _add_columns(self, names: Sequence[str]) -> None:
+        """Prepare the file for columns, some of them new."""
         del names
 
     @abc.abstractmethod
     def _lines(self, names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-        """Lines of rows, each a text for each name."""
+        """Lines of rows, each with a text for each name."""
 
     def _refuse_others(self) -> None:
         if not self.path.exists():
@@ -164,15 +136,7 @@ class LineWriter(abc.ABC):
 
 
 def kept_size(path: Path, step: int, number: re.Pattern[bytes]) -> int:
-    """Bytes up to the last whole line that says something about a step, or an earlier one.
-
-    Args:
-        path: A log; it may not exist.
-        step: Steps done; nothing stays at 0.
-        number: Matches a line, with the number of its step, or nothing for a header.
-
-    Returns:
-        The bytes.
+    """Bytes up to the last whole line about a step or an earlier one, 0 at step 0.
 
     Example:
         >>> import tempfile

@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,21 +20,21 @@ _NAME = "events.out.tfevents."
 
 
 class TensorBoard:
-    """A log as TensorBoard's events, an event a step with a scalar for each metric.
+    """A log as TensorBoard's events, one event a step with a scalar for each metric.
 
-    Training metrics have their own names, validation metrics are `validation/NAME`; an array
-    is one scalar for each element, `NAME[0]`. Each time that a run begins or goes on there,
-    the folder gets another file, whose beginning tells TensorBoard to forget what earlier
-    files say about later steps. An event takes about 20 microseconds of the processor, ten
-    times as long as a line of CSV: where steps are short, log every 10th or 100th.
+    Training metrics have their own names, validation metrics are `validation/NAME`; an array is
+    one scalar for each element, `NAME[0]`. Each `open` adds a file to the folder, which begins
+    as tensorboardX's `purge_step` does: TensorBoard forgets what earlier files say about later
+    steps. An event takes about 20 microseconds of processor time, ten times as long as a line of
+    CSV: where steps are short, log every 10th or 100th.
 
     Args:
-        folder: Where the files lie; it is made if need be.
+        folder: Folder of the event files; made if missing.
         every: Training steps that it divides are logged, positive; validations always are.
 
     Raises:
         ModuleNotFoundError: Without tensorboardX (`pip install "paramjax[tensorboard]"`).
-        TypeError: If `every` is no whole number.
+        TypeError: If `every` is not a whole number.
         ValueError: If it is not positive.
 
     Example:
@@ -48,16 +48,20 @@ class TensorBoard:
         1
     """
 
+    # SummaryWriter itself (tensorboardX 2.6.5) loses events when the disk is full and then blocks
+    # its caller forever, returns from flush before its queue is written, and truncates the file
+    # that another one began in the same second.
+
     def __init__(self, folder: str | os.PathLike[str], every: int = 1) -> None:
         with needs_extra("tensorboard"):
             import tensorboardX.proto.event_pb2
             import tensorboardX.record_writer  # noqa: F401
         self.folder = absolute_path("TensorBoard", folder)
         self._every = check_count("TensorBoard: every", every)
-        self._file: AppendFile | None = None
+        self._open_file: AppendFile | None = None
 
     def open(self, step: int) -> None:
-        """Begin a file; what others say about later steps will not be shown.
+        """Begin a file; TensorBoard stops showing what others say about later steps.
 
         Args:
             step: Steps done.
@@ -67,7 +71,7 @@ class TensorBoard:
         """
         self.close()
         try:
-            self._file = AppendFile(self.folder / self._next_name())
+            self._open_file = AppendFile(self.folder / self._next_name())
         except OSError as error:
             error.add_note(f"TensorBoard: {self.folder} cannot be written; choose another folder")
             raise
@@ -78,67 +82,48 @@ class TensorBoard:
         )
 
     def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
-        """Log the training metrics of steps in a row.
-
-        Args:
-            first_step: Number of the first of them, counted from 1.
-            rows: Name -> [steps, ...].
-
-        Raises:
-            OSError: If the disk does not take them.
-        """
+        """Log training metrics [steps, ...] from a step on; raises OSError if the disk is full."""
         columns = training_columns(first_step, rows, self._every)
         steps = columns.pop(STEP).tolist()
-        values = zip(*(_floats(column) for column in columns.values()), strict=True)
-        records = (_scalars(step, columns, row) for step, row in zip(steps, values, strict=True))
-        self._append(b"".join(records))
+        values = zip(*map(_floats, columns.values()), strict=True)
+        records = [_scalars(step, columns, row) for step, row in zip(steps, values, strict=True)]
+        if records:
+            self._file.append(b"".join(records))
 
     def validated(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log a validation.
-
-        Args:
-            step: Steps done.
-            metrics: Name -> value.
-
-        Raises:
-            OSError: If the disk does not take it.
-        """
+        """Log a validation; raises OSError if the disk is full."""
         columns = validation_columns(metrics)
-        self._append(_scalars(step, columns, [_floats(column)[0] for column in columns.values()]))
+        self._file.append(_scalars(step, columns, [_floats(c)[0] for c in columns.values()]))
 
     def flush(self) -> None:
         """Return when everything would survive a power failure."""
-        self._opened.to_disk()
+        self._file.fsync()
 
     def close(self) -> None:
-        """Flush, and let the file go."""
-        if self._file is None:
+        """Flush and close the file, if it is open."""
+        if self._open_file is None:
             return
         try:
             self.flush()
         finally:
-            self._file.close()
-            self._file = None
+            self._open_file.close()
+            self._open_file = None
 
     @property
-    def _opened(self) -> AppendFile:
-        if self._file is None:
+    def _file(self) -> AppendFile:
+        if self._open_file is None:
             raise ValueError(f"TensorBoard: {self.folder} is not open; call open(step)")
-        return self._file
-
-    def _append(self, piece: bytes) -> None:
-        if piece:
-            self._opened.append(piece)
+        return self._open_file
 
     def _next_name(self) -> str:
-        """TensorBoard reads files in the order of their names, so a clock that went back waits."""
+        """A name after all others, in which order TensorBoard reads, though the clock went back."""
         found = self.folder.glob(f"{_NAME}*") if self.folder.is_dir() else ()
         seconds = [path.name.removeprefix(_NAME).split(".")[0] for path in found]
         latest = max((int(second) for second in seconds if second.isdecimal()), default=0)
         return f"{_NAME}{max(int(time.time()), latest + 1):010d}.{socket.gethostname()}"
 
 
-def _scalars(step: int, tags: Any, values: Any) -> bytes:
+def _scalars(step: int, tags: Iterable[str], values: Iterable[float]) -> bytes:
     pairs = zip(tags, values, strict=True)
     value = [{"tag": tag, "simple_value": number} for tag, number in pairs]
     return _record(step=step, summary={"value": value})
@@ -149,13 +134,14 @@ def _record(**fields: Any) -> bytes:
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.record_writer import masked_crc32c
 
-    event = Event(wall_time=time.time(), **fields).SerializeToString()
+    event: bytes = Event(wall_time=time.time(), **fields).SerializeToString()
     length = struct.pack("<Q", len(event))
     sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, event)]
     return length + sums[0] + event + sums[1]
 
 
 def _floats(column: np.ndarray) -> list[float]:
-    """Numbers that fit into float32, as events hold them; larger ones are infinite."""
+    """Numbers as float32, which events hold; larger ones are infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return column.astype(np.float32).tolist()
+        floats: list[float] = column.astype(np.float32).tolist()
+    return floats

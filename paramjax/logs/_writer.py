@@ -10,16 +10,16 @@ import numpy as np
 
 
 class WriterWarning(UserWarning):
-    """A log could not be written; the run goes on."""
+    """A log could not be written; the run continues."""
 
 
 @typing.runtime_checkable
 class Writer(Protocol):
     """A log that `fit` writes while it runs; any class with these methods is one.
 
-    All but the first `open` are called in a thread of their own, one after the other. An
-    exception says that nothing of the call was taken: the run goes on with a `WriterWarning`,
-    and the same call comes again later, before any other.
+    All calls but the first `open` come from one thread, in order. If a call raises, `fit` takes
+    it that nothing of the call was written: it warns with `WriterWarning`, continues the run,
+    and makes the same call again later, before any other.
 
     Example:
         >>> class Printed:
@@ -33,14 +33,14 @@ class Writer(Protocol):
     """
 
     def open(self, step: int) -> None:
-        """Begin, or go on, after a step: what is logged of later steps is forgotten.
+        """Begin or continue after a step; entries about later steps are dropped.
 
         Args:
             step: Steps done, 0 for a new run.
         """
 
     def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
-        """Log the training metrics of steps in a row.
+        """Log the training metrics of consecutive steps.
 
         Args:
             first_step: Number of the first of them, counted from 1.
@@ -48,7 +48,7 @@ class Writer(Protocol):
         """
 
     def validated(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log a validation; it comes directly after the row of its step.
+        """Log a validation; the call comes directly after the one with the row of its step.
 
         Args:
             step: Steps done.
@@ -59,4 +59,4 @@ class Writer(Protocol):
         """Return when everything would survive a power failure."""
 
     def close(self) -> None:
-        """Flush, and let go; `open` may follow."""
+        """Flush and release the log; `open` may follow."""

@@ -156,7 +156,7 @@ def _dimension(
         marks.append((beyond, lane))
         low, high = min(low, beyond), max(high, beyond)
     return {
-        "label": _wrapped(axis.name.replace("_", " "), 18),
+        "label": _wrapped(axis.name.replace("_", " "), 24),
         "values": [beyond if value is None else linear(value) for value in values],
         "range": [low, high],
         "tickvals": [position for position, _ in marks],

@@ -39,14 +39,26 @@ def go_on(metrics):
     """What a run calls: chunks of 5 steps, validations every 10, flushes every 20."""
 
     def run(writer, step, until=40):
-        while step < until:
-            writer.write(
-                step + 1, {name: array[step : step + 5] for name, array in metrics.items()}
-            )
-            step += 5
-            if step % 10 == 0:
-                writer.validated(step, {"loss": float(np.float32(1 / step)), "accuracy": 0.5})
-            if step % 20 == 0:
+        for first in range(step, until, 5):
+            rows = {name: array[first : first + 5] for name, array in metrics.items()}
+            writer.write(first + 1, rows)
+            if (first + 5) % 10 == 0:
+                loss = float(np.float32(1 / (first + 5)))
+                writer.validated(first + 5, {"loss": loss, "accuracy": 0.5})
+            if (first + 5) % 20 == 0:
                 writer.flush()
 
     return run
+
+
+@pytest.fixture
+def whole(go_on):
+    """Write the log of all 40 steps."""
+
+    def written(writer):
+        writer.open(0)
+        go_on(writer, 0)
+        writer.close()
+        return writer
+
+    return written

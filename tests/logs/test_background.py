@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paramjax.logs import CSV, JSONLines, WriterWarning
-from paramjax.logs._background import Background
+from paramjax.logs._background import Background  # what fit drives its logs by
 
 
 class Recorder:
@@ -170,18 +170,15 @@ def test_a_slow_writer_holds_the_run_up_only_when_the_queue_is_full():
 
 
 @pytest.mark.parametrize("kind", [CSV, JSONLines])
-def test_files_are_whole_after_a_disk_was_full(kind, tmp_path, go_on, small_disk):
-    logs = Background([kind(tmp_path / "expected")])
-    logs.open(0)
-    go_on(logs, 0)
-    logs.close()
+def test_files_are_whole_after_a_disk_was_full(kind, tmp_path, whole, go_on, small_disk):
+    expected = whole(kind(tmp_path / "expected")).path.read_bytes()
     logs = Background([kind(tmp_path / "log")])
     logs.open(0)
     go_on(logs, 0, 15)
     with small_disk(700), pytest.warns(WriterWarning, match=r"File too large: '.*log'; the run"):
         go_on(logs, 15)
     logs.close()
-    assert (tmp_path / "log").read_bytes() == (tmp_path / "expected").read_bytes()
+    assert (tmp_path / "log").read_bytes() == expected
 
 
 def test_files_are_let_go_though_the_disk_stays_full(tmp_path, small_disk):

@@ -1,4 +1,4 @@
-"""What the statistics say of one workload, as rows of a table and as words."""
+"""What the statistics say of one workload, as rows of a table and as sentences."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from paramjax.bench._records import Records
 from paramjax.bench._rows import Training, WorkloadRow
 from paramjax.bench._selection import by_trial, diverged_trials
 from paramjax.bench._statistics import BETTER, FEWEST_SEEDS, UNDECIDED, WORSE, Result, Verdict
-from paramjax.bench.report._forest import by_merit
+from paramjax.bench.report._forest import best_first
 from paramjax.bench.report._formatting import (
     bracketed,
     count,
     decimals,
+    fixed,
     listed,
-    number,
     settings,
     signed,
 )
@@ -35,11 +35,11 @@ class Row(NamedTuple):
         difference: From the baseline, or empty.
         interval: In brackets, or empty.
         value: Mean test metric over the report seeds, or empty.
-        seeds: Report trainings there are.
+        seeds: Number of report trainings.
         diverged_trials: Diverged trials of all trials.
         diverged_seeds: Diverged report trainings of all.
         hyperparameters: `name = value` of the chosen trial.
-        notes: What a reader should know before trusting the row.
+        notes: Reasons to read the row with care.
     """
 
     optimizer: str
@@ -55,16 +55,16 @@ class Row(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """All that the records and the statistics hold of one workload.
+    """Everything that the records and the statistics hold of one workload.
 
     Attributes:
         workload: The workload.
-        baseline: Name of the baseline, or None if none is noted.
-        verdicts: Those of this workload, best difference first.
-        results: Optimizer -> result, for those that are complete.
+        baseline: Name of the baseline, or None if the records name none.
+        verdicts: Verdicts on this workload, best difference first.
+        results: Optimizer -> result, for complete optimizers.
         tuning: Optimizer -> tuning trainings.
         report: Optimizer -> report trainings.
-        rules: Of the records.
+        rules: The rules of the records.
     """
 
     workload: WorkloadRow
@@ -77,12 +77,12 @@ class Evidence(NamedTuple):
 
     @property
     def waiting(self) -> bool:
-        """Whether verdicts wait for the baseline."""
+        """Whether the baseline is incomplete, so that there is no verdict yet."""
         return self.baseline not in self.results
 
     @property
     def incomplete(self) -> list[str]:
-        """The optimizers whose trainings are not all there."""
+        """The optimizers of which trainings are missing."""
         return [name for name in self.report if name not in self.results]
 
 
@@ -92,14 +92,14 @@ def gather(
     verdicts: Sequence[Verdict],
     results: dict[str, Result],
 ) -> Evidence:
-    """Read one workload's trainings and put them beside its verdicts."""
+    """The trainings of one workload with its verdicts."""
     names = [row.optimizer for row in records.optimizers()]
-    mine = [verdict for verdict in verdicts if verdict.workload == workload.workload]
+    own = [verdict for verdict in verdicts if verdict.workload == workload.workload]
     rules = records.rules()
     return Evidence(
         workload=workload,
         baseline=rules.get("baseline"),
-        verdicts=by_merit(mine, higher_is_better=workload.higher_is_better),
+        verdicts=best_first(own, higher_is_better=workload.higher_is_better),
         results=results,
         tuning={name: records.trainings(workload.workload, name, TUNING) for name in names},
         report={name: records.trainings(workload.workload, name, REPORT) for name in names},
@@ -109,26 +109,16 @@ def gather(
 
 def rows(evidence: Evidence) -> list[Row]:
     """The table of one workload: the baseline, the verdicts from the best on, then the rest."""
-    places = decimals(evidence.verdicts)
-    judged = {verdict.optimizer: verdict for verdict in evidence.verdicts}
-    first = [evidence.baseline] if evidence.baseline in evidence.report else []
-    others = [name for name in evidence.report if name not in judged and name not in first]
-    return [
-        _row(evidence, name, judged.get(name), places)
-        for name in [*first, *judged, *others]
-        if name is not None
-    ]
+    digits = decimals(evidence.verdicts)
+    verdicts = {verdict.optimizer: verdict for verdict in evidence.verdicts}
+    first = [name for name in evidence.report if name == evidence.baseline]
+    others = [name for name in evidence.report if name not in verdicts and name not in first]
+    names = [*first, *verdicts, *others]
+    return [_row(evidence, name, verdicts.get(name), digits) for name in names]
 
 
 def answer(evidence: Evidence) -> list[tuple[str, list[str]]]:
-    """Each verdict with the optimizers that got it, best first.
-
-    Args:
-        evidence: Of one workload.
-
-    Returns:
-        Pairs of `better`, `worse`, `undecided` and names, possibly none.
-    """
+    """`better`, `worse` and `undecided`, each with the names of its optimizers, best first."""
     return [
         (word, [v.optimizer for v in evidence.verdicts if v.verdict == word])
         for word in (BETTER, WORSE, UNDECIDED)
@@ -136,7 +126,7 @@ def answer(evidence: Evidence) -> list[tuple[str, list[str]]]:
 
 
 def warnings(evidence: Evidence) -> list[str]:
-    """What makes a reader careful, in sentences."""
+    """Reasons to read the results of a workload with care, in sentences."""
     found = []
     for name, result in evidence.results.items():
         if result.edges:
@@ -144,7 +134,7 @@ def warnings(evidence: Evidence) -> list[str]:
                 f"{name}: the chosen {listed(result.edges)} lies at the edge of its range. "
                 "A wider search space might have found a better one."
             )
-        found += [f"{name}: {note}." for note in _lost(evidence.report[name])]
+        found += [f"{name}: {note}." for note in _not_finite(evidence.report[name])]
         if result.diverged_trials:
             trials = count(len(by_trial(evidence.tuning[name])), "trial")
             found.append(f"{name}: {result.diverged_trials} of {trials} diverged during tuning.")
@@ -152,35 +142,24 @@ def warnings(evidence: Evidence) -> list[str]:
 
 
 def few_seeds(evidence: Sequence[Evidence]) -> int | None:
-    """The number of report seeds if it is too small for the bootstrap to carry the interval."""
+    """The number of report seeds if it is too small for a bootstrap interval, else None."""
     seeds = [verdict.seeds for item in evidence for verdict in item.verdicts]
     return min(seeds) if seeds and min(seeds) < FEWEST_SEEDS else None
 
 
-def progress(evidence: Evidence, name: str) -> str:
-    """How much of an incomplete optimizer is there."""
-    tuning, report = len(evidence.tuning[name]), len(evidence.report[name])
-    if not tuning + report:
-        return "not trained on this workload"
-    rules = evidence.rules
-    of_tuning = rules.get("trials", 0) * rules.get("tuning_seeds", 0)
-    return (
-        f"{tuning} of {of_tuning} tuning and {report} of {rules.get('seeds', 0)} report trainings"
-    )
-
-
-def _row(evidence: Evidence, name: str, verdict: Verdict | None, places: int) -> Row:
+def _row(evidence: Evidence, name: str, verdict: Verdict | None, digits: int) -> Row:
     result, report = evidence.results.get(name), evidence.report[name]
     trials = len(by_trial(evidence.tuning[name]))
+    diverged = sum(training.status == Status.DIVERGED for training in report)
     return Row(
         optimizer=name,
         status=_status(evidence, name, verdict),
-        difference=signed(verdict.difference, places) if verdict else "",
-        interval=bracketed(verdict.interval, places) if verdict else "",
-        value=number(result.mean, places) if result else "",
+        difference=signed(verdict.difference, digits) if verdict else "",
+        interval=bracketed(verdict.interval, digits) if verdict else "",
+        value=fixed(result.mean, digits) if result else "",
         seeds=len(report),
         diverged_trials=f"{diverged_trials(evidence.tuning[name])} of {trials}",
-        diverged_seeds=f"{sum(t.status == Status.DIVERGED for t in report)} of {len(report)}",
+        diverged_seeds=f"{diverged} of {len(report)}",
         hyperparameters=settings(report[0].hyperparameters) if report else [],
         notes=_notes(evidence, name, result),
     )
@@ -197,17 +176,28 @@ def _status(evidence: Evidence, name: str, verdict: Verdict | None) -> str:
 def _notes(evidence: Evidence, name: str, result: Result | None) -> list[str]:
     if result is None:
         role = ["this is the baseline"] if name == evidence.baseline else []
-        return [*role, progress(evidence, name)]
+        return [*role, _progress(evidence, name)]
     edges = [f"edge of the search: {edge}" for edge in result.edges]
     waits = ["waits for the baseline"] if evidence.waiting else []
-    return [*edges, *waits, *_lost(evidence.report[name])]
+    return [*edges, *waits, *_not_finite(evidence.report[name])]
 
 
-def _lost(report: Sequence[Training]) -> list[str]:
+def _progress(evidence: Evidence, name: str) -> str:
+    """How many trainings of an incomplete optimizer are done."""
+    tuning, report = len(evidence.tuning[name]), len(evidence.report[name])
+    if not tuning + report:
+        return "not trained on this workload"
+    rules = evidence.rules
+    planned = rules.get("trials", 0) * rules.get("tuning_seeds", 0)
+    return f"{tuning} of {planned} tuning and {report} of {rules.get('seeds', 0)} report trainings"
+
+
+def _not_finite(report: Sequence[Training]) -> list[str]:
+    """A note if report trainings ended without a finite value."""
     lost = sum(not math.isfinite(training.value) for training in report)
     if not lost:
         return []
     return [
         f"{lost} of {count(len(report), 'report training')} ended without a finite value, "
-        "counted as the worst that anyone had on this workload"
+        "counted as the worst value of any optimizer on this workload"
     ]

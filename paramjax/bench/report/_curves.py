@@ -11,19 +11,14 @@ import plotly.graph_objects as go
 
 from paramjax._status import Status
 from paramjax.bench._rows import Training
-from paramjax.bench.report._formatting import count, number
-from paramjax.bench.report._style import Figure, Style, axis, figure, hover, log_ticks, plot_text
+from paramjax.bench.report._formatting import count, fixed
+from paramjax.bench.report._style import Figure, Style, axis, hover, log_axis, make_figure
+from paramjax.plots._style import plotly_text
 
 _HEIGHT = 380
-_LOST_AXIS = {
-    "overlaying": "y",
-    "range": [0, 1],
-    "visible": False,
-    "fixedrange": True,
-}
 
 
-def curves(
+def curve_plot(
     id: str,
     name: str,
     trainings: dict[str, list[Training]],
@@ -31,122 +26,104 @@ def curves(
     *,
     title: str,
     higher_is_better: bool,
-    thick: str | None = None,
+    baseline: str | None = None,
 ) -> Figure | None:
-    """The curves of one metric for every optimizer on one workload.
+    """The curves of one metric, or of `train_loss`, of all optimizers; None if there are none.
 
-    The mean stops where the first seed is lost, because a mean over the survivors would
-    flatter; lost seeds are marked at the bad end of the axis.
-
-    Args:
-        id: Of the figure's element.
-        name: Key of the curve, such as `accuracy` or `train_loss`.
-        trainings: Optimizer -> its report trainings.
-        styles: One for each optimizer.
-        title: Plain text, also the axis title.
-        higher_is_better: Direction of the metric.
-        thick: The optimizer that is drawn with a thicker line: the baseline.
-
-    Returns:
-        The figure, or None if no training has such a curve.
+    The mean stops where the first seed diverges, because a mean over the other seeds would
+    flatter the optimizer; a cross at the bad end of the axis marks each seed that diverged.
     """
-    drawn = {key: rows for key, rows in trainings.items() if rows and name in rows[0].curve}
-    if not drawn:
+    curves = {key: rows for key, rows in trainings.items() if rows and name in rows[0].curve}
+    if not curves:
         return None
-    traces = [
-        trace
-        for optimizer, rows in drawn.items()
-        for trace in _traces(optimizer, rows, name, styles[optimizer], optimizer == thick)
-    ]
-    lost = [_lost(key, rows, styles[key], higher_is_better) for key, rows in drawn.items()]
+    traces = []
+    for optimizer, rows in curves.items():
+        width = 3.5 if optimizer == baseline else 2.0
+        traces += _mean_and_range(optimizer, rows, name, styles[optimizer], width)
+    height = 0.03 if higher_is_better else 0.97
+    for optimizer, rows in curves.items():
+        traces += _crosses(optimizer, rows, styles[optimizer], height)
+    values = [v for rows in curves.values() for t in rows for v in t.curve[name]]
+    finite = [value for value in values if math.isfinite(value)]
+    log = not higher_is_better and finite and min(finite) > 0
     layout = {
         "xaxis": axis(title="step", rangemode="tozero"),
-        "yaxis": axis(plot_text(title), **({} if higher_is_better else _loss_axis(drawn, name))),
-        "yaxis2": _LOST_AXIS,
+        "yaxis": axis(plotly_text(title), **(log_axis(min(finite), max(finite)) if log else {})),
+        # heights of the crosses are shares of the panel
+        "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
     }
-    seeds = max(len(rows) for rows in drawn.values())
+    seeds = max(len(rows) for rows in curves.values())
     label = (
-        f"{title} along the training for {count(len(drawn), 'optimizer')}, mean and range "
+        f"{title} along the training for {count(len(curves), 'optimizer')}, mean and range "
         f"over {count(seeds, 'report seed')}; the last values stand in the verdict table."
     )
-    return figure(id, title, label, [*traces, *filter(None, lost)], height=_HEIGHT, layout=layout)
+    return make_figure(id, title, label, traces, height=_HEIGHT, layout=layout)
 
 
-def _traces(
-    optimizer: str, trainings: Sequence[Training], name: str, look: Style, thick: bool
+def _mean_and_range(
+    optimizer: str, trainings: Sequence[Training], name: str, style: Style, width: float
 ) -> list[go.Scatter]:
-    """The band from the lowest to the highest seed, and the mean."""
-    steps = trainings[0].curve["step"]
+    """A band from the lowest to the highest seed, and the mean of all seeds."""
+    steps = [float(step) for step in trainings[0].curve["step"]]
     values = np.array([training.curve[name] for training in trainings], np.float64)
-    seen = np.isfinite(values)
-    low = np.where(seen, values, np.inf).min(axis=0)
-    high = np.where(seen, values, -np.inf).max(axis=0)
-    mean = np.where(seen.all(axis=0), np.where(seen, values, 0).mean(axis=0), np.nan)
-    any_seen: list[bool] = np.any(seen, axis=0).tolist()
-    around = [(s, lo, hi) for s, lo, hi, ok in zip(steps, low, high, any_seen, strict=True) if ok]
-    outline = [(s, hi) for s, _, hi in around] + [(s, lo) for s, lo, _ in reversed(around)]
-    band = go.Scatter(
-        x=[float(step) for step, _ in outline],
-        y=[float(value) for _, value in outline],
+    finite = np.isfinite(values)
+    low = np.where(finite, values, np.inf).min(axis=0)
+    high = np.where(finite, values, -np.inf).max(axis=0)
+    mean = np.where(finite.all(axis=0), np.where(finite, values, 0).mean(axis=0), np.nan).tolist()
+    known: list[bool] = np.any(finite, axis=0).tolist()
+    band = [(s, lo, hi) for s, lo, hi, there in zip(steps, low, high, known, strict=True) if there]
+    common: dict[str, Any] = {"mode": "lines", "legendgroup": style.group}
+    area = go.Scatter(
+        x=[s for s, _, _ in band] + [s for s, _, _ in reversed(band)],
+        y=[float(hi) for _, _, hi in band] + [float(lo) for _, lo, _ in reversed(band)],
         fill="toself",
-        fillcolor=look.band,
+        fillcolor=style.band,
         line={"width": 0},
-        mode="lines",
         hoverinfo="skip",
-        legendgroup=look.group,
+        **common,
     )
     line = go.Scatter(
-        x=[float(step) for step in steps],
-        y=mean.tolist(),
-        mode="lines",
-        line={"color": look.colour, "dash": look.dash, "width": 3.5 if thick else 2},
+        x=steps,
+        y=mean,
+        line={"color": style.colour, "dash": style.dash, "width": width},
         hoverinfo="text",
         hovertext=[
-            hover(f"<b>{plot_text(optimizer)}</b>", f"step {step:.0f}: {number(value, 5)}")
-            for step, value in zip(steps, mean.tolist(), strict=True)
+            hover(f"<b>{plotly_text(optimizer)}</b>", f"step {step:.0f}: {fixed(value, 5)}")
+            for step, value in zip(steps, mean, strict=True)
         ],
-        legendgroup=look.group,
+        **common,
     )
-    return [band, line]
+    return [area, line]
 
 
-def _lost(
-    optimizer: str, trainings: Sequence[Training], look: Style, higher_is_better: bool
-) -> go.Scatter | None:
-    """An x for each training that diverged, at the bad end of the axis, where it happened."""
+def _crosses(
+    optimizer: str, trainings: Sequence[Training], style: Style, height: float
+) -> list[go.Scatter]:
+    """A trace with a cross for each training that diverged, at the step where it did."""
     bad = [t for t in trainings if t.status == Status.DIVERGED or not math.isfinite(t.value)]
     if not bad:
-        return None
-    return go.Scatter(
-        x=[_where(training) for training in bad],
-        y=[0.03 if higher_is_better else 0.97] * len(bad),
+        return []
+    steps = [t.curve["step"][-1] if t.diverged_step is None else t.diverged_step for t in bad]
+    crosses = go.Scatter(
+        x=[float(step) for step in steps],
+        y=[height] * len(bad),
         yaxis="y2",
         mode="markers",
-        marker={"symbol": "x", "size": 9, "color": look.colour},
+        marker={"symbol": "x", "size": 9, "color": style.colour},
         hoverinfo="text",
-        hovertext=[_fate(optimizer, training) for training in bad],
-        legendgroup=look.group,
+        hovertext=[
+            hover(f"<b>{plotly_text(optimizer)}</b>, seed {training.seed}", _reason(training))
+            for training in bad
+        ],
+        legendgroup=style.group,
     )
+    return [crosses]
 
 
-def _where(training: Training) -> float:
+def _reason(training: Training) -> str:
+    """Why a training counts as diverged."""
     if training.diverged_step is not None:
-        return float(training.diverged_step)
-    return float(training.curve["step"][-1])
-
-
-def _fate(optimizer: str, training: Training) -> str:
-    if training.diverged_step is not None:
-        what = f"loss not finite from step {training.diverged_step}"
-    elif training.status == Status.DIVERGED:
-        what = "diverged: its loss was still climbing at the end"
-    else:
-        what = "last value not finite"
-    return hover(f"<b>{plot_text(optimizer)}</b>, seed {training.seed}", what)
-
-
-def _loss_axis(trainings: dict[str, list[Training]], name: str) -> dict[str, Any]:
-    """Logarithmic if every value allows it."""
-    values = [v for rows in trainings.values() for t in rows for v in t.curve[name]]
-    finite = [value for value in values if math.isfinite(value)]
-    return log_ticks(min(finite), max(finite)) if finite and min(finite) > 0 else {}
+        return f"loss not finite from step {training.diverged_step}"
+    if training.status == Status.DIVERGED:
+        return "diverged: its loss was still climbing at the end"
+    return "last value not finite"

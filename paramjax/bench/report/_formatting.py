@@ -1,4 +1,4 @@
-"""Numbers and names as a reader sees them."""
+"""Numbers and names as the report and the terminal show them."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from paramjax._format import number as significant
+from paramjax._format import number
 from paramjax.bench._statistics import Verdict
 
-_LEAST, _MOST = 4, 8
+_FEWEST, _MOST = 4, 8
 
 
 def decimals(verdicts: Sequence[Verdict]) -> int:
-    """Decimal places at which every interval of a workload can be told from a point and from zero.
+    """Decimals that show the width of every interval, and every end that differs from zero.
 
     Example:
         >>> decimals([])
         4
     """
-    places = [_LEAST]
+    needed = [_FEWEST]
     for low, high in (verdict.interval for verdict in verdicts):
         half = (high - low) / 2
-        ends = [abs(end) for end in (low, high) if abs(end) > half / 100]
-        places += [_place(half) + 1] if half else []
-        places += [_place(end) for end in ends]
-    return min(max(places), _MOST)
+        needed += [_first_digit(half) + 1] if half else []
+        needed += [_first_digit(abs(end)) for end in (low, high) if abs(end) > half / 100]
+    return min(max(needed), _MOST)
 
 
-def number(value: float, places: int = _LEAST) -> str:
-    """A metric's value.
+def fixed(value: float, digits: int = _FEWEST) -> str:
+    """A value of a metric with a fixed number of decimals.
 
     Example:
-        >>> number(0.98078), number(1234567.8), number(float("nan"))
-        ('0.9808', '1.235e+06', 'not finite')
+        >>> fixed(0.98078), fixed(1234567.8), fixed(float("nan"))
+        ('0.9808', '1.235e6', 'not finite')
     """
     if not math.isfinite(value):
         return "not finite"
-    text = f"{value:.{places}f}" if abs(value) < 1e5 else f"{value:.4g}"
-    return text.replace("-", "\N{MINUS SIGN}") if abs(value) < 1e5 else text
+    if abs(value) >= 1e5:
+        return number(value)
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def signed(value: float, places: int = _LEAST) -> str:
-    """A difference, with its sign.
+def signed(value: float, digits: int = _FEWEST) -> str:
+    """A difference with its sign.
 
     Example:
         >>> signed(0.00167), signed(0.0)
         ('+0.0017', '0.0000')
     """
-    return ("+" if value > 0 else "") + number(value, places)
+    return ("+" if value > 0 else "") + fixed(value, digits)
 
 
-def bracketed(interval: tuple[float, float], places: int = _LEAST) -> str:
+def bracketed(interval: tuple[float, float], digits: int = _FEWEST) -> str:
     """An interval in brackets.
 
     Example:
@@ -60,11 +60,11 @@ def bracketed(interval: tuple[float, float], places: int = _LEAST) -> str:
         '[+0.0010, +0.0025]'
     """
     low, high = interval
-    return f"[{signed(low, places)}, {signed(high, places)}]"
+    return f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
 def setting(value: Any) -> str:
-    """One hyperparameter: a number to three digits, anything else as JSON writes it.
+    """The value of a hyperparameter: a number to three digits, anything else as in JSON.
 
     Example:
         >>> setting(0.0542774), setting(True), setting("cosine")
@@ -72,23 +72,16 @@ def setting(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, float):
-        return significant(value, 3)
-    return json.dumps(value, default=str)
+    return number(value, 3) if isinstance(value, float) else json.dumps(value, default=str)
 
 
 def settings(hyperparameters: dict[str, Any]) -> list[str]:
-    """Hyperparameters, one `name = value` each.
-
-    Example:
-        >>> settings({"learning_rate": 0.1})
-        ['learning_rate = 0.1']
-    """
+    """Hyperparameters, one `name = value` each."""
     return [f"{name} = {setting(value)}" for name, value in hyperparameters.items()]
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence lists them.
+    """Names as in a sentence.
 
     Example:
         >>> listed(["a", "b", "c"])
@@ -108,6 +101,6 @@ def count(number_of: int, noun: str) -> str:
     return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
 
 
-def _place(value: float) -> int:
-    """Place of the first digit of a positive number after the point."""
+def _first_digit(value: float) -> int:
+    """The decimal at which a positive number has its first digit."""
     return max(0, math.ceil(-math.log10(value)))

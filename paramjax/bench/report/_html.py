@@ -1,4 +1,4 @@
-"""From a page to one HTML file that loads nothing."""
+"""The report as one HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _PACKAGE = "paramjax.bench.report"
 def write_report(
     records: Records, manifest: dict[str, Any], excluded: Sequence[Excluded], path: Path
 ) -> Path:
-    """Draw `report.html`: one file that opens in a browser with the network off.
+    """Write `report.html`: one file that opens in a browser without a network.
 
-    It draws only what the records hold and the statistics say of them. Records of a
-    benchmark that was interrupted are drawn too, with what is missing named. Equal
-    records and manifest give equal bytes.
+    The report shows what the records hold and what the statistics say of them. That of an
+    interrupted benchmark names the missing trainings. Equal records and manifest give equal bytes.
 
     Args:
-        records: Of a benchmark.
-        manifest: What it was run with.
+        records: Of a benchmark, finished or not.
+        manifest: Versions, platform, command and flags of the benchmark; missing entries are left
+            out of the report.
         excluded: The optimizers that could not take part.
         path: The file to write.
 
@@ -51,7 +51,7 @@ def write_report(
         >>> records.close()
     """
     text = _render(records, manifest, excluded)
-    # a command line may hold bytes that are no text, which Python keeps as single surrogates
+    # a command line may hold bytes that are not text, which Python keeps as single surrogates
     write_atomic(path, text.encode("utf-8", "backslashreplace"))
     return path
 
@@ -70,13 +70,13 @@ def _render(records: Records, manifest: dict[str, Any], excluded: Sequence[Exclu
     scripts = [get_plotlyjs(), loader.get_source(environment, "figures.js")[0]]
     return environment.get_template("template.html.jinja").render(
         page=make_page(records, manifest, excluded),
-        style=Markup(loader.get_source(environment, "style.css")[0]),
+        css=Markup(loader.get_source(environment, "style.css")[0]),
         scripts=[Markup(script) for script in scripts],
         hashes=" ".join(_hash(script) for script in scripts),
     )
 
 
 def _hash(script: str) -> str:
-    """The hash by which the page's own policy lets a script run, and no other."""
+    """The hash by which the policy of the page admits this script only."""
     digest = hashlib.sha256(script.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from paramjax.bench._entries import Excluded
 from paramjax.bench._records import Records
 from paramjax.bench._rows import OptimizerRow
-from paramjax.bench._statistics import LEVEL, Verdict, results, verdicts
+from paramjax.bench._statistics import LEVEL, results, verdicts
 from paramjax.bench.report._answers import Evidence, Row, answer, few_seeds, gather, rows, warnings
-from paramjax.bench.report._curves import curves
-from paramjax.bench.report._forest import forest
+from paramjax.bench.report._curves import curve_plot
+from paramjax.bench.report._forest import forest_plot
 from paramjax.bench.report._formatting import setting
-from paramjax.bench.report._search import scale, search
+from paramjax.bench.report._search import search_plot, shared_scale
 from paramjax.bench.report._style import Figure, Style, styles
 
 
@@ -24,12 +24,12 @@ class Section(NamedTuple):
 
     Attributes:
         id: Of its heading.
-        evidence: What is known.
+        evidence: Its trainings, results and verdicts.
         answer: Verdicts with the optimizers that got them.
         rows: Of the table.
         warnings: In sentences.
         forest: The differences, or None without verdicts.
-        curves: Learning curves, none if nothing was reported.
+        curves: Learning curves, empty without report trainings.
         searches: Style and search plot of each optimizer with trials.
         curved: The optimizers that have learning curves.
     """
@@ -52,14 +52,14 @@ class Page(NamedTuple):
         rules: Of the records.
         baseline: Name of the baseline, or None.
         sections: One for each workload.
-        optimizers: Who took part.
-        styles: One for each of them.
-        excluded: Who could not take part.
+        optimizers: The optimizers that took part.
+        styles: Optimizer -> style.
+        excluded: The optimizers that could not take part.
         few_seeds: The number of report seeds if it is small, else None.
         comparisons: Number of verdicts.
-        by_chance: How many of them chance alone would decide if nobody differed.
+        by_chance: Expected number of decided verdicts if no optimizer differed.
         incomplete: Whether trainings are missing.
-        command: How to run it again, or empty.
+        command: The command to run the benchmark again, or empty.
         manifest: Name and value, as text.
     """
 
@@ -76,79 +76,58 @@ class Page(NamedTuple):
     command: str
     manifest: list[tuple[str, str]]
 
-    @property
-    def figures(self) -> list[Figure]:
-        """All figures in the order of the page."""
-        return [
-            item
-            for section in self.sections
-            for item in (section.forest, *section.curves, *(f for _, f in section.searches))
-            if item is not None
-        ]
-
 
 def make_page(records: Records, manifest: dict[str, Any], excluded: Sequence[Excluded]) -> Page:
-    """Gather the report.
-
-    Args:
-        records: Of a benchmark, finished or not.
-        manifest: What it was run with; missing entries are left out.
-        excluded: Who could not take part.
-
-    Returns:
-        The page.
-    """
-    optimizers = records.optimizers()
+    """Gather the report of a benchmark, finished or not."""
+    optimizers, rules = records.optimizers(), records.rules()
     by_name = styles([row.optimizer for row in optimizers])
-    judged, evidence = _evidence(records)
+    decided = verdicts(records)
+    evidence = [
+        gather(records, workload, decided, results(records, workload))
+        for workload in records.workloads()
+    ]
     return Page(
-        rules=records.rules(),
-        baseline=records.rules().get("baseline"),
+        rules=rules,
+        baseline=rules.get("baseline"),
         sections=[_section(i, item, optimizers, by_name) for i, item in enumerate(evidence)],
         optimizers=optimizers,
         styles=by_name,
         excluded=excluded,
         few_seeds=few_seeds(evidence),
-        comparisons=len(judged),
-        by_chance=(1 - LEVEL) * len(judged),
+        comparisons=len(decided),
+        by_chance=(1 - LEVEL) * len(decided),
         incomplete=any(item.incomplete for item in evidence),
         command=_command(manifest),
         manifest=[(name, _text(value)) for name, value in manifest.items() if name != "command"],
     )
 
 
-def describe(entry: dict[str, Any]) -> str:
+def describe(distribution: dict[str, Any]) -> str:
     """A distribution of a search space in words.
 
     Example:
         >>> describe({"kind": "LogUniform", "logarithmic": True, "low": 0.1, "high": 1.0})
         '0.1 to 1, logarithmic'
     """
-    if "low" in entry:
-        scaled = ", logarithmic" if entry.get("logarithmic") else ""
-        return f"{setting(entry['low'])} to {setting(entry['high'])}{scaled}"
-    if "options" in entry:
-        return "one of " + ", ".join(setting(option) for option in entry["options"])
-    return str(entry.get("kind", ""))
-
-
-def _evidence(records: Records) -> tuple[list[Verdict], list[Evidence]]:
-    judged = verdicts(records)
-    return judged, [gather(records, w, judged, results(records, w)) for w in records.workloads()]
+    if "low" in distribution:
+        scaled = ", logarithmic" if distribution.get("logarithmic") else ""
+        return f"{setting(distribution['low'])} to {setting(distribution['high'])}{scaled}"
+    if "options" in distribution:
+        return "one of " + ", ".join(setting(option) for option in distribution["options"])
+    return str(distribution.get("kind", ""))
 
 
 def _section(
     index: int, evidence: Evidence, optimizers: Sequence[OptimizerRow], by_name: dict[str, Style]
 ) -> Section:
-    id = f"workload-{index}"
-    judged = evidence.verdicts
+    id, workload, decided = f"workload-{index}", evidence.workload, evidence.verdicts
     return Section(
         id=id,
         evidence=evidence,
         answer=answer(evidence),
         rows=rows(evidence),
         warnings=warnings(evidence),
-        forest=forest(f"{id}-forest", evidence.workload, judged, by_name) if judged else None,
+        forest=forest_plot(f"{id}-forest", workload, decided, by_name) if decided else None,
         curves=_curves(id, evidence, by_name),
         searches=_searches(id, evidence, optimizers, by_name),
         curved=[name for name, trainings in evidence.report.items() if trainings],
@@ -158,35 +137,37 @@ def _section(
 def _curves(id: str, evidence: Evidence, by_name: dict[str, Style]) -> list[Figure]:
     """The deciding metric on test data and the loss on training data."""
     metric, higher = evidence.workload.metric, evidence.workload.higher_is_better
-    shown = [(metric, f"test {metric}", higher), ("train_loss", "training loss", False)]
-    drawn = [
-        curves(
+    names = [(metric, f"test {metric}", higher), ("train_loss", "training loss", False)]
+    figures = [
+        curve_plot(
             f"{id}-curve-{i}",
             name,
             evidence.report,
             by_name,
             title=title,
             higher_is_better=higher_is_better,
-            thick=evidence.baseline,
+            baseline=evidence.baseline,
         )
-        for i, (name, title, higher_is_better) in enumerate(shown)
+        for i, (name, title, higher_is_better) in enumerate(names)
     ]
-    return [item for item in drawn if item is not None]
+    return [figure for figure in figures if figure is not None]
 
 
 def _searches(
     id: str, evidence: Evidence, optimizers: Sequence[OptimizerRow], by_name: dict[str, Style]
 ) -> list[tuple[Style, Figure]]:
-    everyone = [training for group in evidence.tuning.values() for training in group]
-    shared = scale(everyone, higher_is_better=evidence.workload.higher_is_better)
-    drawn = []
+    """Style and search plot of each optimizer with trials, all on one scale."""
+    workload = evidence.workload
+    trainings = [training for group in evidence.tuning.values() for training in group]
+    scale = shared_scale(trainings, higher_is_better=workload.higher_is_better)
+    plots = []
     for i, row in enumerate(optimizers):
         tuning, report = evidence.tuning[row.optimizer], evidence.report[row.optimizer]
         if tuning:
-            chosen, look = report[0].trial if report else None, by_name[row.optimizer]
-            args = (f"{id}-search-{i}", evidence.workload, row, tuning, chosen, look, shared)
-            drawn.append((look, search(*args)))
-    return drawn
+            chosen, style = report[0].trial if report else None, by_name[row.optimizer]
+            figure = search_plot(f"{id}-search-{i}", workload, row, tuning, chosen, style, scale)
+            plots.append((style, figure))
+    return plots
 
 
 def _command(manifest: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What every figure shares: a colour for each optimizer, a layout, and text that stays text."""
+"""What every figure of the report shares: a style for each optimizer, a layout, safe JSON."""
 
 from __future__ import annotations
 
@@ -9,36 +9,30 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from paramjax._format import number
+from paramjax.plots._axis import log_ticks
+from paramjax.plots._style import plotly_text
+
 COLOURS = (
-    "#3b82c4",
-    "#d1690e",
-    "#2e9457",
-    "#d64550",
-    "#8f63c9",
-    "#9c6b45",
-    "#d1559f",
-    "#14919b",
-    "#868a1c",
-    "#74808f",
-)
+    "#3b82c4", "#d1690e", "#2e9457", "#d64550", "#8f63c9",
+    "#9c6b45", "#d1559f", "#14919b", "#868a1c", "#74808f",
+)  # fmt: skip
 """Each has a contrast of at least 3 against both the light and the dark page."""
 
 DASHES = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "8 3 2 3"}
-"""Plotly's names, and what SVG calls the same."""
+"""Plotly's name of a dash -> the dash in SVG."""
 
-_LONGEST = 26
-_TEXT = 12.5
-_TICKS = 6
-_FINER = ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))
+_LONGEST_NAME = 26
+_FONT_SIZE = 12.5
 
 
 class Style(NamedTuple):
     """How one optimizer is drawn in every figure.
 
     Attributes:
-        group: Names its traces, so that one button shows and hides them.
+        group: Name of its traces, so that one button shows and hides them.
         colour: Of lines and markers.
-        dash: Of lines, one of `DASHES`; tells apart what colour alone would not.
+        dash: Of lines, one of `DASHES`, for readers who cannot tell the colours apart.
     """
 
     group: str
@@ -47,7 +41,7 @@ class Style(NamedTuple):
 
     @property
     def stroke(self) -> str:
-        """The dash as SVG writes it."""
+        """The dash in SVG."""
         return DASHES[self.dash]
 
     @property
@@ -58,14 +52,14 @@ class Style(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A plotly figure with what HTML needs to place it.
+    """A plotly figure with what HTML needs to show it.
 
     Attributes:
         id: Of its element, the same in every report.
         title: Plain text.
-        label: What it shows, for readers who do not see it.
+        label: A description for readers who cannot see the figure.
         height: In pixels.
-        json: The figure as JSON that may stand in a script element.
+        json: The figure as JSON for a script element.
     """
 
     id: str
@@ -76,7 +70,7 @@ class Figure(NamedTuple):
 
 
 def styles(names: Sequence[str]) -> dict[str, Style]:
-    """A look for each optimizer, by its position.
+    """A style for each optimizer, by its position; the first forty differ.
 
     Example:
         >>> styles(["adam", "sgd"])["sgd"].dash
@@ -93,33 +87,19 @@ def styles(names: Sequence[str]) -> dict[str, Style]:
     }
 
 
-def plot_text(text: str) -> str:
-    """Text for plotly, which reads tags and entities in names, ticks and hovers.
-
-    Example:
-        >>> plot_text("mine.py:<b>x</b>")
-        'mine.py:&lt;b&gt;x&lt;/b&gt;'
-    """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def tick_text(name: str) -> str:
-    """A name short enough for an axis; the whole of it stands in the table and the hover.
-
-    Example:
-        >>> tick_text("adamw")
-        'adamw'
-    """
-    return plot_text(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\u2026")
+    """A name short enough for an axis; the table and the hover box show it whole."""
+    short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"
+    return plotly_text(short)
 
 
 def hover(*lines: str) -> str:
-    """Lines of a hover box; each must have gone through `plot_text` where a user wrote it."""
+    """The lines of a hover box; user text must have gone through `plotly_text`."""
     return "<br>".join(lines)
 
 
 def script_json(value: Any) -> str:
-    r"""JSON that no HTML parser can take for the end of a script; NaN becomes null.
+    r"""JSON in which no HTML parser sees the end of a script; NaN becomes null.
 
     Example:
         >>> script_json({"name": "</script>"})
@@ -131,25 +111,10 @@ def script_json(value: Any) -> str:
     return text
 
 
-def figure(
+def make_figure(
     id: str, title: str, label: str, traces: Sequence[Any], *, height: int, layout: dict[str, Any]
 ) -> Figure:
-    """Check the traces against plotly's schema and pack them.
-
-    Args:
-        id: Of the element.
-        title: Plain text above the figure.
-        label: What it shows.
-        traces: Plotly traces.
-        height: In pixels.
-        layout: Added to what all figures share.
-
-    Returns:
-        The figure. Its text and grid colours are the page's, light or dark.
-
-    Raises:
-        ValueError: If plotly knows no such layout.
-    """
+    """Check traces and layout against plotly's schema and add what all figures share."""
     shared = {
         "template": go.layout.Template(),
         "height": height,
@@ -158,17 +123,17 @@ def figure(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": False,
         "hovermode": "closest",
-        "font": {"size": _TEXT},
+        "font": {"size": _FONT_SIZE},
         "hoverlabel": {"align": "left"},
     }
-    drawn = go.Figure(data=list(traces), layout={**shared, **layout})
-    return Figure(id, title, label, height, script_json(drawn.to_plotly_json()))
+    figure = go.Figure(data=list(traces), layout={**shared, **layout})
+    return Figure(id, title, label, height, script_json(figure.to_plotly_json()))
 
 
 def axis(title: str = "", **settings: Any) -> dict[str, Any]:
-    """An axis in the report's style; its title must have gone through `plot_text`."""
+    """An axis in the report's style; its title must have gone through `plotly_text`."""
     return {
-        "title": {"text": title, "font": {"size": _TEXT}},
+        "title": {"text": title, "font": {"size": _FONT_SIZE}},
         "automargin": True,
         "zeroline": False,
         "ticks": "outside",
@@ -177,39 +142,23 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
     }
 
 
-def log_ticks(low: float, high: float) -> dict[str, Any]:
-    """Ticks of a logarithmic axis that stay few enough to read.
-
-    Args:
-        low: Least positive value on the axis.
-        high: Greatest value.
-
-    Returns:
-        Type, values and texts of the ticks.
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """Type, values and texts of the ticks of a logarithmic axis.
 
     Example:
-        >>> log_ticks(1e-5, 0.1)["ticktext"]
-        ['1e-5', '1e-4', '0.001', '0.01', '0.1']
+        >>> log_axis(1e-5, 0.1)["ticktext"]
+        ['1e-5', '0.0001', '0.001', '0.01', '0.1']
     """
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    whole = [e for e in range(first, last + 1) if low * 0.99 <= 10.0**e <= high * 1.01]
-    stride = math.ceil(len(whole) / _TICKS)
-    values = [10.0**e for e in whole[:: stride or 1]]
-    for digits in _FINER if len(whole) < 3 else ():
-        fine = [float(f"{digit}e{e}") for e in range(first, last + 1) for digit in digits]
-        values = [value for value in fine if low * 0.99 <= value <= high * 1.01]
-        if len(values) > 3:
-            break
+    values = log_ticks(low, high)
     if len(values) < 2:
-        return {"type": "log", "nticks": _TICKS}
-    texts = [f"{value:g}".replace("e-0", "e-").replace("e+0", "e") for value in values]
-    return {"type": "log", "tickvals": values, "ticktext": texts}
+        return {"type": "log", "nticks": 6}
+    return {"type": "log", "tickvals": values, "ticktext": [number(value) for value in values]}
 
 
 def _finite(value: Any) -> Any:
-    """The same value with None where a number is not finite."""
+    """The same value with None for numbers that are not finite."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
-    return None if isinstance(value, float) and value - value != 0 else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

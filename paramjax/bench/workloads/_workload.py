@@ -1,4 +1,4 @@
-"""A workload: data in three parts, a model, a loss and the metric that decides."""
+"""What a workload is: data in three parts, a model, a loss and the metric that counts."""
 
 from __future__ import annotations
 

@@ -1,52 +1,40 @@
-from __future__ import annotations
+"""The figures as plotly gets them; they have no public name, so their modules are imported."""
 
 import json
 import math
 
 import pytest
 
-from paramjax import search
 from paramjax.bench import verdicts
 from paramjax.bench._protocol import REPORT, TUNING
 from paramjax.bench._rows import OptimizerRow, Training
-from paramjax.bench.report._curves import curves
-from paramjax.bench.report._forest import forest
-from paramjax.bench.report._search import scale
-from paramjax.bench.report._style import (
-    COLOURS,
-    log_ticks,
-    plot_text,
-    script_json,
-    styles,
-    tick_text,
-)
+from paramjax.bench.report._curves import curve_plot
+from paramjax.bench.report._forest import forest_plot
+from paramjax.bench.report._search import search_plot, shared_scale
+from paramjax.bench.report._style import COLOURS, log_axis, script_json, styles, tick_text
 
-NAMES = ["adamw", "good", "bad", "alike"]
+STYLES = styles(["adamw", "good", "bad", "alike"])
 
 
-def _luminance(colour: str) -> float:
+def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _contrast(one: str, other: str) -> float:
-    low, high = sorted((_luminance(one), _luminance(other)))
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#181c23"])
 def test_colours_are_legible_on_both_pages(page):
-    assert min(_contrast(colour, page) for colour in COLOURS) >= 3  # WCAG 2.1, 1.4.11
+    assert min(contrast(colour, page) for colour in COLOURS) >= 3  # WCAG 2.1, 1.4.11
 
 
 def test_forty_optimizers_look_different():
     many = styles([str(i) for i in range(40)]).values()
-    assert len({(look.colour, look.dash) for look in many}) == 40
-
-
-def test_plot_text_leaves_no_tag_and_no_entity():
-    assert plot_text("<a href='x'>&lt;") == "&lt;a href='x'&gt;&amp;lt;"
+    assert len({(style.colour, style.dash) for style in many}) == 40
 
 
 def test_a_long_name_is_cut_before_it_is_escaped():
@@ -64,75 +52,62 @@ def test_script_json_keeps_values_and_hides_tags():
     ("low", "high"), [(1e-5, 0.1), (0.09, 0.49), (1e-30, 1e30), (0.05, 2.0), (0.3, 0.3001)]
 )
 def test_log_ticks_are_few_and_inside(low, high):
-    ticks = log_ticks(low, high).get("tickvals", [low, high])
+    ticks = log_axis(low, high).get("tickvals", [low, high])
     assert 2 <= len(ticks) <= 7
     assert all(low * 0.98 <= tick <= high * 1.02 for tick in ticks)
 
 
 @pytest.mark.parametrize("higher", [True, False])
-def test_better_is_to_the_right(make, values, higher):
+def test_the_forest_plot_shows_the_statistics_with_better_to_the_right(make, values, higher):
     records = make(values)
+    decided = {verdict.optimizer: verdict for verdict in verdicts(records)}
     workload = records.workloads()[0]._replace(higher_is_better=higher)
-    drawn = json.loads(forest("id", workload, verdicts(records), styles(NAMES)).json)
-    left, right = drawn["layout"]["xaxis"]["range"]
+    figure = json.loads(forest_plot("id", workload, list(decided.values()), STYLES).json)
+    left, right = figure["layout"]["xaxis"]["range"]
     assert (left < right) == higher
     first = "good" if higher else "bad"
-    assert drawn["layout"]["yaxis"]["ticktext"][0] == first
-
-
-def test_the_forest_draws_what_the_statistics_say(make, values):
-    records = make(values)
-    judged = {v.optimizer: v for v in verdicts(records)}
-    drawn = json.loads(
-        forest("id", records.workloads()[0], list(judged.values()), styles(NAMES)).json
-    )
-    low, high = judged["good"].interval
-    assert drawn["data"][0]["x"] == [low, judged["good"].difference, high]
+    assert figure["layout"]["yaxis"]["ticktext"][0] == first
+    low, high = decided[first].interval
+    assert figure["data"][0]["x"] == [low, decided[first].difference, high]
 
 
 def test_one_broken_optimizer_does_not_squeeze_the_others(make, values):
-    judged = verdicts(make(values))
-    one = judged[0]._replace(difference=0.01, interval=(0.005, 0.015))
+    records = make(values)
+    one = verdicts(records)[0]._replace(difference=0.01, interval=(0.005, 0.015))
     names = [f"o{i}" for i in range(6)]
     many = [one._replace(optimizer=name) for name in names]
     many[-1] = many[-1]._replace(difference=-900.0, interval=(-910.0, -890.0), verdict="worse")
-    workload = make(values).workloads()[0]._replace(higher_is_better=True)
-    layout = json.loads(forest("id", workload, many, styles(names)).json)["layout"]
+    figure = forest_plot("id", records.workloads()[0], many, styles(names))
+    layout = json.loads(figure.json)["layout"]
     assert layout["xaxis"]["range"] == pytest.approx([-0.0012, 0.0162])
     assert layout["annotations"][-1]["text"] == "\u25c0 \u2212900.0000"
     assert layout["annotations"][-1]["y"] == 5
 
 
-def test_a_mean_stops_where_a_seed_is_lost(make, values):
+def test_a_mean_stops_where_a_seed_diverges(make, values):
     values["good"][0] = math.nan
-    records = make(values)
-    trainings = {"good": records.trainings("digits", "good", REPORT)}
-    drawn = curves(
-        "id", "accuracy", trainings, styles(NAMES), title="accuracy", higher_is_better=True
-    )
-    assert drawn is not None
-    band, line, lost = json.loads(drawn.json)["data"]
+    trainings = {"good": make(values).trainings("digits", "good", REPORT)}
+    figure = curve_plot("id", "accuracy", trainings, STYLES, title="a", higher_is_better=True)
+    band, line, crosses = json.loads(figure.json)["data"]
     assert line["y"][0] == pytest.approx((0.9 + sum(values["good"][1:])) / 3 / 6)
     assert line["y"][1:] == [None, None]
     assert len(band["x"]) == 6
-    assert lost["marker"]["symbol"] == "x"
+    assert (crosses["marker"]["symbol"], crosses["x"]) == ("x", [12.0])
 
 
-def test_no_trainings_no_curves():
-    assert (
-        curves("id", "accuracy", {"a": []}, styles(["a"]), title="", higher_is_better=True) is None
-    )
+def test_no_trainings_have_no_curves():
+    assert curve_plot("id", "a", {"good": []}, STYLES, title="", higher_is_better=True) is None
 
 
 def test_every_trial_is_in_the_search_plot(make, values):
     records = make(values)
     tuning = records.trainings("digits", "good", TUNING)
-    shared = scale(tuning, higher_is_better=True)
+    scale = shared_scale(tuning, higher_is_better=True)
     row = next(row for row in records.optimizers() if row.optimizer == "good")
-    drawn = search("id", records.workloads()[0], row, tuning, 2, styles(NAMES)["good"], shared)
-    traces = json.loads(drawn.json)["data"]
-    assert sorted(trace["x"][0] for trace in traces) == [0.002, 0.02, 0.2, 0.9]
+    figure = search_plot("id", records.workloads()[0], row, tuning, 2, STYLES["good"], scale)
+    traces = json.loads(figure.json)["data"]
     marks = {trace["x"][0]: trace["marker"]["symbol"] for trace in traces}
+    assert len(traces) == len(marks)
     assert marks == {0.002: "circle", 0.02: "circle", 0.2: "star", 0.9: "x"}
     bad = next(trace for trace in traces if trace["x"] == [0.9])
     assert bad["y"][0] < min(t.value for t in tuning if math.isfinite(t.value))
@@ -149,13 +124,13 @@ def test_every_trial_is_in_the_search_plot(make, values):
 def test_spaces_without_a_learning_rate_are_drawn(make, space, hyperparameters):
     workload = make({}).workloads()[0]
     tuning = [Training(0, 0, hyperparameters, "finished", None, 0.5, {})]
-    shared = scale(tuning, higher_is_better=True)
+    scale = shared_scale(tuning, higher_is_better=True)
     row = OptimizerRow("mine", "", space, "")
-    drawn = search("id", workload, row, tuning, None, styles(["mine"])["mine"], shared)
-    assert json.loads(drawn.json)["data"][0]["y"] == [0.5]
+    figure = search_plot("id", workload, row, tuning, None, STYLES["good"], scale)
+    assert json.loads(figure.json)["data"][0]["y"] == [0.5]
 
 
-def test_a_scale_exists_when_everything_is_lost():
+def test_a_scale_exists_if_every_training_diverged():
     tuning = [Training(0, 0, {}, "diverged", 1, math.nan, {})]
-    low, high = scale(tuning, higher_is_better=False).ends
+    low, high = shared_scale(tuning, higher_is_better=False).ends
     assert low < high

@@ -22,91 +22,77 @@ MANIFEST = {
 
 
 @pytest.fixture
-def draw(tmp_path):
-    def drawn(records, manifest=MANIFEST, excluded=()):
+def draw(tmp_path, read):
+    """`(records, ...) -> (the page as text, the page as a browser reads it)`."""
+
+    def write(records, manifest=MANIFEST, excluded=()):
         path = write_report(records, manifest, excluded, tmp_path / "report.html")
-        return path.read_bytes().decode("utf-8")
+        html = path.read_bytes().decode("utf-8")
+        return html, read(html)
 
-    return drawn
-
-
-def test_each_verdict_is_said_in_words_and_shown_in_the_table(make, values, draw, read):
-    text = read(draw(make(values))).text
-    assert "good is better than adamw . bad is worse than it." in text
-    assert "The data do not decide whether alike differs from it." in text
-    assert "+0.0525 [+0.0" in text
-    assert "0.9100" in text
-    assert "about 0.2 of 3" in re.sub(r"\s", " ", text)
+    return write
 
 
-def test_it_loads_nothing(make, values, draw, read):
-    html = draw(make(values))
-    page = read(html)
-    for tag, attributes in page.tags:
-        assert tag not in {"link", "iframe", "img", "object", "embed", "base", "form"}
-        assert not {"src", "href", "srcset", "action", "background"} & attributes.keys()
-    assert "@import" not in html.replace(page.scripts[0], "")
-    assert "url(" not in html.replace(page.scripts[0], "")
+def test_a_finished_benchmark(make, values, draw):
+    """Verdicts in words and numbers, described figures, and nothing from the network."""
+    html, page = draw(make(values))
+    assert "good is better than adamw . bad is worse than it." in page.text
+    assert "The data do not decide whether alike differs from it." in page.text
+    assert "+0.0525 [+0.0" in page.text
+    assert "0.9100" in page.text
+    assert "about 0.2 of 3" in re.sub(r"\s", " ", page.text)
+    assert "paramjax bench 'my file.py:x'" in page.text
+    assert '"jax": "0.10"' in page.text
 
-
-def test_its_policy_forbids_loading_and_lets_its_own_scripts_run(make, values, draw, read):
-    page = read(draw(make(values)))
-    policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
-    assert "default-src 'none'" in policy
-    for script in page.scripts:
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        assert f"'sha256-{digest}'" in policy
-
-
-def test_plotly_is_there_once(make, values, draw, read):
-    html = draw(make(values))
-    assert html.count("plotly.js v") == 1
-    assert len(read(html).scripts) == 2
-    assert len(html) < 6_000_000
-
-
-def test_what_users_write_stays_text(make, values, draw, read):
-    records = make({**values, HOSTILE: values["good"]})
-    html = draw(records, {**MANIFEST, HOSTILE: HOSTILE}, [Excluded(HOSTILE, f"raised {HOSTILE}")])
-    page = read(html)
-    assert "b" not in {tag for tag, _ in page.tags}
-    assert not any("onclick" in attributes for _, attributes in page.tags)
-    assert "onclick=alert" in page.text
-    outside = html.replace(page.scripts[0], "")
-    assert outside.count("</script") == len(page.scripts) - 1 + len(page.figures) + 1
-    assert "<b onclick" not in html
-
-
-def test_plotly_gets_user_text_with_its_tags_escaped(make, values, draw, read):
-    page = read(draw(make({**values, HOSTILE: values["good"]})))
-    drawn = str(page.figures)
-    assert "&lt;b onclick=alert(1)&gt;&amp;x&lt;/b&gt;" in drawn
-    assert "<b onclick" not in drawn
-    assert "</script" not in drawn
-
-
-def test_equal_records_give_equal_bytes(make, values, draw):
-    assert draw(make(values)) == draw(make(values))
-
-
-def test_every_plot_has_its_data_and_a_description(make, values, draw, read):
-    page = read(draw(make(values)))
     plots = [a for tag, a in page.tags if tag == "div" and a.get("class") == "plot"]
     assert [plot["id"] for plot in plots] == list(page.figures)
     assert all(plot["aria-label"] for plot in plots)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
 
+    for tag, attributes in page.tags:
+        assert tag not in {"link", "iframe", "img", "object", "embed", "base", "form"}
+        assert not {"src", "href", "srcset", "action", "background"} & attributes.keys()
+    assert "@import" not in html.replace(page.scripts[0], "")
+    assert "url(" not in html.replace(page.scripts[0], "")
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
+    assert "default-src 'none'" in policy
+    for script in page.scripts:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
 
-def test_an_incomplete_optimizer_is_listed_without_a_verdict(make, values, draw, read):
-    text = read(draw(make({**values, "slow": [0.9, 0.9]}))).text
+    assert html.count("plotly.js v") == 1
+    assert len(page.scripts) == 2
+    assert len(html) < 6_000_000
+    assert html == draw(make(values))[0], "equal records give equal bytes"
+
+
+def test_what_users_write_stays_text(make, values, draw):
+    records = make({**values, HOSTILE: values["good"]})
+    html, page = draw(
+        records, {**MANIFEST, HOSTILE: HOSTILE}, [Excluded(HOSTILE, f"raised {HOSTILE}")]
+    )
+    assert "b" not in {tag for tag, _ in page.tags}
+    assert not any("onclick" in attributes for _, attributes in page.tags)
+    assert "onclick=alert" in page.text
+    outside = html.replace(page.scripts[0], "")
+    assert outside.count("</script") == len(page.scripts) - 1 + len(page.figures) + 1
+    assert "<b onclick" not in html
+    figures = str(page.figures)
+    assert "&lt;b onclick=alert(1)&gt;&amp;x&lt;/b&gt;" in figures
+    assert "<b onclick" not in figures
+    assert "</script" not in figures
+
+
+def test_an_incomplete_optimizer_is_listed_without_a_verdict(make, values, draw):
+    text = draw(make({**values, "slow": [0.9, 0.9]}))[1].text
     assert "This benchmark is not finished." in text
     assert "Incomplete, without a verdict: slow ." in text
     assert "8 of 8 tuning and 2 of 6 report trainings" in text
 
 
-def test_without_the_baseline_there_is_no_verdict(make, values, draw, read):
-    page = read(draw(make({**values, "adamw": []})))
+def test_without_the_baseline_there_is_no_verdict(make, values, draw):
+    _, page = draw(make({**values, "adamw": []}))
     assert "The baseline adamw is incomplete , so there is no verdict" in page.text.replace(
         "incomplete,", "incomplete ,"
     )
@@ -115,53 +101,40 @@ def test_without_the_baseline_there_is_no_verdict(make, values, draw, read):
     assert "workload-0-curve-0" in page.figures
 
 
-def test_a_lost_training_is_counted_and_shown(make, values, draw, read):
+def test_a_diverged_training_is_counted_and_shown(make, values, draw):
     values["good"][1] = math.nan
-    page = read(draw(make(values)))
+    _, page = draw(make(values))
     assert "1 of 6 report trainings ended without a finite value" in page.text
-    assert "1 of 6" in page.text
     marks = [t for t in page.figures["workload-0-curve-0"]["data"] if t.get("yaxis") == "y2"]
     assert [mark["x"] for mark in marks] == [[12.0]]
-
-
-def test_all_lost_is_drawn_too(make, values, draw, read):
-    page = read(draw(make({**values, "good": [math.nan] * 6})))
+    _, page = draw(make({**values, "good": [math.nan] * 6}))
     assert "6 of 6 report trainings ended without a finite value" in page.text
 
 
-def test_who_was_left_out_is_named_with_the_reason(make, values, draw, read):
-    text = read(draw(make(values), excluded=[Excluded("mine.py:f", "it returned None")])).text
-    assert "Left out of the comparison" in text
+def test_an_excluded_optimizer_is_named_with_the_reason(make, values, draw):
+    text = draw(make(values), excluded=[Excluded("mine.py:f", "it returned None")])[1].text
+    assert "Excluded from the comparison" in text
     assert "mine.py:f : it returned None" in text
 
 
-def test_records_without_anything_are_drawn(tmp_path, draw, read):
+def test_records_without_trainings_are_drawn(make, tmp_path, draw):
     records = Records(tmp_path / "empty")
-    assert "The records hold no workload yet." in read(draw(records, {})).text
+    assert "The records hold no workload yet." in draw(records, {})[1].text
     records.close()
-
-
-def test_records_before_the_first_training_are_drawn(make, draw, read):
-    page = read(draw(make({"adamw": None})))
+    _, page = draw(make({"adamw": None}))
     assert "not trained on this workload" in page.text
     assert page.figures == {}
 
 
-def test_workloads_stand_beside_each_other(make, values, draw, read):
+def test_workloads_have_their_own_answers(make, values, draw):
     both = [("digits", "accuracy", True), ("other", "loss", False)]
-    text = read(draw(make(values, both))).text
+    text = draw(make(values, both))[1].text
     assert "good is better than adamw" in text
     assert "bad is better than adamw" in text
 
 
-def test_manifest_and_command_are_shown(make, values, draw, read):
-    text = read(draw(make(values))).text
-    assert "paramjax bench 'my file.py:x'" in text
-    assert '"jax": "0.10"' in text
-
-
-def test_a_command_that_is_no_text_is_written(make, values, draw):
-    assert "\\udcff" in draw(make(values), {"command": ["paramjax", "\udcff.py:x"]})
+def test_a_command_that_is_not_text_is_written(make, draw):
+    assert "\\udcff" in draw(make({}), {"command": ["paramjax", "\udcff.py:x"]})[0]
 
 
 def test_the_benchmark_imports_without_plotly():

@@ -10,20 +10,15 @@ def refuse(constant):
     raise ValueError(f"{constant} is not JSON")
 
 
-def test_every_line_is_json_and_every_number_comes_back_to_the_bit(tmp_path, go_on, metrics):
-    writer = JSONLines(tmp_path / "log.jsonl")
-    writer.open(0)
-    go_on(writer, 0)
-    writer.close()
-    lines = writer.path.read_text().splitlines()
+def test_every_line_is_json_and_every_number_comes_back_to_the_bit(tmp_path, whole, metrics):
+    lines = whole(JSONLines(tmp_path / "log.jsonl")).path.read_text().splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     assert [row["step"] for row in rows] == list(range(1, 41))
     for row, loss, pair in zip(rows, metrics["loss"], metrics["of_class"], strict=True):
         assert (row["loss"] is None) == (not math.isfinite(loss))
         assert row["loss"] is None or np.float32(row["loss"]) == loss
         assert [np.float32(row["of_class[0]"]), np.float32(row["of_class[1]"])] == list(pair)
-    validated = [row["step"] for row in rows if "validation/loss" in row]
-    assert validated == [10, 20, 30, 40]
+    assert [row["step"] for row in rows if "validation/loss" in row] == [10, 20, 30, 40]
     assert np.float32(rows[9]["validation/loss"]) == np.float32(0.1)
 
 

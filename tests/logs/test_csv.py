@@ -2,39 +2,26 @@ import csv
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from paramjax.logs import CSV
 
 
-@pytest.fixture
-def log(tmp_path, go_on):
-    writer = CSV(tmp_path / "log.csv")
-    writer.open(0)
-    go_on(writer, 0)
-    writer.close()
-    return writer.path
-
-
-def test_pandas_reads_every_number_back_to_the_bit(log, metrics):
+def test_pandas_reads_every_number_back_to_the_bit(tmp_path, whole, metrics):
+    log = whole(CSV(tmp_path / "log.csv")).path
     frame = pd.read_csv(log)
     assert list(frame) == ["step", "loss", "of_class[0]", "of_class[1]", "skipped",
                            "validation/loss", "validation/accuracy"]  # fmt: skip
     assert frame["step"].tolist() == list(range(1, 41))
     np.testing.assert_array_equal(frame["loss"].astype(np.float32), metrics["loss"])
-    np.testing.assert_array_equal(
-        frame["of_class[1]"].astype(np.float32), metrics["of_class"][:, 1]
-    )
+    second = frame["of_class[1]"].astype(np.float32)
+    np.testing.assert_array_equal(second, metrics["of_class"][:, 1])
     assert frame["skipped"].dtype == np.int64
     np.testing.assert_array_equal(frame["skipped"], metrics["skipped"])
     validated = frame.dropna(subset="validation/accuracy")
     assert validated["step"].tolist() == [10, 20, 30, 40]
     expected = (1 / validated["step"]).astype(np.float32)
     np.testing.assert_array_equal(validated["validation/loss"].astype(np.float32), expected)
-
-
-def test_every_line_has_every_column_though_validations_come_later(log):
-    with log.open(newline="") as file:
+    with log.open(newline="") as file:  # lines before the first validation have its columns too
         assert {len(row) for row in csv.reader(file)} == {7}
 
 
