@@ -1,4 +1,4 @@
-"""One benchmark from the flags to the verdicts, without any display."""
+"""One benchmark from the options to the verdicts, without any display."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html
 
 
 class BaselineError(ValueError):
-    """The baseline cannot take part, so that there is nothing to compare with."""
+    """The baseline cannot take part, so there is nothing to compare with."""
 
 
 class NoRecordsError(ValueError):
@@ -32,15 +32,15 @@ class NoRecordsError(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """What a benchmark is asked to do.
+    """The options of a benchmark.
 
     Attributes:
         workloads: Names; empty means all.
         optimizers: Registry names or `FILE.py:FACTORY`; empty means the whole registry.
-        baseline: Whom the others are compared with; takes part whether named or not.
+        baseline: The optimizer that the others are compared with; always takes part.
         protocol: Counts and key.
-        out: The folder of the results.
-        fresh: Whether to delete what an earlier benchmark left there.
+        out: Folder of the results.
+        fresh: Whether to delete the results of an earlier benchmark there.
     """
 
     workloads: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Options:
 
     @property
     def flags(self) -> dict[str, Any]:
-        """Everything as JSON, for the manifest."""
+        """The options as values of JSON, for the manifest."""
         return {
             "workload": list(self.workloads or WORKLOADS),
             "optimizer": list(dict.fromkeys(self.specs)),
@@ -74,7 +74,7 @@ class Ready(NamedTuple):
     Attributes:
         stages: The workloads with data and starts.
         entries: The optimizers that take part.
-        excluded: Those that do not, with reasons.
+        excluded: The optimizers that cannot, with reasons.
         records: The open records.
     """
 
@@ -85,17 +85,11 @@ class Ready(NamedTuple):
 
 
 def make_ready(options: Options) -> Ready:
-    """Check everything that can be checked before training.
-
-    Args:
-        options: What is asked.
-
-    Returns:
-        What `run` needs.
+    """Load data, resolve optimizers, open the records: all checks that come before training.
 
     Raises:
         ValueError: For an unknown workload or optimizer, or bad data.
-        BaselineError: If the baseline is left out.
+        BaselineError: If the baseline cannot take part.
         RecordsMismatchError: If the folder holds records made under other rules.
     """
     workloads = [get_workload(name) for name in dict.fromkeys(options.workloads or WORKLOADS)]
@@ -123,18 +117,9 @@ def make_ready(options: Options) -> Ready:
 def run(
     options: Options, ready: Ready, on_progress: Callable[[Progress], None]
 ) -> tuple[list[Verdict], list[Excluded]]:
-    """Train what is missing, then write verdicts and report.
+    """Train what is missing, then write verdicts and report; return verdicts and exclusions.
 
-    Args:
-        options: What is asked.
-        ready: From `make_ready`.
-        on_progress: Called, from several threads, whenever trainings were recorded.
-
-    Returns:
-        The verdicts, and who was left out before or during training.
-
-    Raises:
-        KeyboardInterrupt: If the user interrupts; what is finished is in the records.
+    `on_progress` is called, from several threads, whenever trainings were recorded.
     """
     failed = train_all(ready.records, options.protocol, ready.stages, ready.entries, on_progress)
     excluded = [*ready.excluded, *failed]
@@ -147,12 +132,6 @@ def run(
 
 def redraw(folder: Path) -> list[Verdict]:
     """Write verdicts and report of a folder again, without training.
-
-    Args:
-        folder: The `out` of an earlier benchmark, finished or not.
-
-    Returns:
-        The verdicts.
 
     Raises:
         NoRecordsError: If the folder holds no benchmark, or a damaged manifest.
@@ -182,19 +161,15 @@ def write_results(records: Records, folder: Path) -> list[Verdict]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder.
-
-    Raises:
-        NoRecordsError: If it is no JSON object.
-    """
+    """The manifest of a folder; raise NoRecordsError if it is damaged."""
     try:
         about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(about, dict):
+            raise ValueError("expected a JSON object")
     except ValueError as error:
         raise NoRecordsError(
             f"{folder / MANIFEST}: damaged ({error}); the same bench command writes it anew"
         ) from error
-    if not isinstance(about, dict):
-        raise NoRecordsError(f"{folder / MANIFEST}: damaged, expected a JSON object")
     return about
 
 
@@ -203,5 +178,5 @@ def clear(folder: Path) -> None:
     for name in (FILE_NAME, f"{FILE_NAME}-journal", VERDICTS, MANIFEST, REPORT_PAGE):
         path = folder / name
         if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder, not a result; remove it by hand")
+            raise IsADirectoryError(f"{path} is a folder, expected a file; remove it by hand")
         path.unlink(missing_ok=True)

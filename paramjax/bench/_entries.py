@@ -21,7 +21,7 @@ from paramjax.space._distribution import Space
 from paramjax.space._log_uniform import log_uniform
 
 DEFAULT_SPACE: Space = {"learning_rate": log_uniform(1e-4, 1.0)}
-"""The space of a factory that carries none."""
+"""The search space of a factory without a `space` attribute."""
 
 
 class Entry(NamedTuple):
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     Attributes:
         optimizer: Name, factory, space and source.
         file: The user's file it comes from, or None.
-        fingerprint: What must stay the same while its trainings are added to.
+        fingerprint: Hash or version that must not change while trainings are added.
     """
 
     optimizer: Optimizer
@@ -43,7 +43,7 @@ class Excluded(NamedTuple):
 
     Attributes:
         name: Its name.
-        reason: One sentence.
+        reason: Why, in one sentence.
     """
 
     name: str
@@ -55,13 +55,13 @@ class UnknownOptimizerError(ValueError):
 
 
 def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
-    """Resolve what the user typed, each once, in order.
+    """Find the optimizers that a user named, each once, in order.
 
     Args:
         specs: Registry names and `FILE.py:FACTORY`.
 
     Returns:
-        Who can take part, and who cannot because their file or space is broken.
+        The entries, and the optimizers excluded because their file or space is broken.
 
     Raises:
         UnknownOptimizerError: For a name, file or factory that does not exist, with the
@@ -83,12 +83,12 @@ def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
                 "rename one of the files"
             )
         found[name] = entry
-    taking_part = [c for c in found.values() if isinstance(c, Entry)]
-    return taking_part, [c for c in found.values() if isinstance(c, Excluded)]
+    entries = [entry for entry in found.values() if isinstance(entry, Entry)]
+    return entries, [entry for entry in found.values() if isinstance(entry, Excluded)]
 
 
 def spec_name(spec: str) -> str:
-    """The name under which a spec appears in verdicts: `dir/mine.py:fast` -> `mine.py:fast`.
+    """The name of a spec in verdicts: its file without the folder.
 
     Example:
         >>> spec_name("experiments/mine.py:fast"), spec_name("adamw")
@@ -101,7 +101,7 @@ def spec_name(spec: str) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says.
+    """The type of an error and the first line of its message.
 
     Example:
         >>> one_line(ValueError("no such thing, and here is more:"))
@@ -118,7 +118,7 @@ def _from_registry(name: str) -> Entry:
 
 
 def _from_file(spec: str) -> Entry | Excluded:
-    """Load the user's factory; what is broken inside the file leaves it out, by name."""
+    """Load the user's factory; exclude it if the file or the space is broken."""
     path_text, _, factory_name = spec.rpartition(":")
     path, name = Path(path_text), spec_name(spec)
     if not path.is_file():
@@ -134,7 +134,7 @@ def _from_file(spec: str) -> Entry | Excluded:
     try:
         space = check_space(getattr(factory, "space", DEFAULT_SPACE))
     except (TypeError, ValueError) as error:
-        return Excluded(name, f"its space is none: {error}")
+        return Excluded(name, f"its search space is not valid: {error}")
     digest = file_hash(path)
     optimizer = Optimizer(name, _by_keyword(factory, space), space, f"{path}, sha256 {digest[:12]}")
     return Entry(optimizer, path, digest)
@@ -158,7 +158,7 @@ def _load(path: Path) -> ModuleType:
 def _by_keyword(
     factory: Callable[..., Any], space: Space
 ) -> Callable[..., optax.GradientTransformation]:
-    """Call a factory by keyword, or with the mapping if it takes one parameter not in its space."""
+    """Call a factory by keyword, or with a mapping if its one parameter is not in its space."""
     try:
         parameters = list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError):

@@ -19,42 +19,8 @@ from paramjax._hashes import file_hash
 from paramjax._version import versions
 
 
-def environment() -> dict[str, Any]:
-    """Versions, platform and devices.
-
-    Returns:
-        A dict that JSON can hold.
-
-    Example:
-        >>> sorted(environment())
-        ['cores', 'devices', 'platform', 'processor', 'versions']
-    """
-    devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
-    return {
-        "versions": versions(),
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "devices": devices,
-    }
-
-
 def provenance(file: Path) -> dict[str, str]:
-    """Where a user's file stands: its git revision if it is committed unchanged, else its hash.
-
-    Args:
-        file: An existing file.
-
-    Returns:
-        `path` with `git_revision` or with `sha256`.
-
-    Example:
-        >>> import tempfile
-        >>> loose = Path(tempfile.mkdtemp()) / "mine.py"
-        >>> _ = loose.write_text("")
-        >>> sorted(provenance(loose))
-        ['path', 'sha256']
-    """
+    """A file's path with its git revision if it is committed unchanged, else with its SHA-256."""
     git = ("git", "-C", str(file.parent.absolute()))
     try:
         revision = _output([*git, "log", "-1", "--format=%H", "--", file.name])
@@ -67,17 +33,18 @@ def provenance(file: Path) -> dict[str, str]:
 
 
 def manifest(flags: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
-    """Everything needed to run a benchmark again.
+    """Everything needed to run a benchmark again, as values of JSON.
 
-    Args:
-        flags: What the user asked for, with the defaults filled in; holds `key`.
-        files: The user's files.
-
-    Returns:
-        A dict that JSON can hold.
+    Example:
+        >>> sorted(manifest({"key": 3}, []))[:4]
+        ['command', 'cores', 'devices', 'files']
     """
     return {
-        **environment(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "devices": [f"{device.platform}:{device.device_kind}" for device in jax.devices()],
         "key": flags["key"],
         "flags": flags,
         "command": ["paramjax", *sys.argv[1:]],
@@ -87,15 +54,7 @@ def manifest(flags: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of it.
-
-    Args:
-        path: The file.
-        value: What to write; NaN is refused, because JSON has none.
-
-    Raises:
-        ValueError: If a number is NaN or infinite.
-    """
+    """Replace a file by JSON in one move; raise ValueError if a number is NaN or infinite."""
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 

@@ -29,17 +29,7 @@ def make_trainer(
 ) -> Callable[[Hyperparameters], Trainer]:
     """The step every entry trains with: the same clipping, then the optimizer.
 
-    Args:
-        workload: Gives the loss.
-        optimizer: Gives the transformation for some hyperparameters.
-        protocol: Gives the norm at which gradients are clipped.
-
-    Returns:
-        `(hyperparameters) -> Trainer`.
-
-    Raises:
-        PreflightError: From the returned function, if the factory returns something other
-            than a gradient transformation.
+    The returned function raises PreflightError if the factory returns no gradient transformation.
     """
 
     def make(hyperparameters: Hyperparameters) -> Trainer:
@@ -58,14 +48,7 @@ def make_trainer(
 def first_step(
     workload: Workload, optimizer: Optimizer, protocol: Protocol, starts: Starts, data: Batch
 ) -> None:
-    """Take one step from the first seed's start, as the population will.
-
-    Args:
-        workload: What is trained.
-        optimizer: Who trains it.
-        protocol: Gives the first trial's hyperparameters.
-        starts: Gives the first seed's parameters and batch.
-        data: The training part.
+    """Take the first step of the first trial and seed, as the population will.
 
     Raises:
         PreflightError: If the factory raises or returns no transformation, if its updates

@@ -56,7 +56,7 @@ class Protocol:
     evaluations: int = 25
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run or cannot be judged."""
+        """Refuse numbers that cannot be run or give no verdict."""
         for name in ("trials", "tuning_seeds", "steps", "evaluations"):
             check_count(name, getattr(self, name))
         check_count("seeds", self.seeds, least=2)

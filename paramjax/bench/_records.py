@@ -45,17 +45,17 @@ CREATE VIEW IF NOT EXISTS summary AS
 
 
 class RecordsMismatchError(ValueError):
-    """The records in a folder were made under other rules than those asked for."""
+    """The records in a folder were made under other rules than the requested ones."""
 
 
 class Records:
     """The records of one folder; safe to use from several threads.
 
     Args:
-        folder: Where `records.sqlite` lies or will lie; made if missing.
+        folder: Folder of `records.sqlite`; both are made if missing.
 
     Raises:
-        DamagedError: If the file is there but is no database, or a damaged one.
+        DamagedError: If the file exists but is not a database, or is damaged.
         OSError: If the folder cannot be made.
 
     Example:
@@ -80,7 +80,7 @@ class Records:
         self._tables.close()
 
     def require(self, rules: dict[str, Any]) -> None:
-        """Note the rules in an empty file, or refuse if the file was made under others.
+        """Write the rules into an empty file; refuse others in a file that has some.
 
         Args:
             rules: Name -> JSON value; a training may only be added under equal rules.
@@ -96,25 +96,25 @@ class Records:
                 for name in sorted(differing)
             )
             raise RecordsMismatchError(
-                f"{self.path} was made under other rules: {changes}; go on under the old ones, "
+                f"{self.path} was made under other rules: {changes}; continue under those, "
                 "name another --out, or start over with --fresh"
             )
         self.note(rules)
 
     def rules(self) -> dict[str, Any]:
-        """The rules and settings noted so far."""
+        """The rules and settings written so far."""
         return {name: json.loads(value) for name, value in self._tables.select("settings")}
 
     def note(self, settings: dict[str, Any]) -> None:
-        """Note settings that may change from call to call, such as the baseline."""
+        """Write settings that may change from call to call, such as the baseline."""
         items = [(name, json.dumps(v, sort_keys=True)) for name, v in settings.items()]
         self._tables.insert("settings", items)
 
     def add_workload(self, row: WorkloadRow) -> None:
-        """Note a workload.
+        """Write a workload.
 
         Raises:
-            RecordsMismatchError: If it is there with other data or another metric.
+            RecordsMismatchError: If the records hold it with other data or another metric.
         """
         known = {other.workload: other for other in self.workloads()}
         self._require_same("workload", row.workload, known.get(row.workload), row)
@@ -123,10 +123,10 @@ class Records:
         self._tables.insert("workloads", [values], verb="IGNORE")
 
     def add_optimizer(self, optimizer: Optimizer, fingerprint: str) -> None:
-        """Note an optimizer.
+        """Write an optimizer.
 
         Raises:
-            RecordsMismatchError: If it is there with another fingerprint or space.
+            RecordsMismatchError: If the records hold it with another fingerprint.
         """
         row = OptimizerRow(optimizer.name, optimizer.source, describe_space(optimizer), fingerprint)
         known = {other.optimizer: other for other in self.optimizers()}
@@ -166,7 +166,7 @@ class Records:
         return sorted(found, key=lambda training: (training.trial, training.seed))
 
     def workloads(self) -> list[WorkloadRow]:
-        """The workloads noted so far, in the order they came."""
+        """The workloads written so far, in order."""
         rows = self._tables.select("workloads")
         return [
             WorkloadRow(
@@ -181,7 +181,7 @@ class Records:
         ]
 
     def optimizers(self) -> list[OptimizerRow]:
-        """The optimizers noted so far, in the order they came."""
+        """The optimizers written so far, in order."""
         rows = self._tables.select("optimizers")
         return [OptimizerRow(name, src, json.loads(sp), mark) for name, src, sp, mark in rows]
 

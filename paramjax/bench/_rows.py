@@ -1,4 +1,4 @@
-"""What the records hold of a workload, an optimizer and a training."""
+"""The rows of the records: workloads, optimizers and trainings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from paramjax.space._distribution import Distribution
 
 
 class WorkloadRow(NamedTuple):
-    """A workload as the records know it.
+    """A workload in the records.
 
     Attributes:
         workload: Its name.
         description: One line.
         metric: The metric that decides.
-        higher_is_better: Its direction.
+        higher_is_better: Direction of the metric.
         initial: Seed -> test metric of the untrained parameters.
         fingerprint: Hash of its data.
     """
@@ -29,13 +29,13 @@ class WorkloadRow(NamedTuple):
 
 
 class OptimizerRow(NamedTuple):
-    """An optimizer as the records know it.
+    """An optimizer in the records.
 
     Attributes:
         optimizer: Its name.
         source: Paper or file.
         space: Hyperparameter -> its distribution's kind and ends.
-        fingerprint: What must not change while trainings are added.
+        fingerprint: Hash or version that must not change while trainings are added.
     """
 
     optimizer: str
@@ -45,16 +45,16 @@ class OptimizerRow(NamedTuple):
 
 
 class Training(NamedTuple):
-    """One training as the records hold it.
+    """One training in the records.
 
     Attributes:
         trial: Number of the hyperparameters.
         seed: Number of the seed.
         hyperparameters: Name -> value.
         status: `finished` or `diverged`.
-        diverged_step: First step with a loss that was not finite, or None.
+        diverged_step: First step whose loss was not finite, or None.
         value: The deciding metric after the last step; NaN if it was not finite.
-        curve: `step`, `train_loss` and each metric along the training; NaN likewise.
+        curve: `step`, `train_loss` and each metric along the training; NaN if not finite.
     """
 
     trial: int

@@ -1,4 +1,4 @@
-"""The benchmark itself: every optimizer's population on every workload, into the records."""
+"""Training: every optimizer's population on every workload, into the records."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from paramjax.tuning.store._tables import DamagedError
 
 
 class Progress(NamedTuple):
-    """Trainings of one optimizer on one workload that are in the records by now.
+    """Trainings of one optimizer on one workload that were just found in or added to the records.
 
     Attributes:
         workload: Name of the workload.
         optimizer: Name of the optimizer.
         phase: `tuning` or `report`.
-        trainings: How many were added.
-        trained: False if they were there from an earlier call.
+        trainings: How many.
+        trained: False if an earlier call had trained them.
     """
 
     workload: str
@@ -54,7 +54,7 @@ class Stage(NamedTuple):
     """A workload that is ready to train.
 
     Attributes:
-        workload: What it is.
+        workload: The workload.
         splits: Its data, on the device.
         starts: The starts of all seeds, shared by every optimizer.
     """
@@ -69,18 +69,7 @@ class StoppedError(Exception):
 
 
 def prepare(workload: Workload, protocol: Protocol) -> Stage:
-    """Load the data and compile and run the initialisation of all seeds.
-
-    Args:
-        workload: What to prepare.
-        protocol: Gives seeds, steps and key.
-
-    Returns:
-        The stage.
-
-    Raises:
-        ValueError: If the data is empty, NaN, of uneven length, or smaller than a batch.
-    """
+    """Load and check the data, and initialise all seeds."""
     splits = workload.load()
     for part in splits:
         check_data(part)
@@ -91,17 +80,9 @@ def prepare(workload: Workload, protocol: Protocol) -> Stage:
 def preflight(
     stages: Sequence[Stage], entries: Sequence[Entry], protocol: Protocol
 ) -> tuple[list[Entry], list[Excluded]]:
-    """Let every optimizer that comes from a user's file take its first step.
+    """Let every optimizer from a user's file take its first step; exclude those that fail.
 
-    Those of the registry are held to the same by the test suite.
-
-    Args:
-        stages: The workloads.
-        entries: Who wants to take part.
-        protocol: The rules.
-
-    Returns:
-        Who takes part, and who is left out with the reason.
+    The test suite does so with the optimizers of the catalogue.
     """
     fit_to_train, excluded = [], []
     for entry in entries:
@@ -125,7 +106,7 @@ def note_rules(
     baseline: str,
     environment: dict[str, Any],
 ) -> None:
-    """Write down what the records are made under, or refuse if they were made under other rules.
+    """Write the rules into the records, or refuse if the records were made under other rules.
 
     Raises:
         RecordsMismatchError: If key, counts, versions, data or a user's file changed.
@@ -154,20 +135,10 @@ def train_all(
 
     A population inside a loop uses one core, so as many populations as there are cores
     run side by side, and one compiles while another trains. Every finished chunk is a
-    transaction: whatever ends this, what is finished is kept.
-
-    Args:
-        records: Where trainings are kept.
-        protocol: The rules.
-        stages: The workloads.
-        entries: The optimizers.
-        on_progress: Called from the training threads.
+    transaction: an interrupt lets the chunks under way finish, and keeps them.
 
     Returns:
-        The user's optimizers that failed on the way; the others went on.
-
-    Raises:
-        KeyboardInterrupt: If the user interrupts; chunks under way are finished and kept.
+        The user's optimizers whose training raised; the others went on.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(max_workers=_cores()) as pool:
@@ -192,7 +163,7 @@ def _cores() -> int:
 
 
 def _wait(futures: dict[Future[None], Entry]) -> list[Excluded]:
-    """Wait for all; an error in a user's optimizer leaves it out, one of ours is raised."""
+    """Wait for all; an error in a user's optimizer excludes it, any other is raised."""
     failed: dict[str, Excluded] = {}
     for future in as_completed(futures):
         entry = futures[future]

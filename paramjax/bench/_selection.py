@@ -27,13 +27,6 @@ def best_trial(tuning: Sequence[Training], *, higher_is_better: bool) -> TrialRu
 
     A training that diverged but kept a finite metric competes with that metric.
 
-    Args:
-        tuning: All trainings of the tuning phase.
-        higher_is_better: Direction of the metric.
-
-    Returns:
-        The trial's number and hyperparameters, with its first seed.
-
     Example:
         >>> rows = [
         ...     Training(0, 0, {"learning_rate": 0.1}, "finished", None, 0.5, {}),
@@ -63,15 +56,8 @@ def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, Any
     """The hyperparameters of a trial that lie at an edge of their range.
 
     At an edge means in the outer tenth of the range, with no other trial beyond. A best
-    trial there says that the range may have been too narrow.
-
-    Args:
-        tuning: All trainings of the tuning phase.
-        trial: The chosen trial.
-        space: As the records hold it; choices and single values have no edge.
-
-    Returns:
-        Names with the end that they lie at, such as `learning_rate (high)`.
+    trial there says that the range may have been too narrow. Choices and single values have
+    no edge.
 
     Example:
         >>> rows = [Training(t, 0, {"a": a}, "", None, 0.0, {}) for t, a in enumerate((0.02, 0.5))]
@@ -81,22 +67,15 @@ def edges(tuning: Sequence[Training], trial: int, space: dict[str, dict[str, Any
     trials = {t.trial: t.hyperparameters for t in tuning}
     found = []
     for name, entry in space.items():
-        # an integer may have a single value, which is no end of anything
         if "low" not in entry or entry["low"] == entry["high"]:
             continue
         values = [hyperparameters[name] for hyperparameters in trials.values()]
-        mine = trials[trial][name]
-        place = _place(mine, entry)
-        if place < _OUTER and mine == min(values):
+        chosen = trials[trial][name]
+        scale = math.log if entry["logarithmic"] else float
+        low, high = scale(entry["low"]), scale(entry["high"])
+        position = (scale(chosen) - low) / (high - low)  # from 0 at the low end to 1
+        if position < _OUTER and chosen == min(values):
             found.append(f"{name} (low)")
-        elif place > 1 - _OUTER and mine == max(values):
+        elif position > 1 - _OUTER and chosen == max(values):
             found.append(f"{name} (high)")
     return found
-
-
-def _place(value: float, entry: dict[str, Any]) -> float:
-    """Where a value lies in its range, from 0 at the low end to 1 at the high one."""
-    low, high = entry["low"], entry["high"]
-    if entry["logarithmic"]:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)

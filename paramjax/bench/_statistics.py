@@ -25,7 +25,7 @@ BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 
 
 class Verdict(NamedTuple):
-    """What the report trainings say of one optimizer beside the baseline.
+    """One optimizer compared with the baseline on one workload, by the report trainings.
 
     Attributes:
         workload: Name of the workload.
@@ -41,9 +41,9 @@ class Verdict(NamedTuple):
         baseline_value: The same of the baseline.
         diverged_trials: Trials with a diverged training during tuning.
         at_edge: Whether the chosen trial lies at the edge of its search space.
-        diverged_seeds: Report trainings that diverged. Those that lost their metric count
+        diverged_seeds: Report trainings that diverged. Those without a finite metric count
             with the worst value of the workload, the others with their own.
-        hyperparameters: Those of the chosen trial.
+        hyperparameters: Hyperparameters of the chosen trial.
         edges: Which of them lie at an edge, and at which end.
     """
 
@@ -69,10 +69,10 @@ class Result(NamedTuple):
 
     Attributes:
         optimizer: Its name.
-        values: Seed -> test metric, with the worst value in place of a lost one.
+        values: Seed -> test metric; the worst value of the workload if it was not finite.
         diverged_seeds: Report trainings that diverged.
         diverged_trials: Trials that diverged during tuning.
-        hyperparameters: Those of the chosen trial.
+        hyperparameters: Hyperparameters of the chosen trial.
         edges: Which of them lie at an edge of the space.
     """
 
@@ -92,7 +92,7 @@ class Result(NamedTuple):
 def paired_interval(
     differences: PyTree, *, level: float = LEVEL, seed: int = 0
 ) -> tuple[float, float]:
-    r"""A bootstrap interval for the mean of paired differences, honest for few pairs.
+    r"""A bootstrap interval for the mean of paired differences, wide enough for few pairs.
 
     The percentile interval of the bootstrap (Efron, 1979) is too narrow for small n. It
     is expanded as Hesterberg (2015, What teachers should know about the bootstrap,
@@ -102,8 +102,8 @@ def paired_interval(
 
     Args:
         differences: At least two finite numbers, [pairs].
-        level: Coverage wanted, in (0, 1).
-        seed: Names the resampling.
+        level: Nominal coverage, in (0, 1).
+        seed: Seed of the resampling.
 
     Returns:
         Low and high end, in the units of the differences.
@@ -132,6 +132,13 @@ def paired_interval(
 
 def decide(interval: tuple[float, float], *, higher_is_better: bool) -> str:
     """`better` or `worse` if the interval excludes zero, `undecided` if not.
+
+    Args:
+        interval: Low and high end of optimizer minus baseline.
+        higher_is_better: Direction of the metric.
+
+    Returns:
+        One of the three words.
 
     Example:
         >>> decide((0.01, 0.03), higher_is_better=True)
@@ -168,7 +175,7 @@ def results(records: Records, workload: WorkloadRow) -> dict[str, Result]:
 
 
 def verdicts(records: Records) -> list[Verdict]:
-    """The verdict on every optimizer and workload that are complete, baseline left out.
+    """Compare every optimizer that has all its trainings with the baseline.
 
     Args:
         records: The records of a benchmark, with its baseline noted.

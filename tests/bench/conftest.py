@@ -1,4 +1,4 @@
-"""Small benchmarks and the optimizers of users, good and bad."""
+"""Small benchmarks, and optimizers from a user's file, good and bad."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paramjax.bench import Protocol
-from paramjax.bench._benchmark import Options, make_ready, run
+from paramjax.bench._benchmark import Options, make_ready, run  # what the command line calls
 
 SMALL = Protocol(trials=2, tuning_seeds=1, seeds=3, steps=12)
 WORKLOAD = "breast_cancer_logistic"
@@ -84,7 +84,7 @@ def users_file(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def benchmark(users_file):
-    """TrialRun a small benchmark: `benchmark(folder, "sgd", "mine:good")`."""
+    """Run a small benchmark: `benchmark(folder, "sgd", "mine:good")`."""
 
     def go(folder, *optimizers, baseline="adamw", on_progress=lambda progress: None, **more):
         specs = tuple(

@@ -1,15 +1,17 @@
-"""From flags to verdicts, on a workload that trains in a second."""
-
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from paramjax.bench import RecordsMismatchError, UnknownOptimizerError
-from paramjax.bench._benchmark import BaselineError, NoRecordsError, redraw
+import paramjax as pj
+from paramjax.bench import RecordsMismatchError, UnknownOptimizerError, find_entries
+from paramjax.bench._benchmark import BaselineError, NoRecordsError, redraw  # `paramjax report`
 
+NAMES = ("sgd", "mine:good", "mine:sign_error", "mine:structured")
+ENTRIES = [name.replace("mine:", "mine.py:") for name in NAMES]
 PROMISED = {
     "workload", "optimizer", "baseline", "metric", "difference", "interval", "verdict", "seeds",
     "optimizer_value", "baseline_value", "diverged_trials", "at_edge",
@@ -18,46 +20,48 @@ PROMISED = {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder that a finished benchmark is copied from; filled by the first who asks."""
+    """The folder that finished benchmarks are copied from; the first test that asks fills it."""
     return tmp_path_factory.mktemp("finished") / "out"
 
 
 @pytest.fixture
 def out(finished, benchmark, tmp_path):
     if not finished.exists():
-        benchmark(finished, "sgd", "mine:good", "mine:sign_error", "mine:structured")
+        benchmark(finished, *NAMES)
     shutil.copytree(finished, tmp_path / "out")
     return tmp_path / "out"
 
 
+@pytest.fixture
+def verdicts(out):
+    return json.loads((out / "verdicts.json").read_text())
+
+
 def rows(out, query):
-    with sqlite3.connect(out / "records.sqlite") as db:
-        found = db.execute(query).fetchall()
-    db.close()
-    return found
+    with closing(sqlite3.connect(out / "records.sqlite")) as db:
+        return db.execute(query).fetchall()
 
 
-def test_the_four_files_are_written(out):
+def test_the_files_hold_verdicts_and_what_they_were_made_with(out, verdicts, users_file):
     names = {path.name for path in out.iterdir()}
     assert names == {"records.sqlite", "verdicts.json", "manifest.json", "report.html"}
-    verdicts = json.loads((out / "verdicts.json").read_text())
-    assert [v["optimizer"] for v in verdicts] == [
-        "sgd", "mine.py:good", "mine.py:sign_error", "mine.py:structured",
-    ]  # fmt: skip
+    assert [v["optimizer"] for v in verdicts] == ENTRIES
     assert all(set(v) >= PROMISED for v in verdicts)
     assert all(v["verdict"] in ("better", "worse", "undecided") for v in verdicts)
-
-
-def test_a_sign_error_is_worse_and_diverges(out):
-    verdict = json.loads((out / "verdicts.json").read_text())[2]
-    assert verdict["verdict"] == "worse"
-    assert verdict["diverged_trials"] == 2
-    assert verdict["diverged_seeds"] == 3
+    sign_error = verdicts[2]
+    assert sign_error["verdict"] == "worse"
+    assert (sign_error["diverged_trials"], sign_error["diverged_seeds"]) == (2, 3)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["key"], manifest["flags"]["trials"]) == (0, 2)
+    assert manifest["versions"]["jax"]
+    assert manifest["devices"]
+    assert manifest["files"][0]["path"] == str(users_file)
+    assert len(manifest["files"][0]["sha256"]) == 64
 
 
 def test_every_training_is_recorded(out):
     counts = rows(out, "SELECT optimizer, phase, count(*) FROM trainings GROUP BY 1, 2")
-    names = {"adamw", "sgd", "mine.py:good", "mine.py:sign_error", "mine.py:structured"}
+    names = {"adamw", *ENTRIES}
     assert set(counts) == {(n, "tuning", 2) for n in names} | {(n, "report", 3) for n in names}
     hyperparameters, curve, status = rows(
         out, "SELECT hyperparameters, curve, status FROM trainings WHERE optimizer='sgd'"
@@ -82,74 +86,49 @@ def test_report_seeds_are_disjoint_and_paired(out):
         np.testing.assert_allclose(losses, losses[0], rtol=1e-6)
 
 
-def test_the_verdict_follows_from_the_records_alone(out):
+def test_the_verdict_follows_from_the_records_alone(out, verdicts):
     """The mean difference again, from the file, with numpy."""
-    verdict = json.loads((out / "verdicts.json").read_text())[1]
     query = "SELECT value FROM trainings WHERE phase='report' AND optimizer='{}' ORDER BY seed"
     mine, base = (
         np.array([v for (v,) in rows(out, query.format(name))])
         for name in ("mine.py:good", "adamw")
     )
-    assert verdict["difference"] == pytest.approx((mine - base).mean())
-    assert verdict["optimizer_value"] == pytest.approx(mine.mean())
-    assert verdict["baseline_value"] == pytest.approx(base.mean())
-
-
-def test_the_manifest_names_what_it_was_run_with(out, users_file):
-    manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["key"] == 0
-    assert manifest["flags"]["trials"] == 2
-    assert manifest["versions"]["jax"]
-    assert manifest["devices"]
-    assert manifest["files"][0]["path"] == str(users_file)
-    assert len(manifest["files"][0]["sha256"]) == 64
-
-
-def test_the_same_key_gives_the_same_bytes(out, benchmark, tmp_path):
-    again = tmp_path / "again"
-    benchmark(again, "sgd", "mine:good", "mine:sign_error", "mine:structured")
-    assert (again / "verdicts.json").read_bytes() == (out / "verdicts.json").read_bytes()
+    assert verdicts[1]["difference"] == pytest.approx((mine - base).mean())
+    assert verdicts[1]["optimizer_value"] == pytest.approx(mine.mean())
+    assert verdicts[1]["baseline_value"] == pytest.approx(base.mean())
 
 
 def test_redrawn_without_training(out):
-    verdicts, report = (out / "verdicts.json"), (out / "report.html")
-    before = verdicts.read_bytes(), report.read_bytes()
-    verdicts.unlink()
-    report.unlink()
+    files = [out / "verdicts.json", out / "report.html"]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
     redraw(out)
-    assert (verdicts.read_bytes(), report.read_bytes()) == before
+    assert [file.read_bytes() for file in files] == before
 
 
-def test_a_second_call_trains_nothing(out, benchmark):
+def test_a_second_call_trains_only_what_is_new(out, benchmark):
     seen = []
-    benchmark(
-        out, "sgd", "mine:good", "mine:sign_error", "mine:structured", on_progress=seen.append
-    )
-    assert seen
-    assert not any(progress.trained for progress in seen)
+    verdicts, _ = benchmark(out, *NAMES, "adam", on_progress=seen.append)
+    assert {progress.optimizer for progress in seen if progress.trained} == {"adam"}
+    assert {progress.optimizer for progress in seen} == {"adam", "adamw", *ENTRIES}
+    assert [v.optimizer for v in verdicts] == [*ENTRIES, "adam"]
 
 
-def test_interrupted_it_goes_on_to_the_same_verdicts(out, benchmark, tmp_path):
+def test_interrupted_it_goes_on_to_the_same_bytes(out, benchmark, tmp_path):
     other = tmp_path / "other"
-    names = ("sgd", "mine:good", "mine:sign_error", "mine:structured")
 
     def interrupt(progress):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        benchmark(other, *names, on_progress=interrupt)
+        benchmark(other, *NAMES, on_progress=interrupt)
     kept = rows(other, "SELECT count(*) FROM trainings")[0][0]
     assert 0 < kept < 25
     seen = []
-    benchmark(other, *names, on_progress=seen.append)
+    benchmark(other, *NAMES, on_progress=seen.append)
     assert sum(p.trainings for p in seen if not p.trained) == kept
     assert (other / "verdicts.json").read_bytes() == (out / "verdicts.json").read_bytes()
-
-
-def test_others_may_join_later(out, benchmark):
-    verdicts, _ = benchmark(out, "adam")
-    assert [v.optimizer for v in verdicts][-1] == "adam"
-    assert len(verdicts) == 5
 
 
 def test_another_key_needs_another_folder_or_a_fresh_start(out, benchmark, monkeypatch):
@@ -196,20 +175,19 @@ def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(benchmark, tmp
 
 
 @pytest.mark.parametrize("text", ["import sys; sys.exit('usage')", "def f(:", "import no_such_lib"])
-def test_a_file_that_cannot_be_imported_is_left_out(benchmark, tmp_path, text):
+def test_a_file_that_cannot_be_imported_is_excluded(tmp_path, text):
     (tmp_path / "own.py").write_text(text)
-    _, excluded = benchmark(tmp_path / "out", f"{tmp_path}/own.py:f")
+    _, excluded = find_entries([f"{tmp_path}/own.py:f"])
     assert [name for name, _ in excluded] == ["own.py:f"]
     assert "importing" in excluded[0].reason
 
 
-def test_plain_factories_get_a_learning_rate(benchmark, tmp_path):
-    benchmark(tmp_path, "mine:plain")
-    drawn = rows(tmp_path, "SELECT space FROM optimizers WHERE optimizer='mine.py:plain'")
-    assert json.loads(drawn[0][0])["learning_rate"]["kind"] == "LogUniform"
+def test_plain_factories_get_a_learning_rate(users_file):
+    (entry,), _ = find_entries([f"{users_file}:plain"])
+    assert entry.optimizer.space == {"learning_rate": pj.log_uniform(1e-4, 1.0)}
 
 
-def test_a_broken_baseline_is_the_end(benchmark, tmp_path, users_file):
+def test_a_broken_baseline_ends_the_benchmark(benchmark, tmp_path, users_file):
     with pytest.raises(BaselineError, match=r"baseline mine.py:nan cannot take part"):
         benchmark(tmp_path / "out", "sgd", baseline=f"{users_file}:nan")
     assert not (tmp_path / "out").exists()

@@ -1,13 +1,14 @@
+import json
 import math
 import sqlite3
 
 import numpy as np
+import optax
 import pytest
 
 import paramjax as pj
 from paramjax.bench import Records, RecordsMismatchError, verdicts
-from paramjax.bench._rows import WorkloadRow
-from paramjax.bench._selection import best_trial, diverged_trials, edges
+from paramjax.bench._rows import WorkloadRow, describe_space  # rows made by hand
 from paramjax.optim import Optimizer
 from paramjax.populations import Record
 from paramjax.tuning import DamagedError
@@ -110,13 +111,13 @@ def test_no_flipped_bit_and_no_cut_changes_a_verdict(records, tmp_path):
     whole = (tmp_path / "records.sqlite").read_bytes()
     rng = np.random.default_rng(0)
     outcomes = []
-    for place in range(300):
+    for attempt in range(300):
         damaged = bytearray(whole)
-        if place % 10 == 0:
+        if attempt % 10 == 0:
             del damaged[int(rng.integers(len(damaged))) :]
         else:
             damaged[int(rng.integers(len(damaged)))] ^= 1 << int(rng.integers(8))
-        folder = tmp_path / f"damaged{place}"
+        folder = tmp_path / f"damaged{attempt}"
         folder.mkdir()
         (folder / "records.sqlite").write_bytes(damaged)
         outcomes.append(verdicts_or_damage(folder))
@@ -157,46 +158,24 @@ def test_nan_is_null_in_the_file_and_nan_when_read(records, tmp_path):
     assert math.isnan(training.curve["loss"][0])
 
 
-def trainings(records, *rows):
-    records.add("bowl", "t", "tuning", "loss", [record(*row) for row in rows])
-    return records.trainings("bowl", "t", "tuning")
+INTEGER = {"kind": "Integer", "logarithmic": True, "static": False, "low": 1, "high": 8}
 
 
-def test_a_lost_seed_loses_to_any_other_trial(records):
-    rows = trainings(
-        records, (0, 0, 5.0), (0, 1, 6.0), (1, 0, 0.1), (1, 1, math.nan, "diverged"), (2, 0, 7.0)
-    )
-    assert best_trial(rows, higher_is_better=False).trial == 0
-    assert best_trial(rows, higher_is_better=True).trial == 2
-    assert diverged_trials(rows) == 1
-
-
-def test_when_all_is_lost_someone_is_still_chosen(records):
-    rows = trainings(records, (0, 0, math.nan, "diverged"), (1, 0, math.nan, "diverged"))
-    assert best_trial(rows, higher_is_better=True).trial == 0
-    assert diverged_trials(rows) == 2
-
-
-def test_edges_name_the_end(records):
-    made = [record(t, 0, 1.0, rate=0.1 * (t + 1)) for t in range(4)]
-    records.add("bowl", "e", "tuning", "loss", made)
-    rows = records.trainings("bowl", "e", "tuning")
-    span = lambda low, high, log: {
-        "learning_rate": {"low": low, "high": high, "logarithmic": log},
-        "chain": {"options": ["a"]},
-    }
-    assert edges(rows, 0, span(0.09, 0.41, False)) == ["learning_rate (low)"]
-    assert edges(rows, 3, span(0.09, 0.41, False)) == ["learning_rate (high)"]
-    assert edges(rows, 1, span(0.09, 0.41, False)) == []
-    # nothing was tried beyond, yet the range goes on
-    assert edges(rows, 3, span(0.0, 1.0, False)) == []
-    # on a logarithmic scale 0.4 of 1e-5..1 is at the end
-    assert edges(rows, 3, span(1e-5, 1.0, True)) == ["learning_rate (high)"]
-
-
-def test_a_single_value_has_no_edge(records):
-    """`integer(1, 1)` is a range without width."""
-    records.add("bowl", "e", "tuning", "loss", [record(t, 0, 1.0, rate=1) for t in range(2)])
-    rows = records.trainings("bowl", "e", "tuning")
-    space = {"learning_rate": {"low": 1, "high": 1, "logarithmic": False}}
-    assert edges(rows, 0, space) == []
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        (pj.uniform(0, 2), {"kind": "Uniform", "logarithmic": False, "static": False,
+                            "low": 0.0, "high": 2.0}),
+        (pj.log_uniform(1, 2), {"kind": "LogUniform", "logarithmic": True, "static": False,
+                                "low": 1.0, "high": 2.0}),
+        (pj.choice([None, (1, 2)]), {"kind": "Choice", "logarithmic": False, "static": True,
+                                     "options": [None, [1, 2]]}),
+        (pj.integer(1, 8, log=True), INTEGER),
+        (pj.conditional("chain", ["a", "b"], pj.integer(1, 8, log=True)),
+         {"kind": "Conditional", "logarithmic": True, "static": False, "parent": "chain",
+          "values": ["a", "b"], "distribution": INTEGER}),
+    ],
+)  # fmt: skip
+def test_a_space_is_described_as_json(drawn, expected):
+    described = describe_space(Optimizer("own", optax.sgd, {"a": drawn}, "mine"))
+    assert json.dumps(described) == json.dumps({"a": expected})

@@ -1,5 +1,3 @@
-"""Theory: an interval covers what it says, and a verdict is false no more often than it says."""
-
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,4 +1,4 @@
-"""What a workload is: data in three parts, a model, a loss and the metric that counts."""
+"""A workload: data in three parts, a model, a loss and the metric that decides."""
 
 from __future__ import annotations
 
