@@ -80,7 +80,8 @@ def test_another_key_batch_size_and_data(store, open_store, adam):
         "batch_size: 32 in the checkpoint, 64 now",
         'data x: "float32[9,2] 0a1b" in the checkpoint, nothing now',
         'data: nothing in the checkpoint, "stream" now',
-        last="pass what that run had, choose another folder, or start over with Checkpoints(fresh=True)",
+        last="pass what that run had, choose another folder, or start over "
+        "with Checkpoints(fresh=True)",
     )  # fmt: skip
 
 
