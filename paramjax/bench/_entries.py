@@ -18,7 +18,7 @@ from paramjax._version import __version__
 from paramjax.optim import CATALOGUE, Optimizer
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
-from paramjax.space._log_uniform import log_uniform
+from paramjax.space._ranges import log_uniform
 
 DEFAULT_SPACE: Space = {"learning_rate": log_uniform(1e-4, 1.0)}
 """The search space of a factory without a `space` attribute."""

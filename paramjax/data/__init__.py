@@ -1,15 +1,19 @@
-"""Data: where it comes from, how it is split, and the order in which it is seen."""
+"""Data: bundled and read from files, checked, split, and ordered into batches."""
 
-from paramjax.data._bundled import breast_cancer, digits
+from paramjax.data._batches import StreamChanged
+from paramjax.data._bundled import breast_cancer, digits, read_idx
+from paramjax.data._cursor import StreamEnded
 from paramjax.data._folds import folds
-from paramjax.data._idx import read_idx
+from paramjax.data._prefetch import StreamBlockedWarning
 from paramjax.data._sampler import batch_order, epoch_order
 from paramjax.data._splits import Splits, split, standardise
-from paramjax.data._table import table
-from paramjax.data._validation import check_data, check_labels
+from paramjax.data._validation import check_data, check_labels, table
 
 __all__ = [
     "Splits",
+    "StreamBlockedWarning",
+    "StreamChanged",
+    "StreamEnded",
     "batch_order",
     "breast_cancer",
     "check_data",

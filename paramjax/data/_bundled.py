@@ -1,10 +1,17 @@
-"""Real data that comes with scikit-learn, so that it is there without a network."""
+"""Data that is already on this machine: scikit-learn's, and files in the IDX format of MNIST."""
 
 from __future__ import annotations
 
+import gzip
+import math
+from pathlib import Path
+
 import numpy as np
 
-from paramjax.data._table import table
+from paramjax._checks import needs_extra
+from paramjax.data._validation import table
+
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
 def digits() -> dict[str, np.ndarray]:
@@ -23,7 +30,8 @@ def digits() -> dict[str, np.ndarray]:
         >>> digits()["x"].shape
         (1797, 64)
     """
-    from sklearn import datasets  # 1 s to import: only who asks for the data pays
+    with needs_extra("bench"):
+        from sklearn import datasets  # takes 1 s to import
 
     x, y = datasets.load_digits(return_X_y=True)
     return table(x / 16.0, y, num_classes=10)
@@ -44,7 +52,64 @@ def breast_cancer() -> dict[str, np.ndarray]:
         >>> int(breast_cancer()["y"].sum())
         357
     """
-    from sklearn import datasets
+    with needs_extra("bench"):
+        from sklearn import datasets
 
     x, y = datasets.load_breast_cancer(return_X_y=True)
     return table(x, y, num_classes=2)
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """Read one file in the IDX format (LeCun, Cortes and Burges, 1998), gzipped or not.
+
+    The file starts with two zero bytes, a type code, the number of axes and each axis'
+    length as a big-endian 32-bit integer; the values follow, last axis fastest.
+
+    Args:
+        path: The file, such as `train-images-idx3-ubyte.gz`; with or without `.gz`.
+
+    Returns:
+        An array in the machine's byte order, [images, rows, columns] or [labels].
+
+    Raises:
+        FileNotFoundError: If there is no such file, with or without `.gz`.
+        ValueError: If it is not an IDX file, or is cut short or too long.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "labels-idx1-ubyte"
+        >>> _ = file.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+        >>> read_idx(file).tolist()
+        [7, 2, 1]
+    """
+    file = _find(Path(path))
+    raw = file.read_bytes()
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, OSError, ValueError) as error:
+            raise ValueError(f"{file}: damaged gzip file ({error})") from error
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _DTYPES:
+        raise ValueError(f"{file}: not an IDX file, it starts with {raw[:4].hex(' ')}")
+    dtype, axes = np.dtype(_DTYPES[raw[2]]), raw[3]
+    start = 4 + 4 * axes
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:start].ljust(4 * axes, b"\0"), ">u4"))
+    expected = math.prod(shape) * dtype.itemsize
+    if len(raw) - start != expected:
+        raise ValueError(
+            f"{file}: expected {expected} bytes of values for shape {shape}, "
+            f"got {max(len(raw) - start, 0)}; the file is cut short or damaged"
+        )
+    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _find(path: Path) -> Path:
+    """The file, or the one with or without `.gz`."""
+    other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
+    for file in (path, other):
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        f"no IDX file {path} (nor {other.name}); MNIST and Fashion-MNIST are published in this "
+        "format, place the four files of either in that folder"
+    )

@@ -1,4 +1,4 @@
-"""Where an iterator stands, as JSON, so that it fits into the manifest of a checkpoint."""
+"""Where an iterator stands, as JSON for the manifest of a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ JSON = None | bool | int | float | str | list[Any] | dict[str, Any]
 """What `json.dumps` writes."""
 
 _MARK_BATCHES = 64
-"""Batches after which a state is read again."""
+"""Batches after which the state is read again."""
 
 _MARK_SECONDS = 0.1
-"""Time after which it is: about what a resumed run spends on drawing batches again."""
+"""Seconds after which the state is read again: what a resumed run spends to redraw batches."""
 
 
 class Accessors(NamedTuple):
     """How the state of an iterator is read and set.
 
     Attributes:
-        get: Returns it.
-        set: Takes what `get` returned.
+        get: Returns the state.
+        set: Restores a state that `get` returned.
     """
 
     get: Callable[[], Any]
@@ -32,15 +32,7 @@ class Accessors(NamedTuple):
 
 
 def accessors(thing: Any) -> Accessors | None:
-    """The methods of grain's iterators, or those of torchdata's loaders, if it has them.
-
-    Args:
-        thing: An iterator or an iterable.
-
-    Example:
-        >>> accessors(iter([])) is None
-        True
-    """
+    """The state methods of grain's iterators or of torchdata's loaders, None without them."""
     for names in (("get_state", "set_state"), ("state_dict", "load_state_dict")):
         get, put = (getattr(thing, name, None) for name in names)
         if callable(get) and callable(put):
@@ -49,32 +41,28 @@ def accessors(thing: Any) -> Accessors | None:
 
 
 class Position(NamedTuple):
-    """A state, and what was drawn since.
+    """A state, and how many batches were drawn since.
 
     Attributes:
         state: What `encode` returned.
-        skip: Batches that were drawn after it.
+        skip: Batches that were drawn after that state.
     """
 
     state: JSON
     skip: int
 
-    def written(self) -> JSON:
-        """As JSON.
+    def to_json(self) -> JSON:
+        """The position as JSON.
 
         Example:
-            >>> Position.read(Position(7, 2).written())
+            >>> Position.from_json(Position(7, 2).to_json())
             Position(state=7, skip=2)
         """
         return {"state": self.state, "skip": self.skip}
 
     @staticmethod
-    def read(written: JSON) -> Position:
-        """Read what `written` returned.
-
-        Raises:
-            ValueError: If it is something else.
-        """
+    def from_json(written: JSON) -> Position:
+        """Read what `to_json` returned, or raise ValueError."""
         match written:
             case {"state": state, "skip": int(skip), **rest} if skip >= 0 and not rest:
                 return Position(state, skip)
@@ -82,12 +70,12 @@ class Position(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A state that was read, before which batch, and when.
+    """A state as it was before a batch.
 
     Attributes:
-        step: The batch.
+        step: Number of the batch.
         state: What `encode` returned.
-        time: Seconds of `time.monotonic`.
+        time: When it was read, in seconds of `time.monotonic`.
     """
 
     step: int
@@ -95,29 +83,25 @@ class Mark(NamedTuple):
     time: float
 
     def is_old(self, step: int) -> bool:
-        """Whether so much was drawn before a batch that the state should be read again.
-
-        Args:
-            step: The batch.
-        """
+        """Whether to read the state again before a batch."""
         return step - self.step >= _MARK_BATCHES or time.monotonic() - self.time > _MARK_SECONDS
 
 
 def encode(state: Any) -> JSON:
-    """Write a state as JSON from which exactly the same is read again.
+    """A state as JSON that `decode` reads back exactly.
 
-    Containers and bytes become pairs of a tag and a content, because JSON knows neither tuples
-    nor bytes nor keys that are numbers.
+    Containers and bytes become pairs of a tag and a content, because JSON has no tuples, bytes
+    or keys that are numbers.
 
     Args:
         state: Numbers, strings, bytes, arrays of numbers, None, and dicts, lists and tuples of
             them.
 
     Returns:
-        Something that shares no memory with the state.
+        JSON that shares no memory with the state.
 
     Raises:
-        TypeError: If a part is none of these, naming its type.
+        TypeError: If a part has another type.
 
     Example:
         >>> encode({"seen": 3, "rng": b"\\x00"})
@@ -144,14 +128,11 @@ def encode(state: Any) -> JSON:
 def decode(written: JSON) -> Any:
     """Read what `encode` wrote.
 
-    Args:
-        written: The JSON.
-
     Returns:
-        The state; arrays can be written to, and numpy's scalars are scalars again.
+        The state; its arrays are writable, and numpy's scalars are scalars again.
 
     Raises:
-        ValueError: If it is not what `encode` writes.
+        ValueError: If `encode` did not write it.
 
     Example:
         >>> decode(encode({"seen": 3, 7: (b"\\x00", [None])}))

@@ -1,4 +1,4 @@
-"""Data that would train in silence to nonsense is refused before it reaches a device."""
+"""Data that would train to nonsense in silence is refused before it reaches a device."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._checks import INT32_MAX, describe, leaf_name
+from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
 
 
 def check_data(data: PyTree) -> int:
-    """Refuse data that would train in silence to nonsense.
+    """The number of rows of data that can be trained on.
 
     Args:
         data: A pytree of arrays [rows, ...] that share their leading axis.
@@ -22,7 +22,7 @@ def check_data(data: PyTree) -> int:
         The number of rows.
 
     Raises:
-        TypeError: If a leaf is no numeric array.
+        TypeError: If a leaf is not a numeric array.
         ValueError: If there are no rows, leaves disagree in length, a value is NaN or
             infinite, or a 64-bit value does not fit in 32 bits.
 
@@ -33,14 +33,14 @@ def check_data(data: PyTree) -> int:
     leaves = jax.tree_util.tree_leaves_with_path(data)
     if not leaves:
         raise ValueError("data: expected at least one array, got an empty tree")
-    lengths = {leaf_name(path): _check_rows(leaf_name(path), leaf) for path, leaf in leaves}
+    lengths = {leaf_name(path): _check_rows(f"leaf {leaf_name(path)}", x) for path, x in leaves}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"data: expected leaves of one length, got {lengths}")
     return next(iter(lengths.values()))
 
 
 def check_labels(labels: Any, num_classes: int) -> None:
-    """Refuse class labels outside [0, num_classes).
+    """Raise if class labels lie outside [0, num_classes).
 
     Args:
         labels: Integer array of any shape.
@@ -67,38 +67,78 @@ def check_labels(labels: Any, num_classes: int) -> None:
         )
 
 
-def _check_rows(name: str, leaf: Any) -> int:
-    """The length of one leaf of the data, which must be numeric, finite and not empty."""
-    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype") or len(leaf.shape) == 0:
-        raise TypeError(f"data: leaf {name} is {describe(leaf)}, expected an array [rows, ...]")
-    if 0 in leaf.shape:
-        raise ValueError(f"data: leaf {name} is empty, shape {tuple(leaf.shape)}")
-    if jnp.issubdtype(leaf.dtype, jnp.inexact):
-        _check_finite(name, np.asarray(leaf))
-    elif np.issubdtype(leaf.dtype, np.integer):
-        _check_fits(name, np.asarray(leaf))
-    elif leaf.dtype != np.bool_:
-        raise TypeError(f"data: leaf {name} has dtype {leaf.dtype}, expected numbers")
-    return int(leaf.shape[0])
+def table(x: Any, y: Any, *, num_classes: int | None = None) -> dict[str, np.ndarray]:
+    """Checked inputs and targets as the batch `{"x": x, "y": y}` in 32 bits.
+
+    Args:
+        x: Inputs [rows, ...].
+        y: Targets [rows, ...]; class labels if `num_classes` is given.
+        num_classes: Number of classes, which makes `y` integers in [0, num_classes).
+
+    Returns:
+        A dict of float32 (labels: int32) arrays with one leading axis.
+
+    Raises:
+        TypeError: If an array is not numeric or labels are not integers.
+        ValueError: If an array is empty, the lengths differ, a value is NaN, infinite or too
+            large for 32 bits, or a label is out of range.
+
+    Example:
+        >>> table([[0.0], [1.0]], [0, 1], num_classes=2)["y"].dtype
+        dtype('int32')
+    """
+    data = {"x": np.asarray(x), "y": np.asarray(y)}
+    check_data(data)
+    if num_classes is not None:
+        check_labels(data["y"], num_classes)
+    target = np.int32 if num_classes is not None else np.float32
+    return {"x": data["x"].astype(np.float32), "y": data["y"].astype(target)}
 
 
-def _check_finite(name: str, array: np.ndarray) -> None:
-    """Refuse NaN, infinities, and float64 values beyond float32."""
+def check_numbers(what: str, array: Any) -> None:
+    """Raise if an array is empty or does not hold numbers."""
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == np.bool_):
+        raise TypeError(f"data: {what} is {describe(array)}, expected an array of numbers")
+    if 0 in array.shape:
+        raise ValueError(f"data: {what} is empty, shape {tuple(array.shape)}")
+
+
+def check_finite(what: str, array: np.ndarray) -> None:
+    """Raise if a value is NaN or infinite."""
     finite = np.isfinite(array)
     if not finite.all():
-        row = int(np.argwhere(~finite)[0][0])
+        row = f", the first in row {int(np.argwhere(~finite)[0][0])}" if array.ndim else ""
         raise ValueError(
-            f"data: leaf {name} holds {int((~finite).sum())} values that are NaN or infinite, the "
-            f"first in row {row}; drop or impute them before training"
+            f"data: {what} holds {int((~finite).sum())} values that are NaN or infinite{row}; "
+            "drop or impute them before training"
         )
-    if array.dtype == np.float64 and np.abs(array).max() > np.finfo(np.float32).max:
-        raise ValueError(f"data: leaf {name} holds values beyond the range of float32; rescale it")
 
 
-def _check_fits(name: str, array: np.ndarray) -> None:
-    """Refuse 64-bit integers that JAX would wrap to 32 bits."""
-    low, high = int(array.min()), int(array.max())
-    if low < -(2**31) or high > INT32_MAX:
+def check_fits(what: str, array: np.ndarray, dtype: Any) -> None:
+    """Raise if a value lies beyond the range of a dtype; NaN and infinities pass."""
+    if np.can_cast(array.dtype, dtype):
+        return
+    if np.issubdtype(dtype, np.integer):
+        low, high, limits = int(array.min()), int(array.max()), np.iinfo(dtype)
+        if low < limits.min or high > limits.max:
+            raise ValueError(
+                f"data: {what} holds integers from {low} to {high}, which do not fit in "
+                f"{limits.bits} bits"
+            )
+    elif (np.isfinite(array) & (np.abs(array) > np.finfo(dtype).max)).any():
         raise ValueError(
-            f"data: leaf {name} holds integers from {low} to {high}, which do not fit in 32 bits"
+            f"data: {what} holds values beyond the range of {np.dtype(dtype)}; rescale it"
         )
+
+
+def _check_rows(what: str, leaf: Any) -> int:
+    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype") or len(leaf.shape) == 0:
+        raise TypeError(f"data: {what} is {describe(leaf)}, expected an array [rows, ...]")
+    check_numbers(what, leaf)
+    if jnp.issubdtype(leaf.dtype, jnp.inexact):
+        check_finite(what, np.asarray(leaf))
+    if leaf.dtype == np.float64:
+        check_fits(what, np.asarray(leaf), np.float32)
+    elif np.issubdtype(leaf.dtype, np.integer):
+        check_fits(what, np.asarray(leaf), np.int32)
+    return int(leaf.shape[0])

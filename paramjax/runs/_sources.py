@@ -13,9 +13,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from paramjax._arrays import place
 from paramjax._checks import INT32_MAX
 from paramjax._types import Batch, Key, PyTree
-from paramjax.data._source import start_position
-from paramjax.data._stack import Stack
-from paramjax.data._stream import Stacks, open_stacks
+from paramjax.data._batches import Stack
+from paramjax.data._cursor import start_position
+from paramjax.data._prefetch import Prefetcher
 from paramjax.runs._batch_spec import BatchSpec, Cursor, batch_shapes
 from paramjax.runs._chunks import Chunk, advance, advance_on
 from paramjax.step._state import Trainer, TrainState
@@ -102,7 +102,7 @@ class StreamSource:
     ) -> None:
         self._trainer, self._plan, self._source, self._place = trainer, plan, source, place
         self._end = end
-        self._stacks: Stacks | None = None
+        self._prefetcher: Prefetcher | None = None
         self._stack: Stack | None = None
         self._used = 0
         self._position = start_position(source)
@@ -110,8 +110,8 @@ class StreamSource:
     @property
     def form(self) -> Batch:
         """Shapes and dtypes of a batch; known once the source was opened."""
-        assert self._stacks is not None
-        return self._stacks.form
+        assert self._prefetcher is not None
+        return self._prefetcher.form
 
     @property
     def knows_form(self) -> bool:
@@ -120,15 +120,15 @@ class StreamSource:
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """Wait until there is a batch, and say whether there is: nobody waits once interrupted."""
-        if self._stacks is None:
+        if self._prefetcher is None:
             self.rewind(step, self._position)
-        assert self._stacks is not None
+        assert self._prefetcher is not None
         if self._stack is None or self._used == self._stack.filled:
             self._stack = None  # its memory is free while the next one is awaited
-            while not self._stacks.wait(_LOOK_SECONDS):
+            while not self._prefetcher.wait(_LOOK_SECONDS):
                 if interrupted():
                     return False
-            self._stack, self._used = self._stacks.next(), 0
+            self._stack, self._used = self._prefetcher.next(), 0
         return True
 
     def available(self) -> int:
@@ -154,19 +154,19 @@ class StreamSource:
 
     def rewind(self, step: int, position: Any) -> None:
         """Open the source again at a step."""
-        if self._stacks is not None:
-            self._stacks.close(math.inf)  # two threads must not read one iterator
-        self._stacks = self._stack = None
+        if self._prefetcher is not None:
+            self._prefetcher.close(math.inf)  # two threads must not read one iterator
+        self._prefetcher = self._stack = None
         self._position = position
-        self._stacks = open_stacks(
+        self._prefetcher = Prefetcher(
             self._source, step=step, position=position, place=self._place, end=self._end
         )
 
     def close(self) -> None:
         """Stop looking ahead."""
-        if self._stacks is not None:
-            self._stacks.close()
-        self._stacks = self._stack = None
+        if self._prefetcher is not None:
+            self._prefetcher.close()
+        self._prefetcher = self._stack = None
 
 
 BatchSource = ArraySource | StreamSource

@@ -5,9 +5,8 @@ from paramjax.space._choice import Choice, choice
 from paramjax.space._conditional import Conditional, active, conditional, exists
 from paramjax.space._distribution import Distribution, Space
 from paramjax.space._integer import Integer, integer
-from paramjax.space._log_uniform import LogUniform, log_uniform
+from paramjax.space._ranges import LogUniform, Uniform, log_uniform, uniform
 from paramjax.space._tracing import is_structural, structure, traced
-from paramjax.space._uniform import Uniform, uniform
 
 __all__ = [
     "Choice",

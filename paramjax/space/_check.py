@@ -1,4 +1,4 @@
-"""What is refused as a search space."""
+"""Search spaces are checked."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 from paramjax._checks import check_learning_rate, nearest
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, unconditional
-from paramjax.space._distribution import Distribution, Space
+from paramjax.space._distribution import Distribution, Space, same
 from paramjax.space._integer import Integer
-from paramjax.space._rounding import same
 
 
 def check_space(space: Any) -> Space:
-    """Refuse what is not a search space.
+    """Return a search space, or raise if it cannot be searched.
 
     Args:
         space: A mapping from hyperparameter names to distributions.
@@ -22,7 +21,7 @@ def check_space(space: Any) -> Space:
         The same mapping as a dict.
 
     Raises:
-        TypeError: If it is no mapping, a name is no string or a value no distribution.
+        TypeError: If it is not a mapping, a name not a string or a value not a distribution.
         ValueError: If a `learning_rate` reaches below zero, or a condition depends on an
             unknown hyperparameter, on itself, on a continuous one, or on a value that its
             parent never has.
@@ -75,7 +74,7 @@ def _check_condition(space: Space, name: str, condition: Conditional) -> None:
 
 
 def _check_descent(space: Space, name: str) -> None:
-    """Refuse a hyperparameter that depends on itself, over however many others."""
+    """Raise if a hyperparameter depends on itself, directly or through others."""
     path = [name]
     while isinstance(distribution := space.get(path[-1]), Conditional):
         path.append(distribution.parent)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramjax._checks import INT32_MAX, describe
-from paramjax.space._ends import FLOAT32_MAX
-from paramjax.space._rounding import plain
+from paramjax.space._distribution import plain
+from paramjax.space._ranges import FLOAT32_MAX
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,6 @@ class Choice:
     logarithmic = False
 
     def __str__(self) -> str:
-        """As it is written."""
         return f"choice({list(self.options)})"
 
     def quantile(self, u: float) -> Any:
@@ -33,14 +32,14 @@ def choice(options: Sequence[Any], *, static: bool | None = None) -> Choice:
 
     Args:
         options: One or more distinct values.
-        static: Whether a value is structure (its own program) or a traced number.
+        static: Whether a value is structure (needs its own program) or a traced number.
             By default numbers are traced; booleans and everything else are structure.
 
     Returns:
         A distribution for a search space.
 
     Raises:
-        TypeError: If the options are no list, or a set, which has no order.
+        TypeError: If the options are not iterable, or a set, which has no order.
         ValueError: If there are no options, two are equal, a number is not finite or too
             large for the programs, or a non-number is to be traced.
 
@@ -48,7 +47,7 @@ def choice(options: Sequence[Any], *, static: bool | None = None) -> Choice:
         >>> choice(["relu", "tanh"]).static, choice([0.9, 0.99]).static
         (True, False)
     """
-    # strings in a set change their order from process to process
+    # the order of strings in a set changes from process to process
     if not isinstance(options, Iterable) or isinstance(options, set | frozenset):
         raise TypeError(f"choice: expected a list of options, got {describe(options)}")
     options = tuple(map(plain, options))

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramjax._checks import describe
-from paramjax.space._distribution import Distribution, Space
-from paramjax.space._rounding import plain, same
+from paramjax.space._distribution import Distribution, Space, plain, same
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Conditional:
 
     Attributes:
         parent: Name of the hyperparameter it depends on.
-        values: Those of the parent's values where it exists.
+        values: The parent's values for which it exists.
         distribution: What it is drawn from there.
     """
 
@@ -36,17 +35,16 @@ class Conditional:
         return self.distribution.logarithmic
 
     def __str__(self) -> str:
-        """As it is written."""
         bare = len(self.values) == 1 and not isinstance(self.values[0], list | tuple)
         values = self.values[0] if bare else list(self.values)
         return f"conditional({self.parent!r}, {values!r}, {self.distribution})"
 
     def quantile(self, u: float) -> Any:
-        """The value at probability `u` in [0, 1], where it exists."""
+        """The value at probability `u` in [0, 1] if it exists."""
         return self.distribution.quantile(u)
 
     def admits(self, value: Any) -> bool:
-        """Whether it exists where the parent has this value."""
+        """Whether it exists if the parent has this value."""
         return any(same(value, admitted) for admitted in self.values)
 
 
@@ -54,22 +52,23 @@ def conditional(parent: str, values: Any, distribution: Distribution) -> Conditi
     """A hyperparameter that exists only where another one has certain values.
 
     Which hyperparameters exist decides which program is run, so the parent is always
-    structure. Conditions nest through the parent: where a parent is absent, so are the
-    hyperparameters that depend on it. Such trees are those of Bergstra et al. (2011,
-    Algorithms for hyper-parameter optimization).
+    structure. Conditions nest through the parent: if a parent is absent, so are the
+    hyperparameters that depend on it (Bergstra et al., 2011, Algorithms for hyper-parameter
+    optimization).
 
     Args:
         parent: Name of a `choice` or an `integer` in the same space, which may be
             conditional itself.
-        values: The parent's value where it exists, or a list or tuple of such values; a
-            value that is a tuple itself goes into a list, `[(3, 3)]`.
-        distribution: What it is drawn from: any other kind.
+        values: The parent's value for which it exists, or a list or tuple of such values; a
+            value that is itself a tuple goes into a list, `[(3, 3)]`.
+        distribution: What it is drawn from; not another conditional.
 
     Returns:
         A distribution for a search space.
 
     Raises:
-        TypeError: If the parent is no name, or `distribution` is none or conditional.
+        TypeError: If the parent is not a name, or `distribution` is not a distribution or is
+            conditional.
         ValueError: If there are no values, or two are equal.
 
     Example:
@@ -104,35 +103,17 @@ def conditional(parent: str, values: Any, distribution: Distribution) -> Conditi
 
 
 def unconditional(distribution: Distribution) -> Distribution:
-    """What a hyperparameter is drawn from where it exists.
-
-    Args:
-        distribution: Any distribution, conditional or not.
-
-    Example:
-        >>> from paramjax import choice
-        >>> unconditional(conditional("depth", 2, choice([3, 4]))).options
-        (3, 4)
-    """
+    """The distribution without its condition, if it has one."""
     return distribution.distribution if isinstance(distribution, Conditional) else distribution
 
 
 def parents(space: Space) -> set[str]:
-    """The hyperparameters that others depend on.
-
-    Args:
-        space: Name -> distribution.
-
-    Example:
-        >>> from paramjax import choice
-        >>> parents({"depth": choice([1, 2]), "skip": conditional("depth", 2, choice([3, 4]))})
-        {'depth'}
-    """
+    """The hyperparameters that others depend on."""
     return {d.parent for d in space.values() if isinstance(d, Conditional)}
 
 
 def exists(space: Space, name: str, hyperparameters: Mapping[str, Any]) -> bool:
-    """Whether a hyperparameter exists beside these values.
+    """Whether a hyperparameter exists, given the values of the others.
 
     Args:
         space: Name -> distribution, as `check_space` returns it.
@@ -140,7 +121,7 @@ def exists(space: Space, name: str, hyperparameters: Mapping[str, Any]) -> bool:
         hyperparameters: Name -> value, with or without the absent ones.
 
     Returns:
-        Whether its condition holds, and those of all that it depends on.
+        Whether its condition holds, and those of its parents.
 
     Example:
         >>> from paramjax import choice, uniform
@@ -156,7 +137,7 @@ def exists(space: Space, name: str, hyperparameters: Mapping[str, Any]) -> bool:
 
 
 def active(space: Space, drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the hyperparameters whose condition fails.
+    """Drop the hyperparameters whose conditions do not hold.
 
     Args:
         space: Name -> distribution, as `check_space` returns it.

@@ -1,23 +1,25 @@
-"""What a search space is made of."""
+"""What a search space is made of, and how programs see its values."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 
 @runtime_checkable
 class Distribution(Protocol):
-    """What a search space maps a name to.
+    """The values that one hyperparameter may take.
 
     Attributes:
-        static: Whether the value is structure (a program of its own for each
-            value) rather than a number that one program traces.
+        static: Whether a value is structure (each value needs its own program) rather than a
+            number that one program traces.
         logarithmic: Whether plots of it belong on a logarithmic axis.
     """
 
     @property
     def static(self) -> bool:
-        """Whether the value is structure."""
+        """Whether a value is structure."""
         ...
 
     @property
@@ -32,3 +34,31 @@ class Distribution(Protocol):
 
 Space = dict[str, Distribution]
 """Hyperparameter name -> its distribution."""
+
+
+def plain(value: Any) -> Any:
+    """A scalar of numpy as one of Python, everything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def rounded(value: Any) -> Any:
+    """A float as float32 holds it, everything else as it is.
+
+    Example:
+        >>> rounded(0.1) == 0.1, rounded(0.5) == 0.5, rounded(7)
+        (False, True, 7)
+    """
+    if not isinstance(value, float):
+        return value
+    with np.errstate(over="ignore"):  # each distribution refuses what is too large for float32
+        return float(np.float32(value))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal up to float32; a boolean never equals a number.
+
+    Example:
+        >>> same(0.1, rounded(0.1)), same(1, True)
+        (True, False)
+    """
+    return isinstance(one, bool) is isinstance(other, bool) and bool(rounded(one) == rounded(other))

@@ -18,7 +18,7 @@ class Integer:
         low: Smallest value.
         high: Largest value.
         logarithmic: Whether its logarithm is drawn evenly rather than itself.
-        static: Whether it is structure rather than traced as int32.
+        static: Whether a value is structure rather than a traced int32.
     """
 
     low: int
@@ -27,7 +27,6 @@ class Integer:
     static: bool = False
 
     def __str__(self) -> str:
-        """As it is written."""
         flags = ", log=True" * self.logarithmic + ", static=True" * self.static
         return f"integer({self.low}, {self.high}{flags})"
 
@@ -51,14 +50,14 @@ def integer(low: int, high: int, *, log: bool = False, static: bool = False) -> 
         low: Smallest value, at least -2**31; at least 1 with `log`.
         high: Largest value, from `low` to 2**31 - 1.
         log: Whether to draw its logarithm evenly: for scales, such as a batch size.
-        static: Whether it is structure (a program of its own for each value), such as a
-            depth. By default it is traced as int32.
+        static: Whether a value is structure (needs its own program), such as a depth. By
+            default it is a traced int32.
 
     Returns:
         A distribution for a search space.
 
     Raises:
-        TypeError: If an end is no whole number; booleans are none.
+        TypeError: If an end is not a whole number; booleans are not numbers.
         ValueError: If `low > high`, an end is beyond int32, or `low < 1` with `log`.
 
     Example:

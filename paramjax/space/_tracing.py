@@ -1,4 +1,4 @@
-"""Which hyperparameters make a program and which it traces."""
+"""Which hyperparameters are structure and which are traced."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from paramjax.space._integer import Integer
 
 
 def is_structural(space: Space, name: str) -> bool:
-    """Whether each value of a hyperparameter is a program of its own.
+    """Whether each value of a hyperparameter needs its own program.
 
     Args:
         space: Name -> distribution.
         name: A name of the space.
 
     Returns:
-        True for a static one, and for one on which others depend, since which
-        hyperparameters exist decides which program it is.
+        True if it is static, or if others depend on it: which hyperparameters exist decides
+        which program is run.
 
     Example:
         >>> from paramjax import choice, conditional, uniform
@@ -34,14 +34,14 @@ def is_structural(space: Space, name: str) -> bool:
 
 
 def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters that are structure: each of their combinations is its own program.
+    """The structural hyperparameters: each combination of their values needs its own program.
 
     Args:
         space: Name -> distribution.
         hyperparameters: Name -> value, of the same names; absent ones may be left out.
 
     Returns:
-        Name -> value of the structural ones that exist.
+        Name -> value of those that exist.
 
     Example:
         >>> from paramjax import choice, uniform
@@ -57,14 +57,14 @@ def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any
 
 
 def traced(space: Space, runs: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """The hyperparameters that are numbers, as one program traces them.
+    """The other hyperparameters, as arrays that one program traces.
 
     Args:
         space: Name -> distribution.
         runs: The hyperparameters of each run, all of one structure.
 
     Returns:
-        Name -> float32[runs], or int32[runs] where the distribution has whole numbers only, of
+        Name -> float32[runs], or int32[runs] if the distribution has whole numbers only, of
         those that exist.
 
     Example:
@@ -84,7 +84,7 @@ def traced(space: Space, runs: Sequence[Mapping[str, Any]]) -> dict[str, np.ndar
 
 
 def _whole(distribution: Distribution) -> bool:
-    """Whether every value is a whole number, whichever the runs at hand have."""
+    """Whether every value of the distribution is a whole number."""
     drawn = unconditional(distribution)
     if isinstance(drawn, Choice):
         return all(isinstance(option, int) for option in drawn.options)

@@ -10,8 +10,7 @@ from paramjax._format import option_names
 from paramjax.populations._trial_run import Record
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import unconditional
-from paramjax.space._distribution import Distribution, Space
-from paramjax.space._rounding import same
+from paramjax.space._distribution import Distribution, Space, same
 
 if TYPE_CHECKING:
     import pandas as pd

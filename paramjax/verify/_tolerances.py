@@ -18,7 +18,7 @@ from paramjax.populations._problem import Problem as TrainingProblem
 from paramjax.populations._starts import prepare_starts
 from paramjax.populations._trial_run import TrialRun
 from paramjax.runs._fit import fit
-from paramjax.space._log_uniform import log_uniform
+from paramjax.space._ranges import log_uniform
 from paramjax.step._state import scan_steps
 from paramjax.step.trainers._shard import shard
 from paramjax.verify._problem import (

@@ -100,7 +100,7 @@ def test_what_encode_does_not_write_is_not_read(written):
 )
 def test_what_is_no_position_is_not_read(written):
     with pytest.raises(ValueError, match="data: expected a position that a stream has saved"):
-        Position.read(written)
+        Position.from_json(written)
 
 
 def test_states_are_reached_by_the_methods_of_grain_or_torchdata():

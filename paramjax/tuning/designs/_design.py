@@ -12,8 +12,7 @@ from paramjax._checks import check_count, check_key
 from paramjax._types import Key
 from paramjax.space._check import check_space
 from paramjax.space._conditional import active
-from paramjax.space._distribution import Space
-from paramjax.space._rounding import rounded
+from paramjax.space._distribution import Space, rounded
 
 Design = Callable[[Space, Key], list[dict[str, Any]]]
 """`(space, key) -> the hyperparameters of each trial`; the key names what is drawn."""

@@ -13,9 +13,8 @@ from paramjax._types import Key
 from paramjax.space._check import check_space
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, parents, unconditional
-from paramjax.space._distribution import Distribution, Space
+from paramjax.space._distribution import Distribution, Space, rounded
 from paramjax.space._integer import Integer
-from paramjax.space._rounding import rounded
 from paramjax.tuning.designs._design import Design
 
 _MOST = 10_000_000

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, exists, unconditional
-from paramjax.space._distribution import Distribution, Space
+from paramjax.space._distribution import Distribution, Space, rounded
 from paramjax.space._integer import Integer
-from paramjax.space._log_uniform import LogUniform
-from paramjax.space._rounding import rounded
-from paramjax.space._uniform import Uniform
+from paramjax.space._ranges import LogUniform, Uniform
 
 if TYPE_CHECKING:
     import optuna

@@ -1,4 +1,4 @@
-"""Batches from any iterator, one by one, and where the iterator stands."""
+"""Reading a stream batch by batch, from any step."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class StreamEnded(ValueError):
 
 
 def is_stream(data: Any) -> bool:
-    """Whether data comes batch by batch, rather than as arrays that hold all of it.
+    """Whether data comes batch by batch, rather than in arrays that hold all of it.
 
     Args:
         data: Anything. A stream is an iterator, an iterable (a loader, a grain dataset), or a
             function `(step) -> iterator` of the batches from that step on. Arrays and
-            containers of them (dicts, lists, tuples, registered pytrees) are no streams.
+            containers of them (dicts, lists, tuples, registered pytrees) are not streams.
 
     Example:
         >>> is_stream(iter([])), is_stream(lambda step: iter([])), is_stream({"x": [1.0]})
@@ -41,8 +41,7 @@ def is_stream(data: Any) -> bool:
 def can_rewind(source: Any) -> bool:
     """Whether a stream that was read can be opened again at an earlier step.
 
-    Args:
-        source: A stream. Only an iterator that cannot be told its state is lost once read.
+    An iterator whose state cannot be saved and set cannot be.
 
     Example:
         >>> can_rewind(range(3)), can_rewind(iter(range(3)))
@@ -52,50 +51,42 @@ def can_rewind(source: Any) -> bool:
 
 
 def start_position(source: Any) -> JSON:
-    """Where a stream stands before it is read: a position to go back to step 0 by.
+    """The position of a stream that nothing was read from yet.
 
-    Args:
-        source: A stream.
-
-    Returns:
-        JSON; None for what always begins at its beginning, and where no state can be saved.
-
-    Example:
-        >>> start_position(range(3)) is None
-        True
+    None for a stream that always begins at its beginning, or whose state cannot be saved.
     """
     access = accessors(source)
     if access is None:
         return None
     state = access.get()
     try:
-        return Position(encode(state), 0).written()
-    except TypeError:  # whoever reads on from there is warned by `Source`
+        return Position(encode(state), 0).to_json()
+    except TypeError:  # `StreamCursor` warns
         return None
 
 
-class Source:
-    """A stream that is read from one step on; for one thread.
+class StreamCursor:
+    """Reads a user's stream from one step on, and says where it stands; for one thread.
 
-    The position is the state of the iterator some batches ago, and how many batches were drawn
-    since. So reading states costs next to nothing even where a state is large. An iterable
-    without one is taken to yield the same batches whenever it is iterated.
+    The position is the state of the iterator some batches ago and how many batches were drawn
+    since, so that large states are read seldom. An iterable without a state must yield the same
+    batches whenever it is iterated.
 
     Args:
         source: A stream, see `is_stream`.
-        step: Number of the first batch to hand out, which is that of its step.
-        position: What `position` was at that step; None draws the batches before and drops
-            them, which a function `(step) -> iterator` does not need.
+        step: Number of the first batch to return.
+        position: What `position` was at that step; None draws and drops the batches before,
+            unless the stream is a function `(step) -> iterator`.
 
     Raises:
-        TypeError: If it is no stream, or a function without the one argument.
-        ValueError: If the position is not one of such a stream.
+        TypeError: If it is not a stream, or a function that does not take one argument.
+        ValueError: If the position is that of another kind of stream.
 
     Example:
-        >>> source = Source(range(3), step=4, position=None)
-        >>> while source.behind:
-        ...     batch = source.draw()
-        >>> source.draw(), source.step
+        >>> cursor = StreamCursor(range(3), step=4, position=None)
+        >>> while cursor.behind:
+        ...     batch = cursor.draw()
+        >>> cursor.draw(), cursor.step
         (1, 5)
     """
 
@@ -122,7 +113,7 @@ class Source:
                 "data: the saved position is that of an iterator with a state, got a function "
                 "of the step; continue with the kind of stream that the run began with"
             )
-        read = Position.read(position)
+        read = Position.from_json(position)
         if read.skip > self._first:
             raise ValueError(
                 f"data: expected the position of step {self._first}, got one that lies "
@@ -136,13 +127,7 @@ class Source:
         return max(0, self._first - self.step)
 
     def draw(self) -> Batch:
-        """The batch of the next step.
-
-        Raises:
-            StreamEnded: If there is none; an iterable begins again instead, as long as it
-                yields anything.
-            Exception: Whatever the stream itself raises.
-        """
+        """The next batch, or StreamEnded; an iterable that ends is iterated again."""
         if self._iterator is None:
             self._open()
         elif self._mark is not None and self._mark.is_old(self.step):
@@ -156,12 +141,12 @@ class Source:
         return batch
 
     def position(self) -> JSON:
-        """Where the stream stands after the batches so far, or None if counting them says it."""
+        """Where the stream stands after the batches so far, None if their number says it."""
         mark = self._mark
-        return None if mark is None else Position(mark.state, self.step - mark.step).written()
+        return None if mark is None else Position(mark.state, self.step - mark.step).to_json()
 
     def close(self) -> None:
-        """Close the iterator, if it was made here: one that was given stays its owner's."""
+        """Close the iterator, unless the user made it."""
         iterator, self._iterator = self._iterator, None
         if iterator is not self._source and callable(close := getattr(iterator, "close", None)):
             close()
@@ -173,7 +158,7 @@ class Source:
         position, self._position = self._position, None
         own = accessors(self._source)
         if own is not None and position is not None:
-            own.set(decode(position.state))  # a loader is told before it is iterated
+            own.set(decode(position.state))  # before a loader is iterated
         self._iterator = _iterate(self._source, "the stream")
         # grain keeps the state in the iterator, torchdata in the loader
         self._accessors = own or accessors(self._iterator)
@@ -235,10 +220,10 @@ def _iterate(thing: Any, what: str) -> Iterator[Any]:
 
 
 def _check_takes_step(function: Callable[..., Any]) -> None:
-    """Refuse, among others, a generator function that was not called."""
+    """Raise for a generator function that was not called, among others."""
     try:
         signature = inspect.signature(function)
-    except ValueError:  # some that are written in C have none
+    except ValueError:  # some functions written in C have none
         return
     try:
         signature.bind(0)

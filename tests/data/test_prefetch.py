@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from paramjax.data._source import StreamEnded
-from paramjax.data._stream import StreamBlockedWarning, open_stacks
+from paramjax.data import StreamBlockedWarning, StreamEnded
+from paramjax.data._prefetch import Prefetcher  # how fit reads a stream
 
 ROWS = 3
 
@@ -30,7 +30,7 @@ def no_thread_is_left():
 @pytest.fixture
 def few(monkeypatch):
     """Stacks of four batches, rather than of 64."""
-    monkeypatch.setattr("paramjax.data._stack._STACK_BATCHES", 4)
+    monkeypatch.setattr("paramjax.data._batches._STACK_BATCHES", 4)
 
 
 def batch(number):
@@ -38,7 +38,7 @@ def batch(number):
 
 
 def opened(stream, step=0, position=None, place=jax.device_put, end=None):
-    stacks = open_stacks(stream, step=step, position=position, place=place, end=end)
+    stacks = Prefetcher(stream, step=step, position=position, place=place, end=end)
     return contextlib.closing(stacks)
 
 
@@ -318,7 +318,7 @@ def test_closing_a_stream_that_waits_for_a_batch_says_so_and_does_not_hang():
         finally:
             left.set()
 
-    stacks = open_stacks(blocked, step=0, position=None, place=jax.device_put)
+    stacks = Prefetcher(blocked, step=0, position=None, place=jax.device_put)
     assert numbers(stacks, 1) == [0]
     with pytest.warns(StreamBlockedWarning, match="waiting for batch 1 for more than 0.05 s"):
         stacks.close(patience=0.05)
@@ -339,7 +339,7 @@ def test_closing_waits_for_the_batch_where_the_source_is_to_be_read_again():
         def __next__(self):
             return slow_next()
 
-    stacks = open_stacks(Slow(), step=0, position=None, place=jax.device_put)
+    stacks = Prefetcher(Slow(), step=0, position=None, place=jax.device_put)
     threading.Timer(0.1, gate.set).start()
     stacks.close(math.inf)
     assert counted.seen == 1
@@ -352,7 +352,7 @@ def test_an_error_of_closing_the_iterator_is_raised():
         finally:
             raise OSError("cannot close")
 
-    stacks = open_stacks(stream, step=0, position=None, place=jax.device_put)
+    stacks = Prefetcher(stream, step=0, position=None, place=jax.device_put)
     stacks.next()
     with pytest.raises(OSError, match="cannot close"):
         stacks.close()
@@ -361,4 +361,4 @@ def test_an_error_of_closing_the_iterator_is_raised():
 
 def test_what_is_no_stream_is_refused_before_a_thread_starts():
     with pytest.raises(TypeError, match="expected an iterator, an iterable or a function"):
-        open_stacks(3, step=0, position=None, place=jax.device_put)
+        Prefetcher(3, step=0, position=None, place=jax.device_put)

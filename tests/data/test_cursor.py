@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.data._source import Source, StreamEnded, can_rewind, is_stream, start_position
+from paramjax.data import StreamEnded
+from paramjax.data._cursor import StreamCursor, can_rewind, is_stream, start_position
 
 EPOCH, DRAWN = 7, 20
 
@@ -104,15 +105,15 @@ def test_wherever_a_stream_is_cut_the_same_batches_follow(name, every, monkeypat
     monkeypatch.setattr("paramjax.data._position._MARK_BATCHES", every)
     make = STREAMS[name]
     start = start_position(make())
-    batches, positions = drawn(Source(make(), 0, start), DRAWN)
+    batches, positions = drawn(StreamCursor(make(), 0, start), DRAWN)
     positions[0] = start
     for step, position in enumerate(positions):
-        source = Source(make(), step, json.loads(json.dumps(position)))
+        source = StreamCursor(make(), step, json.loads(json.dumps(position)))
         again, onwards = drawn(source, DRAWN - step)
         assert again == batches[step:]
         assert source.step == DRAWN
         for later in range(step + 1, DRAWN, 5):  # a resumed run is cut again
-            twice = Source(make(), later, json.loads(json.dumps(onwards[later - step])))
+            twice = StreamCursor(make(), later, json.loads(json.dumps(onwards[later - step])))
             assert drawn(twice, DRAWN - later)[0] == batches[later:]
 
 
@@ -121,10 +122,10 @@ def test_a_stream_that_was_read_goes_back_to_any_step(name):
     stream = STREAMS[name]()
     assert can_rewind(stream)
     start = start_position(stream)
-    batches, positions = drawn(Source(stream, 0, start), DRAWN)
+    batches, positions = drawn(StreamCursor(stream, 0, start), DRAWN)
     for step in (11, 3, 0):
         position = positions[step] if step else start
-        assert drawn(Source(stream, step, position), DRAWN - step)[0] == batches[step:]
+        assert drawn(StreamCursor(stream, step, position), DRAWN - step)[0] == batches[step:]
 
 
 @pytest.mark.parametrize("stream", [iter(range(3)), (n for n in range(3)), Opaque()])
@@ -134,10 +135,10 @@ def test_an_iterator_without_a_state_that_can_be_saved_is_lost_once_read(stream)
 
 
 def test_what_follows_is_what_the_stream_yields():
-    assert drawn(Source(range(3), 0), 8)[0] == [0, 1, 2, 0, 1, 2, 0, 1]
-    assert drawn(Source(range(3), 5), 2)[0] == [2, 0]
-    assert drawn(Source(iter(range(9)), 5), 2)[0] == [5, 6]
-    assert drawn(Source(lambda step: itertools.count(10 * step), 5), 2)[0] == [50, 51]
+    assert drawn(StreamCursor(range(3), 0), 8)[0] == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert drawn(StreamCursor(range(3), 5), 2)[0] == [2, 0]
+    assert drawn(StreamCursor(iter(range(9)), 5), 2)[0] == [5, 6]
+    assert drawn(StreamCursor(lambda step: itertools.count(10 * step), 5), 2)[0] == [50, 51]
 
 
 def test_a_function_is_asked_for_the_step_and_nothing_is_dropped():
@@ -147,7 +148,7 @@ def test_a_function_is_asked_for_the_step_and_nothing_is_dropped():
         asked.append(step)
         return iter([step])
 
-    source = Source(function, 1000)
+    source = StreamCursor(function, 1000)
     assert source.behind == 0
     assert source.draw() == 1000
     assert asked == [1000]
@@ -155,7 +156,7 @@ def test_a_function_is_asked_for_the_step_and_nothing_is_dropped():
 
 def test_few_states_are_read():
     counter = Counter()
-    source = Source(counter, 0)
+    source = StreamCursor(counter, 0)
     for _ in range(129):
         source.draw()
         source.position()
@@ -172,7 +173,7 @@ def test_few_states_are_read():
     ],
 )
 def test_a_stream_that_ends_says_before_which_batch(stream, message):
-    source = Source(stream, 0)
+    source = StreamCursor(stream, 0)
     with pytest.raises(StreamEnded, match=message):
         drawn(source, 4)
 
@@ -186,12 +187,12 @@ def test_an_iterable_that_can_be_read_only_once_ends():
             return self.rest
 
     with pytest.raises(StreamEnded, match="before batch 3, and yields no batch when Once"):
-        drawn(Source(Once(), 0), 4)
+        drawn(StreamCursor(Once(), 0), 4)
 
 
 def test_a_stream_that_ends_among_the_batches_that_are_dropped_says_so():
     with pytest.raises(StreamEnded, match="before batch 3"):
-        drawn(Source(iter(range(3)), 5), 1)
+        drawn(StreamCursor(iter(range(3)), 5), 1)
 
 
 def test_an_iterator_that_was_made_here_is_closed_and_one_that_was_given_is_not():
@@ -205,7 +206,7 @@ def test_an_iterator_that_was_made_here_is_closed_and_one_that_was_given_is_not(
 
     given = numbers("given")
     for stream in (given, lambda step: numbers("made")):
-        source = Source(stream, 0)
+        source = StreamCursor(stream, 0)
         source.draw()
         source.close()
     assert closed == ["made"]
@@ -213,7 +214,7 @@ def test_an_iterator_that_was_made_here_is_closed_and_one_that_was_given_is_not(
 
 
 def test_a_state_that_cannot_be_saved_is_said_and_batches_are_drawn_again():
-    source = Source(Opaque(), 2)
+    source = StreamCursor(Opaque(), 2)
     with pytest.warns(UserWarning, match="the state of Opaque cannot be saved .* got object"):
         source.draw()
     assert source.position() is None
@@ -226,7 +227,7 @@ def test_an_error_of_the_state_itself_is_not_taken_for_one_of_its_form():
             raise TypeError("no state today")
 
     with pytest.raises(TypeError, match="no state today"):
-        Source(Broken(), 0).draw()
+        StreamCursor(Broken(), 0).draw()
 
 
 SAVED = {"state": ["dict", [["seen", 3]]], "skip": 2}
@@ -242,11 +243,11 @@ SAVED = {"state": ["dict", [["seen", 3]]], "skip": 2}
 )
 def test_a_position_of_another_stream_is_refused(stream, step, position, message):
     with pytest.raises(ValueError, match=f"data: .*{message}"):
-        Source(stream, step, position)
+        StreamCursor(stream, step, position)
 
 
 def test_a_position_with_a_state_needs_an_iterator_that_takes_it():
-    source = Source(range(3), 5, SAVED)
+    source = StreamCursor(range(3), 5, SAVED)
     with pytest.raises(ValueError, match="got range without get_state and set_state"):
         source.draw()
 
@@ -262,12 +263,12 @@ def test_a_position_with_a_state_needs_an_iterator_that_takes_it():
 )
 def test_what_is_no_stream_is_refused(stream, message):
     with pytest.raises(TypeError, match=f"data: .*{message}"):
-        Source(stream, 0)
+        StreamCursor(stream, 0)
 
 
 def test_a_function_that_returns_no_iterator_is_named():
     with pytest.raises(TypeError, match="expected an iterator from the function of the step"):
-        Source(lambda step: 3, 0).draw()
+        StreamCursor(lambda step: 3, 0).draw()
 
 
 @pytest.mark.parametrize(
