@@ -10,16 +10,7 @@ import numpy as np
 from paramjax._status import Status
 from paramjax.plots._records import TrainingRecord, ending, score_trials
 from paramjax.plots._scale import STOPPED_SHARE, Scale, draw_scale, scale_of, usual
-from paramjax.plots._style import (
-    BEST_COLOUR,
-    DIVERGED_COLOUR,
-    FINISHED_COLOUR,
-    MANY,
-    STOPPED_COLOUR,
-    opacity,
-    tidy,
-    words,
-)
+from paramjax.plots._style import BEST, COLOURS, MANY, opacity, tidy, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,17 +65,17 @@ def learning_curves(
     first = np.array([best is not None and record.trial == best.trial for record in records])
     scale = _scale(curves, endings, first)
     alpha = 0.7 * opacity(len(records))
-    for status, text, colour, style in (
-        (Status.DIVERGED, "diverged", DIVERGED_COLOUR, (0, (4, 2))),
-        (Status.STOPPED, "stopped early", STOPPED_COLOUR, "solid"),
-        (Status.FINISHED, "a training", FINISHED_COLOUR, "solid"),
+    for status, text, style in (
+        (Status.DIVERGED, "diverged", (0, (4, 2))),
+        (Status.STOPPED, "stopped early", "solid"),
+        (Status.FINISHED, "a training", "solid"),
     ):
         own = (endings == status) & ~first
-        _draw(ax, curves, own, scale, color=colour, alpha=alpha, linestyles=style,
+        _draw(ax, curves, own, scale, color=COLOURS[status], alpha=alpha, linestyles=style,
               linewidths=0.9, zorder=2, label=text)  # fmt: skip
         if status == Status.STOPPED:
-            _draw_ends(ax, curves, own, scale, colour, alpha)
-    _draw(ax, curves, first, scale, color=BEST_COLOUR, alpha=1.0, linestyles="solid",
+            _draw_ends(ax, curves, own, scale, alpha)
+    _draw(ax, curves, first, scale, color=BEST, alpha=1.0, linestyles="solid",
           linewidths=2.2, zorder=4, label="best trial")  # fmt: skip
     lost = [_lost_at(r) for r, s in zip(records, endings, strict=True) if s == Status.DIVERGED]
     _draw_lost(ax, lost, scale)
@@ -193,9 +184,7 @@ def _draw(ax: Axes, curves: _Curves, which: np.ndarray, scale: Scale, **style: A
         )  # fmt: skip
 
 
-def _draw_ends(
-    ax: Axes, curves: _Curves, which: np.ndarray, scale: Scale, colour: str, alpha: float
-) -> None:
+def _draw_ends(ax: Axes, curves: _Curves, which: np.ndarray, scale: Scale, alpha: float) -> None:
     """A dot where a training was stopped."""
     ends = []
     for values in curves.values[which]:
@@ -204,7 +193,7 @@ def _draw_ends(
             ends.append((curves.steps[finite[-1]], values[finite[-1]]))
     if ends:
         x, y = zip(*ends, strict=True)
-        ax.scatter(x, y, s=12, color=colour, alpha=max(alpha, 0.4),
+        ax.scatter(x, y, s=12, color=COLOURS[Status.STOPPED], alpha=max(alpha, 0.4),
                    linewidths=0, zorder=2.1, rasterized=len(ends) > MANY)  # fmt: skip
 
 
@@ -215,7 +204,7 @@ def _draw_lost(ax: Axes, steps: Sequence[int], scale: Scale) -> None:
     labelled = "diverged" in ax.get_legend_handles_labels()[1]
     ax.scatter(
         steps, [scale.lane] * len(steps), s=22 if len(steps) < MANY else 9, marker="x",
-        color=DIVERGED_COLOUR, linewidths=0.8, alpha=max(0.3, opacity(len(steps))), zorder=3,
+        color=COLOURS[Status.DIVERGED], linewidths=0.8, alpha=max(0.3, opacity(len(steps))), zorder=3,
         transform=ax.get_xaxis_transform(), rasterized=len(steps) > MANY,
         label="" if labelled else "diverged",
     )  # fmt: skip

@@ -20,16 +20,7 @@ from paramjax.plots._records import (
     value_of,
 )
 from paramjax.plots._scale import draw_scale
-from paramjax.plots._style import (
-    BEST_COLOUR,
-    DIVERGED_COLOUR,
-    FINISHED_COLOUR,
-    MANY,
-    STOPPED_COLOUR,
-    opacity,
-    tidy,
-    words,
-)
+from paramjax.plots._style import BEST, COLOURS, MANY, opacity, tidy, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,9 +128,13 @@ def _draw_dots(ax: Axes, scores: Scores, positions: Mapping[int, float]) -> bool
     alpha, many = opacity(len(shown)), len(shown) > MANY
     common = {"s": 9 if many else 26, "zorder": 2, "rasterized": many, "linewidths": 0.8}
     kinds: tuple[tuple[Status, str, dict[str, Any]], ...] = (
-        (Status.FINISHED, "one seed", {"color": FINISHED_COLOUR, "linewidths": 0}),
-        (Status.STOPPED, "stopped early", {"edgecolors": STOPPED_COLOUR, "facecolors": "none"}),
-        (Status.DIVERGED, "diverged", {"color": DIVERGED_COLOUR, "marker": "x"}),
+        (Status.FINISHED, "one seed", {"color": COLOURS[Status.FINISHED], "linewidths": 0}),
+        (
+            Status.STOPPED,
+            "stopped early",
+            {"edgecolors": COLOURS[Status.STOPPED], "facecolors": "none"},
+        ),
+        (Status.DIVERGED, "diverged", {"color": COLOURS[Status.DIVERGED], "marker": "x"}),
     )
     lane = False
     for status, text, style in kinds:
@@ -226,11 +221,11 @@ def _draw_best(ax: Axes, scores: Scores, axis: Axis | None, positions: Mapping[i
     if best is None or best.trial not in positions:
         return
     x = positions[best.trial]
-    ax.scatter([x] * len(best.values), best.values, s=26, color=BEST_COLOUR, zorder=4, linewidths=0)
+    ax.scatter([x] * len(best.values), best.values, s=26, color=BEST, zorder=4, linewidths=0)
     at = ""
     if axis is not None and axis.options is None:
         at = f" at {number(best.hyperparameters[axis.name])}"
     ax.scatter(
-        [x], [best.value], s=150, marker="*", color=BEST_COLOUR, edgecolors="white",
+        [x], [best.value], s=150, marker="*", color=BEST, edgecolors="white",
         linewidths=0.9, zorder=5, label=f"best: {number(best.value)}{at}",
     )  # fmt: skip

@@ -15,7 +15,7 @@ from paramjax.plots._axis import Axis, axes_of, spread, ticks
 from paramjax.plots._overview import headline
 from paramjax.plots._records import Distribution, Scores, TrainingRecord, TrialScore, score_trials
 from paramjax.plots._scale import WORSE
-from paramjax.plots._style import BEST_COLOUR, STOPPED_COLOUR, plotly_text
+from paramjax.plots._style import BEST, plotly_text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -25,6 +25,8 @@ _LANE = 0.12
 
 _BAND = 0.06
 """Share of the colour bar for the best trial, and for the diverged ones."""
+
+_DIVERGED = "#9A9A9A"
 
 _SHADES = ("viridis", 0.9, 0.0)
 """Colours from the worst value, not too pale for a white page, to the best."""
@@ -191,9 +193,9 @@ def _line(scores: Scores, trials: Sequence[TrialScore]) -> dict[str, Any]:
         "cmin": 0.0,
         "cmax": 1.0,
         "colorscale": [
-            *([(0.0, STOPPED_COLOUR), (low, STOPPED_COLOUR)] if low else []),
+            *([(0.0, _DIVERGED), (low, _DIVERGED)] if low else []),
             *colours,
-            *([(high, BEST_COLOUR), (1.0, BEST_COLOUR)] if high < 1.0 else []),
+            *([(high, BEST), (1.0, BEST)] if high < 1.0 else []),
         ],
         "showscale": True,
         "colorbar": {

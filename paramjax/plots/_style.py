@@ -6,14 +6,14 @@ import html
 import math
 from typing import TYPE_CHECKING
 
+from paramjax._status import Status
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FINISHED_COLOUR = "#0072B2"
-STOPPED_COLOUR = "#9A9A9A"
-DIVERGED_COLOUR = "#3A3A3A"
-BEST_COLOUR = "#D55E00"
-"""Blue, greys and vermilion of Okabe and Ito (2008, Color universal design)."""
+BEST = "#D55E00"
+COLOURS = {Status.FINISHED: "#0072B2", Status.STOPPED: "#9A9A9A", Status.DIVERGED: "#3A3A3A"}
+"""Vermilion, blue and greys of Okabe and Ito (2008, Color universal design)."""
 
 MANY = 400
 """Number of marks from which a vector file holds them as pixels."""

@@ -109,8 +109,9 @@ def test_where_all_diverged_it_says_so(make, ax, labelled):
     assert ax.get_yticks().tolist() == []
 
 
-@pytest.mark.parametrize("loss", [0.0, 2.302585, -7.0, 1e-12, 1e12], ids=lambda loss: f"{loss:g}")
-@pytest.mark.parametrize("trials", [1, 4], ids=["one trial", "four trials"])
+@pytest.mark.parametrize(
+    ("loss", "trials"), [(0.0, 1), (2.302585, 4), (-7.0, 1), (1e-12, 4), (1e12, 4)]
+)
 def test_a_constant_has_room_on_both_sides(make, ax, loss, trials):
     learning_rate_curve(make(rates(*[(0.01 * (t + 1), [loss]) for t in range(trials)])), RATE, ax)
     low, high = ax.get_ylim()

@@ -140,6 +140,7 @@ def test_a_sweep_draws_its_records(line, line_loss, tmp_path):
 DRAW = """
 import sys
 import paramjax as pj
+pj.bench
 print("matplotlib" in sys.modules or "plotly" in sys.modules)
 record = pj.populations.Record(0, 0, {{"rate": 0.5}}, "finished", None, {{"loss": 1.0}},
                                {{"step": [1.0], "train_loss": [1.0]}}, 1)
@@ -149,7 +150,7 @@ print("matplotlib.pyplot" in sys.modules)
 
 
 def test_drawing_changes_nothing_global(tmp_path):
-    """Neither pyplot nor the caller's backend."""
+    """Neither pyplot nor the caller's backend; and importing loads no package that draws."""
     code = DRAW.format(path=str(tmp_path / "sweep.png"))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

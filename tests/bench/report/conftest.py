@@ -1,98 +1,76 @@
 """Records made by hand, every number known, and a reader that takes a report apart."""
 
-from __future__ import annotations
-
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from paramjax import log_uniform
+import paramjax as pj
 from paramjax.bench import Protocol, Records
 from paramjax.bench._rows import WorkloadRow
 from paramjax.optim import Optimizer
-from paramjax.populations import Record
-from paramjax.runs import Status
 
-DIGITS = ("digits", "accuracy", True)
 PROTOCOL = Protocol(trials=4, tuning_seeds=2, seeds=6, steps=30, evaluations=3)
+SEEDS = PROTOCOL.report_seed_numbers
 
 
-def add_workload(
-    records: Records, name: str, *, metric: str = "accuracy", higher: bool = True
-) -> None:
-    initial = dict.fromkeys(PROTOCOL.report_seed_numbers, 0.1 if higher else 2.0)
-    records.add_workload(WorkloadRow(name, "a workload", metric, higher, initial, "data"))
-
-
-def add_optimizer(records: Records, name: str) -> None:
-    space = {"learning_rate": log_uniform(1e-3, 1.0)}
-    records.add_optimizer(Optimizer(name, lambda **_: None, space, f"{name} (2020)"), "v1")
-
-
-def training(
-    trial: int, seed: int, value: float, *, metric: str = "accuracy", step: int | None = None
-) -> Record:
-    """A training that rises to `value`, or is lost from `step` on."""
-    lost = step is not None
+def training(trial, seed, value, *, metric, lost=None):
+    """A training that rises to `value`, or whose loss is not finite from step `lost` on."""
     level = 0.9 if math.isnan(value) else value
-    along = [math.nan if lost and at >= step else level * at / 30 for at in (10, 20, 30)]
-    return Record(
+    along = [math.nan if lost and at >= lost else level * at / 30 for at in (10, 20, 30)]
+    return pj.populations.Record(
         trial=trial,
         seed=seed,
         hyperparameters={"learning_rate": (0.002, 0.02, 0.2, 0.9)[trial]},
-        status=Status.DIVERGED if lost else Status.FINISHED,
-        diverged_step=step,
+        status="diverged" if lost else "finished",
+        diverged_step=lost,
         metrics={metric: math.nan if lost else value},
         curve={"step": [10.0, 20.0, 30.0], "train_loss": [1.0, 0.5, 0.25], metric: along},
-        steps=step if lost else 30,
+        steps=lost or 30,
     )
 
 
-def add_tuning(records: Records, workload: str, name: str, metric: str = "accuracy") -> None:
-    """Four trials; the last one is lost with its second seed."""
+def add_tuning(records, workload, name, metric):
+    """Four trials; the second seed of the last one diverges."""
     rows = [
         training(trial, seed, 0.5 + 0.1 * trial + 0.01 * seed, metric=metric)
         for trial in range(3)
         for seed in range(2)
     ]
-    rows += [training(3, 0, 0.6, metric=metric), training(3, 1, 0.6, metric=metric, step=15)]
+    rows += [training(3, 0, 0.6, metric=metric), training(3, 1, 0.6, metric=metric, lost=15)]
     records.add(workload, name, "tuning", metric, rows)
 
 
-def add_report(
-    records: Records, workload: str, name: str, values: Sequence[float], metric: str = "accuracy"
-) -> None:
-    """The chosen trial, one value a report seed; NaN is a training lost at step 12."""
+def add_report(records, workload, name, values, metric):
+    """The third trial, one value a report seed; NaN is a training that diverges at step 12."""
     rows = [
-        training(2, seed, value, metric=metric, step=12 if math.isnan(value) else None)
-        for seed, value in zip(PROTOCOL.report_seed_numbers, values, strict=False)
+        training(2, seed, value, metric=metric, lost=12 if math.isnan(value) else None)
+        for seed, value in zip(SEEDS, values, strict=False)
     ]
     records.add(workload, name, "report", metric, rows)
 
 
-Make = Callable[..., Records]
-
-
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """A function that makes records from report values by optimizer; None trains nothing."""
-    opened: list[Records] = []
+def make(tmp_path):
+    """`{optimizer: report values, or None to train nothing} -> records`."""
+    opened = []
 
-    def build(values: dict[str, Sequence[float] | None], workloads=(DIGITS,)) -> Records:
+    def build(values, workloads=(("digits", "accuracy", True),)):
         records = Records(tmp_path / f"out{len(opened)}")
         opened.append(records)
-        seeds = PROTOCOL.report_seed_numbers
-        records.require({**vars(PROTOCOL), "report_seeds": [seeds.start, seeds.stop]})
+        records.require({**vars(PROTOCOL), "report_seeds": [SEEDS.start, SEEDS.stop]})
         records.note({"baseline": "adamw"})
         for workload, metric, higher in workloads:
-            add_workload(records, workload, metric=metric, higher=higher)
+            untrained = dict.fromkeys(SEEDS, 0.1 if higher else 2.0)
+            records.add_workload(
+                WorkloadRow(workload, "a workload", metric, higher, untrained, "data")
+            )
             for name, reported in values.items():
-                add_optimizer(records, name)
+                space = {"learning_rate": pj.log_uniform(1e-3, 1.0)}
+                optimizer = Optimizer(name, lambda **_: None, space, f"{name} (2020)")
+                records.add_optimizer(optimizer, "v1")
                 if reported is not None:
                     add_tuning(records, workload, name, metric)
                     add_report(records, workload, name, reported, metric)
@@ -104,7 +82,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def values() -> dict[str, list[float]]:
+def values():
     """Report values with one verdict of each kind."""
     base = [0.90, 0.91, 0.92, 0.90, 0.91, 0.92]
     return {
@@ -115,33 +93,30 @@ def values() -> dict[str, list[float]]:
     }
 
 
-class Read(NamedTuple):
-    """What a parser found: tags with their attributes, scripts by kind, and visible text."""
+class Page(NamedTuple):
+    """What a browser finds: tags with attributes, scripts, figures, and visible text."""
 
     tags: list[tuple[str, dict[str, str | None]]]
     scripts: list[str]
-    figures: dict[str, dict[str, Any]]
+    figures: dict[str, Any]
     text: str
 
 
-class _Reader(HTMLParser):
-    def __init__(self) -> None:
+class Reader(HTMLParser):
+    def __init__(self):
         super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.bodies: list[tuple[dict[str, str | None], list[str]]] = []
-        self.words: list[str] = []
-        self.inside: str | None = None
+        self.tags, self.bodies, self.words, self.inside = [], [], [], None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self.inside = tag
         if tag == "script":
             self.bodies.append((dict(attrs), []))
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag):
         self.inside = None if tag in ("script", "style") else self.inside
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         if self.inside == "script":
             self.bodies[-1][1].append(data)
         elif self.inside != "style":
@@ -149,19 +124,19 @@ class _Reader(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def read() -> Callable[[str], Read]:
-    """A function that reads a report as a browser would."""
-    return _read
+def read():
+    """`html -> Page`."""
 
+    def parse(html):
+        reader = Reader()
+        reader.feed(html)
+        reader.close()
+        bodies = [(attrs, "".join(parts)) for attrs, parts in reader.bodies]
+        return Page(
+            tags=reader.tags,
+            scripts=[body for attrs, body in bodies if "type" not in attrs],
+            figures={str(a["id"])[:-5]: json.loads(body) for a, body in bodies if "type" in a},
+            text=" ".join(" ".join(reader.words).split()),
+        )
 
-def _read(html: str) -> Read:
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    bodies = [(attrs, "".join(parts)) for attrs, parts in reader.bodies]
-    return Read(
-        tags=reader.tags,
-        scripts=[body for attrs, body in bodies if "type" not in attrs],
-        figures={str(a["id"])[:-5]: json.loads(body) for a, body in bodies if "type" in a},
-        text=" ".join(" ".join(reader.words).split()),
-    )
+    return parse
