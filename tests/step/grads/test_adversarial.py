@@ -2,7 +2,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 import paramjax as pj
@@ -110,13 +109,9 @@ def test_inputs_keep_their_dtype(key):
 
 def test_it_goes_into_every_estimator(key):
     attack = adversarial(margin, radius=0.1, step_size=0.1, steps=2, random_start=False)
-    whole = pj.gradient(attack)(W, BATCH, key)
-    parts = accumulate(attack, 2)(W, BATCH, key)
     # sign-gradient ascent does not know how many rows the mean is over
-    chex.assert_trees_all_close(parts, whole, rtol=1e-5)
-    trainer = pj.train_step(attack, optax.sgd(0.1))
-    state = trainer.init(key, W)
-    assert jnp.isfinite(jax.jit(trainer.step)(state, BATCH)[0].params).all()
+    whole = pj.gradient(attack)(W, BATCH, key)
+    chex.assert_trees_all_close(accumulate(attack, 2)(W, BATCH, key), whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -145,15 +140,7 @@ def test_leaves_that_cannot_be_moved_are_refused(key):
         attack(W, {"x": jnp.arange(3)}, key)
     with pytest.raises(TypeError, match="adversarial: expected a loss, got float"):
         adversarial(0.5, radius=0.1, step_size=0.1, steps=1)
-
-
-def test_a_random_start_without_a_key_is_refused():
-    loss_fn = lambda params, batch, key: (jnp.mean(params * batch["x"]), {})
-    worst = adversarial(loss_fn, radius=0.5, step_size=0.25, steps=1)
     with pytest.raises(ValueError, match="a random start needs a key, got None"):
-        worst(jnp.float32(1.0), {"x": jnp.ones(2)}, None)
-
-
-def test_a_gradient_estimator_is_no_loss():
-    with pytest.raises(TypeError, match="expected a loss, got GradFn; give what comes out"):
-        adversarial(pj.gradient(lambda p, b, k: (p, {})), radius=1.0, step_size=1.0, steps=1)
+        attack(W, BATCH, None)
+    with pytest.raises(TypeError, match="expected a loss, got GradFn; give the adversarial loss"):
+        adversarial(pj.gradient(margin), radius=1.0, step_size=1.0, steps=1)

@@ -1,3 +1,5 @@
+"""Private: no public function returns a direction or an estimator's own key."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -44,14 +44,9 @@ def test_unbiased_for_the_gradient_of_the_smoothed_loss(loss_fn, gradient, key):
     grads = estimates(evolution(loss_fn, population=4, sigma=0.5), key, 20_000)
     error = grads.std(0) / np.sqrt(len(grads))
     assert (np.abs(grads.mean(0) - gradient) < 4 * error).all()
-
-
-def test_variance_on_a_linear_loss(key):
-    """(|a|^2 + a_j^2) / pairs: an antithetic pair sees exactly the slope along its direction."""
-    pairs = 3
-    grads = estimates(evolution(linear, population=2 * pairs, sigma=0.1), key, 20_000)
-    expected = (SLOPE @ SLOPE + SLOPE**2) / pairs
-    np.testing.assert_allclose(grads.var(0), expected, rtol=0.06)  # its own deviation is 2 %
+    if loss_fn is linear:  # an antithetic pair sees exactly the slope along its direction
+        expected = (SLOPE @ SLOPE + SLOPE**2) / 2
+        np.testing.assert_allclose(grads.var(0), expected, rtol=0.06)  # its own deviation is 2 %
 
 
 def test_the_loss_is_an_estimate_of_the_smoothed_one(key):
@@ -64,7 +59,7 @@ def test_the_loss_is_an_estimate_of_the_smoothed_one(key):
     np.testing.assert_allclose(metrics["first"], POINT[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [2, 4, 6, 1000])
+@pytest.mark.parametrize("chunk", [2, 6, 1000])
 def test_chunks_change_nothing(chunk, key):
     whole = evolution(quartic, population=10, sigma=0.5)(POINT, None, key)
     parts = evolution(quartic, population=10, sigma=0.5, chunk=chunk)(POINT, None, key)
@@ -97,22 +92,17 @@ def test_the_loss_need_not_be_differentiable(key):
     np.testing.assert_allclose(grads, jnp.ones(3), atol=0.2)
 
 
-def test_the_loss_of_a_line_search_is_the_reported_one(key):
-    grad_fn = evolution(quartic, population=6, sigma=0.3)
-    _, loss, _ = grad_fn(POINT, None, key)
-    np.testing.assert_allclose(grad_fn.loss_fn(POINT, None, key)[0], loss)
-
-
-def test_model_state_leaves_as_it_does_at_the_parameters(key):
+def test_model_state_is_that_at_the_parameters_and_a_line_search_gets_the_reported_loss(key):
     def loss_fn(params, state, batch, key):
-        return params @ SLOPE, ({"count": state["count"] + 1, "seen": params}, {})
+        return jnp.sum(params**4), ({"count": state["count"] + 1, "seen": params}, {})
 
-    grad_fn = evolution(loss_fn, population=4, sigma=1.0, stateful=True)
+    grad_fn = evolution(loss_fn, population=4, sigma=0.3, stateful=True)
     before = {"count": jnp.int32(5), "seen": jnp.zeros(3)}
-    _, _, (state, _) = grad_fn(POINT, before, None, key)
+    _, loss, (state, _) = grad_fn(POINT, before, None, key)
     assert int(state["count"]) == 6
     chex.assert_trees_all_equal(state["seen"], POINT)
-    _, (state, _) = grad_fn.loss_fn(POINT, before, None, key)
+    searched, (state, _) = grad_fn.loss_fn(POINT, before, None, key)
+    np.testing.assert_allclose(searched, loss)
     assert int(state["count"]) == 6
 
 

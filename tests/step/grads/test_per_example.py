@@ -10,20 +10,15 @@ import paramjax as pj
 from paramjax.step.grads import per_example
 
 
-def test_each_row_has_the_gradient_of_its_own_loss(line, line_loss, key):
+def test_each_row_has_its_own_gradient_and_the_mean_is_that_of_the_batch(line, line_loss, key):
     params = {"w": jnp.array([[0.7]]), "b": jnp.array([[-0.3]])}
-    grads, loss, _ = per_example(line_loss)(params, line, key)
+    grads, loss, metrics = per_example(line_loss)(params, line, key)
+    whole = pj.gradient(line_loss)(params, line, key)
+    mean = jax.tree.map(lambda g: g.mean(0), grads)
+    chex.assert_trees_all_close((mean, loss, metrics), whole, rtol=1e-5)
     errors = line["x"] * 0.7 - 0.3 - line["y"]
     np.testing.assert_allclose(grads["w"][:, :, 0], 2 * errors * line["x"], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(grads["b"][:, :, 0], 2 * errors, rtol=1e-4)
-    np.testing.assert_allclose(loss, np.mean(errors**2), rtol=1e-5)
-
-
-def test_the_mean_is_the_gradient_of_the_batch(line, line_loss, line_params, key):
-    rows, loss, metrics = per_example(line_loss)(line_params, line, key)
-    whole = pj.gradient(line_loss)(line_params, line, key)
-    mean = jax.tree.map(lambda g: g.mean(0), rows)
-    chex.assert_trees_all_close((mean, loss, metrics), whole, rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*seed.*:DeprecationWarning")  # optax's own, no way around
@@ -36,9 +31,10 @@ def test_dpsgd_of_optax_through_a_step_equals_the_loop_by_hand(line, line_loss, 
     def of_row(params, row):
         return line_loss(params, jax.tree.map(lambda leaf: leaf[None], row), None)[0]
 
+    step, rows_of = jax.jit(trainer.step), jax.jit(jax.vmap(jax.grad(of_row), in_axes=(None, 0)))
     for _ in range(3):
-        state, metrics = jax.jit(trainer.step)(state, line)
-        rows = jax.vmap(jax.grad(of_row), in_axes=(None, 0))(params, line)
+        state, metrics = step(state, line)
+        rows = rows_of(params, line)
         updates, opt_state = tx.update(rows, opt_state, params)
         params = optax.apply_updates(params, updates)
     chex.assert_trees_all_close(state.params, params, rtol=1e-5)
@@ -54,7 +50,7 @@ def test_every_row_has_its_own_key_and_the_line_search_the_same(key):
     np.testing.assert_allclose(grad_fn.loss_fn(jnp.float32(2.0), jnp.zeros(3), key)[0], loss)
 
 
-def test_model_state_leaves_as_it_does_on_the_whole_batch(key):
+def test_model_state_is_that_of_the_whole_batch(key):
     def loss_fn(params, average, batch, key):
         return params * batch.sum() * average, (0.5 * average + batch.mean(), {})
 
@@ -74,7 +70,3 @@ def test_what_has_no_rows_or_is_no_loss_is_refused(line_loss, line_params, key):
         per_example(lambda params, batch, key: (batch, {}))(line_params, jnp.zeros(3), key)
     with pytest.raises(TypeError, match=r"expected the loss to return \(loss, metrics\)"):
         per_example(lambda params, batch, key: 0.0)(line_params, jnp.zeros(3), key)
-    with pytest.raises(TypeError, match=r"to return \(loss, \(model_state, metrics\)\)"):
-        per_example(lambda params, state, batch, key: (0.0, {}), stateful=True)(
-            line_params, (), jnp.zeros(3), key
-        )

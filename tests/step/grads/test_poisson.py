@@ -7,7 +7,6 @@ from scipy import stats
 
 import paramjax as pj
 from paramjax.step.grads import poisson, private
-from paramjax.step.grads._poisson import _default_capacity, _draw
 
 
 def recorder():
@@ -60,12 +59,15 @@ def test_every_row_comes_with_the_rate_and_independently(key):
     np.testing.assert_allclose(np.var(sampled), 40 * 0.3 * 0.7, rtol=0.1)
 
 
-def test_the_default_capacity_overflows_with_less_than_a_billionth():
-    for rows, rate in [(60_000, 256 / 60_000), (100, 0.5), (10, 1.0), (1000, 1e-6)]:
-        places = _default_capacity(rows, rate)
-        assert stats.binom.sf(places, rows, rate) < 1e-9 or places == rows
-        assert places == 1 or stats.binom.sf(places - 1, rows, rate) >= 1e-9
-        assert 1 <= places <= rows
+@pytest.mark.parametrize(
+    ("rows", "rate"), [(60_000, 256 / 60_000), (100, 0.5), (10, 1.0), (1000, 1e-6)]
+)
+def test_the_default_capacity_overflows_with_less_than_a_billionth(rows, rate, key):
+    _, metrics = jax.eval_shape(poisson(recorder(), rate).step, start(key), np.zeros(rows))
+    (capacity,) = metrics["mask"].shape
+    assert stats.binom.sf(capacity, rows, rate) < 1e-9 or capacity == rows
+    assert capacity == 1 or stats.binom.sf(capacity - 1, rows, rate) >= 1e-9
+    assert 1 <= capacity <= rows
 
 
 def test_rows_beyond_the_capacity_are_dropped_and_counted(key):
@@ -76,7 +78,7 @@ def test_rows_beyond_the_capacity_are_dropped_and_counted(key):
     assert metrics["mask"].all()
 
 
-def test_steps_draw_apart_and_again_the_same(key):
+def test_steps_draw_other_rows_and_again_the_same(key):
     trainer = poisson(recorder(), 0.5)
     state, first = trainer.step(start(key), jnp.arange(64))
     _, second = trainer.step(state, jnp.arange(64))
@@ -85,13 +87,18 @@ def test_steps_draw_apart_and_again_the_same(key):
     assert (first["rows"] != second["rows"]).any()
 
 
-def test_small_rates_are_kept(key):
+@pytest.mark.parametrize("traced", [False, True])
+def test_small_rates_are_kept(traced, key):
     """A float32 uniform would draw 2**-23 for any rate below it: here none of 2**20 rows."""
-    assert int(_draw(key, 2**20, 1e-9).sum()) <= 1
+
+    def sampled(rate, rows):
+        count = lambda r: poisson(recorder(), r, capacity=1).step(start(key), jnp.zeros(rows))[1]
+        compiled = jax.jit(count) if traced else jax.jit(lambda _: count(rate))
+        return int(compiled(rate)["sampled"])
+
+    assert sampled(1e-9, 2**20) <= 1
     rate, rows = 1e-5, 2**24
-    for given in (rate, jnp.float32(rate)):
-        drawn = int(jax.jit(lambda r, given=given: _draw(key, rows, given))(0).sum())
-        assert abs(drawn - rate * rows) < 4 * np.sqrt(rate * rows)
+    assert abs(sampled(rate, rows) - rate * rows) < 4 * np.sqrt(rate * rows)
 
 
 def test_a_traced_rate_draws_the_same_rows(key):

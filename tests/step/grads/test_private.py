@@ -30,9 +30,6 @@ def test_rows_are_clipped_and_averaged(key):
     np.testing.assert_allclose(loss, (11.0 + 1.1 - 20.0) / 3, rtol=1e-5)
     np.testing.assert_allclose(metrics["first"], 1.1, rtol=1e-6)
     np.testing.assert_allclose(metrics["clipped"], 2 / 3, rtol=1e-6)
-
-
-def test_the_expected_batch_size_divides_in_place_of_the_rows(key):
     estimator = private(linear, clip_norm=1.0, noise_multiplier=TINY, expected_batch_size=12.0)
     np.testing.assert_allclose(estimator(PARAMS, ROWS, key)[0]["w"], CLIPPED.sum(0) / 12, rtol=1e-5)
 
@@ -58,7 +55,7 @@ def test_the_noise_is_gaussian_of_the_stated_deviation():
     assert stats.kstest(noise / (sigma * clip / size), "norm").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("microbatch", [1, 2, 3, 4, 100])
+@pytest.mark.parametrize("microbatch", [1, 2, 100])
 def test_chunks_change_nothing(microbatch, key):
     noisy = lambda params, batch, key: (
         linear(params, batch, key)[0] * jax.random.uniform(key),
@@ -87,8 +84,7 @@ def test_chunks_bound_the_memory(key):
     assert temporary(4) <= temporary(None) / 4
 
 
-@pytest.mark.parametrize("microbatch", [None, 2])
-@pytest.mark.parametrize("junk", [jnp.nan, jnp.inf, 1e30])
+@pytest.mark.parametrize(("junk", "microbatch"), [(jnp.nan, 2), (jnp.inf, None), (1e30, 2)])
 def test_masked_rows_contribute_nothing_whatever_they_hold(junk, microbatch, key):
     rows = jnp.concatenate([ROWS, jnp.full((2, 2), junk)])
     mask = jnp.array([1, 1, 1, 0, 0])

@@ -1,0 +1,108 @@
+"""What holds for every estimator: one trace, keys, dtypes, traced numbers under scan and vmap."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import paramjax as pj
+from paramjax import grads as est
+
+
+def loss_fn(params, batch, key):
+    """Random, so that what hands on no key is found out."""
+    errors = batch["x"] @ params["w"].astype(jnp.float32) + params["b"].astype(jnp.float32)
+    errors = errors - batch["y"] + 0.1 * jax.random.normal(key, batch["y"].shape)
+    return jnp.mean(errors**2), {"mae": jnp.abs(errors).mean()}
+
+
+BATCH = {"x": jnp.linspace(-1, 1, 24).reshape(8, 3), "y": jnp.linspace(0, 1, 8)}
+PARAMS = {"w": jnp.array([0.5, -0.25, 1.0]), "b": jnp.float32(0.125)}
+
+# name -> (estimator of a loss and one number, two values of the number)
+ESTIMATORS = {
+    "accumulate": (
+        lambda loss, number: est.accumulate(loss, 4, weight=lambda b: number * b["y"].sum() + 1),
+        (0.5, 2.0),
+    ),
+    "per_example": (lambda loss, number: est.per_example(scaled(loss, number)), (0.5, 2.0)),
+    "private": (
+        lambda loss, number: est.private(loss, clip_norm=number, noise_multiplier=number),
+        (0.5, 2.0),
+    ),
+    "evolution": (lambda loss, number: est.evolution(loss, population=4, sigma=number), (0.5, 2)),
+    "spsa": (lambda loss, number: est.spsa(loss, scale=number, samples=2), (0.5, 2.0)),
+    "forward_gradient": (
+        lambda loss, number: est.forward_gradient(scaled(loss, number), samples=2),
+        (0.5, 2.0),
+    ),
+    "adversarial": (
+        lambda loss, number: pj.gradient(
+            est.adversarial(loss, radius=number, step_size=number, steps=2)
+        ),
+        (0.1, 0.2),
+    ),
+    "surgery": (
+        lambda loss, number: est.surgery({"one": loss, "two": scaled(loss, -number)}),
+        (0.5, 2.0),
+    ),
+    "conflict_averse": (
+        lambda loss, number: est.surgery(
+            {"one": loss, "two": scaled(loss, -0.3)}, est.conflict_averse(number)
+        ),
+        (0.25, 0.5),
+    ),
+    "dynamic_loss_scale": (
+        lambda loss, number: unstated(est.dynamic_loss_scale(loss, initial=number)),
+        (2.0, 4.0),
+    ),
+}
+
+
+def scaled(loss, number):
+    return lambda params, batch, key: (number * loss(params, batch, key)[0], {})
+
+
+def unstated(grad_fn):
+    """A stateful estimator from its first state."""
+
+    def estimate(params, batch, key):
+        grads, loss, aux = grad_fn(params, grad_fn.init(params, ()), batch, key)
+        return grads, loss, aux[1]
+
+    return pj.GradFn(estimate)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_contract(name, key):
+    make, numbers = ESTIMATORS[name]
+    keys = jax.random.split(key, 2)
+    alone = jax.jit(chex.assert_max_traces(lambda *args: make(loss_fn, numbers[1])(*args), n=1))
+    chex.clear_trace_counter()
+    results = [alone(PARAMS, BATCH, k) for k in keys]
+
+    # a key is a result
+    chex.assert_trees_all_equal(alone(PARAMS, BATCH, keys[0]), results[0])
+    assert (np.asarray(results[0][0]["w"]) != np.asarray(results[1][0]["w"])).any()
+
+    # a traced number under jit, vmap and scan is the number alone
+    def scanned(number):
+        grad_fn = make(loss_fn, number)
+        return jax.lax.scan(lambda _, k: (None, grad_fn(PARAMS, BATCH, k)), None, keys)[1]
+
+    together = jax.jit(jax.vmap(scanned))(jnp.array(numbers, jnp.float32))
+    for step, result in enumerate(results):
+        one = jax.tree.map(lambda leaf, i=step: leaf[1, i], together)
+        chex.assert_trees_all_close(one, result, rtol=2e-5, atol=1e-6)
+    different = jax.tree.map(lambda leaf: bool((leaf[0] != leaf[1]).any()), together)
+    assert any(jax.tree.leaves(different))
+
+    # gradients have the dtype of the parameters, losses and metrics stay in float32
+    low = jax.jit(make(loss_fn, numbers[1]))(jax.tree.map(jnp.bfloat16, PARAMS), BATCH, keys[0])
+    for dtype, (grads, *rest) in (("float32", results[0]), ("bfloat16", low)):
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(grads)} == {dtype}
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(rest)} == {"float32"}
+    # bfloat16 rounds perturbed parameters to 8 bits, hence the width
+    wide = jax.tree.map(jnp.float32, low[0])
+    chex.assert_trees_all_close(wide, results[0][0], rtol=0.05, atol=0.1)
