@@ -1,6 +1,6 @@
 """What test_shard.py asserts, computed on eight simulated devices or in two processes.
 
-python shard_checks.py devices FILE writes JSON; so does python shard_checks.py processes FILE.
+python shard_checks.py FILE writes JSON; with PROCESS=0 or 1 it is one of two processes.
 """
 
 import collections
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh
 
 import paramjax as pj
@@ -53,11 +54,11 @@ def start():
 def loss_fn(params, batch, key):
     hidden = jax.nn.relu(batch["x"] @ params["first"] + params["bias"][None])
     kept = jax.random.bernoulli(key, 0.5, hidden.shape)
-    place = jnp.arange(hidden.size).reshape(hidden.shape) % 1009
+    number = jnp.arange(hidden.size).reshape(hidden.shape) % 1009
     error = (hidden * kept * 2.0) @ params["second"] - batch["y"]
     loss = (error**2).mean() + 1e-3 * (params["odd"] ** 2).sum()
     # an integer sum is exact: it differs if one unit is dropped elsewhere
-    return loss, {"dropped": (place * ~kept).sum(), "target": batch["y"].mean()}
+    return loss, {"dropped": (number * ~kept).sum(), "target": batch["y"].mean()}
 
 
 def composed(loss=loss_fn, tx=None):
@@ -67,8 +68,8 @@ def composed(loss=loss_fn, tx=None):
 
 
 def farthest(tree, other):
-    apart = jax.tree.map(lambda a, b: np.abs(np.asarray(a) - np.asarray(b)).max(), tree, other)
-    return float(max(jax.tree.leaves(apart)))
+    distance = lambda a, b: float(np.abs(np.asarray(a) - np.asarray(b)).max())
+    return max(jax.tree.leaves(jax.tree.map(distance, tree, other)))
 
 
 def held(tree):
@@ -205,6 +206,21 @@ def check_refusals():
     }
 
 
+def check_script():
+    """A run as a user writes it, the same on one device, on several and in two processes."""
+    params, data = start()
+    mesh = mesh_of(jax.device_count())
+    trainer = shard(composed(), mesh, params_axis="data", min_size=1024)
+    run = pj.fit(trainer, params, data, key=KEY(0), steps=20, batch_size=64)
+    whole = process_allgather(run.params, tiled=True)  # numpy, whole in every process
+    return {
+        "devices": jax.device_count(),
+        "history": {name: values.tolist() for name, values in run.history.items()},
+        "params": {name: leaf.tolist() for name, leaf in whole.items()},
+        "held": held(run.params["first"]),
+    }
+
+
 def check_processes():
     """Runs over both processes, and what differs between them."""
     params, data = start()
@@ -234,17 +250,14 @@ def refusal(call):
 
 
 def main():
-    mode, file = sys.argv[1:]
     enable_cache()
-    if mode == "processes":
-        jax.distributed.initialize(
-            os.environ["COORDINATOR"], num_processes=2, process_id=int(os.environ["PROCESS"])
-        )
-        report = check_processes()
-    else:
-        checks = (check_layouts, check_steps, check_compositions, check_refusals)
-        report = {check.__name__.removeprefix("check_"): check() for check in checks}
-    Path(file).write_text(json.dumps(report))
+    checks = (check_layouts, check_steps, check_compositions, check_refusals, check_script)
+    if "PROCESS" in os.environ:
+        checks = (check_processes, check_script)
+        address, number = os.environ["COORDINATOR"], int(os.environ["PROCESS"])
+        jax.distributed.initialize(address, num_processes=2, process_id=number)
+    report = {check.__name__.removeprefix("check_"): check() for check in checks}
+    Path(sys.argv[1]).write_text(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -43,8 +43,7 @@ def params():
     return jnp.array([0.7, -1.2])
 
 
-@pytest.mark.parametrize("first_order", [False, True])
-@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize(("steps", "first_order"), [(0, False), (3, False), (3, True)])
 def test_the_gradient_is_the_closed_form_on_quadratics(tasks, params, key, steps, first_order):
     outer = meta_loss(quadratic, optax.sgd(RATE), steps, first_order=first_order)
     grads, loss, metrics = pj.gradient(outer)(params, tasks, key)
@@ -68,8 +67,8 @@ def test_the_gradient_is_the_closed_form_on_quadratics(tasks, params, key, steps
 
 @pytest.mark.parametrize(
     "tx",
-    [optax.adam(0.1), optax.sgd(0.1, momentum=0.9), optax.contrib.schedule_free_sgd(0.3)],
-    ids=["adam", "momentum", "schedule free"],
+    [optax.adam(0.1), optax.contrib.schedule_free_sgd(0.3)],
+    ids=["adam", "schedule free"],
 )
 def test_the_gradient_equals_finite_differences(key, tx):
     rng = np.random.default_rng(1)
@@ -160,10 +159,10 @@ def test_sinusoids_are_learned_in_a_few_steps(key):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-@pytest.mark.parametrize("factory", [adapt, meta_loss])
-def test_parts_of_another_kind_are_refused(factory, change, error, message):
-    with pytest.raises(error, match=message):
-        factory(**({"loss_fn": quadratic, "tx": optax.sgd(0.1), "steps": 1} | change))
+def test_parts_of_another_kind_are_refused(change, error, message):
+    for factory in (adapt, meta_loss):
+        with pytest.raises(error, match=message):
+            factory(**({"loss_fn": quadratic, "tx": optax.sgd(0.1), "steps": 1} | change))
 
 
 def test_batches_of_another_form_are_refused(tasks, params, key):

@@ -126,17 +126,37 @@ def test_there_is_no_objective_to_search_along(key):
         trainer.step(trainer.init(key, start()), None)
 
 
-def test_parameters_of_other_players_are_refused(key):
-    trainer = pj.train_step(simultaneous(GAME), optax.sgd(0.1))
-    with pytest.raises(ValueError, match="params: expected one entry .* without 'y'"):
-        trainer.step(trainer.init(key, {"x": jnp.ones(2)}), None)
-    with pytest.raises(TypeError, match="params: expected a mapping"):
-        trainer.step(trainer.init(key, jnp.ones(2)), None)
-
-
-def test_losses_that_are_no_scalar_are_refused(key):
-    losses = {**GAME, "y": lambda p, batch, key: (p["x"] * p["y"], {})}
-    with pytest.raises(ValueError, match=r"scalar loss, got shape \(2,\)"):
+@pytest.mark.parametrize(
+    ("losses", "error", "message"),
+    [
+        (max, TypeError, "losses: expected a mapping from players to entries, got"),
+        ({}, ValueError, "losses: expected a loss for each player, got an empty mapping"),
+        ({0: max}, TypeError, "losses: expected the players' names as keys, got int 0"),
+        ({"x": pj.GradFn(max)}, TypeError, r"losses\['x'\]: expected a loss .*, got a GradFn"),
+        ({"x": 1.0}, TypeError, r"losses\['x'\]: expected a function, got float 1.0"),
+        (
+            {**GAME, "y": lambda p, batch, key: (p["x"], {})},
+            ValueError,
+            r"scalar loss, got shape \(2,\)",
+        ),
+    ],
+    ids=["no mapping", "empty", "no name", "estimator", "no function", "no scalar"],
+)
+def test_losses_of_another_kind_are_refused(losses, error, message, key):
+    with pytest.raises(error, match=message):
         simultaneous(losses)(start(), None, key)
-    with pytest.raises(TypeError, match=r"losses\['x'\]: expected a function"):
-        simultaneous({"x": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"x": 1}, ValueError, r"\['x', 'y'\], got a mapping without 'y'"),
+        ({"x": 1, "y": 2, "z": 3}, ValueError, "got a mapping with the unknown 'z'"),
+        ({"x": 1, "z": 3}, ValueError, "got a mapping without 'y', with the unknown 'z'"),
+        (jnp.ones(2), TypeError, r"params: expected a mapping .*, got float32\[2\]"),
+    ],
+    ids=["missing", "unknown", "both", "no mapping"],
+)
+def test_parameters_of_other_players_are_refused_by_name(params, error, message, key):
+    with pytest.raises(error, match=message):
+        simultaneous(GAME)(params, None, key)

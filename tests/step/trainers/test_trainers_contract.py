@@ -10,7 +10,7 @@ import pytest
 import paramjax as pj
 from paramjax.step.trainers import alternating, federated, meta_loss, simultaneous
 
-ROWS, STEPS = 5, 6
+ROWS, STEPS = 5, 4
 
 
 def player(sign):
@@ -64,122 +64,115 @@ TRAINERS = {
 }
 
 
-@pytest.fixture(params=sorted(TRAINERS))
+HOOKS = [pj.hooks.skip_nonfinite(), pj.hooks.ema(0.5)]
+
+
+class Case:
+    """A factory of trainers from a rate, parameters and one batch; its step, compiled once."""
+
+    def __init__(self, name):
+        self.make, self.params, self.batch = TRAINERS[name]
+        self.trainer = self.make(0.1, hooks=HOOKS)
+        self.traces = []
+        self.step = jax.jit(self.counted)
+
+    def counted(self, state, batch):
+        self.traces.append(1)
+        return self.trainer.step(state, batch)
+
+    def steps(self, state, count=STEPS):
+        """The states after each step, the first among them, and the losses."""
+        states, losses = [state], []
+        for _ in range(count):
+            state, metrics = self.step(state, self.batch)
+            states.append(state)
+            losses.append(metrics["loss"])
+        return states, losses
+
+
+@pytest.fixture(scope="module", params=sorted(TRAINERS))
 def case(request):
-    """A factory of trainers from a rate, parameters and one batch."""
-    return TRAINERS[request.param]
-
-
-def steps(trainer, state, batch, count=STEPS):
-    return jax.jit(
-        lambda state: jax.lax.scan(lambda s, _: trainer.step(s, batch), state, length=count)
-    )(state)
+    return Case(request.param)
 
 
 def dtypes(tree):
     return jax.tree.map(lambda leaf: leaf.dtype, tree)
 
 
-def test_rates_may_be_traced_and_mapped(case, key):
-    make, params, batch = case
-
-    def train(rate):
-        trainer = make(rate)
-        state, metrics = steps(trainer, trainer.init(key, params), batch)
-        return trainer.eval_params(state), metrics["loss"]
-
-    rates = jnp.array([0.02, 0.1])
-    together = jax.jit(jax.vmap(train))(rates)
-    alone = [train(float(rate)) for rate in rates]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *alone)
-    chex.assert_trees_all_close(together, stacked, rtol=1e-4, atol=1e-6)
-    assert (together[1][0] != together[1][1]).any()
-
-
-def test_a_step_is_traced_once(case, key):
-    make, params, batch = case
-    trainer = make(0.1)
-    chex.clear_trace_counter()
-    step = jax.jit(chex.assert_max_traces(trainer.step, n=1))
-    state = trainer.init(key, params)
-    for _ in range(3):
-        state, metrics = step(state, batch)
+def test_averages_and_guards_hook_in_and_a_step_is_traced_once(case, key):
+    states, _ = case.steps(case.trainer.init(key, case.params), 1)
+    spoiled, metrics = case.step(states[-1], jax.tree.map(lambda leaf: leaf * np.nan, case.batch))
     assert {"loss", "grad_norm"} <= set(metrics)
     assert all(jnp.shape(value) == () for value in metrics.values())
+    kept = lambda state: (state.params, state.opt_state)
+    chex.assert_trees_all_equal(kept(spoiled), kept(states[-1]))
+    assert (int(metrics["skipped"]), int(spoiled.step)) == (1, 2)
+    later, metrics = case.step(spoiled, case.batch)
+    assert int(metrics["skipped"]) == 1
+    assert len(case.traces) == 1
+    # after the parameters p1, p1, p2 a decay of 1/2 weighs them by 1, 2 and 4
+    expected = jax.tree.map(lambda p1, p2: (3 * p1 + 4 * p2) / 7, spoiled.params, later.params)
+    chex.assert_trees_all_close(case.trainer.eval_params(later), expected, rtol=1e-5)
 
 
 def test_steps_outside_of_jit_are_the_same(case, key):
-    make, params, batch = case
-    trainer = make(0.1)
-    state = trainer.init(key, params)
-    eager, metrics = trainer.step(state, batch)
-    compiled, expected = jax.jit(trainer.step)(state, batch)
+    state = case.trainer.init(key, case.params)
+    eager, metrics = case.trainer.step(state, case.batch)
+    compiled, expected = case.step(state, case.batch)
     chex.assert_trees_all_close(eager.params, compiled.params, rtol=1e-5, atol=1e-6)
     chex.assert_trees_all_close(metrics, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_rates_may_be_traced_and_mapped(case, key):
+    def train(rate):
+        trainer = case.make(rate, hooks=HOOKS)
+        body = lambda state, _: trainer.step(state, case.batch)
+        state, metrics = jax.lax.scan(body, trainer.init(key, case.params), length=STEPS)
+        return trainer.eval_params(state), metrics["loss"]
+
+    evaluated, losses = jax.jit(jax.vmap(train))(jnp.array([0.02, 0.1]))
+    states, expected = case.steps(case.trainer.init(key, case.params))
+    np.testing.assert_allclose(losses[1], expected, rtol=1e-4, atol=1e-6)
+    one = jax.tree.map(lambda leaf: leaf[1], evaluated)
+    alone = case.trainer.eval_params(states[-1])
+    chex.assert_trees_all_close(one, alone, rtol=1e-4, atol=1e-6)
+    assert (losses[0] != losses[1]).any()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_dtypes_stay(case, key, dtype):
-    make, params, batch = case
-    trainer = make(0.1, hooks=[pj.hooks.ema(0.9)])
-    state = trainer.init(key, jax.tree.map(lambda leaf: leaf.astype(dtype), params))
-    after, _ = jax.eval_shape(trainer.step, state, batch)
+    params = jax.tree.map(lambda leaf: leaf.astype(dtype), case.params)
+    state = case.trainer.init(key, params)
+    after, _ = jax.eval_shape(case.trainer.step, state, case.batch)
     assert dtypes(after) == dtypes(state)
     assert set(jax.tree.leaves(dtypes(after.params))) == {jnp.dtype(dtype)}
-    evaluated = jax.eval_shape(trainer.eval_params, after)
-    assert dtypes(evaluated) == dtypes(after.params)
-
-
-def test_averages_and_guards_hook_in(case, key):
-    make, params, batch = case
-    trainer = make(0.1, hooks=[pj.hooks.skip_nonfinite(), pj.hooks.ema(0.5)])
-    step = jax.jit(trainer.step)
-    state, _ = step(trainer.init(key, params), batch)
-    spoiled, metrics = step(state, jax.tree.map(lambda leaf: leaf * np.nan, batch))
-    chex.assert_trees_all_equal(
-        (spoiled.params, spoiled.opt_state), (state.params, state.opt_state)
-    )
-    assert (int(metrics["skipped"]), int(spoiled.step)) == (1, 2)
-    later, metrics = step(spoiled, batch)
-    assert int(metrics["skipped"]) == 1
-    # after the parameters p1, p1, p2 a decay of 1/2 weighs them by 1, 2 and 4
-    expected = jax.tree.map(lambda p1, p2: (3 * p1 + 4 * p2) / 7, state.params, later.params)
-    chex.assert_trees_all_close(trainer.eval_params(later), expected, rtol=1e-5)
+    assert dtypes(jax.eval_shape(case.trainer.eval_params, after)) == dtypes(after.params)
 
 
 def test_fit_runs_them(case, key):
-    make, params, batch = case
-    trainer = make(0.1, hooks=[pj.hooks.ema(0.5)])
-    run = pj.fit(trainer, params, batch, key=key, steps=STEPS)
-    state, history = steps(trainer, trainer.init(jax.random.split(key)[0], params), batch)
-    chex.assert_trees_all_close(run.params, trainer.eval_params(state), rtol=1e-5)
-    np.testing.assert_allclose(run.history["loss"], history["loss"], rtol=1e-5, atol=1e-6)
-    drawn = pj.fit(trainer, params, batch, key=key, steps=STEPS, batch_size=3)
+    run = pj.fit(case.trainer, case.params, case.batch, key=key, steps=STEPS)
+    states, losses = case.steps(case.trainer.init(jax.random.split(key)[0], case.params))
+    evaluated = case.trainer.eval_params(states[-1])
+    chex.assert_trees_all_close(run.params, evaluated, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run.history["loss"], losses, rtol=1e-5, atol=1e-6)
+    drawn = pj.fit(case.trainer, case.params, case.batch, key=key, steps=STEPS, batch_size=3)
     assert np.isfinite(drawn.history["loss"]).all()
     assert (drawn.history["loss"] != run.history["loss"]).any()
 
 
 def test_a_stopped_run_goes_on_to_the_bit(case, key):
-    make, params, batch = case
-    trainer = make(0.1, hooks=[pj.hooks.ema(0.9), pj.hooks.skip_nonfinite()])
-    step = jax.jit(trainer.step)
-
-    def advance(state, count):
-        for _ in range(count):
-            state, _ = step(state, batch)
-        return state
+    """All that a step needs is in the arrays of its state, as a file would keep them."""
 
     def to_host(leaf):
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+        return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
 
     def from_host(saved, leaf):
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return jax.random.wrap_key_data(saved) if is_key else jnp.asarray(saved)
+        return jax.random.wrap_key_data(saved) if is_key(leaf) else jnp.asarray(saved)
 
-    whole = advance(trainer.init(key, params), 6)
-    half = advance(trainer.init(key, params), 3)
-    saved = jax.tree.map(to_host, half)
-    again = jax.tree.map(from_host, saved, trainer.init(key, params))
-    resumed = advance(again, 3)
-    chex.assert_trees_all_equal(jax.tree.map(to_host, resumed), jax.tree.map(to_host, whole))
+    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    first = case.trainer.init(key, case.params)
+    whole, _ = case.steps(first)
+    saved = jax.tree.map(to_host, whole[STEPS // 2])
+    resumed, _ = case.steps(jax.tree.map(from_host, saved, first), STEPS - STEPS // 2)
+    ends = [jax.tree.map(to_host, states[-1]) for states in (resumed, whole)]
+    chex.assert_trees_all_equal(*ends)
