@@ -204,8 +204,8 @@ def _draw_lost(ax: Axes, steps: Sequence[int], scale: Scale) -> None:
     labelled = "diverged" in ax.get_legend_handles_labels()[1]
     ax.scatter(
         steps, [scale.lane] * len(steps), s=22 if len(steps) < MANY else 9, marker="x",
-        color=COLOURS[Status.DIVERGED], linewidths=0.8, alpha=max(0.3, opacity(len(steps))), zorder=3,
-        transform=ax.get_xaxis_transform(), rasterized=len(steps) > MANY,
+        color=COLOURS[Status.DIVERGED], linewidths=0.8, alpha=max(0.3, opacity(len(steps))),
+        zorder=3, transform=ax.get_xaxis_transform(), rasterized=len(steps) > MANY,
         label="" if labelled else "diverged",
     )  # fmt: skip
 
