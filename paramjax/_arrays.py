@@ -21,7 +21,7 @@ def numbers(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
-def place(leaf: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+def place(leaf: Any, sharding: jax.sharding.Sharding) -> Any:
     """An array on the devices of a sharding; where those span processes, each holds all of it.
 
     Example:

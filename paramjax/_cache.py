@@ -1,13 +1,14 @@
 """The persistent compilation cache: on by default, moved or switched off by one variable.
 
 `PARAMJAX_CACHE_DIR` names another folder; `PARAMJAX_CACHE_DIR=off` switches the
-cache off. A cache that the user configured in JAX itself is left alone.
+cache off. A cache that is configured in JAX itself is left alone.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -16,7 +17,7 @@ VARIABLE = "PARAMJAX_CACHE_DIR"
 
 
 def cache_dir() -> Path | None:
-    """The folder of compiled programs, or None when the cache is switched off.
+    """The folder of compiled programs, None if the cache is switched off.
 
     Example:
         >>> folder = cache_dir()
@@ -28,28 +29,25 @@ def cache_dir() -> Path | None:
         return None
     if setting:
         return Path(setting).expanduser().absolute()
-    import platformdirs  # 15 ms that a switched-off or moved cache need not pay
+    import platformdirs  # takes 15 ms, which a switched-off or moved cache saves
 
     return Path(platformdirs.user_cache_dir("paramjax", appauthor=False)) / "xla"
 
 
 def enable_cache() -> None:
-    """Let XLA keep what it compiles, unless the user decided otherwise.
+    """Let XLA keep what it compiles; `fit`, `sweep` and the benchmark call it before they compile.
 
-    Called by `fit` and, through `prepare_starts`, by `sweep` and the benchmark before
-    they compile. Does nothing
-    where `jax_compilation_cache_dir` is set already or the cache is switched off.
+    Does nothing if the cache is switched off or `jax_compilation_cache_dir` is set already.
 
     Example:
         >>> enable_cache()
     """
-    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
-        return
+    config: Any = jax.config
     folder = cache_dir()
-    if folder is None:
+    if folder is None or config.jax_compilation_cache_dir is not None:
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    # JAX decides at its first compilation whether it has a cache, and that may be behind us.
+    config.update("jax_compilation_cache_dir", str(folder))
+    config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # JAX decides at its first compilation whether it has a cache, and may have done so
     compilation_cache.reset_cache()

@@ -1,7 +1,6 @@
-"""What is refused at the public edge, and in which words.
+"""Checks of arguments at the public edge, which raise before anything is compiled.
 
-Every message says what was expected, what came and what to do. Nothing here
-runs inside a compiled program: on the device a failure is a value.
+Every message says what was expected, what came and what to do.
 """
 
 from __future__ import annotations
@@ -22,15 +21,12 @@ INT32_MAX = 2**31 - 1
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-    """The name of a leaf as errors print it, `params['dense']['kernel']` -> `dense/kernel`."""
+    """The name of a leaf in errors and patterns: `params['dense']['kernel']` is `dense/kernel`."""
     return jax.tree_util.keystr(path, simple=True, separator="/") or "(the tree itself)"
 
 
 def is_key(leaf: Any) -> bool:
-    """Whether an array, or what stands for one, is a typed key rather than numbers.
-
-    Args:
-        leaf: Anything with a dtype, or a number.
+    """Whether an array, a shape or a number is a typed key.
 
     Example:
         >>> is_key(jax.random.key(0)), is_key(jnp.zeros(2))
@@ -40,17 +36,11 @@ def is_key(leaf: Any) -> bool:
 
 
 def check_key(key: Any) -> Key:
-    """Refuse keys whose streams paramjax cannot promise.
-
-    Args:
-        key: A typed threefry key of shape [].
-
-    Returns:
-        The key.
+    """The key, if it is one typed threefry key.
 
     Raises:
-        TypeError: For a legacy `PRNGKey`, or anything else that is not a typed key.
-        ValueError: For another implementation than threefry, or an array of keys.
+        TypeError: If it is a legacy `PRNGKey` or not a key.
+        ValueError: If it is of another implementation than threefry, or an array of keys.
 
     Example:
         >>> check_key(jax.random.key(0)).shape
@@ -70,20 +60,15 @@ def check_key(key: Any) -> Key:
         )
     if key.shape != ():
         raise ValueError(f"key: expected one key, got an array of keys of shape {key.shape}")
-    return key
+    checked: Key = key
+    return checked
 
 
 def check_seed(number: int) -> int:
-    """Refuse integers that `jax.random.key` would fold onto another one.
-
-    Args:
-        number: The integer that names a key, in [0, 2**32).
-
-    Returns:
-        The number.
+    """The number, if it lies in [0, 2**32): `jax.random.key(2**32)` equals `key(0)`.
 
     Raises:
-        ValueError: If it lies outside [0, 2**32): `key(2**32)` equals `key(0)`.
+        ValueError: If it lies outside.
 
     Example:
         >>> check_seed(7)
@@ -98,15 +83,7 @@ def check_seed(number: int) -> int:
 
 
 def check_count(name: str, value: Any, *, least: int = 1) -> int:
-    """Refuse counts that are not whole numbers from `least` to 2**31 - 1.
-
-    Args:
-        name: What is counted, for the message.
-        value: The count.
-        least: The smallest count that makes sense.
-
-    Returns:
-        The count as an int.
+    """The value as an int, if it is a whole number from `least` to 2**31 - 1.
 
     Raises:
         TypeError: If it is not a whole number.
@@ -124,32 +101,15 @@ def check_count(name: str, value: Any, *, least: int = 1) -> int:
 
 
 def check_learning_rate(learning_rate: Any) -> None:
-    """Refuse a learning rate that cannot descend; traced values and schedules pass.
-
-    Args:
-        learning_rate: A number, a schedule, or a traced scalar.
-
-    Raises:
-        TypeError: If it is None or another non-number.
-        ValueError: If it is NaN, infinite or negative.
-
-    Example:
-        >>> check_learning_rate(1e-3)
-    """
+    """Raise unless a learning rate is a finite number from 0, a schedule or traced."""
     check_rate("learning_rate", learning_rate, high=math.inf)
 
 
 def check_rate(name: str, value: Any, *, low: float = 0.0, high: float = math.inf) -> None:
-    """Refuse a concrete number outside [low, high); traced values and functions pass.
-
-    Args:
-        name: The argument, for the message.
-        value: A number, a function of the step, or a traced scalar.
-        low: Smallest value allowed.
-        high: First value that is too large.
+    """Raise unless a value is a finite number in [low, high), a function of the step, or traced.
 
     Raises:
-        TypeError: If it is no number.
+        TypeError: If it is not a number.
         ValueError: If it is not finite or out of range.
 
     Example:
@@ -157,10 +117,7 @@ def check_rate(name: str, value: Any, *, low: float = 0.0, high: float = math.in
     """
     if isinstance(value, jax.core.Tracer) or callable(value):
         return
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a number, got {describe(value)}") from None
+    number = _number(name, value)
     if not (math.isfinite(number) and low <= number < high):
         bound = "finite" if high == math.inf else f"below {high:g}"
         raise ValueError(f"{name}: expected a number from {low:g}, {bound}, got {number}")
@@ -168,12 +125,6 @@ def check_rate(name: str, value: Any, *, low: float = 0.0, high: float = math.in
 
 def check_scalar(name: str, value: Any, *, low: float = 0.0, high: float = math.inf) -> None:
     """Raise unless a value is one finite number in [low, high] or a traced scalar.
-
-    Args:
-        name: The argument, for the message.
-        value: A number or a traced scalar.
-        low: Smallest value allowed.
-        high: Largest finite value allowed.
 
     Raises:
         TypeError: If it is not a number; a schedule is not, because a loss does not see the
@@ -192,23 +143,17 @@ def check_scalar(name: str, value: Any, *, low: float = 0.0, high: float = math.
         raise ValueError(f"{name}: expected one number, got {describe(value)}")
     if isinstance(value, jax.core.Tracer):
         return
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected a number, got {describe(value)}") from None
+    number = _number(name, value)
     if not (math.isfinite(number) and low <= number <= high):
         bound = "finite" if high == math.inf else f"to {high:g}"
         raise ValueError(f"{name}: expected a number from {low:g}, {bound}, got {number:g}")
 
 
 def check_params(params: PyTree) -> None:
-    """Refuse parameters that cannot be differentiated.
-
-    Args:
-        params: A pytree of floating-point arrays.
+    """Raise unless all leaves are floating-point arrays.
 
     Raises:
-        TypeError: If a leaf is not a floating-point array; the message names it.
+        TypeError: If a leaf is not; the message names it.
         ValueError: If there are no leaves.
 
     Example:
@@ -227,16 +172,12 @@ def check_params(params: PyTree) -> None:
 
 
 def check_same_form(what: str, got: PyTree, params: PyTree) -> None:
-    """Refuse gradients or updates that do not have the parameters' tree and shapes.
+    """Raise unless gradients or updates have the parameters' tree and shapes.
 
-    Args:
-        what: What `got` is, for the message.
-        got: A pytree.
-        params: The pytree it must match, leaf by leaf.
+    Shapes that would broadcast are refused too.
 
     Raises:
-        ValueError: If the trees or the shape of a leaf differ; shapes that would
-            broadcast are refused too.
+        ValueError: If the trees or the shape of a leaf differ.
 
     Example:
         >>> check_same_form("gradients", {"w": jnp.ones(2)}, {"w": jnp.zeros(2)})
@@ -255,14 +196,7 @@ def check_same_form(what: str, got: PyTree, params: PyTree) -> None:
 
 
 def check_rows(what: str, batch: PyTree) -> int:
-    """Refuse a batch that cannot be split by rows.
-
-    Args:
-        what: What splits it, for the message.
-        batch: A pytree of arrays [rows, ...].
-
-    Returns:
-        The number of rows.
+    """The number of rows of a batch [rows, ...]; `what` names who needs it.
 
     Raises:
         ValueError: If there are no leaves, a leaf has no leading axis, or leaves disagree
@@ -288,14 +222,6 @@ def check_rows(what: str, batch: PyTree) -> int:
 def nearest(name: str, known: Iterable[str], *, what: str) -> str:
     """The message for an unknown name, with the nearest known ones.
 
-    Args:
-        name: What was asked for.
-        known: The names there are.
-        what: What they name.
-
-    Returns:
-        A sentence.
-
     Example:
         >>> nearest("adamm", ["adam", "sgd"], what="optimizer")
         "unknown optimizer 'adamm'; nearest: adam (known: adam, sgd)"
@@ -307,7 +233,7 @@ def nearest(name: str, known: Iterable[str], *, what: str) -> str:
 
 
 def describe(value: Any) -> str:
-    """`float32[3,2]` for arrays, `None` or the type and value for other things."""
+    """`float32[3,2]` for an array, `None` or the type and value for anything else."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     return "None" if value is None else f"{type(value).__name__} {value!r}"
@@ -315,13 +241,7 @@ def describe(value: Any) -> str:
 
 @contextlib.contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Say how to install the optional package that an import within lacks.
-
-    Args:
-        extra: The extra of paramjax that brings it.
-
-    Raises:
-        ModuleNotFoundError: If an import fails for the lack of a package.
+    """Turn a missing optional package into an error that says how to install it.
 
     Example:
         >>> with needs_extra("frames"):
@@ -333,3 +253,10 @@ def needs_extra(extra: str) -> Iterator[None]:
         raise ModuleNotFoundError(
             f'{error.name} is missing: pip install "paramjax[{extra}]"', name=error.name
         ) from None
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expected a number, got {describe(value)}") from None

@@ -1,4 +1,4 @@
-"""Leaves chosen by name: a pattern is a regular expression for the whole of a leaf's name."""
+"""Leaves chosen by patterns: regular expressions that match the whole name of a leaf."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
 
 LISTED = 20
-"""How many leaf names an error prints."""
+"""Most leaf names that an error prints."""
 
 
 def leaf_names(tree: PyTree) -> PyTree:
-    """The name of each leaf, in the tree's own form.
-
-    Args:
-        tree: Any pytree.
-
-    Returns:
-        A pytree of the same form with strings, `{"dense": {"kernel": "dense/kernel"}}`.
+    """The name of each leaf, as a pytree of the same form.
 
     Example:
         >>> leaf_names({"dense": {"bias": 0.0, "kernel": 1.0}})
@@ -31,20 +25,14 @@ def leaf_names(tree: PyTree) -> PyTree:
 
 
 def matching(pattern: str, tree: PyTree, *, what: str = "paths") -> PyTree:
-    """Which leaves have a name that the pattern matches from its first to its last letter.
+    """Whether each leaf's whole name matches the pattern, as a pytree of the same form.
 
-    Args:
-        pattern: A regular expression for `re.fullmatch`: `.*bias` is every leaf whose name
-            ends in "bias", `head/.*` all leaves under "head".
-        tree: Any pytree; only its form is read, so its leaves may be traced.
-        what: Who asks, for the message.
-
-    Returns:
-        A pytree of the same form with True and False.
+    `.*bias` matches every leaf whose name ends in "bias", `head/.*` all leaves under "head". Only
+    the form of the tree is read, so its leaves may be traced. `what` names the argument in errors.
 
     Raises:
-        TypeError: If the pattern is no string.
-        ValueError: If it is no regular expression, or matches no leaf.
+        TypeError: If the pattern is not a string.
+        ValueError: If it is not a regular expression, or matches no leaf.
 
     Example:
         >>> matching(".*/bias", {"dense": {"bias": 0.0, "kernel": 1.0}})
@@ -61,19 +49,13 @@ def matching(pattern: str, tree: PyTree, *, what: str = "paths") -> PyTree:
 
 
 def labels(patterns: Iterable[str], tree: PyTree, *, what: str = "paths") -> PyTree:
-    """The first pattern that matches each leaf.
+    """The first pattern that matches each leaf, as a pytree of the same form.
 
-    Args:
-        patterns: Regular expressions for `re.fullmatch`, the particular before the general.
-        tree: Any pytree; only its form is read. One without leaves comes back as it is.
-        what: Who asks, for the message.
-
-    Returns:
-        A pytree of the same form with one of the patterns at every leaf.
+    Particular patterns come before general ones; a tree without leaves comes back as it is.
 
     Raises:
-        TypeError: If a pattern is no string.
-        ValueError: If one is no regular expression, a leaf is matched by none, or a
+        TypeError: If a pattern is not a string.
+        ValueError: If one is not a regular expression, no pattern matches a leaf, or a
             pattern is the first match of no leaf.
 
     Example:
@@ -96,7 +78,7 @@ def labels(patterns: Iterable[str], tree: PyTree, *, what: str = "paths") -> PyT
     used = set(jax.tree.leaves(chosen))
     for pattern in compiled if used else ():
         if pattern not in used:
-            matching(pattern, tree, what=what)  # it says so, if no leaf matches at all
+            matching(pattern, tree, what=what)  # raises if it matches no leaf at all
             raise ValueError(
                 f"{what}: every leaf that pattern {pattern!r} matches is taken by a pattern "
                 "before it; put the particular patterns before the general ones"
@@ -105,18 +87,11 @@ def labels(patterns: Iterable[str], tree: PyTree, *, what: str = "paths") -> PyT
 
 
 def check_pattern(pattern: str, *, what: str = "paths") -> re.Pattern[str]:
-    """Refuse what is not a regular expression.
-
-    Args:
-        pattern: A regular expression.
-        what: Who asks, for the message.
-
-    Returns:
-        The pattern, compiled.
+    """The pattern, compiled.
 
     Raises:
-        TypeError: If it is no string.
-        ValueError: If it does not compile.
+        TypeError: If it is not a string.
+        ValueError: If it is not a regular expression.
 
     Example:
         >>> check_pattern("head/.*").pattern
@@ -127,11 +102,13 @@ def check_pattern(pattern: str, *, what: str = "paths") -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{what}: pattern {pattern!r} is no regular expression: {error}") from None
+        raise ValueError(
+            f"{what}: pattern {pattern!r} is not a regular expression: {error}"
+        ) from None
 
 
 def _listed(tree: PyTree) -> str:
-    """The first names of the leaves, and how many there are beyond."""
+    """The first names of the leaves, and the number of the others."""
     names = jax.tree.leaves(leaf_names(tree))
     beyond = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return (", ".join(names[:LISTED]) or "none") + beyond

@@ -1,4 +1,4 @@
-"""The vocabulary: what every layer means by params, batch, key, loss and estimate."""
+"""Types that every folder shares: params, batch, key, loss."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Key = jax.Array
 """A typed threefry key of shape [], as `jax.random.key(0)` returns it."""
 
 Params = PyTree
-"""What is estimated: a pytree of floating-point arrays."""
+"""A pytree of floating-point arrays that training changes."""
 
 ModelState = PyTree
-"""What a model carries from step to step without being differentiated."""
+"""A pytree that a model updates at each step without differentiating it."""
 
 Batch = PyTree
 """A pytree of arrays that share their leading axis, [batch, ...]."""
@@ -31,7 +31,7 @@ LossFn = Callable[..., tuple[Array, Any]]
 `(params, model_state, batch, key) -> (loss, (model_state, metrics))`."""
 
 Hyperparameters = Mapping[str, Any]
-"""Name -> value; numbers may be traced, everything else is structure."""
+"""Name -> value; numbers may be traced, everything else selects the program."""
 
 Schedule = Callable[[Array], Array]
 """`(step) -> value`, as in optax."""

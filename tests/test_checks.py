@@ -3,27 +3,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax import _checks as checks
+from paramjax import _checks as checks  # the words of refusals that every folder uses
 
 
-def test_legacy_key_is_refused():
-    with pytest.raises(TypeError, match=r"legacy PRNGKey arrays are not taken.*jax.random.key"):
-        checks.check_key(jax.random.PRNGKey(0))
-
-
-def test_rbg_key_is_refused():
-    with pytest.raises(ValueError, match=r"expected a threefry key, got .*rbg"):
-        checks.check_key(jax.random.key(0, impl="rbg"))
-
-
-def test_array_of_keys_is_refused():
-    with pytest.raises(ValueError, match="array of keys of shape"):
-        checks.check_key(jax.random.split(jax.random.key(0)))
-
-
-def test_number_as_key_is_refused():
-    with pytest.raises(TypeError, match="expected a typed key, got int 3"):
-        checks.check_key(3)
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: jax.random.PRNGKey(0), TypeError, r"legacy PRNGKey arrays are .*jax.random.key"),
+        (lambda: jax.random.key(0, impl="rbg"), ValueError, "expected a threefry key, got .*rbg"),
+        (lambda: jax.random.split(jax.random.key(0)), ValueError, "array of keys of shape"),
+        (lambda: 3, TypeError, "expected a typed key, got int 3"),
+    ],
+)
+def test_other_keys_than_one_typed_threefry_key_are_refused(make, error, message):
+    with pytest.raises(error, match=f"key: .*{message}"):
+        checks.check_key(make())
 
 
 @pytest.mark.parametrize("number", [-1, 2**32])
@@ -32,15 +26,14 @@ def test_seeds_that_would_fold_are_refused(number):
         checks.check_seed(number)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
-def test_learning_rate_must_be_finite_and_not_negative(value):
-    with pytest.raises(ValueError, match="learning_rate: expected a number from 0, finite"):
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [(float("nan"), ValueError, "from 0, finite, got nan"), (float("inf"), ValueError, "got inf"),
+     (-1.0, ValueError, "got -1.0"), (None, TypeError, "got None")],
+)  # fmt: skip
+def test_learning_rates_that_cannot_descend_are_refused(value, error, message):
+    with pytest.raises(error, match=f"learning_rate: expected a number.*{message}"):
         checks.check_learning_rate(value)
-
-
-def test_learning_rate_none_is_refused():
-    with pytest.raises(TypeError, match="learning_rate: expected a number, got None"):
-        checks.check_learning_rate(None)
 
 
 def test_schedules_and_tracers_pass():
@@ -48,15 +41,10 @@ def test_schedules_and_tracers_pass():
     assert jax.jit(lambda rate: (checks.check_learning_rate(rate), rate)[1])(0.5) == 0.5
 
 
-@pytest.mark.parametrize("value", [0, -3, 2**31])
-def test_counts_are_in_range(value):
-    with pytest.raises(ValueError, match="steps: expected a whole number from 1"):
-        checks.check_count("steps", value)
-
-
-@pytest.mark.parametrize("value", [1.5, True, "3"])
-def test_counts_are_whole(value):
-    with pytest.raises(TypeError, match="steps: expected a whole number"):
+@pytest.mark.parametrize("value", [0, -3, 2**31, 1.5, True, "3"])
+def test_counts_are_whole_and_in_range(value):
+    error = ValueError if type(value) is int else TypeError
+    with pytest.raises(error, match="steps: expected a whole number"):
         checks.check_count("steps", value)
 
 

@@ -76,7 +76,7 @@ def test_a_pattern_behind_a_more_general_one_is_named():
 
 
 def test_what_is_no_regular_expression_is_refused():
-    with pytest.raises(ValueError, match=r"l1: pattern '\(' is no regular expression"):
+    with pytest.raises(ValueError, match=r"l1: pattern '\(' is not a regular expression"):
         paths.check_pattern("(", what="l1")
     with pytest.raises(TypeError, match="expected a pattern such as .*, got int 3"):
         paths.check_pattern(3)

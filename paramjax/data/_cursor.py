@@ -211,7 +211,7 @@ def _is_iterator(thing: Any) -> bool:
     return hasattr(type(thing), "__next__")
 
 
-def _iterate(thing: Any, what: str) -> Iterator[Any]:
+def _iterate(thing: Any, what: str) -> Any:
     if isinstance(thing, Iterable):
         return iter(thing)
     if not _is_iterator(thing):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+import typing
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -109,7 +110,7 @@ def encode(state: Any) -> JSON:
     """
     # exact types: an enumeration, say, would come back as a number
     if state is None or type(state) in (bool, int, float, str):
-        return state
+        return typing.cast(JSON, state)
     if type(state) is bytes:
         return ["bytes", _text(state)]
     if type(state) is dict:

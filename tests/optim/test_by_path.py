@@ -145,5 +145,5 @@ def test_what_does_not_fit_is_refused():
         by_path({})
     with pytest.raises(TypeError, match=r"pattern '\.\*': expected a gradient transf.*got float"):
         by_path({".*": 0.1})
-    with pytest.raises(ValueError, match=r"by_path: pattern '\*' is no regular expression"):
+    with pytest.raises(ValueError, match=r"by_path: pattern '\*' is not a regular expression"):
         by_path({"*": optax.sgd(0.1)})
