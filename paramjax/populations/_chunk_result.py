@@ -91,15 +91,7 @@ def _by_run(values: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def cut(chunk: ChunkResult, count: int) -> ChunkResult:
-    """The first runs of a chunk.
-
-    Args:
-        chunk: Runs, the last ones of which may only fill a call.
-        count: How many are to be kept.
-
-    Returns:
-        They.
-    """
+    """The first runs of a chunk."""
     arrays = jax.tree.map(lambda leaf: leaf[:count], chunk._replace(runs=(), points=()))
     arrays.computed[-1] += chunk.computed[count:].sum()
     return arrays._replace(runs=tuple(chunk.runs[:count]), points=chunk.points)

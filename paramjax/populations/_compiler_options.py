@@ -20,15 +20,7 @@ use them anyway, have lowered it already. Machines without such units take what 
 
 
 def for_backend(options: Options) -> Options | None:
-    """Those of the options that this JAX knows, where it compiles for a CPU; None elsewhere.
-
-    Args:
-        options: They are about speed alone.
-
-    Example:
-        >>> for_backend(RUN_ONCE | {"xla_cpu_of_another_version": True})
-        {'xla_backend_optimization_level': 1}
-    """
+    """Those of the options that this JAX knows, where it compiles for a CPU; None elsewhere."""
     if jax.default_backend() != "cpu":
         return None
     return {name: value for name, value in options.items() if _is_known(name, value)}
@@ -48,18 +40,6 @@ def _is_known(name: str, value: Any) -> bool:
 
 @functools.cache
 def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
-    """`jax.jit` for a program that runs once, so that compiling it is what takes time.
-
-    Args:
-        function: The function; the same one gives the same program again.
-        static_argnames: Which of its arguments are static.
-
-    Returns:
-        What `jax.jit` returns. Not to be called while another function is traced.
-
-    Example:
-        >>> jit_to_run_once(jax.numpy.square)(3).item()
-        9
-    """
+    """`jax.jit` for a program that runs once, so that compiling it is what takes time."""
     options = for_backend(RUN_ONCE)
     return jax.jit(function, static_argnames=static_argnames, compiler_options=options)

@@ -19,22 +19,7 @@ AXIS = "runs"
 
 
 def mesh_of_runs(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """A mesh with one axis, over which runs are dealt out.
-
-    Args:
-        devices: The devices; None for all there are, those of other processes too.
-
-    Returns:
-        The mesh, None for the default device alone.
-
-    Raises:
-        ValueError: If there is no device, one is given twice, or another process has one that
-            is not among them.
-
-    Example:
-        >>> mesh_of_runs(jax.devices()[:1]) is None
-        True
-    """
+    """A mesh with one axis, over which runs are dealt out."""
     chosen = list(jax.devices() if devices is None else devices)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"devices: expected different devices, at least one, got {chosen}")
@@ -48,16 +33,7 @@ def mesh_of_runs(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
 
 
 def over_devices(function: Callable[..., Any], mesh: Mesh | None, split: Sequence[bool]) -> Any:
-    """Let each device compute its own runs.
-
-    Args:
-        function: Its arguments and results are trees of arrays; results are [runs, ...].
-        mesh: The devices; None leaves the function alone.
-        split: For each argument whether it is [runs, ...]; the others are whole everywhere.
-
-    Returns:
-        The function over all devices.
-    """
+    """Let each device compute its own runs."""
     if mesh is None:
         return function
     specs = tuple(PartitionSpec(AXIS) if own else PartitionSpec() for own in split)
@@ -67,16 +43,7 @@ def over_devices(function: Callable[..., Any], mesh: Mesh | None, split: Sequenc
 
 
 def placed(tree: PyTree, mesh: Mesh | None, *, split: bool) -> PyTree:
-    """Host arrays on the devices, each process giving all of them.
-
-    Args:
-        tree: Leaves [runs, ...] if they are split.
-        mesh: The devices; None for the default device.
-        split: Whether each device holds its own runs, or all hold everything.
-
-    Returns:
-        Arrays on the devices.
-    """
+    """Host arrays on the devices, each process giving all of them."""
     if mesh is None:
         return jax.device_put(tree)
     sharding = NamedSharding(mesh, PartitionSpec(AXIS) if split else PartitionSpec())
@@ -84,15 +51,7 @@ def placed(tree: PyTree, mesh: Mesh | None, *, split: bool) -> PyTree:
 
 
 def fetched(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """Arrays of the devices as host arrays, whole in each process.
-
-    Args:
-        tree: Arrays on the devices or on the host.
-        mesh: The devices.
-
-    Returns:
-        Arrays of numpy; keys stay typed.
-    """
+    """Arrays of the devices as host arrays, whole in each process."""
     several = mesh is not None and jax.process_count() > 1
     bare = jax.tree.map(numbers, tree)
     host = jax.tree.map(_gathered, bare) if several else jax.device_get(bare)

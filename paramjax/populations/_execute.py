@@ -28,18 +28,7 @@ class Job(NamedTuple):
 
 
 def execute(jobs: Iterable[Job], train: Callable[[Job], ChunkResult]) -> Iterator[ChunkResult]:
-    """Train chunks, as many side by side as their layout says, and give them as they end.
-
-    Args:
-        jobs: The chunks.
-        train: Trains one; it is called from several threads.
-
-    Yields:
-        What came of each, in the order in which they end.
-
-    Raises:
-        KeyboardInterrupt: If the user interrupts; chunks under way are finished first, and lost.
-    """
+    """Train chunks, as many side by side as their layout says, and give them as they end."""
     for workers, some in itertools.groupby(jobs, key=lambda job: job.layout.workers):
         with ThreadPoolExecutor(workers) as pool:
             yield from _side_by_side(pool, 2 * workers, some, train)

@@ -57,19 +57,7 @@ def begin(
     starts: Starts,
     model: ModelState,
 ) -> Carry:
-    """Where runs start.
-
-    Args:
-        traced: What a run computes.
-        mapped: Whether there are several, on a leading axis.
-        numbers: Hyperparameters, leaves [] or [runs].
-        place: The place of each run's seed among the starts.
-        starts: Leaves [seeds, ...].
-        model: What a stateful model starts with.
-
-    Returns:
-        The carry.
-    """
+    """Where runs start."""
     params, key = jax.tree.map(lambda leaf: leaf[place], (starts.params, starts.key))
     init = _over_runs(mapped, traced.init.call, (0, 0, 0, None))
     state = init(numbers, key, params, model)
@@ -123,20 +111,7 @@ def advance(
     reading: Reading,
     data: PyTree,
 ) -> tuple[Carry, Metrics, Array]:
-    """A segment of steps of mapped runs, as one loop.
-
-    Args:
-        traced: What a run computes.
-        capacity: Steps of the longest segment.
-        numbers: Hyperparameters, leaves [runs].
-        carry: Where the runs stand.
-        reading: Which rows they read, and for how many steps.
-        data: Leaves [rows, ...].
-
-    Returns:
-        Where they stand then; the metrics [capacity, runs, ...], of which the first `length`
-        hold steps, NaN where all were lost before; steps computed, int32[runs].
-    """
+    """A segment of steps of mapped runs, as one loop."""
 
     def go_on(loop: tuple[Array, Carry, Metrics]) -> Array:
         return (loop[0] < reading.length) & jnp.any(loop[1].alive)
@@ -154,16 +129,7 @@ def advance(
 
 
 def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
-    """The rows of one step.
-
-    Args:
-        reading: Which rows are read.
-        done: Steps of the segment done before.
-        data: Leaves [rows, ...].
-
-    Returns:
-        Leaves [batch, ...], with runs in front where they are mapped; all rows without an order.
-    """
+    """The rows of one step."""
     if reading.order is None:
         return data
     rows = reading.order[reading.offset + done][reading.place]

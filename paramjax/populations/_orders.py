@@ -18,24 +18,7 @@ BLOCK_BYTES = 2**26
 
 
 class Orders:
-    """The order of batches of several seeds; safe to use from several threads.
-
-    Args:
-        data_key: Gives the key of each seed's order, [seeds], when a block is first drawn.
-        seeds: How many there are.
-        rows: Rows of the training data.
-        batch_size: Rows a step, from 1 to `rows`; None for all of them at each step.
-        steps: Steps of a run.
-
-    Raises:
-        ValueError: If a batch is larger than the data.
-
-    Example:
-        >>> keys = jax.random.split(jax.random.key(0), 2)
-        >>> orders = Orders(lambda: keys, len(keys), 6, 3, steps=4)
-        >>> orders.block(0).shape, orders.ends
-        ((4, 2, 3), [4])
-    """
+    """The order of batches of several seeds; safe to use from several threads."""
 
     def __init__(
         self, data_key: Callable[[], Key], seeds: int, rows: int, batch_size: int | None,
@@ -73,14 +56,7 @@ class Orders:
         return 4 * self.shape.size * min(2, len(self.ends))
 
     def block(self, step: int) -> Array | None:
-        """The block in which a step lies.
-
-        Args:
-            step: Steps done before, from 0.
-
-        Returns:
-            int32[steps of a block, seeds, batch]; None where each step takes all rows.
-        """
+        """The block in which a step lies."""
         if self.batch_size is None:
             return None
         number = step // self.length

@@ -56,16 +56,7 @@ class Outcome(NamedTuple):
 
 
 def outcomes(chunk: ChunkResult, reached: int, before: Sequence[Outcome] = ()) -> list[Outcome]:
-    """What a chunk says of each of its runs.
-
-    Args:
-        chunk: What came of some runs.
-        reached: Steps that they reached.
-        before: What was known of them, if they go on from there.
-
-    Returns:
-        One outcome a run.
-    """
+    """What a chunk says of each of its runs."""
     whole = _joined(before, chunk) if before else chunk
     computed = chunk.computed.tolist()
     if before:

@@ -285,36 +285,14 @@ class Population:
 def with_structure(
     function: Callable[..., Any], fixed: Hyperparameters, inputs: int
 ) -> Callable[..., Any]:
-    """Give a function the structural hyperparameters, if it takes one argument more.
-
-    Args:
-        function: Takes `inputs` positional arguments, or one more without a default.
-        fixed: The structural hyperparameters.
-        inputs: How many it takes without them.
-
-    Returns:
-        A function of `inputs` arguments.
-
-    Example:
-        >>> with_structure(lambda key, hp: hp["width"], {"width": 3}, 1)(None)
-        3
-    """
+    """Give a function the structural hyperparameters, if it takes one argument more."""
     if not needs_structure(function, inputs):
         return function
     return lambda *args: function(*args, fixed)
 
 
 def needs_structure(function: Callable[..., Any], inputs: int) -> bool:
-    """Whether a function takes one argument more than the inputs that it always gets.
-
-    Args:
-        function: Any function.
-        inputs: Number of its inputs.
-
-    Example:
-        >>> needs_structure(lambda key, hp: 0, 1), needs_structure(lambda key, scale=1.0: 0, 1)
-        (True, False)
-    """
+    """Whether a function takes one argument more than the inputs that it always gets."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

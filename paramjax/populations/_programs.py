@@ -45,16 +45,7 @@ class Shared(NamedTuple):
 
 
 class Programs:
-    """Programs that begin runs, advance them by a segment of steps, and evaluate them.
-
-    Args:
-        traced: What a run computes.
-        shared: What all runs read.
-        orders: The order of their batches.
-        width: Runs a call on each device; 1 is the single run, which is not mapped.
-        capacity: Steps of the longest segment.
-        mesh: The devices; None for the default one.
-    """
+    """Programs that begin runs, advance them by a segment of steps, and evaluate them."""
 
     def __init__(
         self, traced: TracedTrainer, shared: Shared, orders: Orders, width: int, capacity: int,
@@ -71,12 +62,7 @@ class Programs:
         self._lock = threading.Lock()
 
     def compile(self, numbers: Numbers, *, stepwise: bool) -> None:
-        """Compile what a layout needs and is not compiled yet.
-
-        Args:
-            numbers: Hyperparameters of as many runs as a call has, to tell their dtypes.
-            stepwise: Whether each step is a call of its own.
-        """
+        """Compile what a layout needs and is not compiled yet."""
         names = ("once", "measure") if stepwise else ("segment",)
         with self._lock:
             if all(name in self._compiled for name in names):
@@ -94,36 +80,14 @@ class Programs:
             self.compile_seconds += time.perf_counter() - start
 
     def begin(self, numbers: Numbers, place: np.ndarray) -> Carry:
-        """Where runs start.
-
-        Args:
-            numbers: Hyperparameters, [runs] each.
-            place: Place of each run's seed among the starts, int32[runs].
-
-        Returns:
-            The carry, leaves [runs, ...].
-        """
+        """Where runs start."""
         return self._compiled["begin"](*self._begin_inputs(numbers, place))
 
     def advance(
         self, numbers: Numbers, carry: Carry, place: np.ndarray, first: int, count: int,
         eval_data: PyTree, *, stepwise: bool,
     ) -> tuple[Carry, Metrics, Metrics, Any]:  # fmt: skip
-        """Advance by some steps, then evaluate.
-
-        Args:
-            numbers: Hyperparameters, [runs] each.
-            carry: Where the runs stand; it is consumed.
-            place: Place of each run's seed among the starts, int32[runs].
-            first: Steps done before.
-            count: Steps to do, at most `capacity`.
-            eval_data: What `evaluate` is given.
-            stepwise: Whether each step is a call of its own.
-
-        Returns:
-            The carry; step metrics, [runs, count] or longer; metrics of the evaluation, [runs];
-            steps computed for each run, int32[runs].
-        """
+        """Advance by some steps, then evaluate."""
         order, offset = self.orders.block(first), self.orders.offset(first)
         if not stepwise:
             inputs = self._inputs(numbers, carry, place, order, offset, count, eval_data)

@@ -41,16 +41,7 @@ class Replay(NamedTuple):
 
 
 def replay(population: Population, outcome: Outcome) -> Replay:
-    """Train one run of a population alone: hyperparameters as plain numbers, one scan of steps.
-
-    Args:
-        population: Trained it.
-        outcome: What came of it there; a run that diverged or was stopped is trained for as many
-            steps as it did.
-
-    Returns:
-        What it leaves alone, and how far that is from its lane.
-    """
+    """Train one run of a population alone: hyperparameters as plain numbers, one scan of steps."""
     record = outcome.record
     single = population.single(record.seed, record.hyperparameters)
 

@@ -25,27 +25,10 @@ def evaluation_steps(steps: int, evaluations: int) -> list[int]:
 
 
 def segments(ends: Iterable[int], first: int = 0) -> list[tuple[int, int]]:
-    """The segments of steps between the points, each `(first, end)`.
-
-    Args:
-        ends: Numbers of steps, in any order, some of them maybe twice.
-        first: Steps done before.
-
-    Example:
-        >>> segments([7, 4, 1, 4]), segments([7, 4, 1], first=4)
-        ([(0, 1), (1, 4), (4, 7)], [(4, 7)])
-    """
+    """The segments of steps between the points, each `(first, end)`."""
     return list(itertools.pairwise([first, *sorted({end for end in ends if end > first})]))
 
 
 def longest(ends: Iterable[int]) -> int:
-    """Steps of the longest segment.
-
-    Args:
-        ends: Numbers of steps.
-
-    Example:
-        >>> longest([1, 4, 7])
-        3
-    """
+    """Steps of the longest segment."""
     return max(end - first for first, end in segments(ends))

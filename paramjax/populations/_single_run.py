@@ -45,20 +45,7 @@ def advance(
     reading: Reading,
     data: PyTree,
 ) -> tuple[Carry, Metrics, Array]:
-    """As `loop.advance`, of one run.
-
-    Args:
-        traced: What a run computes.
-        capacity: Steps of the longest segment.
-        numbers: Hyperparameters, leaves [].
-        carry: Where the run stands.
-        reading: Which rows it reads, and for how many steps.
-        data: Leaves [rows, ...].
-
-    Returns:
-        Where it stands then; the metrics [capacity, ...], of which the first `length` hold
-        steps, NaN where it was lost before; steps computed, int32[].
-    """
+    """As `loop.advance`, of one run."""
 
     def attempted(loop: _Loop) -> _Loop:
         after = attempt_until(

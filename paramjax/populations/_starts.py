@@ -34,17 +34,7 @@ class Starts(NamedTuple):
 
 
 class PendingStarts:
-    """Starts that are made when first asked for; safe to use from several threads.
-
-    Args:
-        make: Makes them.
-        shapes: Their shapes and dtypes.
-
-    Example:
-        >>> pending = pending_starts(lambda key: jnp.zeros(2), jax.random.key(0), [0, 1, 2])
-        >>> pending.shapes.params.shape, pending.made().params.shape
-        ((3, 2), (3, 2))
-    """
+    """Starts that are made when first asked for; safe to use from several threads."""
 
     def __init__(self, make: Callable[[], Starts], shapes: Starts) -> None:
         self.shapes = shapes
@@ -68,19 +58,7 @@ class PendingStarts:
 
 
 def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
-    """The starts of every seed, traced now and made later, while other programs are compiled.
-
-    Args:
-        init: `(key) -> params`.
-        key: The key of the whole population.
-        seeds: Numbers of the seeds, each in [0, 2**32).
-
-    Returns:
-        The starts to be made.
-
-    Raises:
-        ValueError: If a seed is out of range.
-    """
+    """The starts of every seed, traced now and made later, while other programs are compiled."""
     # here, because initialisation is the first program that a population compiles
     enable_cache()
     numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)

@@ -26,17 +26,7 @@ from paramjax.space._tracing import traced
 
 
 class StructureGroup:
-    """Runs of one structure; safe to use from several threads.
-
-    Args:
-        traced: What a run computes.
-        space: Tells the dtypes of the traced hyperparameters.
-        seeds: The seeds in the order of the starts.
-        shared: What all runs read.
-        orders: The order of their batches.
-        points: After how many steps they are evaluated.
-        mesh: The devices; None for the default one.
-    """
+    """Runs of one structure; safe to use from several threads."""
 
     def __init__(
         self, traced: TracedTrainer, space: Space, seeds: Sequence[int], shared: Shared,
@@ -65,15 +55,7 @@ class StructureGroup:
             return self._programs[width]
 
     def compile(self, run: TrialRun, layout: Layout) -> Programs:
-        """Compile what a layout needs, unless it is.
-
-        Args:
-            run: Any of the runs.
-            layout: How they are laid out.
-
-        Returns:
-            The programs.
-        """
+        """Compile what a layout needs, unless it is."""
         programs = self.programs(layout.width)
         numbers = traced(self._space, [run.hyperparameters] * programs.runs)
         programs.compile(numbers, stepwise=layout.stepwise)
@@ -89,21 +71,7 @@ class StructureGroup:
         eval_data: PyTree = None, first: int = 0, end: int | None = None, carried: PyTree = None,
         last: bool = True,
     ) -> ChunkResult:  # fmt: skip
-        """Train a chunk for some steps.
-
-        Args:
-            runs: From one to as many runs as a call has.
-            layout: How they are laid out.
-            eval_data: What `evaluate` is given instead of the evaluation data that the group was
-                traced with, of its shapes.
-            first: Steps they have done.
-            end: Steps they have done afterwards; None for all.
-            carried: What they go on from, None at the start.
-            last: Whether nothing goes on from here.
-
-        Returns:
-            What came of them.
-        """
+        """Train a chunk for some steps."""
         eval_data = self.shared.eval_data if eval_data is None else eval_data
         programs = self.compile(runs[0], layout)
         padded, numbers, place = self._filled(runs, programs.runs)
@@ -140,13 +108,7 @@ class StructureGroup:
         return cut(chunk, len(runs))
 
     def rehearse(self, runs: Sequence[TrialRun], layout: Layout, count: int) -> None:
-        """Train some runs for some steps, and throw away what they learn.
-
-        Args:
-            runs: As many as a call has.
-            layout: How they are laid out.
-            count: Steps, from 0 to those of the longest segment.
-        """
+        """Train some runs for some steps, and throw away what they learn."""
         programs = self.compile(runs[0], layout)
         _, numbers, place = self._filled(runs, programs.runs)
         carry = programs.begin(numbers, place)

@@ -75,32 +75,7 @@ class Inputs(NamedTuple):
 
 
 def trace_trainer(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) -> TracedTrainer:
-    """Trace what a run computes.
-
-    Args:
-        make: `(numbers) -> Trainer`.
-        evaluate: `(params, model_state, eval_data) -> metrics`.
-        inputs: Shapes and dtypes.
-
-    Returns:
-        The traced.
-
-    Raises:
-        TypeError: If `make` returns something other than a trainer.
-        ValueError: If a step changes the tree, a shape or a dtype of the state, or reports no
-            scalar loss.
-
-    Example:
-        >>> import optax
-        >>> from paramjax import train_step
-        >>> make = lambda n: train_step(lambda p, x, key: (p * x, {}), optax.sgd(n["rate"]))
-        >>> scalar = jax.ShapeDtypeStruct((), jnp.float32)
-        >>> key = jax.eval_shape(lambda: jax.random.key(0))
-        >>> inputs = Inputs({"rate": scalar}, key, scalar, (), scalar, None)
-        >>> traced = trace_trainer(make, lambda params, model_state, data: {}, inputs)
-        >>> sorted(traced.step.out[1])
-        ['grad_norm', 'loss']
-    """
+    """Trace what a run computes."""
     whole_data = False
 
     def trainer(numbers: Numbers) -> Trainer:

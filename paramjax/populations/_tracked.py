@@ -17,19 +17,7 @@ class UnknownHyperparameterError(KeyError):
 
 
 class TrackedHyperparameters(dict[str, Any]):
-    """The hyperparameters that a trainer is made of.
-
-    Args:
-        values: Name -> value.
-        space: Names of the whole space.
-        noted: Where the names that are read are added.
-
-    Example:
-        >>> noted = set()
-        >>> hp = TrackedHyperparameters({"rate": 0.1, "decay": 0.0}, ["rate", "decay"], noted)
-        >>> hp["rate"], "decay" in hp, sorted(noted)
-        (0.1, True, ['rate'])
-    """
+    """The hyperparameters that a trainer is made of."""
 
     def __init__(self, values: Mapping[str, Any], space: Iterable[str], noted: set[str]) -> None:
         super().__init__(values)

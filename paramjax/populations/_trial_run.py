@@ -50,18 +50,7 @@ class Record(NamedTuple):
 
 
 def judge(losses: np.ndarray) -> list[tuple[Status, int | None]]:
-    """Status of trainings from their losses.
-
-    Args:
-        losses: Training loss before each step, [trainings, steps].
-
-    Returns:
-        Of each training the status, and the first step from which on no loss was finite, or None.
-
-    Example:
-        >>> judge(np.array([[2.0, 1.0, np.nan], [2.0, 1.0, 0.5], [2.0, 3.0, 4.0]]))
-        [('diverged', 2), ('finished', None), ('diverged', None)]
-    """
+    """Status of trainings from their losses."""
     finite = np.isfinite(losses)
     whole, lost = finite.all(axis=1), ~finite[:, -1]
     climbs = np.zeros(len(losses), bool)
@@ -83,30 +72,11 @@ def _climbs(losses: np.ndarray) -> np.ndarray:
 
 
 def tail_mean(values: np.ndarray) -> np.ndarray:
-    """The mean over the last tenth of the steps, at least one.
-
-    Args:
-        values: [..., steps].
-
-    Returns:
-        float64[...].
-
-    Example:
-        >>> float(tail_mean(np.arange(20.0)))
-        18.5
-    """
+    """The mean over the last tenth of the steps, at least one."""
     tail = values[..., -max(1, values.shape[-1] // 10) :]
     return np.asarray(np.mean(tail, axis=-1, dtype=np.float64))
 
 
 def mean_or_worst(values: list[float]) -> float:
-    """The mean of numbers to be minimised, infinite if one of them is not finite.
-
-    Args:
-        values: At least one.
-
-    Example:
-        >>> mean_or_worst([1.0, 3.0]), mean_or_worst([1.0, math.nan])
-        (2.0, inf)
-    """
+    """The mean of numbers to be minimised, infinite if one of them is not finite."""
     return sum(values) / len(values) if all(map(math.isfinite, values)) else math.inf

@@ -17,10 +17,6 @@ class Budget(NamedTuple):
             fill a call, and those of single runs that were trained again up to a loss that was
             not finite, as well.
         full: Steps of all trainings, had each gone to the end.
-
-    Example:
-        >>> Budget(trained=100, computed=110, full=400).share
-        0.25
     """
 
     trained: int
@@ -34,15 +30,7 @@ class Budget(NamedTuple):
 
 
 def budget_of(summaries: Sequence[Summary], steps: int) -> Budget:
-    """What some trainings cost.
-
-    Args:
-        summaries: What is known of each.
-        steps: Steps of each, had it gone to the end.
-
-    Returns:
-        The budget.
-    """
+    """What some trainings cost."""
     return Budget(
         sum(summary.record.steps for summary in summaries),
         sum(summary.computed for summary in summaries),

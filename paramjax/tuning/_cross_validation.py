@@ -105,19 +105,7 @@ class CrossValidation(NamedTuple):
 def judge_folds(
     metrics: dict[str, np.ndarray], losses: np.ndarray
 ) -> tuple[tuple[Status, ...], tuple[int | None, ...]]:
-    """Status of each fold, and the first step whose loss was not finite.
-
-    Args:
-        metrics: Name -> [k].
-        losses: Training losses, [k, steps].
-
-    Returns:
-        The statuses, diverged where a metric is not finite, and the steps or None.
-
-    Example:
-        >>> judge_folds({"error": np.array([1.0, np.inf])}, np.array([[2.0, 1.0], [2.0, 1.0]]))
-        (('finished', 'diverged'), (None, None))
-    """
+    """Status of each fold, and the first step whose loss was not finite."""
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
     judged = judge(losses)
     status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(judged, finite, strict=True))

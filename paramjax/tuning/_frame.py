@@ -24,32 +24,6 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
     A hyperparameter with the name of another column, such as `seed` or `loss`, stands under
     `hyperparameter/seed`, and a metric with the name of one, such as `steps`, under
     `metric/steps`: nothing is lost and no column changes its meaning.
-
-    Args:
-        records: The trainings.
-        space: Hyperparameter name -> distribution.
-
-    Returns:
-        Numbers are numbers: `int64`, or the nullable `Int64` where some are absent, and
-        `float64` with NaN. Booleans are `bool`, or `boolean`. Other options are a `category` in
-        the order of the choice, each by its name or as Python writes it: a function as `relu`,
-        None as the text `None`, since a missing value says that the hyperparameter does not
-        exist in this trial. `diverged_step` is `Int64`.
-
-    Raises:
-        ModuleNotFoundError: Without pandas.
-
-    Example:
-        >>> from paramjax import choice, conditional, uniform
-        >>> space = {"chain": choice([max, min]), "rate": conditional("chain", min, uniform(0, 1))}
-        >>> records = [
-        ...     Record(0, 0, {"chain": max}, "finished", None, {"loss": 0.25}, {}, 9),
-        ...     Record(1, 0, {"chain": min, "rate": 0.5}, "diverged", 3, {"loss": 4.0}, {}, 3),
-        ... ]
-        >>> print(frame(records, space).drop(columns="seed"))
-           trial chain  rate    status  diverged_step  steps  loss
-        0      0   max   NaN  finished           <NA>      9  0.25
-        1      1   min   0.5  diverged              3      3  4.00
     """
     with needs_extra("frames"):
         import pandas as pd
@@ -74,16 +48,7 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
 
 
 def place_of(value: Any, options: Sequence[Any]) -> int:
-    """Which option a value is, whether or not it was rounded to float32.
-
-    Args:
-        value: One of them.
-        options: Distinct values.
-
-    Example:
-        >>> place_of("tanh", ["relu", "tanh"])
-        1
-    """
+    """Which option a value is, whether or not it was rounded to float32."""
     return next(place for place, option in enumerate(options) if same(value, option))
 
 

@@ -22,17 +22,7 @@ _CONCRETE = (
 
 
 def check_trainers(population: Population, runs: Sequence[TrialRun]) -> list[StructureGroup]:
-    """Trace every structure, and refuse what could only mislead.
-
-    Args:
-        population: Trains the runs.
-        runs: All runs.
-
-    Raises:
-        TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
-        ValueError: If a hyperparameter is never read, or the structure of the trainer depends on
-            one whose value is traced.
-    """
+    """Trace every structure, and refuse what could only mislead."""
     groups = check_structures(population, runs)
     names = unread(population, groups, runs)
     if names:
@@ -44,33 +34,12 @@ def check_trainers(population: Population, runs: Sequence[TrialRun]) -> list[Str
 
 
 def check_structures(population: Population, runs: Sequence[TrialRun]) -> list[StructureGroup]:
-    """Trace every structure, and refuse one that depends on a traced value.
-
-    Args:
-        population: Trains the runs.
-        runs: Runs of these structures.
-
-    Returns:
-        The structures.
-
-    Raises:
-        TypeError: If `make_trainer` returns no trainer, or `evaluate` no dict.
-        ValueError: If the structure of the trainer depends on a hyperparameter whose value is
-            traced.
-    """
+    """Trace every structure, and refuse one that depends on a traced value."""
     return [_traced(population, group) for group in population.groups(runs)]
 
 
 def check_metrics(cohorts: Sequence[StructureGroup], metrics: Sequence[str]) -> None:
-    """Refuse metrics that the records will not hold.
-
-    Args:
-        cohorts: The structures.
-        metrics: Their names.
-
-    Raises:
-        ValueError: For an unknown one, with the nearest known ones.
-    """
+    """Refuse metrics that the records will not hold."""
     for task in (structure_group.traced for structure_group in cohorts):
         measured = task.evaluate.out or task.step.out[1]
         known = [name for name, value in measured.items() if value.shape == ()]
@@ -82,16 +51,7 @@ def check_metrics(cohorts: Sequence[StructureGroup], metrics: Sequence[str]) -> 
 def unread(
     population: Population, cohorts: Sequence[StructureGroup], runs: Sequence[TrialRun]
 ) -> list[str]:
-    """The hyperparameters of some runs that nothing depends on.
-
-    Args:
-        population: Trains the runs.
-        cohorts: Their structures.
-        runs: At least one.
-
-    Returns:
-        Names, in the order of the space.
-    """
+    """The hyperparameters of some runs that nothing depends on."""
     space = population.space
     live = set.union(*map(_live, cohorts))
     return [

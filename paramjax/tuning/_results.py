@@ -14,14 +14,7 @@ from paramjax.tuning.store._record_store import RecordStore
 
 
 class Results:
-    """What the trainings left, read from where it is kept when it is asked for.
-
-    Args:
-        record_store: Keeps it.
-        runs: The trainings.
-        steps: Steps of each at most.
-        points: After how many steps they were evaluated.
-    """
+    """What the trainings left, read from where it is kept when it is asked for."""
 
     def __init__(
         self, record_store: RecordStore, runs: Sequence[TrialRun], steps: int, points: Sequence[int]
@@ -35,11 +28,7 @@ class Results:
         return [known[which] for which in self._which]
 
     def params(self) -> Params:
-        """Parameters, leaves [trainings, ...].
-
-        Raises:
-            ValueError: If structures have parameters of different trees or shapes.
-        """
+        """Parameters, leaves [trainings, ...]."""
         first = self.outcome(*self._which[0]).params
         stacked = jax.tree.map(
             lambda leaf: np.empty((len(self._which), *leaf.shape), leaf.dtype), first

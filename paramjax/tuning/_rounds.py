@@ -71,20 +71,7 @@ def train_rounds(
     score: Score | None = None,
     on_progress: OnProgress = lambda runs, end: None,
 ) -> list[Rung]:
-    """Train runs from rung to rung; what the record_store holds already is not trained again.
-
-    Args:
-        population: Trains them.
-        plan: How they are laid out.
-        record_store: Keeps what came of each chunk as it ends.
-        runs: All runs.
-        schedule: When trials are judged, None to train all to the end.
-        score: What they are judged by.
-        on_progress: OnProgress of each chunk that ends.
-
-    Returns:
-        What was decided at each rung.
-    """
+    """Train runs from rung to rung; what the record_store holds already is not trained again."""
     rungs: list[Rung] = []
     going = list(runs)
     for first, end in segments([*(schedule.rungs if schedule else ()), population.steps]):

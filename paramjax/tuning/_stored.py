@@ -30,17 +30,7 @@ Trials = Sequence[dict[str, Any]]
 
 
 def identity_of(population: Population, trials: Trials, key: Key, stopping: str) -> dict[str, Any]:
-    """What makes a sweep the sweep it is, so that no other is continued by mistake.
-
-    Args:
-        population: Trains the runs.
-        trials: The hyperparameters of each.
-        key: The key of the sweep.
-        stopping: By which rule and which metric trials are stopped.
-
-    Returns:
-        Name -> JSON value.
-    """
+    """What makes a sweep the sweep it is, so that no other is continued by mistake."""
     groups = population.groups([TrialRun(t, 0, dict(hp)) for t, hp in enumerate(trials)])
     programs = {
         f"program {_named(population, group[0].hyperparameters)}".strip(): _program_hash(
@@ -65,15 +55,7 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
 
 
 def templates(population: Population, trials: Trials) -> Callable[[int], tuple[Any, Any]]:
-    """Which trees the arrays of a trial are.
-
-    Args:
-        population: Trains the runs.
-        trials: The hyperparameters of each trial.
-
-    Returns:
-        `(trial) -> ((params, history, curve), carried)`.
-    """
+    """Which trees the arrays of a trial are."""
 
     def likes(trial: int) -> tuple[Any, Any]:
         traced = population.structure_group(TrialRun(trial, 0, dict(trials[trial]))).traced
@@ -87,21 +69,7 @@ def open_store(
     path: str | Path, population: Population, trials: Trials, key: Key,
     stopping: str, *, fresh: bool = False,
 ) -> Store:  # fmt: skip
-    """The store of a sweep, with what it holds already; each process has a file of its own.
-
-    Args:
-        path: A folder, or a file.
-        population: Trains the runs.
-        trials: The hyperparameters of each trial.
-        key: The key of the sweep.
-        stopping: By which rule and which metric trials are stopped.
-        fresh: Whether to delete what it holds.
-
-    Raises:
-        DamagedError: If it is damaged.
-        OSError: If its folder cannot be made.
-        StoreMismatchError: If it belongs to another sweep.
-    """
+    """The store of a sweep, with what it holds already; each process has a file of its own."""
     if jax.process_index():
         folder = Path(path).expanduser()
         name = folder.name if folder.suffix == ".sqlite" else FILE_NAME
@@ -115,12 +83,7 @@ def open_store(
 
 
 def in_temporary_file(population: Population, trials: Trials) -> Store:
-    """A store that is deleted with the sweep whose results it holds.
-
-    Args:
-        population: Trains the runs.
-        trials: The hyperparameters of each trial.
-    """
+    """A store that is deleted with the sweep whose results it holds."""
     folder = tempfile.TemporaryDirectory(prefix="paramjax-sweep-")
     store = Store(folder.name, trials, templates(population, trials))
     weakref.finalize(store, folder.cleanup)
@@ -133,14 +96,7 @@ def noted_layouts(plan: ExecutionPlan) -> dict[str, Any]:
 
 
 def layout_in(notes: Mapping[str, Any]) -> Callable[[dict[str, Any]], Layout | None]:
-    """The layouts that a store has noted.
-
-    Args:
-        notes: What it has noted.
-
-    Returns:
-        `(structure) -> layout`, None where none is noted.
-    """
+    """The layouts that a store has noted."""
     known = notes.get("layouts", {})
 
     def layout(fixed: dict[str, Any]) -> Layout | None:

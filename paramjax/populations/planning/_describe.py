@@ -11,14 +11,7 @@ if TYPE_CHECKING:
 
 
 def described(plan: ExecutionPlan) -> str:
-    """A plan in words.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        Some lines: layouts and what they take, why they were chosen, memory.
-    """
+    """A plan in words."""
     runs = sum(choice.runs for choice in plan.choices)
     several = f" of {len(plan.choices)} structures" if len(plan.choices) > 1 else ""
     lines = [f"{runs} runs{several}, {plan.steps} steps each"]

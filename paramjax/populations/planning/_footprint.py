@@ -21,12 +21,6 @@ def calls_bytes(
 
     Of each worker one call is under way, and one may have ended. The results of one call are
     turned into rows of a file, where they go to a file: as they are, as bytes, and as SQLite's.
-
-    Args:
-        population: Trains them.
-        structure_group: Runs of one structure; the programs of the layout are compiled.
-        layout: How they are laid out.
-        on_disk: Whether results go to a file.
     """
     programs = structure_group.programs(layout.width)
     results = programs.runs * result_bytes(population, structure_group)
@@ -35,12 +29,7 @@ def calls_bytes(
 
 
 def result_bytes(population: Population, structure_group: StructureGroup) -> int:
-    """Bytes that the results of a run take: parameters, history, curve.
-
-    Args:
-        population: Trains it.
-        structure_group: Runs of one structure.
-    """
+    """Bytes that the results of a run take: parameters, history, curve."""
     traced = structure_group.traced
     return (
         nbytes(traced.eval_params.out)
@@ -50,11 +39,6 @@ def result_bytes(population: Population, structure_group: StructureGroup) -> int
 
 
 def record_bytes(population: Population, structure_group: StructureGroup) -> int:
-    """Bytes that the record of a run takes, as objects of Python.
-
-    Args:
-        population: Trains it.
-        structure_group: Runs of one structure.
-    """
+    """Bytes that the record of a run takes, as objects of Python."""
     metrics = len(structure_group.traced.evaluate.out or structure_group.traced.step.out[1])
     return _RECORD + _NUMBER * (metrics + 2) * (len(population.points) + 1)

@@ -23,12 +23,7 @@ _MAPPED = (16, 1024)
 
 
 def cores() -> int:
-    """The cores this process may use, which a container can make fewer than there are.
-
-    Example:
-        >>> cores() >= 1
-        True
-    """
+    """The cores this process may use, which a container can make fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -39,13 +34,6 @@ def layouts(structure_group: StructureGroup, count: int) -> list[Layout]:
 
     On a CPU, runs of some size go side by side and small ones are mapped; on an accelerator
     all are mapped.
-
-    Args:
-        structure_group: The runs' structure.
-        count: How many there are.
-
-    Returns:
-        Different layouts.
     """
     share = math.ceil(count / structure_group.devices)
     if _platform(structure_group) != "cpu":
@@ -74,17 +62,7 @@ def cached_width(structure_group: StructureGroup) -> int:
 
 
 def even_width(count: int, most: int, beside: int) -> int:
-    """The width of calls that are equally full, and of which none waits for another.
-
-    Args:
-        count: Runs in all.
-        most: Runs of a call at most.
-        beside: Calls side by side.
-
-    Example:
-        >>> even_width(192, 128, 2), even_width(5, 128, 2), even_width(300, 128, 1)
-        (96, 3, 100)
-    """
+    """The width of calls that are equally full, and of which none waits for another."""
     calls = math.ceil(math.ceil(count / most) / beside) * beside
     return math.ceil(count / calls)
 

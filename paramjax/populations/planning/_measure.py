@@ -20,17 +20,7 @@ def seconds_a_step(
     layout: Layout,
     most: int,
 ) -> float:
-    """Time that a run and step takes, compiled and warm, with all workers at work.
-
-    Args:
-        structure_group: The runs' structure.
-        runs: Runs to try with; what they learn is thrown away.
-        layout: What is tried.
-        most: Steps that a trial takes at most.
-
-    Returns:
-        Seconds a run and step.
-    """
+    """Time that a run and step takes, compiled and warm, with all workers at work."""
     programs = structure_group.compile(runs[0], layout)
     some = [runs[place % len(runs)] for place in range(programs.runs)]
 

@@ -25,22 +25,7 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 
 def memory_limit(memory: MemoryLimit) -> int:
-    """Bytes that a population may take: of the process on a CPU, of the device elsewhere.
-
-    Args:
-        memory: Bytes, positive; or `auto`.
-
-    Returns:
-        The limit.
-
-    Raises:
-        TypeError: If it is neither.
-        ValueError: If it is less than is taken already, or more than there is.
-
-    Example:
-        >>> memory_limit("auto") > memory_in_use()
-        True
-    """
+    """Bytes that a population may take: of the process on a CPU, of the device elsewhere."""
     taken, there_is = memory_in_use(), taken_and_free()
     if memory == "auto":
         return taken + int(_SHARE * (there_is - taken))
@@ -100,13 +85,5 @@ def _device_stats() -> Any:
 
 
 def nbytes(tree: PyTree) -> int:
-    """Bytes of the arrays of a tree, or of what their shapes stand for.
-
-    Args:
-        tree: Arrays, shapes, typed keys.
-
-    Example:
-        >>> nbytes({"a": np.zeros(3, np.float32), "b": np.zeros((2, 2), np.int8)})
-        16
-    """
+    """Bytes of the arrays of a tree, or of what their shapes stand for."""
     return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))

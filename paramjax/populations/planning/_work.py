@@ -9,20 +9,7 @@ import jax
 
 
 def operations(jaxpr: Any) -> float:
-    """Floating-point operations of a jaxpr, about: products exactly, others one an element.
-
-    Args:
-        jaxpr: What `jax.make_jaxpr` returns. Each loop of unknown length counts once, and of
-            several branches the dearest.
-
-    Returns:
-        The number, at least 0.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> operations(jax.make_jaxpr(lambda a, b: a @ b)(jnp.ones((2, 3)), jnp.ones((3, 5))))
-        60.0
-    """
+    """Floating-point operations of a jaxpr, about: products exactly, others one an element."""
     return sum(_of(equation) for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns)
 
 

@@ -7,18 +7,6 @@ from collections.abc import Mapping, Sequence
 
 
 def best(scores: Mapping[int, Sequence[float]], count: int) -> list[int]:
-    """The trials with the smallest last score; those that are not finite are none of them.
-
-    Args:
-        scores: Trial -> its scores so far.
-        count: How many at most.
-
-    Returns:
-        Numbers of trials, increasing; of equals the smaller ones.
-
-    Example:
-        >>> best({0: [3.0], 1: [1.0], 2: [math.inf], 3: [2.0]}, 2)
-        [1, 3]
-    """
+    """The trials with the smallest last score; those that are not finite are none of them."""
     finite = [trial for trial, own in scores.items() if math.isfinite(own[-1])]
     return sorted(sorted(finite, key=lambda trial: (scores[trial][-1], trial))[:count])

@@ -89,17 +89,7 @@ def hyperband(reduction: float = 3, least_steps: int | None = None) -> Hyperband
 
 
 def brackets(trials: int, steps: int, reduction: float, least_steps: int | None) -> list[Bracket]:
-    """The brackets of some trials.
-
-    Args:
-        trials: How many there are.
-        steps: Steps of a run.
-        reduction: The factor between rungs.
-        least_steps: Steps before the first rung at least, None to let the trials decide.
-
-    Returns:
-        The brackets, the most eager one first.
-    """
+    """The brackets of some trials."""
     most = whole_log(steps / (least_steps or 1), reduction)
     if least_steps is None:
         while most and sum(sizes(most, reduction)) > max(trials, 1):
@@ -115,16 +105,7 @@ def brackets(trials: int, steps: int, reduction: float, least_steps: int | None)
 
 
 def sizes(most: int, reduction: float) -> list[int]:
-    """Trials of each bracket in Algorithm 1, the most eager one first.
-
-    Args:
-        most: Rungs of the most eager bracket.
-        reduction: The factor between rungs.
-
-    Example:
-        >>> sizes(4, 3)
-        [81, 34, 15, 8, 5]
-    """
+    """Trials of each bracket in Algorithm 1, the most eager one first."""
     return [math.ceil((most + 1) / (s + 1) * reduction**s - 1e-9) for s in range(most, -1, -1)]
 
 

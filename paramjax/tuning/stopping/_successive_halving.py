@@ -85,21 +85,7 @@ def successive_halving(reduction: float = 3, least_steps: int | None = None) -> 
 def geometric(
     trials: int, steps: int, reduction: float, least_steps: int | None
 ) -> tuple[int, ...]:
-    """Rungs that grow by a factor and would grow to the end of a run.
-
-    Args:
-        trials: How many trials there are.
-        steps: Steps of a run.
-        reduction: The factor.
-        least_steps: Steps before the first rung, at least; None for a third of the cost.
-
-    Returns:
-        Increasing numbers of steps, fewer than `steps`.
-
-    Example:
-        >>> geometric(9, 81, 3, None), geometric(9, 81, 3, 1), geometric(2, 2, 3, None)
-        ((9, 27), (1, 3, 9, 27), ())
-    """
+    """Rungs that grow by a factor and would grow to the end of a run."""
     if least_steps is None:
         enough = next(k for k in itertools.count(1) if cost(k, reduction) <= SHARE)
         count = min(enough, whole_log(trials, reduction))
@@ -110,31 +96,16 @@ def geometric(
 
 
 def cost(rungs: int, reduction: float) -> float:
-    """The share of all trials' steps that halving takes.
-
-    Example:
-        >>> cost(0, 3), round(cost(2, 3), 3), cost(3, 2)
-        (1.0, 0.259, 0.3125)
-    """
+    """The share of all trials' steps that halving takes."""
     return (1 + rungs * (1 - 1 / reduction)) / reduction**rungs
 
 
 def whole_log(value: float, base: float) -> int:
-    """The largest k for which `base**k` is at most the value.
-
-    Example:
-        >>> whole_log(243, 3), whole_log(242, 3), whole_log(0.5, 3)
-        (5, 4, 0)
-    """
+    """The largest k for which `base**k` is at most the value."""
     # the logarithm alone rounds log(243) / log(3) to 4.999...
     return max(0, math.floor(math.log(max(value, 1.0)) / math.log(base) + 1e-9))
 
 
 def survivors(count: int, reduction: float) -> int:
-    """How many of some trials go on.
-
-    Example:
-        >>> survivors(27, 3), survivors(10, 3), survivors(2, 3)
-        (9, 3, 1)
-    """
+    """How many of some trials go on."""
     return max(1, math.floor(count / reduction + 1e-9))

@@ -15,15 +15,7 @@ from paramjax._types import PyTree
 
 
 def packed(tree: PyTree) -> bytes:
-    """A tree of arrays as bytes: a line that says what they are, then their contents.
-
-    Args:
-        tree: Arrays, typed keys among them.
-
-    Example:
-        >>> packed({"a": np.zeros(2, np.float32)})[:26]
-        b'[["float32", [2], null]]\\n\\x00'
-    """
+    """A tree of arrays as bytes: a line that says what they are, then their contents."""
     forms, contents = [], []
     for leaf in jax.tree.leaves(tree):
         kind = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
@@ -34,22 +26,7 @@ def packed(tree: PyTree) -> bytes:
 
 
 def unpacked(blob: bytes, tree: PyTree) -> PyTree:
-    """The arrays of `packed`.
-
-    Args:
-        blob: The bytes.
-        tree: A tree of the same structure, for instance of shapes.
-
-    Returns:
-        Arrays of numpy, and typed keys.
-
-    Raises:
-        ValueError: If the tree has another number of leaves.
-
-    Example:
-        >>> unpacked(packed({"a": np.arange(2)}), {"a": 0})["a"].tolist()
-        [0, 1]
-    """
+    """The arrays of `packed`."""
     head, _, contents = blob.partition(b"\n")
     leaves, start = [], 0
     for name, shape, kind in json.loads(head):

@@ -34,12 +34,7 @@ class RecordStore(Protocol):
 
 
 class MemoryStore:
-    """A record_store in memory.
-
-    Example:
-        >>> MemoryStore().reached()
-        {}
-    """
+    """A record_store in memory."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[int, int], Outcome] = {}

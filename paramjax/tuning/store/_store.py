@@ -46,25 +46,7 @@ class StoreMismatchError(ValueError):
 
 
 class Store:
-    """The trainings of a sweep in a file; a record_store that survives the program.
-
-    Args:
-        path: A folder, in which `records.sqlite` lies or will lie, or a file `*.sqlite`; made
-            if missing.
-        trials: The hyperparameters of each trial.
-        likes: Says which trees the arrays of a trial are.
-
-    Raises:
-        DamagedError: If the file is there but is no database, or a damaged one.
-        OSError: If the folder cannot be made.
-
-    Example:
-        >>> import tempfile
-        >>> store = Store(tempfile.mkdtemp(), [{"rate": 0.1}], lambda trial: ((), ()))
-        >>> store.reached()
-        {}
-        >>> store.close()
-    """
+    """The trainings of a sweep in a file; a record_store that survives the program."""
 
     def __init__(
         self, path: str | Path, trials: Sequence[dict[str, Any]], likes: Templates
@@ -81,15 +63,7 @@ class Store:
             Path(f"{_file(path)}{suffix}").unlink(missing_ok=True)
 
     def require(self, identity: Mapping[str, Any]) -> None:
-        """Note in an empty store what its sweep is, or refuse if it is another one.
-
-        Args:
-            identity: Name -> JSON value.
-
-        Raises:
-            DamagedError: If anything in it is no longer what was written.
-            StoreMismatchError: With each item that differs.
-        """
+        """Note in an empty store what its sweep is, or refuse if it is another one."""
         identity = json.loads(json.dumps(identity))
         for table in ("trainings", "arrays"):
             self._tables.check(table)
@@ -113,19 +87,11 @@ class Store:
         return {name: json.loads(value) for name, value in self._tables.select("settings")}
 
     def note(self, notes: Mapping[str, Any]) -> None:
-        """Note things beside the trainings.
-
-        Args:
-            notes: Name -> JSON value.
-        """
+        """Note things beside the trainings."""
         self._tables.insert("settings", [(name, json.dumps(v)) for name, v in notes.items()])
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep some trainings, in one transaction.
-
-        Raises:
-            sqlite3.Error: If they cannot be written; then none of them is.
-        """
+        """Keep some trainings, in one transaction."""
         self._tables.insert_all(
             {
                 "trainings": [_row(outcome.summary) for outcome in outcomes],
@@ -134,12 +100,7 @@ class Store:
         )
 
     def get(self, trial: int, seed: int) -> Outcome:
-        """The latest outcome of a training.
-
-        Raises:
-            DamagedError: If it is no longer what was written.
-            KeyError: If there is none.
-        """
+        """The latest outcome of a training."""
         which = {"trial": trial, "seed": seed}
         summaries = self._tables.select("trainings", **which)
         arrays = self._tables.select("arrays", **which)
@@ -153,11 +114,7 @@ class Store:
         return Outcome(record, reached, computed, params, history, curve, going_on)
 
     def summaries(self) -> dict[tuple[int, int], Summary]:
-        """(trial, seed) -> what is known of the training without its arrays.
-
-        Raises:
-            DamagedError: If a row is no longer what was written.
-        """
+        """(trial, seed) -> what is known of the training without its arrays."""
         rows = self._tables.select("trainings")
         return {(trial, seed): self._summary((trial, seed, *rest)) for trial, seed, *rest in rows}
 

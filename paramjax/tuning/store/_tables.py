@@ -17,25 +17,7 @@ class DamagedError(ValueError):
 
 
 class Tables:
-    """Tables whose last column is a hash of the others; safe to use from several threads.
-
-    Args:
-        path: The file; made if missing.
-        schema: SQL that makes what is not there yet.
-        advice: What to do about a damaged file, for the message.
-
-    Raises:
-        DamagedError: If the file is there but is no database, or is damaged.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "a.sqlite"
-        >>> tables = Tables(path, "CREATE TABLE t (name TEXT, value REAL, hash TEXT);")
-        >>> tables.insert("t", [("a", 0.5), ("b", 1.5)])
-        >>> tables.select("t", name="b")
-        [('b', 1.5)]
-        >>> tables.close()
-    """
+    """Tables whose last column is a hash of the others; safe to use from several threads."""
 
     def __init__(self, path: Path, schema: str, advice: str = "bring the file back") -> None:
         import sqlite3  # a sweep that is kept in memory need not load it
@@ -62,30 +44,13 @@ class Tables:
         self._db.close()
 
     def insert(self, table: str, rows: Sequence[tuple[Any, ...]], *, verb: str = "REPLACE") -> None:
-        """Add rows in one transaction.
-
-        Args:
-            table: Its name.
-            rows: Values of str, int, float, bytes or None, without the hash.
-            verb: What to do with a row that is there already: `REPLACE` or `IGNORE`.
-
-        Raises:
-            sqlite3.Error: If it cannot be written; then nothing is.
-        """
+        """Add rows in one transaction."""
         self.insert_all({table: rows}, verb=verb)
 
     def insert_all(
         self, tables: Mapping[str, Sequence[tuple[Any, ...]]], *, verb: str = "REPLACE"
     ) -> None:
-        """Add rows to several tables in one transaction.
-
-        Args:
-            tables: Name -> rows, see `insert`.
-            verb: See `insert`.
-
-        Raises:
-            sqlite3.Error: If one of them cannot be written; then nothing is.
-        """
+        """Add rows to several tables in one transaction."""
         hashed = {
             name: [(*row, _hash(row)) for row in rows] for name, rows in tables.items() if rows
         }
@@ -95,49 +60,20 @@ class Tables:
                 self._db.executemany(f"INSERT OR {verb} INTO {name} VALUES ({marks})", rows)
 
     def select(self, table: str, **equal: Any) -> list[tuple[Any, ...]]:
-        """The rows of a table, in the order they were added.
-
-        Args:
-            table: Its name.
-            equal: Column -> value that the rows must have.
-
-        Returns:
-            Values without the hash.
-
-        Raises:
-            DamagedError: If a row no longer has its hash, or cannot be read.
-        """
+        """The rows of a table, in the order they were added."""
         where = " AND ".join(f"{column} = ?" for column in equal) or "1"
         query = f"SELECT * FROM {table} WHERE {where} ORDER BY rowid"
         with self._lock:
             return list(self._read(table, query, tuple(equal.values())))
 
     def check(self, table: str) -> None:
-        """Read a table once, row by row.
-
-        Args:
-            table: Its name.
-
-        Raises:
-            DamagedError: If a row no longer has its hash, or cannot be read.
-        """
+        """Read a table once, row by row."""
         with self._lock:
             for _ in self._read(table, f"SELECT * FROM {table}"):
                 continue
 
     def columns(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Some columns of every row, whose hashes are left unchecked.
-
-        Args:
-            table: Its name.
-            names: The columns.
-
-        Returns:
-            Their values, in the order the rows were added.
-
-        Raises:
-            DamagedError: If they cannot be read.
-        """
+        """Some columns of every row, whose hashes are left unchecked."""
         query = f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid"
         with self._lock, self._reading():
             return self._db.execute(query).fetchall()

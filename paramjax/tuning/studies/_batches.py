@@ -26,12 +26,6 @@ class Batches:
 
     A structure is laid out for as many runs as the batch has in which it is first met; later
     batches fill calls of that width.
-
-    Args:
-        population: Trains them.
-        metrics: What the study is told.
-        trials: How many there will be in all.
-        execution: How runs are laid out.
     """
 
     def __init__(
@@ -45,17 +39,7 @@ class Batches:
         self._tried: list[dict[str, Any]] = []
 
     def train(self, batch: Mapping[int, dict[str, Any]]) -> dict[int, list[Record]]:
-        """Train a batch.
-
-        Args:
-            batch: Number of a trial -> its hyperparameters.
-
-        Returns:
-            Number of a trial -> the records of its seeds.
-
-        Raises:
-            ValueError: If a structure that is new cannot be traced, or lacks a metric.
-        """
+        """Train a batch."""
         seeds = self._population.seeds
         runs = [TrialRun(trial, seed, hp) for trial, hp in batch.items() for seed in seeds]
         plan = self._planned(runs)

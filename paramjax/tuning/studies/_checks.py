@@ -20,22 +20,7 @@ _SAMPLE = 64
 
 
 def check_study(study: Any, problem: Any, metrics: Any) -> list[str]:
-    """Refuse what is no study, or metrics that are not those it is to be told.
-
-    Args:
-        study: What `optuna.create_study` returns.
-        problem: Says the metric and its direction.
-        metrics: One for each direction of the study; None for the problem's metric.
-
-    Returns:
-        Names, one for each direction.
-
-    Raises:
-        ModuleNotFoundError: If Optuna is missing.
-        TypeError: If it is no study, or a metric no name.
-        ValueError: If there are more or fewer metrics than directions, or several processes
-            of one distributed program.
-    """
+    """Refuse what is no study, or metrics that are not those it is to be told."""
     with needs_extra("tune"):
         import optuna
 
@@ -69,17 +54,7 @@ def check_study(study: Any, problem: Any, metrics: Any) -> list[str]:
 
 
 def check_search(population: Population, metrics: Sequence[str], key: Key) -> None:
-    """Refuse a trainer that cannot be traced, metrics it lacks, hyperparameters it never reads.
-
-    Args:
-        population: What is to be searched.
-        metrics: What the study is to be told.
-        key: Names the trials that are traced.
-
-    Raises:
-        TypeError: See `check_structures`.
-        ValueError: See `check_trainers`; and for an unknown metric.
-    """
+    """Refuse a trainer that cannot be traced, metrics it lacks, hyperparameters it never reads."""
     drawn = random_design(_SAMPLE)(population.space, key)
     runs = [TrialRun(trial, 0, hyperparameters) for trial, hyperparameters in enumerate(drawn)]
     cohorts = check_structures(population, runs[:1])

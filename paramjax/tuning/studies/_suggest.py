@@ -25,29 +25,6 @@ def suggested(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     A conditional hyperparameter is suggested only where it exists, after the one that it depends
     on: the define-by-run of Akiba et al. (2019, Optuna: a next-generation hyperparameter
     optimization framework, section 3).
-
-    Args:
-        trial: What the study was asked for.
-        space: Name -> distribution, as `check_space` returns it.
-
-    Returns:
-        Name -> value of those that exist, in the order of the space, rounded to what the
-        trainings see.
-
-    Raises:
-        ValueError: If trials of the study have another distribution of a name.
-
-    Example:
-        >>> from optuna.trial import FixedTrial
-        >>> from paramjax import choice, conditional, uniform
-        >>> space = {
-        ...     "momentum": conditional("chain", "heavy", uniform(0.0, 1.0)),
-        ...     "chain": choice(["plain", "heavy"]),
-        ... }
-        >>> suggested(FixedTrial({"chain": "heavy", "momentum": 0.5}), space)
-        {'momentum': 0.5, 'chain': 'heavy'}
-        >>> suggested(FixedTrial({"chain": "plain"}), space)
-        {'chain': 'plain'}
     """
     drawn: dict[str, Any] = {}
     for name in sorted(space, key=lambda name: _depth(space, name)):
@@ -88,18 +65,7 @@ def _value(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
 
 
 def categories(options: Sequence[Any]) -> list[Any]:
-    """Options as a study stores them: themselves, or labels where one cannot be stored.
-
-    Args:
-        options: Those of a choice.
-
-    Returns:
-        As many, equal in every process.
-
-    Example:
-        >>> categories([0.9, 0.99, None]), categories([max, (3, 3)])
-        ([0.9, 0.99, None], ['0: max', '1: (3, 3)'])
-    """
+    """Options as a study stores them: themselves, or labels where one cannot be stored."""
     if all(option is None or isinstance(option, bool | int | float | str) for option in options):
         return list(options)
     return [f"{place}: {_label(option)}"[:_LABEL] for place, option in enumerate(options)]

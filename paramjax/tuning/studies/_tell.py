@@ -20,15 +20,6 @@ def tell(
     A trial that lost a seed, or has a mean that is not finite, is told as pruned: a study counts
     an infinite value as complete. With several objectives nothing can be pruned, and it is told
     as failed.
-
-    Args:
-        study: It.
-        trial: What it was asked for.
-        records: What came of each seed.
-        metrics: One for each direction of the study.
-
-    Returns:
-        Whether the study has more to try.
     """
     from optuna.trial import TrialState
 
@@ -44,12 +35,7 @@ def tell(
 
 
 def abandon(study: optuna.Study, trials: Iterable[optuna.Trial]) -> None:
-    """Tell a study that trials have failed, unless they have been told of.
-
-    Args:
-        study: It.
-        trials: What it was asked for.
-    """
+    """Tell a study that trials have failed, unless they have been told of."""
     from optuna.trial import TrialState
 
     for trial in trials:
