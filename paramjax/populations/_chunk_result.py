@@ -20,7 +20,7 @@ class ChunkResult(NamedTuple):
 
     Attributes:
         runs: Which.
-        points: After how many steps they were evaluated.
+        evaluation_steps: After how many steps they were evaluated.
         history: Metric name -> [runs, steps].
         curve: Metric name -> [runs, evaluations].
         alive: Whether each can go on, bool[runs].
@@ -28,18 +28,18 @@ class ChunkResult(NamedTuple):
         computed: Steps computed for each, those after it was lost and those that were trained
             again among them.
         params: Parameters to evaluate.
-        carried: What the next steps go on from, None at the end.
+        resume_state: What the next steps go on from, None at the end.
     """
 
     runs: Sequence[TrialRun]
-    points: tuple[int, ...]
+    evaluation_steps: tuple[int, ...]
     history: dict[str, np.ndarray]
     curve: dict[str, np.ndarray]
     alive: np.ndarray
     steps: np.ndarray
     computed: np.ndarray
     params: Params
-    carried: PyTree = None
+    resume_state: PyTree = None
 
 
 def records(chunk: ChunkResult) -> list[Record]:
@@ -64,14 +64,14 @@ def records(chunk: ChunkResult) -> list[Record]:
     curve = {name: v.astype(float) for name, v in chunk.curve.items() if v.ndim == 2}
     judged = judge(stepped["loss"])
     lost = np.array([np.inf if step is None else step for _, step in judged])
-    beyond = np.array(chunk.points) > lost[:, None]
+    beyond = np.array(chunk.evaluation_steps) > lost[:, None]
     curve = {name: np.where(beyond, np.nan, values) for name, values in curve.items()}
     last = {name: values[:, -1] for name, values in curve.items()}
     if not chunk.curve:
         last = {name: tail_mean(values) for name, values in stepped.items()}
-    means = [stepped["loss"][:, a:b].mean(axis=1) for a, b in segments(chunk.points)]
+    means = [stepped["loss"][:, a:b].mean(axis=1) for a, b in segments(chunk.evaluation_steps)]
     curve = {"train_loss": np.stack(means, axis=1).astype(float), **curve}
-    steps = [float(point) for point in chunk.points]
+    steps = [float(point) for point in chunk.evaluation_steps]
     return [
         Record(
             run.trial, run.seed, run.hyperparameters,
@@ -92,6 +92,6 @@ def _by_run(values: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
 def cut(chunk: ChunkResult, count: int) -> ChunkResult:
     """The first runs of a chunk."""
-    arrays = jax.tree.map(lambda leaf: leaf[:count], chunk._replace(runs=(), points=()))
+    arrays = jax.tree.map(lambda leaf: leaf[:count], chunk._replace(runs=(), evaluation_steps=()))
     arrays.computed[-1] += chunk.computed[count:].sum()
-    return arrays._replace(runs=tuple(chunk.runs[:count]), points=chunk.points)
+    return arrays._replace(runs=tuple(chunk.runs[:count]), evaluation_steps=chunk.evaluation_steps)

@@ -19,12 +19,12 @@ class Job(NamedTuple):
     Attributes:
         runs: Its runs.
         layout: How they are laid out.
-        carried: What they go on from, None at the start; or a function that fetches it.
+        resume_state: What they go on from, None at the start; or a function that fetches it.
     """
 
     runs: Sequence[TrialRun]
     layout: Layout
-    carried: Callable[[], PyTree] | None = None
+    resume_state: Callable[[], PyTree] | None = None
 
 
 def execute(jobs: Iterable[Job], train: Callable[[Job], ChunkResult]) -> Iterator[ChunkResult]:

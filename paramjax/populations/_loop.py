@@ -38,13 +38,13 @@ class Reading(NamedTuple):
 
     Attributes:
         order: int32[steps, seeds, batch], None where each step takes all rows.
-        place: The place of each run's seed in the order, int32[] or int32[runs].
-        offset: The place of the segment's first step in the order, int32[].
+        seed_index: The index of each run's seed in the order, int32[] or int32[runs].
+        offset: The index of the segment's first step in the order, int32[].
         length: Steps of the segment, int32[].
     """
 
     order: Array | None
-    place: Array
+    seed_index: Array
     offset: Array
     length: Array
 
@@ -53,15 +53,15 @@ def begin(
     traced: TracedTrainer,
     mapped: bool,
     numbers: Numbers,
-    place: Array,
+    seed_index: Array,
     starts: Starts,
     model: ModelState,
 ) -> Carry:
     """Where runs start."""
-    params, key = jax.tree.map(lambda leaf: leaf[place], (starts.params, starts.key))
+    params, key = jax.tree.map(lambda leaf: leaf[seed_index], (starts.params, starts.key))
     init = _over_runs(mapped, traced.init.call, (0, 0, 0, None))
     state = init(numbers, key, params, model)
-    return Carry(state, jnp.ones(place.shape, bool), jnp.zeros(place.shape, jnp.int32))
+    return Carry(state, jnp.ones(seed_index.shape, bool), jnp.zeros(seed_index.shape, jnp.int32))
 
 
 def step(
@@ -132,7 +132,7 @@ def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
     """The rows of one step."""
     if reading.order is None:
         return data
-    rows = reading.order[reading.offset + done][reading.place]
+    rows = reading.order[reading.offset + done][reading.seed_index]
     return jax.tree.map(lambda leaf: leaf[rows], data)
 
 
@@ -146,9 +146,9 @@ def evaluate(
 def moved(before: PyTree, after: PyTree) -> Array:
     """Whether any parameter of a run changed, as NaN does."""
     changed = jax.tree.map(lambda old, new: (new != old).reshape(-1), before, after)
-    together = jnp.concatenate([jnp.zeros(1, bool), *jax.tree.leaves(changed)])
+    flat = jnp.concatenate([jnp.zeros(1, bool), *jax.tree.leaves(changed)])
     # XLA would make one reduction a leaf of it, each a kernel to compile
-    return jax.lax.optimization_barrier(together).any()
+    return jax.lax.optimization_barrier(flat).any()
 
 
 def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:

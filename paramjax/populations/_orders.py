@@ -73,7 +73,7 @@ class Orders:
             return self._blocks[number]
 
     def offset(self, step: int) -> int:
-        """The place of a step in its block."""
+        """The index of a step in its block."""
         return step % self.length
 
 

@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
         params: Parameters to evaluate.
         history: Metric name -> [steps].
         curve: Metric name -> [evaluations].
-        carried: What the next steps go on from, None where there are none.
+        resume_state: What the next steps go on from, None where there are none.
     """
 
     record: Record
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     params: Params
     history: dict[str, np.ndarray]
     curve: dict[str, np.ndarray]
-    carried: PyTree = None
+    resume_state: PyTree = None
 
     @property
     def summary(self) -> Summary:
@@ -63,10 +63,10 @@ def outcomes(chunk: ChunkResult, reached: int, before: Sequence[Outcome] = ()) -
         computed = [own + b.computed for own, b in zip(computed, before, strict=True)]
 
     tree: Any
-    leaves, tree = jax.tree.flatten((whole.params, whole.history, whole.curve, whole.carried))
+    leaves, tree = jax.tree.flatten((whole.params, whole.history, whole.curve, whole.resume_state))
     return [
-        Outcome(record, reached, own, *tree.unflatten([leaf[place] for leaf in leaves]))
-        for place, (record, own) in enumerate(zip(records(whole), computed, strict=True))
+        Outcome(record, reached, own, *tree.unflatten([leaf[index] for leaf in leaves]))
+        for index, (record, own) in enumerate(zip(records(whole), computed, strict=True))
     ]
 
 
@@ -82,5 +82,7 @@ def _joined(before: Sequence[Outcome], chunk: ChunkResult) -> ChunkResult:
 
     steps = before[0].record.curve["step"]
     return chunk._replace(
-        points=(*map(int, steps), *chunk.points), history=both("history"), curve=both("curve")
+        evaluation_steps=(*map(int, steps), *chunk.evaluation_steps),
+        history=both("history"),
+        curve=both("curve"),
     )

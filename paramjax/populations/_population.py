@@ -106,13 +106,13 @@ class Population:
     ) -> None:
         self.space, self.seeds, self.steps, self.mesh = space, list(seeds), steps, mesh
         self.problem = problem
-        self.points = sorted({*evaluation_steps(steps, evaluations), *rungs})
+        self.evaluation_steps = sorted({*evaluation_steps(steps, evaluations), *rungs})
         self._make_trainer, self._starts = make_trainer, starts
         arrays = jax.tree.map(jnp.asarray, (problem.model_state, problem.data))
         self._model_state, self.data = placed(arrays, mesh, split=False)
         self.eval_data = placed(problem.eval_data, mesh, split=False)
         self.read: set[str] = set()
-        self._cohorts: dict[Any, StructureGroup] = {}
+        self._structure_groups: dict[Any, StructureGroup] = {}
         self._lock = threading.Lock()
 
     def groups(self, runs: Sequence[TrialRun]) -> list[list[TrialRun]]:
@@ -156,10 +156,10 @@ class Population:
         fixed = structure(self.space, run.hyperparameters)
         which = (_key_of(fixed), str(forms))
         with self._lock:
-            if which not in self._cohorts:
+            if which not in self._structure_groups:
                 noted = TrackedHyperparameters(fixed, self.space, self.read)
-                self._cohorts[which] = self._new_structure_group(noted, run, eval_data)
-            return self._cohorts[which]
+                self._structure_groups[which] = self._new_structure_group(noted, run, eval_data)
+            return self._structure_groups[which]
 
     def train(
         self, chunk: Sequence[TrialRun], layout: Layout, eval_data: PyTree = None, **between: Any
@@ -170,7 +170,7 @@ class Population:
             chunk: Runs of one structure, no more than a call has.
             layout: How they are laid out.
             eval_data: What `evaluate` is given instead of the problem's evaluation data.
-            between: `first`, `end`, `carried` and `last` of `StructureGroup.train`.
+            between: `first`, `end`, `resume_state` and `last` of `StructureGroup.train`.
 
         Returns:
             What came of them.
@@ -234,7 +234,7 @@ class Population:
         there = PendingStarts(lambda: placed(starts.made(), self.mesh, split=False), starts.shapes)
         shared = Shared(there, self._model_state, self.data, eval_data)
         return StructureGroup(
-            traced, self.space, self.seeds, shared, orders, self.points, mesh=self.mesh
+            traced, self.space, self.seeds, shared, orders, self.evaluation_steps, mesh=self.mesh
         )
 
     def _trace(

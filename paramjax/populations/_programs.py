@@ -68,36 +68,36 @@ class Programs:
             if all(name in self._compiled for name in names):
                 return
             start = time.perf_counter()
-            place = np.zeros(self.runs, np.int32)
-            inputs = self._begin_inputs(numbers, place, made=self.mesh is not None)
+            seed_index = np.zeros(self.runs, np.int32)
+            inputs = self._begin_inputs(numbers, seed_index, made=self.mesh is not None)
             carry = self._carry(*inputs)
             order = self.orders.shape if self.mesh is None else self.orders.block(0)
             needed = {"begin": inputs}
             if self._positions is None:
                 needed["finish"] = (placed(numbers, self.mesh, split=True), carry)
-            inputs = self._inputs(numbers, carry, place, order, 0, 0, self.shared.eval_data)
+            inputs = self._inputs(numbers, carry, seed_index, order, 0, 0, self.shared.eval_data)
             self._compile_all(needed | dict.fromkeys(names, inputs))
             self.compile_seconds += time.perf_counter() - start
 
-    def begin(self, numbers: Numbers, place: np.ndarray) -> Carry:
+    def begin(self, numbers: Numbers, seed_index: np.ndarray) -> Carry:
         """Where runs start."""
-        return self._compiled["begin"](*self._begin_inputs(numbers, place))
+        return self._compiled["begin"](*self._begin_inputs(numbers, seed_index))
 
     def advance(
-        self, numbers: Numbers, carry: Carry, place: np.ndarray, first: int, count: int,
+        self, numbers: Numbers, carry: Carry, seed_index: np.ndarray, first: int, count: int,
         eval_data: PyTree, *, stepwise: bool,
     ) -> tuple[Carry, Metrics, Metrics, Any]:  # fmt: skip
         """Advance by some steps, then evaluate."""
         order, offset = self.orders.block(first), self.orders.offset(first)
         if not stepwise:
-            inputs = self._inputs(numbers, carry, place, order, offset, count, eval_data)
+            inputs = self._inputs(numbers, carry, seed_index, order, offset, count, eval_data)
             return self._compiled["segment"](*inputs)
         reported = []
         for done in range(count):
-            inputs = self._inputs(numbers, carry, place, order, offset + done, 1, eval_data)
+            inputs = self._inputs(numbers, carry, seed_index, order, offset + done, 1, eval_data)
             carry, metrics = self._compiled["once"](*inputs)
             reported.append(metrics)
-        inputs = self._inputs(numbers, carry, place, order, 0, 0, eval_data)
+        inputs = self._inputs(numbers, carry, seed_index, order, 0, 0, eval_data)
         measured = self._compiled["measure"](*inputs)
         rows = fetched(reported, self.mesh)
         history = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows) if rows else {}
@@ -109,7 +109,7 @@ class Programs:
             return self._compiled["finish"](placed(numbers, self.mesh, split=True), carry)
         leaves = jax.tree.leaves((numbers, carry.state))
         tree = jax.tree.structure(self.traced.eval_params.out)
-        return jax.tree.unflatten(tree, [leaves[place] for place in self._positions])
+        return jax.tree.unflatten(tree, [leaves[index] for index in self._positions])
 
     def bytes_of_a_call(self) -> int:
         """Bytes that one call under way takes, without what all calls share."""
@@ -121,9 +121,9 @@ class Programs:
         return int(own)
 
     def _begin_inputs(
-        self, numbers: Numbers, place: np.ndarray, *, made: bool = True
+        self, numbers: Numbers, seed_index: np.ndarray, *, made: bool = True
     ) -> tuple[Any, ...]:
-        split = placed((numbers, place), self.mesh, split=True)
+        split = placed((numbers, seed_index), self.mesh, split=True)
         starts = self.shared.starts.made() if made else self.shared.starts.shapes
         return (*split, starts, self.shared.model_state)
 
@@ -146,12 +146,12 @@ class Programs:
             self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
-        self, numbers: Numbers, carry: Carry, place: Any, order: Any, offset: int,
+        self, numbers: Numbers, carry: Carry, seed_index: Any, order: Any, offset: int,
         count: int, eval_data: PyTree,
     ) -> tuple[Any, ...]:  # fmt: skip
-        numbers, place = placed((numbers, place), self.mesh, split=True)
+        numbers, seed_index = placed((numbers, seed_index), self.mesh, split=True)
         counts = placed((np.int32(offset), np.int32(count)), self.mesh, split=False)
-        return numbers, carry, place, order, *counts, self.shared.data, eval_data
+        return numbers, carry, seed_index, order, *counts, self.shared.data, eval_data
 
     def _function(self, name: str) -> Any:
         """A function that is compiled under a name, which a cache and a profile show."""
@@ -177,15 +177,15 @@ def _compiled(lowered: Any) -> Any:
 
 def _begin(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Carry:
     del capacity
-    numbers, place, starts, model_state = inputs
-    numbers, place = _single(mapped, (numbers, place))
-    return _again(mapped, loop.begin(traced, mapped, numbers, place, starts, model_state))
+    numbers, seed_index, starts, model_state = inputs
+    numbers, seed_index = _single(mapped, (numbers, seed_index))
+    return _again(mapped, loop.begin(traced, mapped, numbers, seed_index, starts, model_state))
 
 
 def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
-    numbers, carry, place, order, offset, count, data, eval_data = inputs
-    numbers, carry, place = _single(mapped, (numbers, carry, place))
-    reading = Reading(order, place, offset, count)
+    numbers, carry, seed_index, order, offset, count, data, eval_data = inputs
+    numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
+    reading = Reading(order, seed_index, offset, count)
     advance = loop.advance if mapped else single.advance
     carry, history, computed = advance(traced, capacity, numbers, carry, reading, data)
     measured = loop.evaluate(traced, mapped, numbers, carry, eval_data)
@@ -196,9 +196,9 @@ def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -
 
 def _once(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
     del capacity
-    numbers, carry, place, order, offset, count, data, _ = inputs
-    numbers, carry, place = _single(mapped, (numbers, carry, place))
-    batch = loop.batch_of(Reading(order, place, offset, count), jnp.int32(0), data)
+    numbers, carry, seed_index, order, offset, count, data, _ = inputs
+    numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
+    batch = loop.batch_of(Reading(order, seed_index, offset, count), jnp.int32(0), data)
     return _again(mapped, loop.step(traced, mapped, numbers, carry, batch, shared=order is None))
 
 
@@ -219,9 +219,9 @@ def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) ->
 def _handed_on(traced: TracedTrainer) -> list[int] | None:
     """Which leaves of a state are the parameters to evaluate, None if they are computed."""
     jaxpr = traced.eval_params.jaxpr.jaxpr
-    places = {id(variable): place for place, variable in enumerate(jaxpr.invars)}
-    found = [places.get(id(variable)) for variable in jaxpr.outvars]
-    return None if None in found else [place for place in found if place is not None]
+    indices = {id(variable): index for index, variable in enumerate(jaxpr.invars)}
+    found = [indices.get(id(variable)) for variable in jaxpr.outvars]
+    return None if None in found else [index for index in found if index is not None]
 
 
 def _single(mapped: bool, tree: PyTree) -> PyTree:

@@ -30,13 +30,13 @@ class StructureGroup:
 
     def __init__(
         self, traced: TracedTrainer, space: Space, seeds: Sequence[int], shared: Shared,
-        orders: Orders, points: Sequence[int], *, mesh: Mesh | None = None,
+        orders: Orders, evaluation_steps: Sequence[int], *, mesh: Mesh | None = None,
     ) -> None:  # fmt: skip
         self.traced, self.orders, self.shared, self.mesh = traced, orders, shared, mesh
         self._space = space
-        self._place = {seed: place for place, seed in enumerate(seeds)}
-        self._points = tuple(points)
-        self._ends = sorted({*points, *orders.ends})
+        self._seed_index = {seed: index for index, seed in enumerate(seeds)}
+        self._evaluation_steps = tuple(evaluation_steps)
+        self._ends = sorted({*evaluation_steps, *orders.ends})
         self._programs: dict[int, Programs] = {}
         self._lock = threading.Lock()
 
@@ -68,26 +68,26 @@ class StructureGroup:
 
     def train(
         self, runs: Sequence[TrialRun], layout: Layout, *,
-        eval_data: PyTree = None, first: int = 0, end: int | None = None, carried: PyTree = None,
+        eval_data: PyTree = None, first: int = 0, end: int | None = None, resume_state: PyTree = None,
         last: bool = True,
     ) -> ChunkResult:  # fmt: skip
         """Train a chunk for some steps."""
         eval_data = self.shared.eval_data if eval_data is None else eval_data
         programs = self.compile(runs[0], layout)
-        padded, numbers, place = self._filled(runs, programs.runs)
-        if carried is None:
-            carry = programs.begin(numbers, place)
+        padded, numbers, seed_index = self._filled(runs, programs.runs)
+        if resume_state is None:
+            carry = programs.begin(numbers, seed_index)
         else:
-            carry = self._resumed(carried, len(padded))
+            carry = self._resumed(resume_state, len(padded))
         ways = segments([e for e in self._ends if e <= (end or self._ends[-1])], first)
         history, curve, spent = [], [], []
         for start, stop in ways:
             carry, reported, measured, computed = programs.advance(
-                numbers, carry, place, start, stop - start, eval_data, stepwise=layout.stepwise
+                numbers, carry, seed_index, start, stop - start, eval_data, stepwise=layout.stepwise
             )
             history.append(reported)
             spent.append(computed)
-            if stop in self._points:
+            if stop in self._evaluation_steps:
                 curve.append(measured)
         params = programs.params(numbers, carry)
         rest = (carry.alive, carry.steps) if last else carry
@@ -96,7 +96,7 @@ class StructureGroup:
         )
         chunk = ChunkResult(
             padded,
-            tuple(point for point in self._points if first < point <= ways[-1][1]),
+            tuple(point for point in self._evaluation_steps if first < point <= ways[-1][1]),
             _along(history, [stop - start for start, stop in ways]),
             _stacked(curve, self.traced.evaluate.out if curve else ()),
             rest[-2],
@@ -110,10 +110,10 @@ class StructureGroup:
     def rehearse(self, runs: Sequence[TrialRun], layout: Layout, count: int) -> None:
         """Train some runs for some steps, and throw away what they learn."""
         programs = self.compile(runs[0], layout)
-        _, numbers, place = self._filled(runs, programs.runs)
-        carry = programs.begin(numbers, place)
+        _, numbers, seed_index = self._filled(runs, programs.runs)
+        carry = programs.begin(numbers, seed_index)
         carry, *_ = programs.advance(
-            numbers, carry, place, 0, count, self.shared.eval_data, stepwise=layout.stepwise
+            numbers, carry, seed_index, 0, count, self.shared.eval_data, stepwise=layout.stepwise
         )
         jax.block_until_ready(carry)
 
@@ -123,16 +123,16 @@ class StructureGroup:
         """As many runs as a call has, the last one repeated; their numbers and their seeds."""
         padded = [*runs, *[runs[-1]] * (count - len(runs))]
         numbers = traced(self._space, [run.hyperparameters for run in padded])
-        return padded, numbers, np.array([self._place[run.seed] for run in padded], np.int32)
+        return padded, numbers, np.array([self._seed_index[run.seed] for run in padded], np.int32)
 
-    def _resumed(self, carried: Any, count: int) -> Carry:
+    def _resumed(self, resume_state: Carry, count: int) -> Carry:
         """Runs that were fetched, on the devices again, the last one repeated."""
-        rest = count - len(carried.alive)
+        rest = count - len(resume_state.alive)
 
         def filled(leaf: Any) -> Any:
             return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
 
-        return placed(jax.tree.map(filled, carried), self.mesh, split=True)
+        return placed(jax.tree.map(filled, resume_state), self.mesh, split=True)
 
 
 def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str, np.ndarray]:

@@ -55,9 +55,9 @@ def judge(losses: np.ndarray) -> list[tuple[Status, int | None]]:
     whole, lost = finite.all(axis=1), ~finite[:, -1]
     climbs = np.zeros(len(losses), bool)
     climbs[whole] = _climbs(losses[whole])
-    for place in np.flatnonzero(~whole & ~lost):
+    for index in np.flatnonzero(~whole & ~lost):
         # a guard rejected the other steps, and the run went on
-        climbs[place] = _climbs(losses[place, finite[place]][None])[0]
+        climbs[index] = _climbs(losses[index, finite[index]][None])[0]
     end = losses.shape[1]
     since = np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0).tolist()
     return [

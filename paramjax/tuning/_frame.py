@@ -49,7 +49,7 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
 
 def place_of(value: Any, options: Sequence[Any]) -> int:
     """Which option a value is, whether or not it was rounded to float32."""
-    return next(place for place, option in enumerate(options) if same(value, option))
+    return next(index for index, option in enumerate(options) if same(value, option))
 
 
 def _hyperparameter(records: Sequence[Record], name: str, drawn: Distribution) -> Any:

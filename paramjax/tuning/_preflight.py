@@ -38,9 +38,9 @@ def check_structures(population: Population, runs: Sequence[TrialRun]) -> list[S
     return [_traced(population, group) for group in population.groups(runs)]
 
 
-def check_metrics(cohorts: Sequence[StructureGroup], metrics: Sequence[str]) -> None:
+def check_metrics(groups: Sequence[StructureGroup], metrics: Sequence[str]) -> None:
     """Refuse metrics that the records will not hold."""
-    for task in (structure_group.traced for structure_group in cohorts):
+    for task in (structure_group.traced for structure_group in groups):
         measured = task.evaluate.out or task.step.out[1]
         known = [name for name, value in measured.items() if value.shape == ()]
         for name in metrics:
@@ -49,11 +49,11 @@ def check_metrics(cohorts: Sequence[StructureGroup], metrics: Sequence[str]) -> 
 
 
 def unread(
-    population: Population, cohorts: Sequence[StructureGroup], runs: Sequence[TrialRun]
+    population: Population, groups: Sequence[StructureGroup], runs: Sequence[TrialRun]
 ) -> list[str]:
     """The hyperparameters of some runs that nothing depends on."""
     space = population.space
-    live = set.union(*map(_live, cohorts))
+    live = set.union(*map(_live, groups))
     return [
         name
         for name in space

@@ -17,9 +17,17 @@ class Results:
     """What the trainings left, read from where it is kept when it is asked for."""
 
     def __init__(
-        self, record_store: RecordStore, runs: Sequence[TrialRun], steps: int, points: Sequence[int]
+        self,
+        record_store: RecordStore,
+        runs: Sequence[TrialRun],
+        steps: int,
+        evaluation_steps: Sequence[int],
     ) -> None:
-        self._record_store, self._steps, self._points = record_store, steps, points
+        self._record_store, self._steps, self._evaluation_steps = (
+            record_store,
+            steps,
+            evaluation_steps,
+        )
         self._which = sorted((run.trial, run.seed) for run in runs)
 
     def summaries(self) -> list[Summary]:
@@ -33,7 +41,7 @@ class Results:
         stacked = jax.tree.map(
             lambda leaf: np.empty((len(self._which), *leaf.shape), leaf.dtype), first
         )
-        for place, outcome in enumerate(self._outcomes()):
+        for index, outcome in enumerate(self._outcomes()):
             if _form(outcome.params) != _form(first):
                 raise ValueError(
                     "params: the structures of this sweep have parameters of different shapes, "
@@ -41,7 +49,7 @@ class Results:
                 )
             rooms, leaves = jax.tree.leaves(stacked), jax.tree.leaves(outcome.params)
             for room, leaf in zip(rooms, leaves, strict=True):
-                room[place] = leaf
+                room[index] = leaf
         return stacked
 
     def history(self) -> dict[str, np.ndarray]:
@@ -50,7 +58,7 @@ class Results:
 
     def curve(self) -> dict[str, np.ndarray]:
         """Metric name -> [trainings, evaluations]."""
-        return self._stacked("curve", len(self._points))
+        return self._stacked("curve", len(self._evaluation_steps))
 
     def outcome(self, trial: int, seed: int) -> Outcome:
         """What one training left."""
@@ -63,13 +71,13 @@ class Results:
     def _stacked(self, name: str, length: int) -> dict[str, np.ndarray]:
         """Rows of different lengths; what is missing is NaN, or 0 for whole numbers."""
         stacked: dict[str, np.ndarray] = {}
-        for place, outcome in enumerate(self._outcomes()):
+        for index, outcome in enumerate(self._outcomes()):
             rows: dict[str, np.ndarray] = getattr(outcome, name)
-            if not place:
+            if not index:
                 stacked = {n: _room(len(self._which), length, row) for n, row in rows.items()}
             stacked = {n: own for n, own in stacked.items() if n in rows}
             for n, own in stacked.items():
-                own[place, : len(rows[n])] = rows[n]
+                own[index, : len(rows[n])] = rows[n]
         return stacked
 
 

@@ -96,13 +96,13 @@ def _trainer(
     """Trains one chunk between two rungs."""
 
     def train(job: Job) -> ChunkResult:
-        carried = None
+        resume_state = None
         if first:
-            before = [record_store.get(run.trial, run.seed).carried for run in job.runs]
-            carried = jax.tree.map(lambda *leaves: jnp.stack(leaves), *before)
+            before = [record_store.get(run.trial, run.seed).resume_state for run in job.runs]
+            resume_state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *before)
         return population.train(
             job.runs, job.layout,
-            first=first, end=end, carried=carried, last=end == population.steps,
+            first=first, end=end, resume_state=resume_state, last=end == population.steps,
         )  # fmt: skip
 
     return train
@@ -189,10 +189,10 @@ def _scores(record_store: RecordStore, score: Score, going: Sequence[TrialRun]) 
 def _stop(record_store: RecordStore, runs: Sequence[TrialRun]) -> None:
     """Note that some runs go on no longer, and forget what they would have gone on from."""
     ended = [record_store.get(run.trial, run.seed) for run in runs]
-    record_store.add([_stopped(outcome) for outcome in ended if outcome.carried is not None])
+    record_store.add([_stopped(outcome) for outcome in ended if outcome.resume_state is not None])
 
 
 def _stopped(outcome: Outcome) -> Outcome:
     lost = outcome.record.diverged_step is not None
     status = Status.DIVERGED if lost else Status.STOPPED
-    return outcome._replace(record=outcome.record._replace(status=status), carried=None)
+    return outcome._replace(record=outcome.record._replace(status=status), resume_state=None)

@@ -45,7 +45,7 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
         "trials": content_hash(repr([dict(hp) for hp in trials]))[:16],
         "seeds": len(population.seeds),
         "steps": population.steps,
-        "evaluated at": list(population.points),
+        "evaluated at": list(population.evaluation_steps),
         "stopping": stopping,
         **programs,
         **checksums("initial", starts),

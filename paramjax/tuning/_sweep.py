@@ -130,5 +130,5 @@ def sweep(
         record_store = in_temporary_file(population, tried) if plan.on_disk else MemoryStore()
     record_store.note(noted_layouts(plan))
     rungs = train_rounds(population, plan, record_store, runs, schedule=schedule, score=score)
-    results = Results(record_store, runs, steps, population.points)
+    results = Results(record_store, runs, steps, population.evaluation_steps)
     return Sweep(space, plan, rungs, results, functools.partial(replay, population), score)

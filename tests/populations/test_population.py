@@ -194,10 +194,12 @@ def test_going_on_is_the_same_as_going_through(line, line_loss):
     made = population(line, line_loss, rungs=(7, 13))
     layout, chunk = Layout(4), RUNS[:3]
     through = made.train(chunk, layout)
-    carried, losses = None, []
+    resume_state, losses = None, []
     for first, end in ((0, 7), (7, 13), (13, STEPS)):
-        part = made.train(chunk, layout, first=first, end=end, carried=carried, last=end == STEPS)
-        carried = part.carried
+        part = made.train(
+            chunk, layout, first=first, end=end, resume_state=resume_state, last=end == STEPS
+        )
+        resume_state = part.resume_state
         losses.append(part.history["loss"])
     chex.assert_trees_all_equal(part.params, through.params)
     np.testing.assert_array_equal(np.concatenate(losses, axis=1), through.history["loss"])

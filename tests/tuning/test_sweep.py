@@ -227,7 +227,7 @@ def test_where_it_is_evaluated_changes_no_training(line, line_loss, evaluations)
         )
         params = jax.tree.map(lambda p, g: p - 0.15 * g, params, grads(params))
         weights.append(float(params["w"][0, 0]))
-    expected = [weights[step - 1] for step in population.points]
+    expected = [weights[step - 1] for step in population.evaluation_steps]
     np.testing.assert_allclose(trained.curve["w"][0], expected, rtol=1e-5)
 
 

@@ -11,7 +11,7 @@ _WRITTEN = 4
 """How many times the results of a call are in memory while they are written."""
 
 _RECORD, _NUMBER = 2048, 48
-"""Bytes of a record without its numbers, and of a number with its place in a list."""
+"""Bytes of a record without its numbers, and of a number with its index in a list."""
 
 
 def calls_bytes(
@@ -34,11 +34,11 @@ def result_bytes(population: Population, structure_group: StructureGroup) -> int
     return (
         nbytes(traced.eval_params.out)
         + population.steps * nbytes(traced.step.out[1])
-        + len(population.points) * nbytes(traced.evaluate.out)
+        + len(population.evaluation_steps) * nbytes(traced.evaluate.out)
     )
 
 
 def record_bytes(population: Population, structure_group: StructureGroup) -> int:
     """Bytes that the record of a run takes, as objects of Python."""
     metrics = len(structure_group.traced.evaluate.out or structure_group.traced.step.out[1])
-    return _RECORD + _NUMBER * (metrics + 2) * (len(population.points) + 1)
+    return _RECORD + _NUMBER * (metrics + 2) * (len(population.evaluation_steps) + 1)

@@ -22,7 +22,7 @@ def seconds_a_step(
 ) -> float:
     """Time that a run and step takes, compiled and warm, with all workers at work."""
     programs = structure_group.compile(runs[0], layout)
-    some = [runs[place % len(runs)] for place in range(programs.runs)]
+    some = [runs[index % len(runs)] for index in range(programs.runs)]
 
     def trial(count: int) -> None:
         structure_group.rehearse(some, layout, count)

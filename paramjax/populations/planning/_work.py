@@ -29,7 +29,7 @@ def _of(equation: Any) -> float:
         return 2.0 * elements * math.prod(kernel) / kernel[out]
     if name in ("convolution", "correlation"):
         # of paramjax.models, by [runs, *kernel sides, channels, features] and by the output's
-        # gradient, [runs, batch, *places, features]: all but the last axis is summed over
+        # gradient, [runs, batch, *indices, features]: all but the last axis is summed over
         return 2.0 * elements * math.prod(equation.invars[1].aval.shape[1:-1])
     return float(elements)
 

@@ -106,7 +106,7 @@ def _values(name: str, distribution: Distribution, points: int | None) -> Sequen
 def _distinct(values: Iterable[Any]) -> list[Any]:
     """The values as trainings see them; float32 may make some of them equal."""
     seen = [rounded(value) for value in values]
-    return [value for place, value in enumerate(seen) if value not in seen[:place]]
+    return [value for index, value in enumerate(seen) if value not in seen[:index]]
 
 
 def _children(space: Space, parent: str, value: Any) -> list[str]:

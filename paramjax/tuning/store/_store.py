@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS trainings (
   PRIMARY KEY (trial, seed));
 CREATE TABLE IF NOT EXISTS arrays (
   trial INTEGER NOT NULL, seed INTEGER NOT NULL,
-  results BLOB NOT NULL, carried BLOB, hash TEXT NOT NULL,
+  results BLOB NOT NULL, resume_state BLOB, hash TEXT NOT NULL,
   PRIMARY KEY (trial, seed));
 CREATE VIEW IF NOT EXISTS results AS
   SELECT trial, seed, status, diverged_step, steps, hyperparameters, metrics
@@ -38,7 +38,7 @@ CREATE VIEW IF NOT EXISTS results AS
 _ADVICE = "bring the file back, or name another store"
 
 Templates = Callable[[int], tuple[Any, Any]]
-"""`(trial) -> ((params, history, curve), carried)`, trees of the structure that its arrays have."""
+"""`(trial) -> ((params, history, curve), resume_state)`, trees of the structure that its arrays have."""
 
 
 class StoreMismatchError(ValueError):
@@ -107,8 +107,8 @@ class Store:
         if not summaries or not arrays:
             raise KeyError((trial, seed))
         like, carried_like = self._likes(trial)
-        *_, results, carried = arrays[0]
-        going_on = None if carried is None else unpacked(carried, carried_like)
+        *_, results, resume_state = arrays[0]
+        going_on = None if resume_state is None else unpacked(resume_state, carried_like)
         params, history, curve = unpacked(results, like)
         record, reached, computed = self._summary(summaries[0])
         return Outcome(record, reached, computed, params, history, curve, going_on)
@@ -163,5 +163,5 @@ def _arrays(outcome: Outcome) -> tuple[Any, ...]:
         outcome.record.trial,
         outcome.record.seed,
         packed((outcome.params, outcome.history, outcome.curve)),
-        None if outcome.carried is None else packed(outcome.carried),
+        None if outcome.resume_state is None else packed(outcome.resume_state),
     )

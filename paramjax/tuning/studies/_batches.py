@@ -57,7 +57,9 @@ class Batches:
         assert self._plan is not None
         population = self._population
         choices = tuple(c._replace(runs=self._count(c.structure)) for c in self._plan.choices)
-        results = Results(self._record_store, self._runs, population.steps, population.points)
+        results = Results(
+            self._record_store, self._runs, population.steps, population.evaluation_steps
+        )
         plan = self._plan._replace(choices=choices)
         problem = population.problem
         score = Score(problem.metric, problem.maximise)

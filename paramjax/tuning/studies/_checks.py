@@ -57,13 +57,13 @@ def check_search(population: Population, metrics: Sequence[str], key: Key) -> No
     """Refuse a trainer that cannot be traced, metrics it lacks, hyperparameters it never reads."""
     drawn = random_design(_SAMPLE)(population.space, key)
     runs = [TrialRun(trial, 0, hyperparameters) for trial, hyperparameters in enumerate(drawn)]
-    cohorts = check_structures(population, runs[:1])
-    check_metrics(cohorts, metrics)
+    groups = check_structures(population, runs[:1])
+    check_metrics(groups, metrics)
     for group in population.groups(runs):
-        names = unread(population, cohorts, runs)
+        names = unread(population, groups, runs)
         if not names:
             return
         if any(name in group[0].hyperparameters for name in names):
             # what one structure does not read, another may
-            cohorts += check_structures(population, group)
+            groups += check_structures(population, group)
     check_trainers(population, runs)

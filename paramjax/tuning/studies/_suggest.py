@@ -68,7 +68,7 @@ def categories(options: Sequence[Any]) -> list[Any]:
     """Options as a study stores them: themselves, or labels where one cannot be stored."""
     if all(option is None or isinstance(option, bool | int | float | str) for option in options):
         return list(options)
-    return [f"{place}: {_label(option)}"[:_LABEL] for place, option in enumerate(options)]
+    return [f"{index}: {_label(option)}"[:_LABEL] for index, option in enumerate(options)]
 
 
 def _label(option: Any) -> str:

@@ -44,13 +44,13 @@ def test_another_tree_is_refused():
         unpacked(packed(TREE), {"a": 0})
 
 
-def outcome(trial, seed, loss=0.5, carried=None):
+def outcome(trial, seed, loss=0.5, resume_state=None):
     record = Record(
         trial, seed, {"rate": 0.1 * trial}, "finished", None, {"loss": loss},
         {"step": [5.0, 10.0], "train_loss": [1.0, loss]}, 10,
     )  # fmt: skip
     params = {"w": np.full(3, trial + seed, np.float32)}
-    return Outcome(record, 10, 12, params, {"loss": np.ones(10, np.float32)}, {}, carried)
+    return Outcome(record, 10, 12, params, {"loss": np.ones(10, np.float32)}, {}, resume_state)
 
 
 def likes(trial):
@@ -75,11 +75,11 @@ def test_outcomes_come_back_exactly(store):
 
 
 def test_the_latest_replaces_those_before(store):
-    store.add([outcome(0, 0, 0.5, carried={"state": np.arange(3)})])
-    assert store.get(0, 0).carried["state"].tolist() == [0, 1, 2]
+    store.add([outcome(0, 0, 0.5, resume_state={"state": np.arange(3)})])
+    assert store.get(0, 0).resume_state["state"].tolist() == [0, 1, 2]
     store.add([outcome(0, 0, 0.25)])
     assert store.get(0, 0).record.metrics == {"loss": 0.25}
-    assert store.get(0, 0).carried is None
+    assert store.get(0, 0).resume_state is None
 
 
 def test_another_sweep_is_refused_by_name(store, tmp_path):
