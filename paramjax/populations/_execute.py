@@ -28,7 +28,7 @@ class Job(NamedTuple):
 
 
 def execute(jobs: Iterable[Job], train: Callable[[Job], ChunkResult]) -> Iterator[ChunkResult]:
-    """Train chunks, as many side by side as their layout says, and give them as they end."""
+    """Train chunks, as many side by side as their layout says; yield each as it ends."""
     for workers, some in itertools.groupby(jobs, key=lambda job: job.layout.workers):
         with ThreadPoolExecutor(workers) as pool:
             yield from _side_by_side(pool, 2 * workers, some, train)

@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
         params: Parameters to evaluate.
         history: Metric name -> [steps].
         curve: Metric name -> [evaluations].
-        resume_state: What the next steps go on from, None where there are none.
+        resume_state: What the next steps go on from, None after the last step.
     """
 
     record: Record

@@ -68,8 +68,8 @@ class StructureGroup:
 
     def train(
         self, runs: Sequence[TrialRun], layout: Layout, *,
-        eval_data: PyTree = None, first: int = 0, end: int | None = None, resume_state: PyTree = None,
-        last: bool = True,
+        eval_data: PyTree = None, first: int = 0, end: int | None = None,
+        resume_state: PyTree = None, last: bool = True,
     ) -> ChunkResult:  # fmt: skip
         """Train a chunk for some steps."""
         eval_data = self.shared.eval_data if eval_data is None else eval_data

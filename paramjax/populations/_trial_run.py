@@ -34,7 +34,7 @@ class Record(NamedTuple):
         status: How it ended.
         diverged_step: The step, from 0, in which it was lost: the first whose loss was not
             finite and that was not rejected by a guard; else None.
-        metrics: Name -> last value; NaN where there is none.
+        metrics: Name -> last value, NaN if it is missing.
         curve: Name -> values at the steps listed under `step`; NaN once it was lost.
         steps: Steps that were done.
     """

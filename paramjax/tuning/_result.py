@@ -16,7 +16,6 @@ from paramjax.populations._replay import Replay
 from paramjax.populations._trial_run import Record, mean_or_worst
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.space._distribution import Space
-from paramjax.tuning._budget import budget_of
 from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Rung, Score
 
@@ -24,6 +23,27 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as PlotlyFigure
+
+
+class Budget(NamedTuple):
+    """What a sweep cost, in steps of single trainings.
+
+    Attributes:
+        trained: Steps that trainings did.
+        computed: Steps that were computed: those of lanes that had diverged, of lanes that only
+            fill a call, and those of single runs that were trained again up to a loss that was
+            not finite, as well.
+        full: Steps of all trainings, had each gone to the end.
+    """
+
+    trained: int
+    computed: int
+    full: int
+
+    @property
+    def share(self) -> float:
+        """Steps trained of all there could have been."""
+        return self.trained / self.full
 
 
 class Trial(NamedTuple):
@@ -60,7 +80,11 @@ class Sweep:
     ) -> None:  # fmt: skip
         summaries = results.summaries()
         self.records = [summary.record for summary in summaries]
-        self.budget = budget_of(summaries, plan.steps)
+        self.budget = Budget(
+            trained=sum(summary.record.steps for summary in summaries),
+            computed=sum(summary.computed for summary in summaries),
+            full=len(summaries) * plan.steps,
+        )
         self.space, self.plan, self.rungs = space, plan, rungs
         self._results, self._replayed, self._score = results, replayed, score
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from paramjax._format import byte_size, duration
 from paramjax.populations._layout import Layout
-from paramjax.populations.planning._describe import described
 
 
 class Candidate(NamedTuple):
     """A layout that came into question.
 
     Attributes:
-        layout: It.
+        layout: The layout.
         seconds: Time a run and step, None where it was not tried.
     """
 
@@ -48,6 +48,19 @@ class GroupPlan(NamedTuple):
         """Time a run and step in the chosen layout, None if it was not tried."""
         return next((c.seconds for c in self.candidates if c.layout == self.layout), None)
 
+    def describe(self, *, named: bool) -> list[str]:
+        """The layout in words, and each that was tried, the fastest first."""
+        fixed = ", ".join(f"{name}={value!r}" for name, value in self.structure.items())
+        head = f"{fixed or 'all'}: {self.runs} runs, " if named else ""
+        tried = [(c.seconds, c.layout) for c in self.candidates if c.seconds is not None]
+        return [
+            f"{head}{self.layout} ({self.why}; compiled in {self.compile_seconds:.1f} s)",
+            *(
+                f"  {layout}: {duration(seconds)} a run and step"
+                for seconds, layout in sorted(tried, key=lambda pair: pair[0])
+            ),
+        ]
+
 
 class ExecutionPlan(NamedTuple):
     """How a population is executed.
@@ -71,8 +84,12 @@ class ExecutionPlan(NamedTuple):
     @property
     def peak(self) -> int:
         """Bytes that it will take at most."""
-        kept = sum(choice.runs * choice.result_bytes for choice in self.choices)
-        return self.taken + self.calls + self.records + (0 if self.on_disk else kept)
+        return self.taken + self.calls + self.records + (0 if self.on_disk else self.kept)
+
+    @property
+    def kept(self) -> int:
+        """Bytes that the results of all runs take."""
+        return sum(choice.runs * choice.result_bytes for choice in self.choices)
 
     @property
     def calls(self) -> int:
@@ -95,4 +112,16 @@ class ExecutionPlan(NamedTuple):
 
     def describe(self) -> str:
         """The plan in words: layouts and what they take, why they were chosen, memory."""
-        return described(self)
+        runs = sum(choice.runs for choice in self.choices)
+        several = f" of {len(self.choices)} structures" if len(self.choices) > 1 else ""
+        lines = [f"{runs} runs{several}, {self.steps} steps each"]
+        for choice in self.choices:
+            lines += choice.describe(named=len(self.choices) > 1)
+        lines += [
+            f"memory: at most {byte_size(self.peak)} of {byte_size(self.limit)}, "
+            f"{byte_size(self.taken)} of it before training",
+            f"results: {byte_size(self.kept)}, kept {'in a file' if self.on_disk else 'in memory'}",
+        ]
+        if self.seconds is not None:
+            lines.append(f"training: about {duration(self.seconds)}")
+        return "\n".join(lines)

@@ -71,7 +71,7 @@ def taken_and_free() -> int:
 
 
 def _available() -> int:
-    """Bytes of the machine that nobody takes."""
+    """Bytes of the machine that are free."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         fields = dict(line.split(":") for line in meminfo.read_text().splitlines())

@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from paramjax.tuning.stopping._best import best
-from paramjax.tuning.stopping._checks import check_fewer, check_reduction, check_steps
-from paramjax.tuning.stopping._schedule import Schedule
+from paramjax.tuning.stopping._schedule import (
+    Schedule,
+    best,
+    check_fewer,
+    check_reduction,
+    check_steps,
+)
 from paramjax.tuning.stopping._successive_halving import survivors, whole_log
 
 

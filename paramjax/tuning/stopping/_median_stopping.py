@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paramjax.tuning.stopping._checks import check_fewer, check_steps
-from paramjax.tuning.stopping._schedule import Schedule
+from paramjax.tuning.stopping._schedule import Schedule, check_fewer, check_steps
 
 
 @dataclass(frozen=True)

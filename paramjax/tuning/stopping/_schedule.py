@@ -1,9 +1,12 @@
-"""What a rule of early stopping is."""
+"""What a stopping rule is, and what its implementations share."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from paramjax._checks import check_count, describe
 
 
 class Schedule(NamedTuple):
@@ -23,3 +26,31 @@ class Schedule(NamedTuple):
 
 Stopping = Callable[[int, int], Schedule]
 """`(trials, steps) -> schedule`."""
+
+
+def best(scores: Mapping[int, Sequence[float]], count: int) -> list[int]:
+    """The trials with the smallest last score, without those that are not finite."""
+    finite = [trial for trial, own in scores.items() if math.isfinite(own[-1])]
+    return sorted(sorted(finite, key=lambda trial: (scores[trial][-1], trial))[:count])
+
+
+def check_reduction(rule: str, reduction: Any) -> None:
+    """Raise unless the factor is a number above 1, so that it stops some trials."""
+    if isinstance(reduction, bool) or not isinstance(reduction, int | float):
+        raise TypeError(f"{rule}: reduction: expected a number above 1, got {describe(reduction)}")
+    if not 1 < reduction < math.inf:
+        raise ValueError(f"{rule}: reduction: expected a number above 1, got {reduction}")
+
+
+def check_steps(rule: str, name: str, value: Any) -> None:
+    """Raise unless the number of steps is a positive whole number or None."""
+    if value is not None:
+        check_count(f"{rule}: {name}", value)
+
+
+def check_fewer(rule: str, name: str, value: int, steps: int) -> None:
+    """Raise unless a run reaches the first rung before its end."""
+    if value >= steps:
+        raise ValueError(
+            f"{rule}: {name}: expected fewer than the {steps} steps of a run, got {value}"
+        )

@@ -7,9 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paramjax.tuning.stopping._best import best
-from paramjax.tuning.stopping._checks import check_fewer, check_reduction, check_steps
-from paramjax.tuning.stopping._schedule import Schedule
+from paramjax.tuning.stopping._schedule import (
+    Schedule,
+    best,
+    check_fewer,
+    check_reduction,
+    check_steps,
+)
 
 SHARE = 1 / 3
 """What halving costs at most by default, as a share of the whole sweep."""

@@ -38,7 +38,7 @@ CREATE VIEW IF NOT EXISTS results AS
 _ADVICE = "bring the file back, or name another store"
 
 Templates = Callable[[int], tuple[Any, Any]]
-"""`(trial) -> ((params, history, curve), resume_state)`, trees of the structure that its arrays have."""
+"""`(trial) -> ((params, history, curve), resume_state)`, trees of the form of its arrays."""
 
 
 class StoreMismatchError(ValueError):

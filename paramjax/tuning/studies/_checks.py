@@ -1,4 +1,4 @@
-"""What is refused before a study is asked, so that it keeps no trials that nobody trained."""
+"""Checks before a study is asked for trials, so that a bad argument leaves no orphaned trials."""
 
 from __future__ import annotations
 

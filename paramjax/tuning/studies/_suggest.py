@@ -60,7 +60,7 @@ def _value(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
     if isinstance(distribution, Choice):
         known = categories(distribution.options)
         return distribution.options[known.index(trial.suggest_categorical(name, known))]
-    # a distribution of somebody's own says what lies at each probability
+    # a distribution of the user's own says what lies at each probability
     return distribution.quantile(trial.suggest_float(name, 0.0, 1.0))
 
 
