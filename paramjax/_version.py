@@ -12,7 +12,7 @@ PACKAGES = (
     "jaxlib",
     "optax",
     "flax",
-    "orbax-checkpoint",
+    "safetensors",
     "numpy",
     "scipy",
     "scikit-learn",

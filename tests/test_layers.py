@@ -82,7 +82,7 @@ def test_init_files_hold_names_only():
 
 HEAVY = [
     "scipy.stats", "flax.nnx", "sklearn", "matplotlib", "sqlite3", "orbax", "pandas",
-    "tensorboardX", "rich.live", "safetensors", "grain",
+    "tensorboardX", "rich.live", "grain",
 ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import optax
 
 import paramjax as pj
-from paramjax.checkpoints import RunInUse, SaveWarning, look
+from paramjax.checkpoints import RunInUse, SaveWarning, inspect
 
 DATA = {"x": np.ones((64, 8), np.float32)}
 PARAMS = {"w": np.ones((8, 20_000), np.float32)}
@@ -65,7 +65,7 @@ class Clock:
         elif int(step) == self.fill_at:
             fill(file)
         elif int(step) == self.free_at and file.exists():
-            self.kept = [seen.step for seen in look(self.disk / "run") if seen.damage is None]
+            self.kept = [seen.step for seen in inspect(self.disk / "run") if seen.damage is None]
             file.unlink()
         return np.float32(0)
 
@@ -127,7 +127,7 @@ def check(disk: Path) -> list[str]:
     full = [str(w.message) for w in said if issubclass(w.category, SaveWarning)]
     print(f"{len(full)} saves failed; the first: {full[0] if full else None}")
     print(f"good checkpoints while the disk was full: {clock.kept}")
-    seen = look(disk / "run")
+    seen = inspect(disk / "run")
     print(f"good checkpoints at the end: {[one.step for one in seen if one.damage is None]}")
     whole = train(None, None)
     equal = all(

@@ -2,10 +2,9 @@
 
 from paramjax._files import RunInUse
 from paramjax.checkpoints._checkpoints import Checkpoints
-from paramjax.checkpoints._folder import DamageWarning
-from paramjax.checkpoints._inspect import CheckpointInfo, look
+from paramjax.checkpoints._inspect import CheckpointInfo, inspect
 from paramjax.checkpoints._keep import Keep
-from paramjax.checkpoints._restore import ProgramWarning
+from paramjax.checkpoints._restore import DamageWarning, ProgramWarning
 from paramjax.checkpoints._store import CheckpointStore, Saved, SaveWarning
 
 __all__ = [
@@ -18,5 +17,5 @@ __all__ = [
     "RunInUse",
     "SaveWarning",
     "Saved",
-    "look",
+    "inspect",
 ]

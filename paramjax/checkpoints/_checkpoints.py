@@ -30,7 +30,7 @@ class Checkpoints:
 
     Raises:
         TypeError: If `folder` is not a path, or `every` neither a whole number nor a time.
-        ValueError: If `every` is not positive, or arrays cannot be stored below such a path.
+        ValueError: If `every` is not positive, or `folder` is empty or an address.
 
     Example:
         >>> Checkpoints("digits", every=500).every

@@ -8,51 +8,21 @@ import shutil
 from pathlib import Path
 
 from paramjax._files import absolute_path, fsync
-from paramjax.checkpoints._hashes import Damaged, check_files
-from paramjax.checkpoints._manifest import NAME, Manifest, read_manifest
+from paramjax.checkpoints._manifest import DamageError, Manifest, check_files, read_manifest
 
 _FINAL = re.compile(r"step_(\d{9,})")
 _LEFT = re.compile(
     r"(?P<what>unfinished|removed|replaced)_(?P<name>(?P<step>step_\d{9,})|run\.json)"
 )
 
-# below "[" orbax writes arrays that it does not find again, below the others it writes none
-_UNFIT = re.compile(r"[\[\ud800-\udfff]" if os.sep == "\\" else r"[\[\\\ud800-\udfff]")
-
-
-class DamageWarning(UserWarning):
-    """A checkpoint is not as it was written, and an older one is taken."""
-
 
 def absolute(folder: str | os.PathLike[str]) -> Path:
-    """The folder as `absolute_path` says, unless orbax cannot store arrays below it.
-
-    Raises:
-        TypeError: If it is not a path.
-        ValueError: If it is empty, an address, or a path below which arrays cannot be stored.
-
-    Example:
-        >>> absolute("runs/first") == Path.cwd() / "runs" / "first"
-        True
-    """
-    path = absolute_path("checkpoints", folder)
-    if wrong := _UNFIT.search(str(path)):
-        raise ValueError(
-            f"checkpoints: expected a folder whose path can be stored below, got {str(path)!r} "
-            f"with {wrong[0]!r} in it; choose or rename the folder without it"
-        )
-    return path
+    """The folder as `absolute_path` says, with messages about `checkpoints`."""
+    return absolute_path("checkpoints", folder)
 
 
 def make(folder: Path) -> None:
-    """Make a folder for a run, if it does not exist.
-
-    Args:
-        folder: Where.
-
-    Raises:
-        OSError: If it cannot be made or written to.
-    """
+    """Make the folder of a run if it does not exist; raise `OSError` unless it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,11 +33,7 @@ def make(folder: Path) -> None:
 
 
 def checkpoint(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies.
-
-    Args:
-        folder: The run's.
-        step: Steps done.
+    """The folder of a checkpoint in that of its run.
 
     Example:
         >>> checkpoint(Path("run"), 1200).name
@@ -77,28 +43,17 @@ def checkpoint(folder: Path, step: int) -> Path:
 
 
 def steps_in(folder: Path) -> list[int]:
-    """The steps of all complete checkpoints, damaged ones too.
-
-    Args:
-        folder: The run's; it may not exist.
-
-    Returns:
-        Steps, increasing.
-    """
+    """The steps of all complete checkpoints, damaged ones too, increasing."""
     if not folder.is_dir():
         return []
     matches = (_FINAL.fullmatch(path.name) for path in folder.iterdir() if path.is_dir())
     steps = (int(match[1]) for match in matches if match)
-    # each under its own name only: "step_0000000007" has ten digits, and nobody wrote it
+    # each under its own name only: "step_0000000007" has ten digits, and no save wrote it
     return sorted({step for step in steps if checkpoint(folder, step).is_dir()})
 
 
 def clean(folder: Path) -> None:
-    """Remove what a save that was killed or that failed has left; nobody may be saving.
-
-    Args:
-        folder: The run's.
-    """
+    """Remove what a killed or failed save has left; no save may be in progress."""
     left = {path: match for path in folder.iterdir() if (match := _LEFT.fullmatch(path.name))}
     # as long as the new checkpoint has not its name, those that make way for it are good
     if any(match["what"] == "unfinished" and match["step"] for match in left.values()):
@@ -110,15 +65,11 @@ def clean(folder: Path) -> None:
             _delete(path)
 
 
-def complete(unfinished: Path, final: Path) -> None:
-    """Give a checkpoint its final name, at once and for good.
+def complete(draft: Path, final: Path) -> None:
+    """Give a checkpoint whose files are on the disk its final name, at once and for good.
 
     A run that went back has given up what came after, and must not go on from there again:
     later checkpoints make way as one of the same step does.
-
-    Args:
-        unfinished: The folder, all of whose files are on the disk.
-        final: Its final name.
     """
     folder = final.parent
     step = int(final.name.removeprefix("step_"))
@@ -126,18 +77,14 @@ def complete(unfinished: Path, final: Path) -> None:
     replaced = [path.with_name(f"replaced_{path.name}") for path in old]
     for path, aside in zip(old, replaced, strict=True):
         os.rename(path, aside)
-    os.rename(unfinished, final)
+    os.rename(draft, final)
     fsync(folder)
     for aside in replaced:
         _delete(aside)
 
 
 def remove(final: Path) -> None:
-    """Remove a checkpoint; one that is half removed does not have its name any more.
-
-    Args:
-        final: The checkpoint.
-    """
+    """Remove a checkpoint, whose final name goes first."""
     removed = final.with_name(f"removed_{final.name}")
     os.rename(final, removed)
     _delete(removed)
@@ -151,20 +98,14 @@ def _delete(path: Path) -> None:
 
 
 def examine(path: Path) -> Manifest:
-    """See that every file of a checkpoint is as it was written.
-
-    Args:
-        path: The checkpoint.
-
-    Returns:
-        Its manifest.
+    """Check every file of a checkpoint, and return its manifest.
 
     Raises:
-        Damaged: If one is missing, added, cut off or changed.
-        ValueError: If a later paramjax wrote it.
+        DamageError: If a file is missing, added, cut off or changed.
+        ValueError: If it has another format version.
     """
     manifest = read_manifest(path)
-    check_files(path, manifest.files, but=NAME)
+    check_files(path, manifest.files)
     if checkpoint(path.parent, manifest.step) != path:
-        raise Damaged(f"it is called {path.name}, and its manifest says step {manifest.step}")
+        raise DamageError(f"it is called {path.name}, and its manifest says step {manifest.step}")
     return manifest

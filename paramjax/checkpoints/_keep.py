@@ -14,13 +14,13 @@ class Keep:
     """Which checkpoints stay when a new one is complete.
 
     Attributes:
-        last: The newest so many, positive. With one alone, a damaged file ends the run.
-        best: Besides them, so many with the best validation, at least 0. Only checkpoints at
-            a step that was validated have a score.
+        last: Number of newest checkpoints to keep, positive. With 1, a damaged file ends the run.
+        best: Number of checkpoints with the best validation to keep besides, at least 0. Only
+            checkpoints at a step that was validated have a score.
 
     Raises:
-        TypeError: For counts that are none.
-        ValueError: For counts out of range.
+        TypeError: If a count is not an integer.
+        ValueError: If a count is out of range.
 
     Example:
         >>> Keep(last=2, best=1).stays({10: 0.3, 20: 0.1, 30: 0.2, 40: None})
@@ -38,8 +38,7 @@ class Keep:
         """The steps whose checkpoints stay.
 
         Args:
-            scores: Step -> score, the lower the better; None for one that has none. One that
-                is not finite counts as none.
+            scores: Step -> score, lower is better; None, NaN and infinities do not count.
 
         Returns:
             Steps, increasing.

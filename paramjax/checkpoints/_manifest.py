@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from paramjax._hashes import content_hash
-from paramjax.checkpoints._hashes import Damaged, Files
+from paramjax._hashes import content_hash, file_hash
 
-NAME = "manifest.json"
-FORMAT = 1
+MANIFEST = "manifest.json"
+FORMAT = 2
+
+Files = dict[str, tuple[int, str]]
+"""Path in the folder -> bytes and hash."""
+
+
+class DamageError(Exception):
+    """A checkpoint is not as it was written; the message names the part and what is wrong."""
 
 
 class Leaf(NamedTuple):
@@ -19,10 +24,10 @@ class Leaf(NamedTuple):
 
     Attributes:
         form: Dtype and shape, as errors print them, such as "float32[3,2]" or "key<fry>[]".
-        dtype: Of what is stored: a key is stored as its numbers.
-        shape: Of what is stored.
-        key: The generator whose key it is, None for numbers.
-        hash: Of its form and contents.
+        dtype: Dtype of the numbers; those of a key are uint32.
+        shape: Shape of the numbers.
+        key: The generator of a key, None for other arrays.
+        hash: SHA-256 of form and numbers.
     """
 
     form: str
@@ -31,28 +36,23 @@ class Leaf(NamedTuple):
     key: str | None
     hash: str
 
-    @property
-    def empty(self) -> bool:
-        """Whether it holds nothing, so that its form says all about it."""
-        return math.prod(self.shape) == 0
-
 
 class Manifest(NamedTuple):
-    """What stands in the file.
+    """The contents of the manifest.
 
     Attributes:
         step: Steps done.
-        saved: When, in seconds since 1970.
-        score: Of the validation of these very parameters, the lower the better, or None.
-        metrics: The last values of the history, to be shown.
-        validation: The last validation, to be shown.
-        identity: What makes the run the run it is, name -> value.
-        program: A fingerprint of what a step computes.
-        extra: What the run needs beside arrays.
-        history: The arrays of `history.npz`: two dictionaries, name -> dtype.
-        leaves: Name -> leaf, in the order of the tree.
+        saved: Time of the save, in seconds since 1970.
+        score: Validation score of these parameters, lower is better; None without one.
+        metrics: Last values of the history, for `inspect`.
+        validation: Last values of the validation, for `inspect`.
+        identity: Name -> what distinguishes this run from others.
+        program: Hash of what a step computes.
+        extra: JSON values that the run needs beside arrays.
+        history: Name -> array in `history.safetensors`.
+        leaves: Name -> array in `arrays.safetensors`, in the order of the tree.
         files: Path in the folder -> bytes and hash.
-        versions: Package -> version that wrote it.
+        versions: Package -> version that wrote the checkpoint.
     """
 
     step: int
@@ -63,65 +63,89 @@ class Manifest(NamedTuple):
     identity: dict[str, Any]
     program: str
     extra: dict[str, Any]
-    history: tuple[dict[str, str], ...]
+    history: dict[str, Leaf]
     leaves: dict[str, Leaf]
     files: Files
     versions: dict[str, str]
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it beside the files that it describes.
-
-    Args:
-        folder: The checkpoint.
-        manifest: What to write.
-    """
-    (folder / NAME).write_bytes(_rendered({"format": FORMAT, **manifest._asdict()}))
+    """Write the manifest beside the files that it describes."""
+    (folder / MANIFEST).write_bytes(_rendered({"format": FORMAT, **manifest._asdict()}))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read it, and see that it is whole.
-
-    Args:
-        folder: The checkpoint.
-
-    Returns:
-        The manifest.
+    """Read the manifest, and check its own hash.
 
     Raises:
-        Damaged: If it is missing, or a single bit is not as it was written.
-        ValueError: If a later paramjax wrote it in a format that this one does not know.
+        DamageError: If it is missing, or a bit is not as it was written.
+        ValueError: If it has another format version.
     """
     try:
-        written = (folder / NAME).read_bytes()
+        written = (folder / MANIFEST).read_bytes()
         body = json.loads(written)["manifest"]
         whole = written == _rendered(body)
     except OSError as error:
-        raise Damaged(f"{NAME} cannot be read: {error.strerror}") from error
+        raise DamageError(f"{MANIFEST} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Damaged(f"{NAME} is not as it was written: {error}") from error
+        raise DamageError(f"{MANIFEST} is not as it was written: {error}") from error
     if not whole:
-        raise Damaged(f"{NAME} does not agree with its own hash")
-    if body["format"] != FORMAT:
+        raise DamageError(f"{MANIFEST} does not agree with its own hash")
+    version = body.pop("format")
+    if version != FORMAT:
         raise ValueError(
-            f"checkpoint {folder}: expected format {FORMAT}, got {body['format']}; install the "
-            "version of paramjax that wrote it"
+            f"checkpoint {folder}: expected format {FORMAT}, got {version}; install the version of "
+            "paramjax that wrote it"
         )
-    del body["format"]
-    leaves = {
-        name: Leaf(form, dtype, tuple(shape), key, digest)
-        for name, (form, dtype, shape, key, digest) in body["leaves"].items()
-    }
+    leaves, history = (
+        {
+            name: Leaf(form, dtype, tuple(shape), key, digest)
+            for name, (form, dtype, shape, key, digest) in body[part].items()
+        }
+        for part in ("leaves", "history")
+    )
     files = {name: (size, digest) for name, (size, digest) in body["files"].items()}
-    return Manifest(**{**body, "leaves": leaves, "files": files})
+    return Manifest(**{**body, "leaves": leaves, "history": history, "files": files})
+
+
+def describe_files(folder: Path) -> Files:
+    """Size and hash of every file of a checkpoint but its manifest."""
+    return {name: (path.stat().st_size, file_hash(path)) for name, path in _files(folder).items()}
+
+
+def check_files(folder: Path, expected: Files) -> None:
+    """Raise `DamageError` for the first file that is missing, added, cut off or changed."""
+    try:
+        found = _files(folder)
+    except OSError as error:
+        raise DamageError(f"its files cannot be listed: {error.strerror}") from error
+    if added := sorted(set(found) - set(expected)):
+        raise DamageError(f"{added[0]} does not belong to it")
+    for name, (size, digest) in expected.items():
+        if name not in found:
+            raise DamageError(f"{name} is missing")
+        try:
+            now = found[name].stat().st_size
+            if now != size:
+                raise DamageError(f"{name} has {now} bytes, expected {size}")
+            if file_hash(found[name]) != digest:
+                raise DamageError(f"{name} does not have the hash that it was written with")
+        except OSError as error:
+            raise DamageError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    named = {path.relative_to(folder).as_posix(): path for path in paths}
+    named.pop(MANIFEST, None)
+    return named
 
 
 def _rendered(body: dict[str, Any]) -> bytes:
-    """The file: a hash, and all else, for those who look at it one entry of a list a line."""
+    """The file: a hash of the rest, and the rest with one entry of a dict a line."""
     lines = [f'  "{name}": {_lines(value)}' for name, value in body.items()]
     text = "{\n" + ",\n".join(lines) + "\n}"
-    digest = content_hash(text)
-    return f'{{"sha256": "{digest}",\n"manifest": {text}}}\n'.encode()
+    return f'{{"sha256": "{content_hash(text)}",\n"manifest": {text}}}\n'.encode()
 
 
 def _lines(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A checkpoint, from its folder to arrays where a run wants them."""
+"""A checkpoint, from its folder to arrays on the devices of a run."""
 
 from __future__ import annotations
 
@@ -14,45 +14,40 @@ import numpy as np
 
 from paramjax._arrays import place
 from paramjax._types import PyTree
-from paramjax.checkpoints._arrays import read_arrays
-from paramjax.checkpoints._folder import DamageWarning, checkpoint, examine, steps_in
-from paramjax.checkpoints._hashes import Damaged
-from paramjax.checkpoints._history import read_history
-from paramjax.checkpoints._host import form_of, named_leaves
-from paramjax.checkpoints._manifest import Leaf, Manifest
+from paramjax.checkpoints._arrays import ARRAYS, HISTORY, read_arrays
+from paramjax.checkpoints._folder import checkpoint, examine, steps_in
+from paramjax.checkpoints._leaves import form_of, named_leaves
+from paramjax.checkpoints._manifest import DamageError, Leaf, Manifest
 from paramjax.checkpoints._write import Origin
+
+
+class DamageWarning(UserWarning):
+    """A checkpoint is not as it was written, and an older one is restored."""
 
 
 class ProgramWarning(UserWarning):
     """The training step computes something else than the one that wrote a checkpoint."""
 
 
-Contents = tuple[Manifest, PyTree, tuple[dict[str, np.ndarray], ...]]
+Contents = tuple[Manifest, PyTree, dict[str, np.ndarray]]
+"""Manifest, tree, and the arrays of the history by name."""
 
 
 def newest(folder: Path, like: PyTree, origin: Origin) -> Contents | None:
-    """Read the newest checkpoint that is as it was written.
-
-    Args:
-        folder: The run's.
-        like: As for `read_checkpoint`.
-        origin: What the run is.
-
-    Returns:
-        As of `read_checkpoint`, or None if there is no checkpoint.
+    """Read the newest good checkpoint as `read_checkpoint` does; None if the folder has none.
 
     Raises:
-        ValueError: If it belongs to another run or has other leaves, or none is good.
+        ValueError: If it belongs to another run or has other leaves, or all are damaged.
 
     Warns:
-        DamageWarning: For each damaged one that was passed over, with what is wrong.
+        DamageWarning: For each damaged one that is passed over, with what is wrong.
     """
     steps = steps_in(folder)
     for step in reversed(steps):
         path = checkpoint(folder, step)
         try:
             return read_checkpoint(path, like, origin)
-        except Damaged as error:
+        except DamageError as error:
             warnings.warn(
                 f"checkpoint {path} is damaged: {error}; the one before it is taken",
                 DamageWarning,
@@ -67,35 +62,27 @@ def newest(folder: Path, like: PyTree, origin: Origin) -> Contents | None:
 
 
 def read_checkpoint(path: Path, like: PyTree, origin: Origin) -> Contents:
-    """Read a checkpoint, if it is whole and belongs to this run.
-
-    Args:
-        path: The checkpoint.
-        like: A tree of arrays, or of `jax.ShapeDtypeStruct`, whose values do not matter.
-        origin: What the run is.
-
-    Returns:
-        Its manifest, a tree in the form and at the places of `like`, and what was reported.
+    """Read a checkpoint onto the devices of `like`, if it is whole and belongs to this run.
 
     Raises:
-        Damaged: If it is not as it was written.
+        DamageError: If it is not as it was written.
         ValueError: If it belongs to another run, or to one whose state has another form.
     """
     manifest = examine(path)
     _check_identity(path, manifest, origin)
     wanted = named_leaves(like)
     _check_leaves(path, manifest.leaves, wanted)
-    history = read_history(path, manifest.history)
-    arrays = read_arrays(path, manifest.leaves)
-    placed = (_placed(arrays[name], manifest.leaves[name], leaf) for name, leaf in wanted.items())
-    return manifest, jax.tree.unflatten(jax.tree.structure(like), placed), history
+    history = read_arrays(path / HISTORY, manifest.history)
+    arrays = read_arrays(path / ARRAYS, manifest.leaves)
+    leaves = (_put(arrays[name], manifest.leaves[name], leaf) for name, leaf in wanted.items())
+    return manifest, jax.tree.unflatten(jax.tree.structure(like), leaves), history
 
 
 def check_program(manifest: Manifest, origin: Origin, allow_new: bool) -> None:
-    """Raise, or warn, where a run goes on with another step than it began with.
+    """Raise, or warn, if a run goes on with another step than it began with.
 
-    A fingerprint ends with the version of JAX and the devices: where these differ, the same
-    step has another fingerprint, so nothing can be said of it but a warning.
+    A hash is followed by the version of JAX and the devices: if these differ, the same step has
+    another hash, so a warning is all that can be said.
     """
     if not manifest.program or origin.program == manifest.program:
         return  # a run that ended before its first batch never knew its program
@@ -134,7 +121,7 @@ def _check_identity(path: Path, manifest: Manifest, origin: Origin) -> None:
 
 
 def _shown(values: Mapping[str, Any], name: str) -> str:
-    """As JSON, in which a tuple equals the list that it comes back as, and nan itself."""
+    """The value as JSON, in which a tuple equals a list, and nan itself."""
     return json.dumps(values[name], sort_keys=True) if name in values else "nothing"
 
 
@@ -159,8 +146,8 @@ def _listed(lines: list[str]) -> str:
     return "".join(f"\n  {line}" for line in lines)
 
 
-def _placed(array: np.ndarray, leaf: Leaf, like: Any) -> Any:
-    """The same kind of thing as `like`, at the same place."""
+def _put(array: np.ndarray, leaf: Leaf, like: Any) -> Any:
+    """The array as the type of `like`, on its devices."""
     if isinstance(like, np.ndarray):
         return array
     if isinstance(like, np.generic):

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: saved in the background, restored from the newest good one."""
+"""The checkpoints of a run: saved in the background, the newest good one restored."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import os
 import threading
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from paramjax._files import FolderLock
 from paramjax._types import PyTree
 from paramjax.checkpoints._folder import absolute, checkpoint, clean, make, remove, steps_in
-from paramjax.checkpoints._host import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._keep import Keep
+from paramjax.checkpoints._leaves import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._manifest import Manifest
-from paramjax.checkpoints._multihost import NONE, barrier, check_same_step
 from paramjax.checkpoints._restore import check_program, newest
 from paramjax.checkpoints._write import Origin, Snapshot, write_checkpoint
+
+_NO_CHECKPOINT = -1
+"""The step that a process reports if it found no checkpoint."""
 
 
 class SaveWarning(UserWarning):
@@ -28,14 +32,14 @@ class SaveWarning(UserWarning):
 
 
 class Saved(NamedTuple):
-    """A checkpoint, read.
+    """A restored checkpoint.
 
     Attributes:
         step: Steps done.
-        tree: In the form, and at the places, of what was asked for.
+        tree: The saved tree, on the devices of the template.
         history: Name -> [steps, ...].
         validation: Name -> [validations].
-        extra: Values of JSON.
+        extra: JSON values.
     """
 
     step: int
@@ -46,17 +50,19 @@ class Saved(NamedTuple):
 
 
 class CheckpointStore:
-    """A folder of checkpoints, held by one run; a context manager that lets it go.
+    """A folder of checkpoints, locked by one run; a context manager that releases it.
 
-    A save that nobody waits for before the interpreter ends is lost, the ones before it are not.
+    A save unfinished at interpreter exit is lost; earlier checkpoints remain. Each checkpoint is a
+    folder such as `step_000001200`, whose `arrays.safetensors` holds the leaves of the tree by
+    name: `safetensors.numpy.load_file` reads it without paramjax.
 
     Args:
-        folder: Where they lie; it is made if need be.
-        identity: What makes the run the run it is, name -> value of JSON.
-        program: A fingerprint of what a step computes; "" if that is to be declared.
+        folder: Folder of the checkpoints, which is made if it does not exist.
+        identity: Name -> JSON value; what distinguishes this run from others.
+        program: Hash of what a step computes; "" if `declare` will be called.
         keep: Which checkpoints stay.
-        fresh: Whether to delete the checkpoints that are there.
-        allow_new_program: Whether to go on although the step computes something else.
+        fresh: Whether to delete the checkpoints in the folder.
+        allow_new_program: Whether to go on although the step computes something else than before.
         joint: Whether several processes save and restore together; the first one writes.
 
     Raises:
@@ -65,8 +71,8 @@ class CheckpointStore:
 
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as place:
-        ...     with CheckpointStore(place, identity={}, program="") as store:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with CheckpointStore(folder, identity={}, program="") as store:
         ...         store.save(7, {"w": np.ones(2)}, {}, {}, {})
         ...         store.wait()
         ...         store.restore({"w": np.zeros(2)}).tree
@@ -90,7 +96,7 @@ class CheckpointStore:
         self._joint, self._writes = joint, not joint or jax.process_index() == 0
         self._thread: threading.Thread | None = None
         self._error: tuple[int, Exception] | None = None
-        self._proven = False
+        self._read_back = True
         self._allow_new_program = allow_new_program
         self._lock = self._open(fresh) if self._writes else None
 
@@ -118,48 +124,54 @@ class CheckpointStore:
         return lock
 
     def restore(self, like: PyTree) -> Saved | None:
-        """The newest checkpoint that is as it was written.
+        """Restore the newest checkpoint that is as it was written.
 
         Args:
-            like: A tree whose form and places are wanted.
+            like: Template of the tree: arrays or `jax.ShapeDtypeStruct`, whose dtypes, shapes and
+                devices count.
 
         Returns:
-            It, or None if the folder holds no checkpoint.
+            The checkpoint, or None if the folder holds none.
 
         Raises:
-            ValueError: If it belongs to another run or has other leaves, or none is good.
+            ValueError: If it belongs to another run or has other leaves, or all are damaged.
 
         Warns:
-            DamageWarning: For each damaged one that was passed over, with what is wrong.
+            DamageWarning: For each damaged one that is passed over, with what is wrong.
             ProgramWarning: If the step computes something else than the one that wrote it.
         """
         self.wait()
-        if self._joint:
-            barrier()
+        if self._joint:  # read only after the process that writes is done
+            multihost_utils.sync_global_devices("checkpoints")
         contents = newest(self.folder, like, self._origin)
         if self._joint:
-            check_same_step(self.folder, NONE if contents is None else contents[0].step)
+            step = _NO_CHECKPOINT if contents is None else contents[0].step
+            _check_same_step(self.folder, step)
         if contents is None:
             return None
-        manifest, tree, (history, validation) = contents
+        manifest, tree, arrays = contents
         self._restored = manifest
         if self._origin.program:
             check_program(manifest, self._origin, self._allow_new_program)
+        history, validation = (
+            {n.removeprefix(part): array for n, array in arrays.items() if n.startswith(part)}
+            for part in ("history/", "validation/")
+        )
         return Saved(manifest.step, tree, history, validation, manifest.extra)
 
     @property
     def knows_program(self) -> bool:
-        """Whether it was said what a step computes."""
+        """Whether the hash of what a step computes is known."""
         return bool(self._origin.program)
 
     def declare(self, program: str) -> None:
-        """Say what a step computes, where that was not known before the first batch was there.
+        """Declare what a step computes, which may be known only with the first batch.
 
         Args:
-            program: A fingerprint of it.
+            program: Hash of what a step computes.
 
         Raises:
-            ValueError: If what was restored was written by another step, unless that is allowed.
+            ValueError: If another step wrote the restored checkpoint, unless that is allowed.
 
         Warns:
             ProgramWarning: If another step is allowed, or JAX or the devices are others.
@@ -182,14 +194,14 @@ class CheckpointStore:
 
         Args:
             step: Steps done.
-            tree: Arrays and keys.
-            history: Name -> [steps, ...], not to be changed any more.
-            validation: Name -> [validations], neither.
-            extra: Values of JSON.
-            score: Of the validation of these very parameters, the lower the better.
+            tree: Arrays and keys, sharded or not.
+            history: Name -> [steps, ...], which must not change any more.
+            validation: Name -> [validations], which must not change any more.
+            extra: JSON values.
+            score: Validation score of these parameters, lower is better; None without one.
 
         Raises:
-            TypeError: If a leaf is no array of numbers.
+            TypeError: If a leaf is not an array of numbers.
 
         Warns:
             SaveWarning: If the save before this one failed.
@@ -207,11 +219,7 @@ class CheckpointStore:
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until the last save is done.
-
-        Warns:
-            SaveWarning: If it failed.
-        """
+        """Wait until the last save is done; warn with `SaveWarning` if it failed."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -219,18 +227,17 @@ class CheckpointStore:
         if failed is not None:
             steps = steps_in(self.folder)
             last = f"the last good one is of step {steps[-1]}" if steps else "there is none yet"
-            reason = str(failed[1]).partition(" [tensorstore_spec=")[0]  # 2 kB that say no more
             warnings.warn(
                 f"checkpoints: the checkpoint of step {failed[0]} could not be written to "
-                f"{self.folder}: {reason}; the run goes on, {last}",
+                f"{self.folder}: {failed[1]}; the run goes on, {last}",
                 SaveWarning,
                 stacklevel=4,
             )
 
     def close(self) -> None:
-        """Wait, and let others have the folder; a second call does nothing.
+        """Wait, and release the folder; a second call does nothing.
 
-        Where Ctrl-C cuts the wait short, the folder stays held, for the save is still writing.
+        If Ctrl-C cuts the wait short, the folder stays locked: the save is still writing.
         """
         try:
             self.wait()
@@ -240,9 +247,21 @@ class CheckpointStore:
 
     def _write(self, snapshot: Snapshot) -> None:
         try:
-            # what a library, a disk or a path does not bear shows at the first save
-            prove = not self._proven
-            write_checkpoint(self.folder, snapshot, self._origin, self._keep, prove=prove)
-            self._proven = True
-        except Exception as error:  # said by the next `wait`, in the thread of the run
+            # what a library, a disk or a path cannot do shows at the first save
+            write_checkpoint(
+                self.folder, snapshot, self._origin, self._keep, read_back=self._read_back
+            )
+            self._read_back = False
+        except Exception as error:  # reported by the next `wait`, in the thread of the run
             self._error = snapshot.step, error
+
+
+def _check_same_step(folder: Path, step: int) -> None:
+    """Raise in every process unless all of them have read the same checkpoint."""
+    steps = multihost_utils.process_allgather(np.array(step)).reshape(-1).tolist()
+    if len(set(steps)) > 1:
+        raise ValueError(
+            f"checkpoints: expected the same checkpoint in every process, got steps {steps} from "
+            f"{folder} ({_NO_CHECKPOINT} stands for no checkpoint); choose a folder that all "
+            "processes share"
+        )

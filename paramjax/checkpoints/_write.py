@@ -13,17 +13,16 @@ import numpy as np
 
 from paramjax._files import fsync, unfinished, write_atomic
 from paramjax._version import versions
-from paramjax.checkpoints._arrays import read_arrays, write_arrays
+from paramjax.checkpoints._arrays import ARRAYS, HISTORY, read_arrays, write_arrays
 from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in
-from paramjax.checkpoints._hashes import Damaged, describe_files
-from paramjax.checkpoints._history import write_history
-from paramjax.checkpoints._host import HostLeaf
 from paramjax.checkpoints._keep import Keep
+from paramjax.checkpoints._leaves import HostLeaf, to_host
 from paramjax.checkpoints._manifest import (
     FORMAT,
-    NAME,
+    DamageError,
     Leaf,
     Manifest,
+    describe_files,
     read_manifest,
     write_manifest,
 )
@@ -35,8 +34,8 @@ class Origin(NamedTuple):
     """What all checkpoints of a run share.
 
     Attributes:
-        identity: What makes the run the run it is.
-        program: A fingerprint of what a step computes.
+        identity: Name -> what distinguishes this run from others.
+        program: Hash of what a step computes, "" if it is not known yet.
     """
 
     identity: dict[str, Any]
@@ -50,9 +49,9 @@ class Snapshot(NamedTuple):
         step: Steps done.
         leaves: Name -> array.
         history: Name -> [steps, ...].
-        validation: Name -> [evaluations].
-        extra: Values of JSON.
-        score: Of the validation of these very parameters, or None.
+        validation: Name -> [validations].
+        extra: JSON values.
+        score: Validation score of these parameters, lower is better; None without one.
     """
 
     step: int
@@ -64,34 +63,21 @@ class Snapshot(NamedTuple):
 
 
 def write_checkpoint(
-    folder: Path, snapshot: Snapshot, origin: Origin, keep: Keep, *, prove: bool = False
+    folder: Path, snapshot: Snapshot, origin: Origin, keep: Keep, *, read_back: bool = False
 ) -> None:
-    """Write a checkpoint, and then remove those that need not stay.
-
-    Args:
-        folder: The run's.
-        snapshot: What to write.
-        origin: What it belongs to.
-        keep: Which checkpoints stay.
-        prove: Whether to read the arrays again before anything makes way for them.
-
-    Raises:
-        OSError: If the disk is full or fails; what was there before is untouched.
-        ValueError: If orbax says so instead.
-        Damaged: If what was written cannot be read.
-    """
+    """Write a checkpoint, read it back if asked to, and then remove those that need not stay."""
     final = checkpoint(folder, snapshot.step)
     draft = unfinished(final)
     clean(folder)  # a save that failed may have been unable to
     try:
         draft.mkdir()
         _fill(draft, snapshot, origin)
-        if prove:
-            read_arrays(draft, read_manifest(draft).leaves)
+        if read_back:
+            read_arrays(draft / ARRAYS, read_manifest(draft).leaves)
         write_run(folder, origin, keep)
         complete(draft, final)
     except BaseException:
-        with contextlib.suppress(OSError):  # what went wrong first is what is told
+        with contextlib.suppress(OSError):  # the first error is the one to report
             clean(folder)
         raise
     scores = {step: _score(folder, step, keep) for step in steps_in(folder)}
@@ -100,15 +86,10 @@ def write_checkpoint(
 
 
 def write_run(folder: Path, origin: Origin, keep: Keep) -> None:
-    """Write what all checkpoints share, for those who look into the folder.
+    """Write what all checkpoints share, for `inspect` and for people.
 
-    No run reads it. Each save writes it anew, so damage to it heals, and a run that is
+    Runs never read it. Each save writes it anew, so damage to it heals, and a run that is
     refused leaves it as it was.
-
-    Args:
-        folder: The run's.
-        origin: What the checkpoints belong to.
-        keep: Which of them stay.
     """
     about = {"format": FORMAT, **origin._asdict(), "keep": dataclasses.asdict(keep)}
     text = json.dumps({**about, "versions": versions()}, indent=1)
@@ -116,23 +97,14 @@ def write_run(folder: Path, origin: Origin, keep: Keep) -> None:
 
 
 def _fill(folder: Path, snapshot: Snapshot, origin: Origin) -> None:
-    """Write the files of a checkpoint, the manifest last, and see them to the disk."""
-    dtypes = write_history(folder, [snapshot.history, snapshot.validation])
-    write_arrays(folder, {name: leaf.array for name, leaf in snapshot.leaves.items()})
-    leaves = {name: leaf.described() for name, leaf in snapshot.leaves.items()}
-    write_manifest(folder, _manifest(folder, snapshot, origin, dtypes, leaves))
-    for path in (*folder.rglob("*"), folder):
-        fsync(path)
-
-
-def _manifest(
-    folder: Path,
-    snapshot: Snapshot,
-    origin: Origin,
-    dtypes: tuple[dict[str, str], ...],
-    leaves: dict[str, Leaf],
-) -> Manifest:
-    return Manifest(
+    """Write the files of a checkpoint, the manifest last, and sync them to the disk."""
+    parts = {"history": snapshot.history, "validation": snapshot.validation}
+    history = {
+        f"{part}/{name}": to_host(array)
+        for part, arrays in parts.items()
+        for name, array in arrays.items()
+    }
+    manifest = Manifest(
         step=snapshot.step,
         saved=time.time(),
         score=snapshot.score,
@@ -141,11 +113,19 @@ def _manifest(
         identity=origin.identity,
         program=origin.program,
         extra=snapshot.extra,
-        history=dtypes,
-        leaves=leaves,
-        files=describe_files(folder, but=NAME),
+        history=_write(folder / HISTORY, history),
+        leaves=_write(folder / ARRAYS, snapshot.leaves),
+        files=describe_files(folder),
         versions=versions(),
     )
+    write_manifest(folder, manifest)
+    for path in (*folder.iterdir(), folder):
+        fsync(path)
+
+
+def _write(path: Path, leaves: dict[str, HostLeaf]) -> dict[str, Leaf]:
+    write_arrays(path, {name: leaf.array for name, leaf in leaves.items()})
+    return {name: leaf.described() for name, leaf in leaves.items()}
 
 
 def _last_values(history: dict[str, np.ndarray]) -> dict[str, float]:
@@ -159,5 +139,5 @@ def _score(folder: Path, step: int, keep: Keep) -> float | None:
         return None
     try:
         return read_manifest(checkpoint(folder, step)).score
-    except (Damaged, ValueError):
+    except (DamageError, ValueError):
         return None

@@ -8,12 +8,14 @@ from typing import Annotated, BinaryIO
 
 import numpy as np
 import tyro
+from safetensors import SafetensorError
+from safetensors.numpy import save
 
-from paramjax._checks import needs_extra
 from paramjax._files import atomic_write
 from paramjax._format import byte_size
-from paramjax.checkpoints._hashes import Damaged
-from paramjax.checkpoints._inspect import CheckpointInfo, look, parameters
+from paramjax.checkpoints import CheckpointInfo, inspect
+from paramjax.checkpoints._inspect import parameters
+from paramjax.checkpoints._manifest import DamageError
 from paramjax.cli._terminal import Exit, console, fail, warn
 
 
@@ -39,10 +41,10 @@ def export(
     out = out.expanduser()
     try:
         _check_file(out, force=force)
-        chosen = _choose(look(folder), step)
+        chosen = _choose(inspect(folder), step)
         arrays = parameters(chosen)
         write(out, arrays)
-    except (ValueError, OSError, Damaged) as error:
+    except (ValueError, OSError, DamageError) as error:
         return fail(error)
     count = sum(array.size for array in arrays.values())
     console().print(
@@ -104,10 +106,6 @@ def _npz(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _safetensors(arrays: dict[str, np.ndarray]) -> bytes:
-    with needs_extra("export"):
-        from safetensors import SafetensorError
-        from safetensors.numpy import save
-
     try:
         return save(arrays)
     except SafetensorError as error:

@@ -10,15 +10,10 @@ import tyro
 from rich.markup import escape
 from rich.table import Table
 
+from paramjax import checkpoints
 from paramjax._format import byte_size, number
-from paramjax.checkpoints._inspect import (
-    CheckpointInfo,
-    best,
-    kept,
-    leaf_bytes,
-    look,
-    parameter_name,
-)
+from paramjax.checkpoints import CheckpointInfo
+from paramjax.checkpoints._inspect import best, kept, leaf_bytes, parameter_name
 from paramjax.cli._terminal import Exit, console, fail, print_json, table
 
 _OTHER_COLUMNS = 58
@@ -43,7 +38,7 @@ def inspect(
         Exit code: 0; 1 if a checkpoint is damaged; 2 if there is none.
     """
     try:
-        found = look(folder)
+        found = checkpoints.inspect(folder)
     except (ValueError, OSError) as error:
         return fail(error)
     damaged = [one for one in found if one.damage is not None]

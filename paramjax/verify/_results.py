@@ -13,7 +13,7 @@ import numpy as np
 from paramjax._arrays import numbers
 from paramjax._files import atomic_write, write_atomic
 from paramjax._types import PyTree
-from paramjax.checkpoints._host import named_leaves
+from paramjax.checkpoints._leaves import named_leaves
 
 Arrays = Mapping[str, np.ndarray]
 """Name of a leaf -> its array; a key is uint32[..., words]."""

@@ -1,11 +1,9 @@
-"""Stores of a few arrays, and what they hold."""
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.checkpoints import CheckpointStore
+import paramjax as pj
 
 
 @pytest.fixture
@@ -15,7 +13,7 @@ def open_store(tmp_path):
 
     def open_(folder=tmp_path / "run", **options):
         defaults = {"identity": {"key": [0, 7]}, "program": "program"}
-        opened.append(CheckpointStore(folder, **defaults | options))
+        opened.append(pj.checkpoints.CheckpointStore(folder, **defaults | options))
         return opened[-1]
 
     yield open_
@@ -32,13 +30,9 @@ def tree():
 
 
 @pytest.fixture
-def history():
-    return {"loss": np.linspace(1, 0.5, 3, dtype=np.float32), "lr": np.full(3, 0.1, np.float32)}
-
-
-@pytest.fixture
-def save(tree, history):
+def save(tree):
     """Save a step, and wait until it is on the disk; the bias tells the step."""
+    history = {"loss": np.linspace(1, 0.5, 3, dtype=np.float32), "lr": np.full(3, 0.1, np.float32)}
 
     def save_(store, step, **options):
         bias = jnp.full(3, step, jnp.bfloat16)
@@ -53,7 +47,7 @@ def save(tree, history):
 
 @pytest.fixture
 def blank(tree):
-    """A tree of the same form, with other numbers."""
+    """A template of the tree, with other numbers."""
     other = {"key": jax.random.key(0), "step": jnp.int32(0)}
     params = jax.tree.map(jnp.zeros_like, tree["params"])
     return {"state": {"params": params, **other}, "params": params}
@@ -63,3 +57,15 @@ def blank(tree):
 def entries():
     """The names in a folder."""
     return lambda folder: sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def steps_in():
+    """The steps of the checkpoints in a folder, each of them good."""
+
+    def steps(folder):
+        infos = pj.checkpoints.inspect(folder)
+        assert [info.damage for info in infos] == [None] * len(infos)
+        return [info.step for info in infos]
+
+    return steps

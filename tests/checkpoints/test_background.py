@@ -1,39 +1,33 @@
-"""A save holds the run up for the copy alone, and nothing is lost at the end."""
-
-import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from paramjax.checkpoints import CheckpointStore, RunInUse
-from paramjax.checkpoints import _write as write
-from paramjax.checkpoints._folder import steps_in
 
-ROOT = Path(__file__).parents[2]
+# where a save is held up, after the copy and before the first file
+from paramjax.checkpoints import _write as write
 
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Saves wait here, after the copy and before the first file."""
-    opened, history = threading.Event(), write.write_history
+    """Saves wait here."""
+    opened, write_arrays = threading.Event(), write.write_arrays
 
     def wait_first(*args):
         assert opened.wait(60)
-        return history(*args)
+        return write_arrays(*args)
 
-    monkeypatch.setattr(write, "write_history", wait_first)
+    monkeypatch.setattr(write, "write_arrays", wait_first)
     yield opened
     opened.set()
 
 
-def test_the_run_goes_on_while_files_are_written(open_store, gate, tmp_path):
+def test_the_run_goes_on_while_files_are_written(open_store, gate, steps_in, entries, tmp_path):
     store = open_store()
     store.save(1, {"w": np.ones(3)}, {}, {}, {})  # it returns though no file can be written
-    assert steps_in(tmp_path / "run") == []
+    assert "step_000000001" not in entries(tmp_path / "run")
     gate.set()
     store.wait()
     assert steps_in(tmp_path / "run") == [1]
@@ -59,7 +53,7 @@ def test_ctrl_c_while_a_save_is_waited_for_leaves_the_folder_to_it(
     assert open_store().restore({"w": np.zeros(3)}).step == 1
 
 
-def test_an_error_of_the_run_does_not_cost_the_save(tmp_path):
+def test_an_error_of_the_run_does_not_cost_the_save(steps_in, tmp_path):
     def run():
         with CheckpointStore(tmp_path, identity={}, program="") as store:
             store.save(1, {"w": np.ones(3)}, {}, {}, {})
@@ -70,14 +64,13 @@ def test_an_error_of_the_run_does_not_cost_the_save(tmp_path):
     assert steps_in(tmp_path) == [1]
 
 
-def python(code, *words):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-W", "error", "-c", code, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+def test_runs_of_several_threads_save_at_once(steps_in, tmp_path):
+    def run(folder):
+        with CheckpointStore(folder, identity={}) as store:
+            for step in range(1, 6):
+                store.save(step, {"w": np.full(300, step)}, {}, {}, {})
+            assert store.restore({"w": np.zeros(300, int)}).step == 5
 
-
-def test_importing_the_package_loads_no_orbax():
-    heavy = "{'orbax', 'tensorstore', 'safetensors'}"
-    code = f"import sys, paramjax.checkpoints; print(*sorted({heavy} & set(sys.modules)))"
-    done = python(code)
-    assert (done.stdout, done.stderr) == ("\n", "")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(run, [tmp_path / str(number) for number in range(8)]))
+    assert [steps_in(tmp_path / str(number)) for number in range(8)] == [[3, 4, 5]] * 8

@@ -1,11 +1,8 @@
-"""Which checkpoints stay."""
-
 import math
 
 import pytest
 
 from paramjax.checkpoints import Keep
-from paramjax.checkpoints._folder import steps_in
 
 
 @pytest.mark.parametrize(
@@ -24,14 +21,18 @@ from paramjax.checkpoints._folder import steps_in
     ],
     ids=str,
 )
-def test_the_last_and_the_best_stay_on_the_disk(open_store, save, tmp_path, keep, scores, steps):
-    store = open_store(keep=keep)
-    for step, score in enumerate(scores, start=1):
+def test_the_last_and_the_best_stay(keep, scores, steps):
+    assert keep.stays(dict(enumerate(scores, start=1))) == steps
+
+
+def test_the_last_and_the_best_stay_on_the_disk(open_store, save, steps_in, tmp_path):
+    store = open_store(keep=Keep(last=1, best=2))
+    for step, score in enumerate([5, 1, None, math.nan, 2, 3], start=1):
         save(store, step, score=score)
-    assert steps_in(tmp_path / "run") == steps
+    assert steps_in(tmp_path / "run") == [2, 5, 6]
 
 
-def test_the_best_outlasts_restarts(open_store, save, tmp_path):
+def test_the_best_outlasts_restarts(open_store, save, steps_in, tmp_path):
     for step, score in enumerate([5, 1, 4, 3], start=1):
         with open_store(keep=Keep(last=1, best=1)) as store:
             save(store, step, score=score)
@@ -44,6 +45,6 @@ def test_the_best_outlasts_restarts(open_store, save, tmp_path):
      ({"last": 1.5}, TypeError, "keep: last"), ({"best": True}, TypeError, "keep: best")],
     ids=str,
 )  # fmt: skip
-def test_counts_that_are_none_are_refused(counts, error, message):
+def test_counts_out_of_range_are_refused(counts, error, message):
     with pytest.raises(error, match=message):
         Keep(**counts)

@@ -1,5 +1,3 @@
-"""A save that is killed at any moment leaves the checkpoints before it as they were."""
-
 import itertools
 import os
 import random
@@ -14,6 +12,8 @@ import numpy as np
 import pytest
 
 from paramjax.checkpoints import Keep
+
+# the operations of a save before each of which a kill may come
 from paramjax.checkpoints import _folder as folder
 from paramjax.checkpoints import _write as write
 
@@ -43,7 +43,7 @@ def child(tmp_path):
 
 def test_kills_at_random_moments_lose_nothing_that_was_complete(child, tmp_path, entries):
     rng, hits = random.Random(0), 0
-    for _ in range(6):
+    for _ in range(4):
         complete = folder.steps_in(tmp_path / "run")
         running, step = child()  # it restores, and compares every number
         assert step == (complete or [0])[-1]
@@ -62,8 +62,8 @@ def test_the_next_start_removes_what_a_kill_left(open_store, save, tmp_path, ent
         save(store, 1)
     run = tmp_path / "run"
     for name in ("unfinished_step_000000002", "removed_step_000000000"):
-        (run / name / "arrays").mkdir(parents=True)
-        (run / name / "arrays" / "d").write_bytes(b"half")
+        (run / name).mkdir()
+        (run / name / "arrays.safetensors").write_bytes(b"half")
     (run / "unfinished_run.json").write_text("{")
     (run / "notes.txt").write_text("mine")
     open_store().close()
@@ -88,7 +88,7 @@ def photographs(tmp_path, monkeypatch):
 
     for name in ("rename", "replace", "rmdir", "unlink", "fsync"):
         before(os, name)
-    for name in ("write_history", "write_arrays", "write_manifest", "describe_files"):
+    for name in ("write_arrays", "write_manifest", "describe_files"):
         before(write, name)
     return taken
 
@@ -107,7 +107,7 @@ def test_a_kill_between_any_two_operations_leaves_a_good_checkpoint(
             photographs.clear()
             store.save(step, {"version": np.int32(version)}, {}, {}, {})
     monkeypatch.undo()
-    assert len(photographs) > 20
+    assert len(photographs) > 15
     versions = set()
     for photograph in photographs:
         with open_store(photograph) as store:

@@ -1,5 +1,3 @@
-"""One run at a time in a folder."""
-
 import os
 import re
 import signal
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+# the lock itself, whose file may be damaged; stores hold one
 from paramjax._files import FolderLock
 from paramjax.checkpoints import RunInUse
 
@@ -60,12 +59,12 @@ def test_a_refused_run_changes_nothing(open_store, save, tmp_path, entries):
     assert "unfinished_step_000000002" in entries(run)
 
 
-@pytest.mark.parametrize("text", ["", "\0", '{"process": 3', "[1]", '{"host": {}}', "3", "\xff"])
-def test_a_holder_that_cannot_be_read_is_in_use_all_the_same(tmp_path, text):
+def test_a_folder_whose_lock_cannot_be_read_is_in_use_all_the_same(tmp_path):
     lock = FolderLock("folder", tmp_path)
-    (tmp_path / "lock").write_bytes(text.encode("latin-1"))
-    with pytest.raises(RunInUse, match="is in use by another run; wait for it"):
-        FolderLock("folder", tmp_path)
+    for contents in (b"", b"\0", b'{"process": 3', b"[1]", b'{"host": {}}', b"3", b"\xff"):
+        (tmp_path / "lock").write_bytes(contents)
+        with pytest.raises(RunInUse, match="is in use by another run; wait for it"):
+            FolderLock("folder", tmp_path)
     lock.release()
     FolderLock("folder", tmp_path).release()
 

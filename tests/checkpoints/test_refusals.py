@@ -1,4 +1,4 @@
-"""A checkpoint of another run is refused with all that differs; nothing is cast in silence."""
+import hashlib
 
 import jax
 import jax.numpy as jnp
@@ -135,11 +135,13 @@ def test_a_fresh_store_deletes_the_checkpoints_that_are_there(store, open_store,
         assert anew.restore(adam) is None
 
 
-def test_a_later_format_is_told_from_damage(store, adam, tmp_path, monkeypatch):
-    from paramjax.checkpoints import _manifest as manifest
-
-    path = tmp_path / "run" / "step_000000001"
-    body = {"format": 99, **manifest.read_manifest(path)._asdict()}
-    (path / "manifest.json").write_bytes(manifest._rendered(body))
-    with pytest.raises(ValueError, match="expected format 1, got 99; install the version of par"):
+@pytest.mark.parametrize("version", [1, 99])
+def test_another_format_is_told_from_damage(store, adam, tmp_path, version):
+    path = tmp_path / "run" / "step_000000001" / "manifest.json"
+    body = path.read_text().partition('"manifest": ')[2]
+    body = body.replace('"format": 2', f'"format": {version}')
+    digest = hashlib.sha256(body.removesuffix("}\n").encode()).hexdigest()
+    path.write_text(f'{{"sha256": "{digest}",\n"manifest": {body}')
+    message = f"expected format 2, got {version}; install the version of paramjax that wrote it"
+    with pytest.raises(ValueError, match=message):
         store.restore(adam)

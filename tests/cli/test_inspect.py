@@ -11,13 +11,13 @@ import pytest
 
 from paramjax._checks import is_key
 from paramjax.checkpoints import CheckpointStore, Keep
-from paramjax.checkpoints import _inspect as look  # to remove a checkpoint while it is read
+from paramjax.checkpoints import _inspect as inspection  # to remove a checkpoint while it is read
 from paramjax.checkpoints import _manifest as manifest  # to write a later format
 
 ROOT = Path(__file__).parents[2]
 
 
-def flip(folder, step, name="history.npz"):
+def flip(folder, step, name="history.safetensors"):
     file = folder / f"step_{step:09d}" / name
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -64,14 +64,16 @@ def test_a_damaged_checkpoint_is_named_beside_its_metrics(paramjax, run):
     flip(folder, 9)
     code, out, _ = paramjax("inspect", folder)
     assert code == 1
-    assert "damaged: step_000000009: history.npz does not have the hash" in " ".join(out.split())
+    assert "damaged: step_000000009: history.safetensors does not have the hash" in " ".join(
+        out.split()
+    )
     (line,) = (line for line in rows(out, "damaged") if line.split()[0] == "9")
     assert f"loss {fit.history['loss'][-1]:.4g}" in line
     assert paramjax("inspect", folder, "--json").code == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("empty", "holds no checkpoint"), ("x", "no folder")]
+    ("name", "message"), [("empty", "holds no checkpoint"), ("x", "not a folder")]
 )
 def test_a_folder_without_a_run_is_refused(paramjax, tmp_path, name, message):
     (tmp_path / "empty").mkdir()
@@ -105,7 +107,7 @@ def test_a_later_format_is_said_beside_the_others(paramjax, run):
     (path / "manifest.json").write_bytes(manifest._rendered(body))
     code, out, _ = paramjax("inspect", run[0])
     assert code == 1
-    message = "expected format 1, got 99; install the version of paramjax that wrote it"
+    message = "expected format 2, got 99; install the version of paramjax that wrote it"
     assert message in " ".join(out.split())
     assert len(rows(out, "good")) == 2
 
@@ -129,26 +131,26 @@ def test_a_run_that_saves_meanwhile_is_not_disturbed(paramjax, tmp_path):
 
 
 def test_what_vanishes_while_it_is_looked_at_is_left_out(paramjax, run, monkeypatch):
-    folder, examine = run[0], look.examine
+    folder, examine = run[0], inspection.examine
 
     def remove_first(path):
         if path.name == "step_000000003":
             shutil.rmtree(path)
         return examine(path)
 
-    monkeypatch.setattr(look, "examine", remove_first)
+    monkeypatch.setattr(inspection, "examine", remove_first)
     code, out, _ = paramjax("inspect", folder)
     assert code == 0
     assert [line.split()[0] for line in rows(out, "good")] == ["6", "9"]
 
 
 def test_what_vanishes_while_it_is_measured_is_left_out(paramjax, run, monkeypatch):
-    """It is renamed after its files were listed, before the folders below are."""
-    folder, measure, scandir = run[0], look._size, os.scandir
+    """It is renamed after it was listed, before its files are."""
+    folder, measure, scandir = run[0], inspection._size, os.scandir
 
     def removed_first(path):
-        if (parent := Path(path).parent).name == "step_000000003" and parent.exists():
-            parent.rename(folder / "removed_step_000000003")
+        if Path(path).name == "step_000000003" and Path(path).exists():
+            Path(path).rename(folder / "removed_step_000000003")
         return scandir(path)
 
     def measured(path):
@@ -156,7 +158,7 @@ def test_what_vanishes_while_it_is_measured_is_left_out(paramjax, run, monkeypat
             patch.setattr(os, "scandir", removed_first)
             return measure(path)
 
-    monkeypatch.setattr(look, "_size", measured)
+    monkeypatch.setattr(inspection, "_size", measured)
     code, out, _ = paramjax("inspect", folder)
     assert code == 0
     assert (folder / "removed_step_000000003").is_dir()

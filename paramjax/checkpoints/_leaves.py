@@ -1,4 +1,4 @@
-"""A tree's arrays on the host, in memory of their own."""
+"""The leaves of a tree: their names, and copies of them on the host."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class HostLeaf(NamedTuple):
     """An array as it is stored.
 
     Attributes:
-        array: Its numbers; a key's own, uint32[..., words].
+        array: The numbers; those of a key are uint32[..., words].
         form: Dtype and shape as errors print them.
-        key: The generator whose key it is, None for numbers.
+        key: The generator of a key, None for other arrays.
     """
 
     array: np.ndarray
@@ -29,7 +29,7 @@ class HostLeaf(NamedTuple):
     key: str | None
 
     def described(self) -> Leaf:
-        """What the manifest says about it."""
+        """The entry of the manifest."""
         array = self.array
         hashed = array_hash(array, self.form)
         return Leaf(self.form, str(array.dtype), array.shape, self.key, hashed)
@@ -38,15 +38,11 @@ class HostLeaf(NamedTuple):
 def named_leaves(tree: PyTree) -> dict[str, Any]:
     """The leaves by name, in the order of the tree.
 
-    Args:
-        tree: Any pytree.
-
-    Returns:
-        Name -> leaf. Where two would have one name, as in `{"a/b": 1, "a": {"b": 2}}`, all
-        get the names that Python code would call them by.
+    Where two leaves would share a name, as in `{"a/b": 1, "a": {"b": 2}}`, all leaves get the
+    names that Python code would use.
 
     Raises:
-        ValueError: If a node of a kind of its own gives two of its children one name.
+        ValueError: If a registered node gives two of its children the same key.
 
     Example:
         >>> named_leaves({"a": {"b": 1}, "c": 2})
@@ -66,10 +62,7 @@ def named_leaves(tree: PyTree) -> dict[str, Any]:
 
 
 def form_of(leaf: Any) -> str:
-    """Dtype and shape of an array, of what stands for one, or of a number.
-
-    Args:
-        leaf: The leaf.
+    """Dtype and shape of an array, of a `jax.ShapeDtypeStruct`, or of a number.
 
     Example:
         >>> form_of(jax.random.key(0)), form_of(np.zeros((3, 2), np.float32)), form_of(1.5)
@@ -79,15 +72,7 @@ def form_of(leaf: Any) -> str:
 
 
 def check_leaf(name: str, leaf: Any) -> None:
-    """Refuse what is no array of numbers, or of keys.
-
-    Args:
-        name: What to call it.
-        leaf: The leaf.
-
-    Raises:
-        TypeError: If it is something else.
-    """
+    """Raise `TypeError` unless a leaf is an array of numbers or of keys."""
     dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
     if isinstance(leaf, jax.Array) and is_key(leaf):
         return
@@ -107,16 +92,9 @@ def _is_known(name: str) -> bool:
 
 
 def to_host(leaf: Any) -> HostLeaf:
-    """Copy an array to the host; all processes that hold a part of it must do so together.
+    """Copy an array or a number to the host; all processes that hold a part must call together.
 
-    The copy is real. What numpy is shown of an array on a CPU is the array's own memory, which
-    the next step takes over.
-
-    Args:
-        leaf: An array of jax or numpy, or a number.
-
-    Returns:
-        The whole of it.
+    The copy is real: what numpy sees of an array on a CPU is memory that the next step may reuse.
     """
     form, key = form_of(leaf), None
     if isinstance(leaf, jax.Array):
