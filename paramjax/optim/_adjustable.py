@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from paramjax._checks import check_rate
-from paramjax._types import Array, Params, PyTree
-from paramjax.optim._plateau import PlateauState, scaled
+from paramjax._types import Array, PyTree
+from paramjax.optim._plateau import PlateauState, scaling
 
 
 class AdjustableState(NamedTuple):
@@ -41,17 +41,7 @@ def adjustable_rate() -> optax.GradientTransformation:
         ([-0.5, -0.5], 1.0)
     """
 
-    def init(params: Params) -> AdjustableState:
-        del params
-        return AdjustableState(jnp.ones([], jnp.float32))
-
-    def update(
-        updates: PyTree, state: AdjustableState, params: Params | None = None
-    ) -> tuple[PyTree, AdjustableState]:
-        del params
-        return scaled(updates, state.scale), state
-
-    return optax.GradientTransformation(init, update)
+    return scaling(lambda params: AdjustableState(jnp.ones([], jnp.float32)))
 
 
 def can_lower(state: PyTree) -> bool:

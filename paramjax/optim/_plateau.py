@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -93,13 +94,7 @@ def reduce_on_plateau(
         waited, cooling = jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32)
         return PlateauState(jnp.ones([], jnp.float32), best, waited, cooling, **own)
 
-    def update(
-        updates: PyTree, state: PlateauState, params: Params | None = None
-    ) -> tuple[PyTree, PlateauState]:
-        del params
-        return scaled(updates, state.scale), state
-
-    return optax.GradientTransformation(init, update)
+    return scaling(init)
 
 
 def has_plateau(state: PyTree) -> bool:
@@ -141,9 +136,14 @@ def update_plateau(state: PyTree, score: float | Array) -> PyTree:
     return jax.tree.map(updated, state, is_leaf=_is_plateau)
 
 
-def scaled(updates: PyTree, scale: Array) -> PyTree:
-    """Updates times a float32 scalar, in their own dtypes."""
-    return jax.tree.map(lambda update: scale.astype(update.dtype) * update, updates)
+def scaling(init: Callable[[Params], Any]) -> optax.GradientTransformation:
+    """Multiply updates, in their own dtypes, by the `scale` of the state."""
+
+    def update(updates: PyTree, state: Any, params: Params | None = None) -> tuple[PyTree, Any]:
+        del params
+        return jax.tree.map(lambda u: state.scale.astype(u.dtype) * u, updates), state
+
+    return optax.GradientTransformation(init, update)
 
 
 def _after_validation(state: PlateauState, score: Array) -> PlateauState:

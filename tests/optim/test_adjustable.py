@@ -11,15 +11,12 @@ PARAMS = {"w": jnp.array([1.0, -2.0]), "b": jnp.array([0.5])}
 INJECTED = optax.inject_hyperparams(optax.sgd)
 
 
-def scales(state):
-    return [float(value) for _, value in optax.tree.get_all_with_path(state, "scale")]
+def values(state, name):
+    return [float(value) for _, value in optax.tree.get_all_with_path(state, name)]
 
 
-def rates(state):
-    return [float(value) for _, value in optax.tree.get_all_with_path(state, "learning_rate")]
-
-
-PLACES = {
+# chain -> scales and rates after all were lowered to a half
+RATES = {
     "the adjustable one before a plateau": (
         optax.chain(adjustable_rate(), reduce_on_plateau(), INJECTED(0.2)),
         ([0.5, 1.0], [0.2]),
@@ -70,27 +67,21 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", list(PLACES))
-def test_a_rate_is_lowered_in_one_place(name):
-    tx, (expected_scales, expected_rates) = PLACES[name]
+@pytest.mark.parametrize("name", list(RATES))
+def test_one_rate_is_lowered_and_every_update_shrinks_once(name):
+    tx, (expected_scales, expected_rates) = RATES[name]
     state = tx.init(PARAMS)
     lowered = jax.jit(lower_rate)(state, 0.5)
     assert can_lower(state)
     assert jax.tree.structure(lowered) == jax.tree.structure(state)
-    assert scales(lowered) == pytest.approx(expected_scales)
+    assert values(lowered, "scale") == pytest.approx(expected_scales)
     if expected_rates is not None:
-        assert rates(lowered) == pytest.approx(expected_rates)
+        assert values(lowered, "learning_rate") == pytest.approx(expected_rates)
     assert [leaf.dtype for leaf in jax.tree.leaves(lowered)] == [
         jnp.result_type(leaf) for leaf in jax.tree.leaves(state)
     ]
-
-
-@pytest.mark.parametrize("name", list(PLACES))
-def test_every_update_shrinks_by_the_factor_once(name):
-    tx, _ = PLACES[name]
-    state = tx.init(PARAMS)
     before, _ = tx.update(PARAMS, state, PARAMS)
-    after, _ = tx.update(PARAMS, lower_rate(state, 0.5), PARAMS)
+    after, _ = tx.update(PARAMS, lowered, PARAMS)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.5 * b, rtol=1e-6), after, before)
 
 
@@ -111,15 +102,15 @@ def test_players_have_a_rate_each():
 @pytest.mark.parametrize(
     "tx",
     [optax.adamw(1e-3), INJECTED(lambda step: 0.1), INJECTED(1), pj.optim.get("adam").factory(0.1)],
-    ids=["plain", "schedule", "whole number", "registry"],
+    ids=["plain", "schedule", "whole number", "catalogue"],
 )
-def test_where_no_rate_can_be_lowered_it_is_said(tx):
+def test_a_chain_without_such_a_rate_is_refused(tx):
     state = tx.init(PARAMS)
     assert not can_lower(state)
     with pytest.raises(ValueError, match=r"lower_rate: expected a rate that can.*adjustable_rate"):
         lower_rate(state, 0.5)
 
 
-def test_a_factor_that_is_none_is_refused():
+def test_a_negative_factor_is_refused():
     with pytest.raises(ValueError, match="factor: expected a number from 0"):
         lower_rate(adjustable_rate().init(PARAMS), -1.0)
