@@ -144,8 +144,11 @@ def test_equinox_trains_as_by_hand(data, key):
     eqx = pytest.importorskip("equinox")
     module = eqx.nn.MLP(3, 1, width_size=4, depth=1, activation=jnp.tanh, key=key)
     adapted = from_callable(module)
-    assert {"/".join(map(str, p)) for p in _paths(adapted.params)} == {
-        f"layers/{i}/{kind}" for i in (0, 1) for kind in ("weight", "bias")
+    assert jax.tree.map(jnp.shape, adapted.params) == {
+        "layers": {
+            "0": {"weight": (4, 3), "bias": (4,)},
+            "1": {"weight": (1, 4), "bias": (1,)},
+        }
     }
 
     def loss_fn(params, batch, key):
@@ -163,16 +166,12 @@ def test_equinox_trains_as_by_hand(data, key):
         updates, opt_state = tx.update(grads, opt_state)
         return eqx.apply_updates(module, updates), opt_state, value
 
-    for place in range(5):
+    for step in range(5):
         module, opt_state, value = hand_step(module, opt_state)
-        np.testing.assert_allclose(run.history["loss"][place], value, rtol=1e-5)
+        np.testing.assert_allclose(run.history["loss"][step], value, rtol=1e-5)
     trained = adapted.merge(run.params, {})
     leaves = [jax.tree.leaves(eqx.filter(m, eqx.is_inexact_array)) for m in (trained, module)]
     chex.assert_trees_all_close(*leaves, rtol=1e-5, atol=1e-6)
-
-
-def _paths(tree):
-    return [[key.key for key in path] for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 SHARED = jnp.ones((3, 3))

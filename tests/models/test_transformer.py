@@ -49,7 +49,7 @@ def dense_by_hand(p, x):
 
 
 def attention_by_hand(projected, heads):
-    """One sequence and one head at a time, each place over the places up to itself."""
+    """One sequence and one head at a time, each position over those up to itself."""
     batch, length, size = projected.shape
     width = size // 3
     d = width // heads
@@ -92,7 +92,7 @@ def test_a_shorter_sequence_gives_the_first_logits(tokens, deep_params):
 
 
 @pytest.mark.parametrize("wrong", [-1, 7, 2**31 - 1])
-def test_a_token_outside_gives_nan_from_its_place_on(tokens, deep_params, wrong):
+def test_a_token_outside_gives_nan_from_its_position_on(tokens, deep_params, wrong):
     bad = tokens.at[1, 2].set(wrong)
     logits, good = deep(deep_params, bad), deep(deep_params, tokens)
     assert jnp.isnan(logits[1, 2:]).all()
