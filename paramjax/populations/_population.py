@@ -25,7 +25,7 @@ from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._traced_trainer import Inputs, TracedTrainer, trace_trainer
 from paramjax.populations._tracked import TrackedHyperparameters
 from paramjax.populations._trial_run import TrialRun
-from paramjax.runs._evaluate_in_batches import as_metrics
+from paramjax.runs._validator import as_metrics
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import structure, traced
 from paramjax.step._state import Trainer

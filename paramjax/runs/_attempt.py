@@ -71,11 +71,8 @@ def no_metrics(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
 
 def written(history: Metrics, done: Array, metrics: Metrics) -> Metrics:
     """The history, [capacity, ...], with the metrics of one step at `done`."""
-    return jax.tree.map(
-        lambda along, own: jax.lax.dynamic_update_index_in_dim(along, own, done, 0),
-        history,
-        metrics,
-    )
+    update = jax.lax.dynamic_update_index_in_dim
+    return {name: update(history[name], metrics[name], done, 0) for name in history}
 
 
 def nothing(dtype: Any) -> float | int:

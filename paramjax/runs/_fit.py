@@ -22,17 +22,16 @@ from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
 from paramjax.runs._batch_spec import check_weight_is_read
 from paramjax.runs._chunks import begin
-from paramjax.runs._identity import identity
+from paramjax.runs._identity import check_agreement, identity, spans_processes
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
 from paramjax.runs._preflight import check_rates, check_saving, check_source, make_plan
-from paramjax.runs._processes import check_agreement, spans_processes
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
 from paramjax.runs._train_loop import RunConfig, TrainLoop
-from paramjax.runs._validation import Validation, check_measures
-from paramjax.runs._validator import Validator
+from paramjax.runs._validation import Validation
+from paramjax.runs._validator import Validator, check_measures
 from paramjax.step._state import Trainer, TrainState
 
 

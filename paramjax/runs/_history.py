@@ -28,11 +28,7 @@ class History:
         return self._length
 
     def append(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Add rows; where a name was not there before, or is not there now, they are NaN.
-
-        Args:
-            arrays: Name -> [rows, ...].
-        """
+        """Add name -> [rows, ...]; rows of a name that is missing, before or now, are NaN."""
         added = len(next(iter(arrays.values())))
         end = self._length + added
         for name in {**self._buffers, **arrays}:
@@ -48,7 +44,7 @@ class History:
         self._length = end
 
     def last(self, name: str) -> float | None:
-        """The last value of a scalar metric, None where there is none."""
+        """The last value of a scalar metric, None before the first."""
         if not self._length or name not in self._buffers:
             return None
         return float(self._buffers[name][self._length - 1])
@@ -59,7 +55,7 @@ class History:
 
 
 def _missing(rows: int, like: np.ndarray) -> np.ndarray:
-    """Rows that nobody measured, of a dtype that can say so; none keep the dtype."""
+    """Rows of NaN, of a dtype that has it."""
     dtype = np.promote_types(like.dtype, np.float16) if rows else like.dtype
     return np.full((rows, *like.shape[1:]), np.nan if rows else 0, dtype)
 

@@ -5,23 +5,20 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 
 class InterruptWarning(UserWarning):
-    """A run ended early because it was asked to."""
+    """Ctrl-C or SIGTERM ended a run early."""
 
 
 class Interrupts:
-    """Remembers the first signal, and gives way to the second.
+    """Remembers the first Ctrl-C, and SIGTERM if `terminations`; a second one acts at once.
 
     Only the main thread can hold signals back; elsewhere, and under handlers that the user
     installed, nothing changes. SIGTERM is what a batch system sends before it kills: it is
-    held back only where there is a checkpoint to write.
-
-    Args:
-        terminations: Whether to hold SIGTERM back, too.
+    worth holding back only if there is a checkpoint to write.
 
     Example:
         >>> with Interrupts() as interrupts:
@@ -43,16 +40,11 @@ class Interrupts:
                     signal.signal(number, self._remember)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._release()
 
     def pass_on(self) -> None:
-        """Let a termination that was held back end the process, now that all is saved."""
+        """Let a SIGTERM that was held back end the process, once all is saved."""
         self._release()
         if self.received == signal.SIGTERM:
             signal.raise_signal(signal.SIGTERM)

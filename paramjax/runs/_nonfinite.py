@@ -40,8 +40,16 @@ class Rollback:
     checkpoints by the clock they are not.
 
     Attributes:
-        factor: What the rate is multiplied with at each time, in (0, 1).
-        attempts: How often to roll back in the whole run, positive; after that it ends.
+        factor: Multiplies the rate at each rollback, in (0, 1).
+        attempts: Rollbacks of the whole run at most, positive; the next one ends it.
+
+    Raises:
+        TypeError: If `attempts` is not a whole number.
+        ValueError: If a number is out of its range.
+
+    Example:
+        >>> Rollback(0.1).attempts
+        3
     """
 
     factor: float = 0.5
@@ -54,39 +62,10 @@ class Rollback:
             raise ValueError("rollback: factor: expected a number above 0, got 0")
 
 
-def first_nonfinite(tree: Any) -> str | None:
-    """The name of the first leaf that holds a value that is not finite.
-
-    Args:
-        tree: A pytree of arrays; keys and integers are always finite.
-
-    Returns:
-        The name, None where every leaf is finite.
-
-    Example:
-        >>> first_nonfinite({"w": jnp.ones(2), "x": jnp.array([1.0, jnp.nan])})
-        'x'
-    """
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        real = not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
-        if real and not bool(jnp.isfinite(leaf).all()):
-            return leaf_name(path)
-    return None
-
-
 def explain(
     step: int, metrics: Mapping[str, float], last_loss: float | None, where: str | None
 ) -> str:
-    """What happened, in one sentence.
-
-    Args:
-        step: Steps done before.
-        metrics: Loss and gradient norm of the step.
-        last_loss: The last finite loss, None where there is none.
-        where: The first leaf of the state that is not finite, and when.
-
-    Returns:
-        The sentence.
+    """A sentence on the step after `step` done ones, with the first leaf that is not finite.
 
     Example:
         >>> explain(7, {"loss": float("nan"), "grad_norm": 1.0}, 0.25, "params/w")
@@ -102,29 +81,18 @@ def explain(
 
 
 def first_leaf(before: TrainState, after: TrainState) -> str | None:
-    """The first leaf that is not finite, of the state before a step or of the one after it.
-
-    Args:
-        before: The state before the step.
-        after: The state after it.
-
-    Returns:
-        Its name and when, None where there is none.
-    """
+    """The first leaf that is not finite, in the state before a step or else in the one after it."""
     for state, when in ((before, "before it"), (after, "after it")):
-        parts = {"params": state.params, "model_state": state.model_state}
-        name = first_nonfinite(parts) or first_nonfinite({"opt_state": state.opt_state})
-        if name:
-            return f"{name} {when}"
+        for part in ("params", "model_state", "opt_state"):
+            for path, leaf in jax.tree_util.tree_leaves_with_path({part: getattr(state, part)}):
+                real = not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
+                if real and not bool(jnp.isfinite(leaf).all()):
+                    return f"{leaf_name(path)} {when}"
     return None
 
 
 def advice(step: int) -> str:
-    """What to do about it.
-
-    Args:
-        step: Steps done before.
-    """
+    """What to do about a step that is not finite, after `step` done ones."""
     if step == 0:
         return (
             "nothing was learned; are all labels in the range that the loss expects "
@@ -137,20 +105,7 @@ def advice(step: int) -> str:
 
 
 def judge_losses(losses: np.ndarray) -> None:
-    """Say at which step the loss was lost, once the run is over.
-
-    Args:
-        losses: The loss of each step, [steps].
-
-    Raises:
-        NonFiniteError: If no loss was finite.
-
-    Warns:
-        NonFiniteWarning: If some were not.
-
-    Example:
-        >>> judge_losses(np.array([3.0, 2.0]))
-    """
+    """Raise if no loss [steps] of a run is finite; warn of the first step if some are not."""
     finite = np.isfinite(losses)
     if finite.all():
         return

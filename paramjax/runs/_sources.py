@@ -20,31 +20,23 @@ from paramjax.runs._batch_spec import BatchSpec, Cursor, batch_shapes
 from paramjax.runs._chunks import Chunk, advance, advance_on
 from paramjax.step._state import Trainer, TrainState
 
-_LOOK_SECONDS = 0.1
-"""How long a batch is waited for before a look at whether the run was interrupted."""
+_WAIT_SECONDS = 0.1
+"""How long to wait for a batch before asking whether the run was interrupted."""
 
 
 class ArraySource:
-    """Batches of data that lies on the device; their order is a function of key and epoch.
-
-    Args:
-        trainer: What a step is.
-        plan: What is static about the run.
-        data: Leaves [rows, ...] where they are used.
-        cursor: Where the order stands.
-        data_key: Names the order.
-    """
+    """Batches of data [rows, ...] on the device; their order is a function of key and epoch."""
 
     def __init__(
-        self, trainer: Trainer, plan: BatchSpec, data: PyTree, cursor: Cursor | None, data_key: Key
+        self, trainer: Trainer, spec: BatchSpec, data: PyTree, cursor: Cursor | None, data_key: Key
     ) -> None:
-        self._trainer, self._plan, self._data = trainer, plan, data
+        self._trainer, self._spec, self._data = trainer, spec, data
         self._cursor, self._data_key = cursor, data_key
 
     @property
     def form(self) -> Batch:
         """Shapes and dtypes of a batch."""
-        return batch_shapes(self._plan, self._data)
+        return batch_shapes(self._spec, self._data)
 
     @property
     def knows_form(self) -> bool:
@@ -52,7 +44,7 @@ class ArraySource:
         return True
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
-        """All batches are there."""
+        """Batches are always at hand."""
         return True
 
     def available(self) -> int:
@@ -60,22 +52,22 @@ class ArraySource:
         return INT32_MAX
 
     def advance(self, state: TrainState, start: int, most: int) -> Chunk:
-        """At most so many steps after the `start` that are done."""
+        """At most `most` steps after `start`."""
         chunk = advance(
-            self._trainer, self._plan, state, self._cursor, self._data, self._data_key, start, most
+            self._trainer, self._spec, state, self._cursor, self._data, self._data_key, start, most
         )
         self._cursor = chunk.cursor
         return chunk
 
     def taken(self, steps: int) -> None:
-        """Steps are done and stand."""
+        """Nothing to do for steps that were accepted."""
 
     def position(self) -> Any:
-        """What to save of the position: nothing, the number of steps says it."""
+        """Nothing to save: the order follows from the number of steps."""
         return None
 
     def rewind(self, step: int, position: Any) -> None:
-        """Go back or forth; the next chunk is told where it starts."""
+        """Nothing to do: the next chunk is given its start."""
 
     def close(self) -> None:
         """Nothing to close."""
@@ -84,23 +76,18 @@ class ArraySource:
 class StreamSource:
     """Batches that an iterator delivers, in stacks, ahead of the steps.
 
-    Args:
-        trainer: What a step is.
-        plan: What is static about the run.
-        source: An iterator, an iterable, or a function `(step) -> iterator`.
-        place: Puts a stack of batches on the devices.
-        end: Steps of the run: batches beyond are left to whoever reads the source next.
+    Batches beyond `end`, the steps of the run, are left to the next reader of the source.
     """
 
     def __init__(
         self,
         trainer: Trainer,
-        plan: BatchSpec,
+        spec: BatchSpec,
         source: Any,
         place: Callable[[PyTree], PyTree],
         end: int,
     ) -> None:
-        self._trainer, self._plan, self._source, self._place = trainer, plan, source, place
+        self._trainer, self._spec, self._source, self._place = trainer, spec, source, place
         self._end = end
         self._prefetcher: Prefetcher | None = None
         self._stack: Stack | None = None
@@ -119,37 +106,37 @@ class StreamSource:
         return False
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
-        """Wait until there is a batch, and say whether there is: nobody waits once interrupted."""
+        """Wait for a batch; return False if the run is interrupted meanwhile."""
         if self._prefetcher is None:
             self.rewind(step, self._position)
         assert self._prefetcher is not None
         if self._stack is None or self._used == self._stack.filled:
             self._stack = None  # its memory is free while the next one is awaited
-            while not self._prefetcher.wait(_LOOK_SECONDS):
+            while not self._prefetcher.wait(_WAIT_SECONDS):
                 if interrupted():
                     return False
             self._stack, self._used = self._prefetcher.next(), 0
         return True
 
     def available(self) -> int:
-        """Steps whose batches are at hand, positive once they were prepared."""
+        """Steps whose batches are at hand, positive after `prepare`."""
         return 0 if self._stack is None else self._stack.filled - self._used
 
     def advance(self, state: TrainState, start: int, most: int) -> Chunk:
-        """At most so many steps, which must be available."""
+        """At most `most` steps, which must be available."""
         assert self._stack is not None
         del start
-        return advance_on(self._trainer, self._plan, state, self._stack.batches, self._used, most)
+        return advance_on(self._trainer, self._spec, state, self._stack.batches, self._used, most)
 
     def taken(self, steps: int) -> None:
-        """Steps are done and stand, so that their batches are behind."""
+        """Move on behind the batches of steps that were accepted."""
         if steps:
             assert self._stack is not None
             self._used += steps
             self._position = self._stack.positions[self._used - 1]
 
     def position(self) -> Any:
-        """What to save of the position: where the source stands after the last step."""
+        """What a checkpoint saves of the source's position after the last step."""
         return self._position
 
     def rewind(self, step: int, position: Any) -> None:
@@ -163,7 +150,7 @@ class StreamSource:
         )
 
     def close(self) -> None:
-        """Stop looking ahead."""
+        """Stop reading ahead."""
         if self._prefetcher is not None:
             self._prefetcher.close()
         self._prefetcher = self._stack = None
@@ -173,14 +160,9 @@ BatchSource = ArraySource | StreamSource
 
 
 def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], PyTree]:
-    """What puts data on the devices that hold a state: whole on each device of a mesh.
+    """A function that puts leaves [rows, ...] whole on each device that holds the state.
 
-    Args:
-        state: A state; it is not kept.
-        private: Whether nobody else writes to the data, so that its memory can be taken over.
-
-    Returns:
-        A function of leaves [rows, ...], the same in each process, to arrays of JAX.
+    Private leaves are written by nothing else, so that their memory can be taken over.
 
     Example:
         >>> from paramjax import TrainState
@@ -196,7 +178,7 @@ def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], Py
     return lambda data: jax.tree.map(lambda leaf: _replicated(leaf, whole), data)
 
 
-def _replicated(leaf: Any, sharding: NamedSharding) -> jax.Array:
+def _replicated(leaf: Any, sharding: NamedSharding) -> Any:
     """The array on every device of a mesh, also of one that spans processes."""
     if not getattr(leaf, "is_fully_addressable", True):
         return leaf  # spread by the user already

@@ -19,7 +19,7 @@ from paramjax.logs._background import Background
 from paramjax.optim import has_plateau, lower_rate, update_plateau
 from paramjax.runs._chunks import REFUSING, ChunkSizing
 from paramjax.runs._history import History
-from paramjax.runs._identity import program
+from paramjax.runs._identity import agreed, program
 from paramjax.runs._interrupt import Interrupts
 from paramjax.runs._nonfinite import (
     NonFiniteError,
@@ -29,7 +29,6 @@ from paramjax.runs._nonfinite import (
     explain,
     first_leaf,
 )
-from paramjax.runs._processes import agreed
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import BatchSource

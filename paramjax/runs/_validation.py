@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import jax
+from typing import Any
 
 from paramjax._checks import check_count, check_rate, describe, nearest
 from paramjax._types import PyTree
 from paramjax.data._validation import check_data
-from paramjax.runs._evaluate_in_batches import evaluate_in_batches
-from paramjax.step._state import Trainer, TrainState
 
 
 @dataclass(frozen=True)
@@ -28,6 +23,14 @@ class EarlyStopping:
         min_delta: How much better a score must be to count as an improvement, at least 0, in
             the metric's own unit.
         restore_best: Whether `fit.params` are those of the best validation, or the last.
+
+    Raises:
+        TypeError: If `patience` is not a whole number.
+        ValueError: If a number is out of its range.
+
+    Example:
+        >>> EarlyStopping(patience=3).restore_best
+        True
     """
 
     patience: int = 10
@@ -48,7 +51,7 @@ class Validation:
 
     Attributes:
         evaluate: `(params, batch) -> metrics`, means over the rows of the batch; a loss
-            function's pair `(loss, metrics)` is taken, too. With `stateful`, it is
+            function's pair `(loss, metrics)` is accepted, too. With `stateful`, it is
             `(params, model_state, batch) -> metrics`.
         data: Held-out data, leaves [rows, ...].
         every: Steps from one validation to the next, positive; there is always one after the
@@ -60,7 +63,7 @@ class Validation:
         early_stopping: When to end the run for it; None never does.
 
     Raises:
-        TypeError: If `evaluate` is no function, or the data is not numeric.
+        TypeError: If `evaluate` is not a function, or the data is not numeric.
         ValueError: For counts out of range, or data that is empty, NaN or of uneven length.
 
     Example:
@@ -90,13 +93,13 @@ class Validation:
             check_count("validation: batch_size", self.batch_size)
 
     def score(self, metrics: dict[str, float]) -> float:
-        """What is to be made small: infinite where the metric is not finite.
+        """The metric as a score to be made small, infinite unless it is finite.
 
         Args:
             metrics: Name -> value, of one validation.
 
         Returns:
-            The score.
+            The metric, or minus the metric where it is maximised.
 
         Raises:
             ValueError: If its metric is not among them.
@@ -107,102 +110,3 @@ class Validation:
         if not math.isfinite(value):
             return math.inf
         return -value if self.maximise else value
-
-
-class Best(NamedTuple):
-    """How the validations of a run went.
-
-    Attributes:
-        score: The lowest score so far, infinite before the first.
-        step: Steps done when it was measured.
-        waited: Validations since.
-    """
-
-    score: float = math.inf
-    step: int = 0
-    waited: int = 0
-
-    def after(self, score: float, step: int, min_delta: float = 0.0) -> Best:
-        """What another validation makes of it.
-
-        Args:
-            score: Its score, the lower the better.
-            step: Steps done.
-            min_delta: How much lower counts.
-
-        Example:
-            >>> Best().after(2.0, 10).after(3.0, 20)
-            Best(score=2.0, step=10, waited=1)
-        """
-        if score < self.score - min_delta:
-            return Best(score, step, 0)
-        return self._replace(waited=self.waited + 1)
-
-    def written(self) -> list[float | None]:
-        """As numbers that JSON knows; an infinite score is none."""
-        return [self.score if math.isfinite(self.score) else None, self.step, self.waited]
-
-    @staticmethod
-    def read(numbers: list[Any]) -> Best:
-        """What `written` wrote."""
-        score, step, waited = numbers
-        return Best(math.inf if score is None else score, step, waited)
-
-
-def evaluate(
-    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
-) -> dict[str, float]:
-    """Measure a state on held-out data.
-
-    Args:
-        trainer: Says which parameters are to be evaluated.
-        validation: What to measure.
-        state: The state.
-        data: The data of the validation, where it lies.
-
-    Returns:
-        Name -> mean over the rows.
-
-    Raises:
-        TypeError: If `evaluate` returns something other than metrics.
-        ValueError: If a metric is no scalar.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> import optax
-        >>> from paramjax import train_step
-        >>> trainer = train_step(lambda p, batch, key: (p * batch.mean(), {}), optax.sgd(1.0))
-        >>> state = trainer.init(jax.random.key(0), jnp.float32(2.0))
-        >>> held_out = jnp.array([1.0, 2.0, 6.0])
-        >>> validation = Validation(
-        ...     lambda params, batch: {"mean": params * batch.mean()}, held_out, 10, batch_size=2)
-        >>> evaluate(trainer, validation, state, held_out)
-        {'mean': 6.0}
-    """
-    measured = evaluate_in_batches(*_static(trainer, validation), state, data)
-    return {name: float(value) for name, value in jax.device_get(measured).items()}
-
-
-def check_measures(
-    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
-) -> None:
-    """Refuse a validation that does not measure what it goes by, before the run begins.
-
-    Args:
-        trainer: Says which parameters are to be evaluated.
-        validation: What to measure.
-        state: A state.
-        data: The data of the validation.
-
-    Raises:
-        TypeError: If `evaluate` returns something other than metrics.
-        ValueError: If a metric is no scalar, or its metric is missing.
-    """
-    names = jax.eval_shape(
-        functools.partial(evaluate_in_batches, *_static(trainer, validation)), state, data
-    )
-    validation.score(dict.fromkeys(names, 0.0))
-
-
-def _static(trainer: Trainer, validation: Validation) -> tuple[Any, ...]:
-    return trainer, validation.evaluate, validation.batch_size, validation.stateful

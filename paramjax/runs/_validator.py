@@ -4,26 +4,57 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._types import Params, PyTree
+from paramjax._checks import describe
+from paramjax._types import Batch, Metrics, Params, PyTree
 from paramjax.runs._history import History
-from paramjax.runs._validation import Best, Validation, evaluate
+from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState
 
 
-class Validator:
-    """The validations of a run.
+class Best(NamedTuple):
+    """The best validation of a run so far.
 
-    Args:
-        trainer: Says which parameters are to be evaluated.
-        validation: What to measure, or None for nothing.
-        data: The data of the validation, where it is used.
+    Attributes:
+        score: The lowest score, infinite before the first.
+        step: Steps done when it was measured.
+        waited: Validations since.
+    """
+
+    score: float = math.inf
+    step: int = 0
+    waited: int = 0
+
+    def after(self, score: float, step: int, min_delta: float = 0.0) -> Best:
+        """The best after another validation, whose score must be lower by more than `min_delta`.
+
+        Example:
+            >>> Best().after(2.0, 10).after(3.0, 20)
+            Best(score=2.0, step=10, waited=1)
+        """
+        if score < self.score - min_delta:
+            return Best(score, step, 0)
+        return self._replace(waited=self.waited + 1)
+
+    def to_json(self) -> list[float | None]:
+        """As numbers of JSON, in which an infinite score is None."""
+        return [self.score if math.isfinite(self.score) else None, self.step, self.waited]
+
+    @staticmethod
+    def from_json(numbers: list[Any]) -> Best:
+        """The inverse of `to_json`."""
+        score, step, waited = numbers
+        return Best(math.inf if score is None else score, step, waited)
+
+
+class Validator:
+    """The validations of a run on data that lies on the device; none if there is no `validation`.
 
     Example:
         >>> validator = Validator(None, None, None)
@@ -39,7 +70,7 @@ class Validator:
 
     @property
     def is_over(self) -> bool:
-        """Whether the patience is at its end."""
+        """Whether the run waited for an improvement as long as its patience lasts."""
         early = self._validation.early_stopping if self._validation else None
         return early is not None and self._best.waited >= early.patience
 
@@ -51,7 +82,7 @@ class Validator:
         return {} if value is None else {name: value}
 
     def next(self, step: int) -> int | None:
-        """The step after which the next validation is due, None if none ever is."""
+        """The step after which the next validation is due, if any."""
         if self._validation is None:
             return None
         return step - step % self._validation.every + self._validation.every
@@ -65,15 +96,7 @@ class Validator:
         return self._validation is not None and self.history.last("step") != step
 
     def measure(self, state: TrainState, step: int) -> tuple[dict[str, float], float]:
-        """Validate a state.
-
-        Args:
-            state: The state.
-            step: Steps done.
-
-        Returns:
-            Its metrics, and its score, the lower the better.
-        """
+        """The metrics of a state after `step` steps, and its score, the lower the better."""
         validation = self._validation
         assert validation is not None
         metrics = evaluate(self._trainer, validation, state, self._data)
@@ -96,24 +119,18 @@ class Validator:
         return _eval_params(self._trainer, state)
 
     def score(self, step: int) -> float | None:
-        """The score after so many steps, None where that was not measured."""
+        """The score after so many steps, None unless it was measured."""
         if self._validation is None or self.lacks(step):
             return None
         return self._validation.score(self.shown)
 
     def written(self) -> list[float | None]:
         """What a checkpoint must hold beside the history and the parameters, as JSON."""
-        return self._best.written()
+        return self._best.to_json()
 
     def restore(self, history: Mapping[str, np.ndarray], written: Any, params: Params) -> None:
-        """Go on from what a checkpoint holds.
-
-        Args:
-            history: Its validations.
-            written: What `written` gave.
-            params: What `params` gave.
-        """
-        self.history, self._best = History(history), Best.read(written)
+        """Go on from a checkpoint: its history, and what `written` and `params` returned."""
+        self.history, self._best = History(history), Best.from_json(written)
         self._best_params = params
 
     @property
@@ -131,3 +148,90 @@ def _eval_params(trainer: Trainer, state: TrainState) -> Params:
 def _eval_copy(trainer: Trainer, state: TrainState) -> Params:
     """The parameters to evaluate, in memory of their own: the state's will be taken over."""
     return jax.tree.map(jnp.copy, trainer.eval_params(state))
+
+
+def evaluate(
+    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
+) -> dict[str, float]:
+    """The mean of each metric of a state over the rows of the validation's data."""
+    measured = evaluate_in_batches(*_static(trainer, validation), state, data)
+    return {name: float(value) for name, value in jax.device_get(measured).items()}
+
+
+def check_measures(
+    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
+) -> None:
+    """Raise, before the run begins, unless the validation measures its metric."""
+    names = jax.eval_shape(
+        functools.partial(evaluate_in_batches, *_static(trainer, validation)), state, data
+    )
+    validation.score(dict.fromkeys(names, 0.0))
+
+
+def _static(trainer: Trainer, validation: Validation) -> tuple[Any, ...]:
+    return trainer, validation.evaluate, validation.batch_size, validation.stateful
+
+
+@functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "batch_size", "stateful"))
+def evaluate_in_batches(
+    trainer: Trainer,
+    evaluate: Callable[..., Any],
+    batch_size: int | None,
+    stateful: bool,
+    state: TrainState,
+    data: PyTree,
+) -> Metrics:
+    """Means of metrics over all rows: a last incomplete batch counts by its rows.
+
+    Example:
+        >>> trainer = Trainer(None, None, lambda state: state.params)
+        >>> state = TrainState(jnp.int32(0), jnp.float32(2.0), (), (), (), None)
+        >>> held_out = jnp.array([1.0, 2.0, 6.0])
+        >>> measure = lambda params, batch: {"mean": params * batch.mean()}
+        >>> float(evaluate_in_batches(trainer, measure, 2, False, state, held_out)["mean"])
+        6.0
+    """
+    params = trainer.eval_params(state)
+    model_state = (state.model_state,) if stateful else ()
+    rows = jax.tree.leaves(data)[0].shape[0]
+    size = min(batch_size or rows, rows)
+    full = rows // size
+
+    def sums(batch: Batch, count: int) -> Metrics:
+        metrics = _scalars(as_metrics(evaluate(params, *model_state, batch)))
+        return {name: value * count for name, value in metrics.items()}
+
+    batches = jax.tree.map(
+        lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), data
+    )
+    whole = jax.lax.map(lambda batch: sums(batch, size), batches)
+    total = jax.tree.map(lambda values: values.sum(axis=0), whole)
+    if rows % size:
+        rest = jax.tree.map(lambda leaf: leaf[full * size :], data)
+        total = jax.tree.map(jnp.add, total, sums(rest, rows % size))
+    return {name: value / rows for name, value in total.items()}
+
+
+def as_metrics(output: Any) -> Metrics:
+    """What `evaluate` returned as metrics: a loss function's pair holds them, too."""
+    if isinstance(output, tuple) and len(output) == 2 and isinstance(output[1], dict):
+        output = {**output[1], "loss": output[0]}
+    if not isinstance(output, dict) or not output:
+        raise TypeError(
+            "evaluate: expected it to return metrics, such as {'loss': ...}, or a pair "
+            f"(loss, metrics), got {describe(output)}"
+        )
+    if "step" in output:
+        raise ValueError("evaluate: a metric is called 'step', which is the number of the step")
+    return output
+
+
+def _scalars(metrics: Metrics) -> Metrics:
+    """Metrics as float32 scalars."""
+    for name, value in metrics.items():
+        if jnp.shape(value) != ():
+            raise ValueError(
+                f"evaluate: metric {name!r} has shape {jnp.shape(value)}, expected a scalar; "
+                "take its mean over the rows"
+            )
+    return {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}

@@ -18,7 +18,7 @@ from paramjax.data._sampler import batch_order
 from paramjax.populations._population import MakeTrainer, with_structure
 from paramjax.populations._problem import Problem
 from paramjax.populations._starts import Starts, prepare_starts
-from paramjax.runs._evaluate_in_batches import evaluate_in_batches
+from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
 from paramjax.tuning._cross_validation import CrossValidation, judge_folds
 

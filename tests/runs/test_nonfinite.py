@@ -1,5 +1,3 @@
-"""What a run does about a step that is not finite, and what it says."""
-
 import warnings
 
 import jax
@@ -11,7 +9,6 @@ import pytest
 import paramjax as pj
 from paramjax.optim import adjustable_rate
 from paramjax.runs import NonFiniteWarning
-from paramjax.runs._nonfinite import first_nonfinite
 
 KEY = jax.random.key(0)
 DATA = np.ones(1, np.float32)
@@ -55,11 +52,14 @@ def test_the_first_leaf_is_named():
         pj.fit(pj.train_step(wild, optax.sgd(0.1)), start(), DATA, key=KEY, steps=3)
 
 
-def test_of_a_tree_the_first_leaf_in_its_order():
-    tree = {"n": jnp.int32(1), "k": KEY, "x": jnp.zeros(2), "z": jnp.array([0.0, jnp.inf])}
-    assert first_nonfinite(tree) == "z"
-    assert first_nonfinite({**tree, "x": jnp.full(1, jnp.nan)}) == "x"
-    assert first_nonfinite({"x": jnp.zeros(2)}) is None
+def test_keys_and_whole_numbers_are_no_such_leaf():
+    def loss_fn(params, own, batch, key):
+        return params["w"] * own["z"][1] * batch.sum(), (own, {})
+
+    trainer = pj.train_step(loss_fn, optax.sgd(0.1), stateful=True)
+    own = {"k": KEY, "n": jnp.int32(1), "x": jnp.zeros(2), "z": jnp.array([0.0, jnp.inf])}
+    with pytest.raises(pj.NonFiniteError, match="leaf: model_state/z before it"):
+        pj.fit(trainer, start(), DATA, key=KEY, steps=3, model_state=own)
 
 
 def test_whoever_goes_on_is_warned_once_at_the_end():

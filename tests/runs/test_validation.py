@@ -8,7 +8,7 @@ import pytest
 
 import paramjax as pj
 from paramjax import EarlyStopping, Validation
-from paramjax.runs._validation import Best, evaluate
+from paramjax.runs._validator import Best, evaluate
 
 
 def mean_of_x(params, batch):
@@ -70,8 +70,8 @@ def test_best_counts_validations_without_improvement():
     for step, score in enumerate([3.0, 2.0, 1.95, math.inf, 2.5]):
         best = best.after(score, step, min_delta=0.1)
     assert best == Best(2.0, 1, 3)
-    assert Best.read(best.written()) == best
-    assert Best.read(Best().written()) == Best()
+    assert Best.from_json(best.to_json()) == best
+    assert Best.from_json(Best().to_json()) == Best()
 
 
 @pytest.mark.parametrize(
