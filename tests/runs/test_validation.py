@@ -93,7 +93,7 @@ def test_bad_settings_are_refused(make, error, message):
 @pytest.mark.parametrize(
     ("output", "error", "message"),
     [
-        (lambda p, batch: p, TypeError, "expected evaluate to return metrics"),
+        (lambda p, batch: p, TypeError, "evaluate: expected it to return metrics"),
         (lambda p, batch: {"a": batch["x"]}, ValueError, r"'a' has shape \(10,\), expected a sc"),
         (lambda p, batch: {"step": p}, ValueError, "a metric is called 'step'"),
     ],
