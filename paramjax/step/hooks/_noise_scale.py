@@ -48,9 +48,7 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
     The rows must be in random order, as `fit` with a batch size draws them. Noise that an
     estimator adds (for privacy, random directions) does not shrink with the rows and
     falsifies the estimate. The extra gradient is computed only in the steps that measure, by
-    `lax.cond`. Under `vmap(trainer.step)` over stacked states, each with its own step
-    counter, the cond becomes a select and every step computes it; with the whole run inside
-    the mapped function the counter is shared and it stays a cond.
+    `lax.cond`; a `vmap` over states with their own step counters computes it in every step.
 
     Args:
         every: Steps between two measurements; the first is at step 0.

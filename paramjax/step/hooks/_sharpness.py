@@ -50,11 +50,9 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
     The Hessian is that of `grad_fn.loss_fn` on the step's batch, with its key and model
     state, at parameters in at least float32. A measurement costs `iterations` + 1 products,
     each about two gradients, and is computed only in the steps that measure, by `lax.cond`;
-    the metric keeps its value between. Under `vmap(trainer.step)` over stacked states, each
-    with its own step counter, the cond becomes a select and every step computes it; with the
-    whole run inside the mapped function the counter is shared and it stays a cond.
-    A measurement that is not finite is reported as it is, and the next one starts from the
-    vector before it.
+    the metric keeps its value between. A `vmap` over states with their own step counters
+    computes it in every step. A measurement that is not finite is reported as it is, and the
+    next one starts from the vector before it.
 
     Args:
         every: Steps between two measurements; the first is at step 0.

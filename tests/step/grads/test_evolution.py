@@ -2,10 +2,8 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
-import paramjax as pj
 from paramjax.step.grads import evolution
 
 SLOPE = jnp.array([1.0, -2.0, 0.5])
@@ -104,12 +102,6 @@ def test_model_state_is_that_at_the_parameters_and_a_line_search_gets_the_report
     searched, (state, _) = grad_fn.loss_fn(POINT, before, None, key)
     np.testing.assert_allclose(searched, loss)
     assert int(state["count"]) == 6
-
-
-def test_it_trains(line, line_loss, line_params, key):
-    trainer = pj.train_step(evolution(line_loss, population=32, sigma=0.1), optax.adam(0.1))
-    fit = pj.fit(trainer, line_params, line, key=key, steps=200)
-    np.testing.assert_allclose(fit.params["w"], 3.0, atol=0.05)
 
 
 @pytest.mark.parametrize(

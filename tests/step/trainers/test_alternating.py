@@ -9,7 +9,6 @@ import optax.contrib
 import pytest
 
 import paramjax as pj
-from paramjax.losses import binary_cross_entropy
 from paramjax.step.trainers import alternating
 
 RATE = 0.1
@@ -129,46 +128,6 @@ def test_model_state_goes_from_update_to_update(key):
     state, metrics = run(trainer, start(), 2, key, model_state=jnp.int32(0))
     assert int(state.model_state) == 8
     assert metrics["y/seen"].tolist() == [3, 7]
-
-
-def gan(penalty=1.0):
-    """A generator that shifts noise and a discriminator with one slope and offset.
-
-    The generator's loss is the non-saturating one of Goodfellow et al. (2014, section 3);
-    the discriminator pays for its slope, without which the pair would circle (Mescheder,
-    Geiger and Nowozin, 2018).
-    """
-
-    def logits(params, x):
-        return params["discriminator"]["slope"] * x + params["discriminator"]["offset"]
-
-    def fakes(params, rows, key):
-        return params["generator"] + jax.random.normal(key, (rows,))
-
-    def discriminator(params, batch, key):
-        x = jnp.concatenate([batch, fakes(params, len(batch), key)])
-        real = jnp.arange(len(x)) < len(batch)
-        loss = binary_cross_entropy(logits(params, x), real.astype(jnp.float32)).mean()
-        return loss + 0.5 * penalty * params["discriminator"]["slope"] ** 2, {}
-
-    def generator(params, batch, key):
-        guesses = logits(params, fakes(params, len(batch), key))
-        return binary_cross_entropy(guesses, jnp.ones(len(batch))).mean(), {}
-
-    return {"discriminator": discriminator, "generator": generator}
-
-
-def test_a_gan_learns_the_mean_of_a_gaussian(key):
-    data = 2.0 + np.random.default_rng(0).standard_normal(512).astype(np.float32)
-    params = {
-        "generator": jnp.zeros(()),
-        "discriminator": {"slope": jnp.zeros(()), "offset": jnp.zeros(())},
-    }
-    txs = {"discriminator": optax.sgd(0.5), "generator": optax.sgd(0.2)}
-    trainer = alternating(gan(), txs, steps={"discriminator": 2}, hooks=[pj.hooks.ema(0.99)])
-    run = pj.fit(trainer, params, data, key=key, steps=1500, batch_size=64)
-    # the average of the last 100 steps, each with 64 rows of noise of unit deviation
-    np.testing.assert_allclose(run.params["generator"], data.mean(), atol=0.1)
 
 
 @pytest.mark.parametrize(

@@ -113,42 +113,6 @@ def test_tasks_and_steps_have_their_own_keys(key):
     np.testing.assert_allclose(grads, np.mean(slopes), rtol=1e-6)
 
 
-def sinusoids(tasks, rows, seed):
-    """Amplitude and phase by task, as in Finn, Abbeel and Levine (2017, section 5.1)."""
-    rng = np.random.default_rng(seed)
-    amplitude, phase = rng.uniform(0.1, 5.0, (tasks, 1, 1)), rng.uniform(0, np.pi, (tasks, 1, 1))
-
-    def side():
-        x = rng.uniform(-5.0, 5.0, (tasks, rows, 1))
-        return {"x": x.astype(np.float32), "y": (amplitude * np.sin(x - phase)).astype(np.float32)}
-
-    return {"support": side(), "query": side()}
-
-
-def test_sinusoids_are_learned_in_a_few_steps(key):
-    def apply(params, x):
-        hidden = jnp.tanh(x @ params["in"] + jnp.broadcast_to(params["b"], (len(x), 40)))
-        return hidden @ params["out"]
-
-    loss_fn = pj.losses.supervised(apply, pj.losses.squared_error)
-    draw = iter(jax.random.split(key, 3))
-    params = {
-        "in": jax.random.normal(next(draw), (1, 40)),
-        "b": jax.random.normal(next(draw), (40,)),
-        "out": jax.random.normal(next(draw), (40, 1)) / 7.0,
-    }
-    outer = meta_loss(loss_fn, optax.sgd(0.02), 5)
-    trainer = pj.train_step(outer, optax.adam(0.01))
-    run = pj.fit(trainer, params, sinusoids(512, 10, 0), key=key, steps=600, batch_size=16)
-    fresh = sinusoids(256, 10, 1)
-    loss = lambda steps, params: float(
-        jax.jit(meta_loss(loss_fn, optax.sgd(0.02), steps))(params, fresh, key)[0]
-    )
-    adapted, before, untrained = loss(5, run.params), loss(0, run.params), loss(5, params)
-    assert adapted < 0.5 * before
-    assert adapted < 0.5 * untrained
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
