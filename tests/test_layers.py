@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "paramjax"
-# plots is still to learn to take records instead of results
-ABOVE = {"__init__", "__main__", "_namespaces", "plots"}
+ABOVE = {"__init__", "__main__", "_namespaces"}
 VOCABULARY = {path.stem for path in PACKAGE.glob("_*.py")} - ABOVE
 LAYERS = [
     VOCABULARY,

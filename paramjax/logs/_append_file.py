@@ -1,12 +1,14 @@
-"""A file that grows by whole pieces."""
+"""A file that grows by whole pieces, and what the logs that write one share."""
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from paramjax._files import atomic_write, fsync, unfinished
+from paramjax._checks import check_count
+from paramjax._files import absolute_path, atomic_write, fsync, unfinished
 
 
 class AppendFile:
@@ -79,3 +81,45 @@ class AppendFile:
         if not self._is_whole:
             self._file.truncate(self.size)
             self._is_whole = True
+
+
+class FileWriter(abc.ABC):
+    """A log in one open file: its settings, opening and closing.
+
+    Args:
+        path: The file, or the folder of the files.
+        every: Training steps that it divides are logged, positive.
+
+    Raises:
+        TypeError: If `every` is not a whole number.
+        ValueError: If it is not positive.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+        self._name = type(self).__name__
+        self.path = absolute_path(self._name, path)
+        self._every = check_count(f"{self._name}: every", every)
+        self._open_file: AppendFile | None = None
+
+    @abc.abstractmethod
+    def flush(self) -> None:
+        """Return when everything would survive a power failure; raises OSError."""
+
+    def close(self) -> None:
+        """Flush and close the file, if it is open; raises OSError if its end is lost."""
+        if self._open_file is None:
+            return
+        try:
+            self.flush()
+        finally:
+            self._open_file.close()
+            self._open_file = None
+
+    @property
+    def _file(self) -> AppendFile:
+        if self._open_file is None:
+            raise ValueError(f"{self._name}: {self.path} is not open; call open(step)")
+        return self._open_file
+
+    def _note(self, error: OSError) -> None:
+        error.add_note(f"{self._name}: {self.path} cannot be written; choose another path")

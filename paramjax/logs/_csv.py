@@ -53,15 +53,7 @@ class CSV(LineWriter):
         self._columns: list[str] = []
 
     def open(self, step: int) -> None:
-        """Begin the file anew at step 0, or cut off its lines about later steps.
-
-        Args:
-            step: Steps done.
-
-        Raises:
-            OSError: If the file cannot be written.
-            ValueError: If the path holds a file that is not such a log.
-        """
+        """Begin the file anew at step 0, or cut off its lines about later steps."""
         super().open(step)
         with self.path.open("rb") as file:
             header = file.readline().decode()

@@ -12,24 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from paramjax._checks import check_count
-from paramjax._files import absolute_path
-from paramjax.logs._append_file import AppendFile
+from paramjax.logs._append_file import AppendFile, FileWriter
 from paramjax.logs._columns import STEP, Columns, texts, training_columns, validation_columns
 
 
-class LineWriter(abc.ABC):
-    """What `CSV` and `JSONLines` share.
+class LineWriter(FileWriter):
+    """What `CSV` and `JSONLines` share; see `FileWriter` for the arguments.
 
     The last line is held back until the next call, because a validation of its step belongs there.
-
-    Args:
-        path: The file; its folder is made if missing.
-        every: Training steps that it divides are logged, positive.
-
-    Raises:
-        TypeError: If `every` is not a whole number.
-        ValueError: If it is not positive.
     """
 
     beginning: ClassVar[bytes]
@@ -39,9 +29,7 @@ class LineWriter(abc.ABC):
     """Matches the beginning of a line; its group is the number of the step, or None in a header."""
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path = absolute_path(type(self).__name__, path)
-        self._every = check_count(f"{type(self).__name__}: every", every)
-        self._open_file: AppendFile | None = None
+        super().__init__(path, every)
         self._held: dict[str, str] = {}
 
     def open(self, step: int) -> None:
@@ -57,13 +45,12 @@ class LineWriter(abc.ABC):
         if self._open_file is not None:
             self.flush()  # apart from close: if the disk is full, the held line waits for a retry
             self.close()
+        self._held = {}
         try:
             self._refuse_others()
             self._open_file = AppendFile(self.path, kept_size(self.path, step, self.number))
         except OSError as error:
-            error.add_note(
-                f"{type(self).__name__}: {self.path} cannot be written; choose another path"
-            )
+            self._note(error)
             raise
 
     def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
@@ -92,22 +79,6 @@ class LineWriter(abc.ABC):
         self._held = {}
         self._file.fsync()
 
-    def close(self) -> None:
-        """Flush and close the file, if it is open; raises OSError if the last line is lost."""
-        if self._open_file is None:
-            return
-        try:
-            self.flush()
-        finally:
-            self._open_file.close()
-            self._open_file, self._held = None, {}
-
-    @property
-    def _file(self) -> AppendFile:
-        if self._open_file is None:
-            raise ValueError(f"{type(self).__name__}: {self.path} is not open; call open(step)")
-        return self._open_file
-
     def _append(self, names: Sequence[str] = (), rows: Sequence[tuple[str, ...]] = ()) -> None:
         """Write the line that was held back, and others."""
         self._add_columns([*self._held, *names])
@@ -130,7 +101,7 @@ class LineWriter(abc.ABC):
             found = file.read(len(self.beginning)).strip(b"\0")  # zeros: the power failed
         if not self.beginning.startswith(found):
             raise ValueError(
-                f"{type(self).__name__}: expected a log of a run, which begins with "
+                f"{self._name}: expected a log of a run, which begins with "
                 f"{self.beginning.decode()}, got another file at {self.path}; choose another path"
             )
 

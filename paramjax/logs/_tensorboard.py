@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from paramjax._checks import check_count, needs_extra
-from paramjax._files import absolute_path
-from paramjax.logs._append_file import AppendFile
+from paramjax._checks import needs_extra
+from paramjax.logs._append_file import AppendFile, FileWriter
 from paramjax.logs._columns import STEP, training_columns, validation_columns
 
 _NAME = "events.out.tfevents."
 
 
-class TensorBoard:
+class TensorBoard(FileWriter):
     """A log as TensorBoard's events, one event a step with a scalar for each metric.
 
     Training metrics have their own names, validation metrics are `validation/NAME`; an array is
@@ -56,9 +55,7 @@ class TensorBoard:
         with needs_extra("tensorboard"):
             import tensorboardX.proto.event_pb2
             import tensorboardX.record_writer  # noqa: F401
-        self.folder = absolute_path("TensorBoard", folder)
-        self._every = check_count("TensorBoard: every", every)
-        self._open_file: AppendFile | None = None
+        super().__init__(folder, every)
 
     def open(self, step: int) -> None:
         """Begin a file; TensorBoard stops showing what others say about later steps.
@@ -71,9 +68,9 @@ class TensorBoard:
         """
         self.close()
         try:
-            self._open_file = AppendFile(self.folder / self._next_name())
+            self._open_file = AppendFile(self.path / self._next_name())
         except OSError as error:
-            error.add_note(f"TensorBoard: {self.folder} cannot be written; choose another folder")
+            self._note(error)
             raise
         start = {"status": 1}  # SessionLog.START
         self._file.append(
@@ -99,25 +96,9 @@ class TensorBoard:
         """Return when everything would survive a power failure."""
         self._file.fsync()
 
-    def close(self) -> None:
-        """Flush and close the file, if it is open."""
-        if self._open_file is None:
-            return
-        try:
-            self.flush()
-        finally:
-            self._open_file.close()
-            self._open_file = None
-
-    @property
-    def _file(self) -> AppendFile:
-        if self._open_file is None:
-            raise ValueError(f"TensorBoard: {self.folder} is not open; call open(step)")
-        return self._open_file
-
     def _next_name(self) -> str:
         """A name after all others, in which order TensorBoard reads, though the clock went back."""
-        found = self.folder.glob(f"{_NAME}*") if self.folder.is_dir() else ()
+        found = self.path.glob(f"{_NAME}*") if self.path.is_dir() else ()
         seconds = [path.name.removeprefix(_NAME).split(".")[0] for path in found]
         latest = max((int(second) for second in seconds if second.isdecimal()), default=0)
         return f"{_NAME}{max(int(time.time()), latest + 1):010d}.{socket.gethostname()}"

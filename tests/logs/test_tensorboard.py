@@ -75,7 +75,7 @@ def expected(metrics):
 
 def test_every_scalar_is_there(tmp_path, whole, expected):
     assert crc32c(bytes(32)) == 0x8A9136AA  # RFC 3720
-    np.testing.assert_equal(shown(whole(TensorBoard(tmp_path / "events")).folder), expected)
+    np.testing.assert_equal(shown(whole(TensorBoard(tmp_path / "events")).path), expected)
 
 
 @pytest.mark.parametrize("step", [20, 0])
@@ -134,7 +134,7 @@ def test_what_cannot_be_written_and_wrong_settings_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError) as caught:  # noqa: PT011
         TensorBoard(tmp_path / "file" / "events").open(0)
-    assert "choose another folder" in caught.value.__notes__[0]
+    assert "choose another path" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match="TensorBoard: every: expected a whole number"):
         TensorBoard(tmp_path, every=0)
     with pytest.raises(ValueError, match=r"is not open; call open\(step\)"):
