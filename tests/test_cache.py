@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from paramjax._cache import cache_dir
+from paramjax._cache import cache_dir  # fit turns it on; its folder has no public name
 
 SCRIPT = """
 import jax, jax.numpy as jnp

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from paramjax import _paths as paths
+from paramjax import _paths as paths  # the patterns of by_path, frozen, penalties
 
 Pair = namedtuple("Pair", ["fast", "slow"])
 TREE = {

@@ -1,4 +1,4 @@
-"""Folds for cross-validation: balanced, stratified, a pure function of a key."""
+"""Balanced and stratified folds for cross-validation, a pure function of a key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paramjax._types import Key
 
 
 def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
-    """Deal rows into folds at random, each held out once in k-fold cross-validation.
+    """Assign rows to the folds of k-fold cross-validation at random.
 
     Stone (1974), "Cross-validatory choice and assessment of statistical predictions". The
     sizes of the folds differ by at most one row and, with labels, so do the members of each
@@ -22,19 +22,19 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
     Args:
         rows: Rows of the data.
         k: Number of folds, from 2 to `rows`.
-        key: Names the folds; a key gives the same ones on every platform.
-        stratify: Class labels [rows], integers or booleans; None deals without regard to them.
+        key: The same key gives the same folds on every platform.
+        stratify: Class labels [rows], integers or booleans, to spread over the folds.
 
     Returns:
         The fold of each row, from 0 to k - 1, int32[rows].
 
     Raises:
-        TypeError: If a count is not whole, labels are no integers, or for a legacy key.
-        ValueError: For fewer than 2 folds or more than rows, labels of another shape, or more
-            folds than any class has members.
+        TypeError: If a count is not whole, labels are not integers, or the key is a legacy one.
+        ValueError: If there are fewer than 2 folds, more than rows or more than any class has
+            members, or labels have another shape.
 
     Warns:
-        UserWarning: If a class has fewer members than there are folds, so that some hold none.
+        UserWarning: If a class has fewer members than there are folds.
 
     Example:
         >>> fold = folds(5, 2, jax.random.key(0), stratify=np.array([0, 0, 1, 1, 1]))
@@ -47,11 +47,11 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
     if k > rows:
         raise ValueError(f"folds: expected at most one for each of the {rows} rows, got {k}")
     labels = np.zeros(rows, np.int32) if stratify is None else _checked(stratify, rows, k)
-    # bits, because they are the same on every platform and in every version
+    # random bits are the same on every platform and in every version
     row_key, fold_key = jax.random.split(key)
     tie = np.asarray(jax.random.bits(row_key, (rows,)))
     names = np.argsort(np.asarray(jax.random.bits(fold_key, (k,))), kind="stable")
-    # class after class like cards: every k in a row go to k folds
+    # dealt like cards, class after class: every k consecutive rows go to k folds
     order = np.lexsort((tie, labels))
     fold = np.empty(rows, np.int32)
     fold[order] = names[np.arange(rows) % k]
@@ -59,7 +59,7 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
 
 
 def _checked(stratify: Any, rows: int, k: int) -> np.ndarray:
-    """Labels that can be spread over the folds."""
+    """Labels as an array, if they can be spread over the folds."""
     labels = np.asarray(stratify)
     if labels.dtype != np.bool_ and not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from paramjax._types import Array, Key
 
 LastBatch = Literal["drop", "keep", "pad"]
-"""What becomes of the rows left over at an epoch's end, fewer than a batch."""
+"""What happens to the rows left over at the end of an epoch, fewer than a batch."""
 
 
 def epoch_order(key: Key, epoch: Array | int, rows: int) -> Array:
@@ -32,7 +32,7 @@ def epoch_order(key: Key, epoch: Array | int, rows: int) -> Array:
 
 
 def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:
-    """Which rows each step sees: epoch after epoch, each in its own order.
+    """The rows of each step: epoch after epoch, each in its own order.
 
     The rows left over at the end of an epoch (fewer than a batch) are dropped, and
     come back in the next epoch's order.
@@ -58,15 +58,7 @@ def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:
 
 
 def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int:
-    """Steps that see every row once.
-
-    Args:
-        rows: Number of rows.
-        batch_size: Rows a step, from 1 to `rows`.
-        last: What becomes of the last incomplete batch; dropped, it is no step.
-
-    Returns:
-        The number, positive.
+    """Steps that see every row once, at least one; a dropped incomplete batch is not a step.
 
     Raises:
         ValueError: If a batch is larger than the data.
@@ -91,20 +83,14 @@ def epoch_batches(
     batch_size: int,
     last: LastBatch = "drop",
 ) -> tuple[Array, Array | None]:
-    """The batches of some epochs in a row, and the weights of their rows where some are padding.
+    """The batches of `epochs` consecutive epochs, and the weights of rows if some are padding.
 
-    Args:
-        key: The data key of the run.
-        first: Number of the first epoch, from 0; it may be traced.
-        epochs: How many epochs.
-        rows: Number of rows.
-        batch_size: Rows a step, from 1 to `rows`.
-        last: What becomes of the last incomplete batch. Kept or padded, its end is filled
-            with the rows that come first in the same epoch; kept, they are to be cut off.
+    A kept or padded last batch is filled with the rows that come first in the same epoch; the
+    caller cuts them off a kept one.
 
     Returns:
         int32[steps, batch_size]; and float32[steps, batch_size], 1 for rows and 0 for padding,
-        or None where nothing is padded.
+        or None if nothing is padded.
 
     Raises:
         ValueError: If a batch is larger than the data.

@@ -1,4 +1,4 @@
-"""Training, validation and test parts, and the scaling learned on the first."""
+"""Training, validation and test parts, and scaling that is learned on the training part."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Splits(NamedTuple):
 def split(
     data: PyTree, *, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
 ) -> Splits:
-    """Cut data into three parts at random, each class in the same proportion if there is `y`.
+    """Split data into three parts at random, stratified by `y` if there are integer labels.
 
     Args:
-        data: A pytree of arrays [rows, ...]; with integer labels under `"y"` the split is
-            stratified.
+        data: A pytree of arrays [rows, ...]; each part has every class of integer labels
+            under `"y"` in the same proportion.
         fractions: Shares of training, validation and test rows, which sum to 1.
-        seed: Names the split; the same seed gives the same rows.
+        seed: The same seed gives the same rows.
 
     Returns:
         The parts, rows in random order.
@@ -56,7 +56,7 @@ def split(
 
 
 def standardise(splits: Splits, name: str = "x") -> Splits:
-    """Shift and scale one leaf to mean 0 and deviation 1 of the training part.
+    """Shift and scale one leaf so that its training part has mean 0 and standard deviation 1.
 
     Args:
         splits: The parts; nothing is learned from validation and test.
@@ -80,14 +80,14 @@ def standardise(splits: Splits, name: str = "x") -> Splits:
 
 
 def _stratified_order(data: PyTree, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """A random order of the rows in which every class is spread evenly."""
+    """A random order of the rows with every class spread evenly over it."""
     order = rng.permutation(rows)
     labels = data.get("y") if isinstance(data, dict) else None
     if labels is None or not np.issubdtype(np.asarray(labels).dtype, np.integer):
         return order
-    place = np.empty(rows)
+    rank = np.empty(rows)
     shuffled = np.asarray(labels).reshape(rows, -1)[order, 0]
     for label in np.unique(shuffled):
         members = order[shuffled == label]
-        place[members] = (np.arange(members.size) + rng.uniform()) / members.size
-    return np.argsort(place, kind="stable")
+        rank[members] = (np.arange(members.size) + rng.uniform()) / members.size
+    return np.argsort(rank, kind="stable")

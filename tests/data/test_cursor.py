@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from paramjax.data import StreamEnded
+
+# how fit resumes a stream; no public name reaches it
 from paramjax.data._cursor import StreamCursor, can_rewind, is_stream, start_position
 
 EPOCH, DRAWN = 7, 20

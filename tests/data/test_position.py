@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+# how fit resumes a stream; no public name reaches it
 from paramjax.data._position import Mark, Position, accessors, decode, encode
 
 STATES = [
