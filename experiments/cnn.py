@@ -18,16 +18,15 @@ import optax
 import paramjax as pj
 from paramjax.cli import start_script
 from paramjax.data import digits, read_idx, split, table
-from paramjax.losses import cross_entropy, supervised
-from paramjax.models import CNN
 
-MODEL = CNN(channels=(32, 64), features=(64, 10))
+MODEL = pj.models.CNN(channels=(32, 64), features=(64, 10))
+LOSS = pj.losses.supervised(MODEL.apply, pj.losses.cross_entropy)
 
 
 def find_idx(folder: str) -> Path | None:
     """Where the IDX files are: in `folder`, or where PARAMJAX_DATA points; None for nowhere."""
     root = Path(folder or os.environ.get("PARAMJAX_DATA") or "no such folder")
-    found = [place for place in (root / "mnist", root) if any(place.glob("train-images*"))]
+    found = [path for path in (root / "mnist", root) if any(path.glob("train-images*"))]
     return found[0] if found else (root if folder else None)
 
 
@@ -52,24 +51,14 @@ def main() -> int:
     else:
         train, _, test = (part | {"x": part["x"].reshape(-1, 8, 8, 1)} for part in split(digits()))
     batch_size = 128 if folder else 32
-    trainer = pj.train_step(supervised(MODEL.apply, cross_entropy), optax.adam(1e-3))
     steps = epochs * -(-len(train["y"]) // batch_size)
-    result = pj.sweep(
-        lambda hp: trainer,
-        {},
-        pj.Problem(
-            init=lambda key: MODEL.init(key, train["x"][:1]),
-            data=train,
-            batch_size=batch_size,
-            evaluate=evaluate,
-            eval_data=test,
-        ),
-        trials=1,
-        seeds=seeds,
-        steps=steps,
-        key=jax.random.key(script.key),
-        evaluations=epochs,
+    problem = pj.Problem(
+        lambda key: MODEL.init(key, train["x"][:1]), train, batch_size, evaluate, test
     )
+    result = pj.sweep(
+        lambda hp: pj.train_step(LOSS, optax.adam(1e-3)), {}, problem, trials=1, seeds=seeds,
+        steps=steps, key=jax.random.key(script.key), evaluations=epochs,
+    )  # fmt: skip
     percent = 100 * np.asarray(result.curve["accuracy"])  # [seeds, epochs]
     loss = result.history["loss"].reshape(seeds, epochs, -1).mean(axis=2)
 
@@ -81,8 +70,8 @@ def main() -> int:
         figure.axes[0].set(xlabel="epoch", ylabel="mean training loss (nats)", yscale="log")
         figure.axes[1].set(xlabel="epoch", ylabel="test accuracy (%)")
 
-    of_seeds = {"mean over seeds": np.mean, "worst seed": np.min, "best seed": np.max}
-    figures = {f"test accuracy, {name} (%)": of(percent[:, -1]) for name, of in of_seeds.items()}
+    last = {"mean over seeds": np.mean, "worst seed": np.min, "best seed": np.max}
+    figures = {f"test accuracy, {name} (%)": of(percent[:, -1]) for name, of in last.items()}
     return script.finish(figures, plot, **settings)
 
 

@@ -33,22 +33,14 @@ def all_four(params, data):
 
 def main() -> int:
     script = start_script(__file__, __doc__)
+    problem = pj.Problem(
+        init=lambda key: MODEL.init(key, X), data=DATA, batch_size=1,
+        evaluate=all_four, eval_data=DATA,
+    )  # fmt: skip
     result = pj.sweep(
-        lambda hp: pj.train_step(LOSS, optax.adam(0.01)),
-        {},
-        pj.Problem(
-            init=lambda key: MODEL.init(key, X),
-            data=DATA,
-            batch_size=1,
-            evaluate=all_four,
-            eval_data=DATA,
-        ),
-        trials=1,
-        seeds=SEEDS,
-        steps=STEPS,
-        key=jax.random.key(script.key),
-        evaluations=EVALUATIONS,
-    )
+        lambda hp: pj.train_step(LOSS, optax.adam(0.01)), {}, problem, trials=1, seeds=SEEDS,
+        steps=STEPS, key=jax.random.key(script.key), evaluations=EVALUATIONS,
+    )  # fmt: skip
     solved = np.asarray(result.curve["solved"])  # [seeds, evaluations]
     loss = np.asarray(result.curve["loss"])[:, -1]
     share = solved.mean(axis=0)

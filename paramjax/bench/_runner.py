@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from paramjax.populations._layout import Layout
 from paramjax.populations._population import Population
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.populations._trial_run import TrialRun
+from paramjax.populations.planning._guess import cores
 from paramjax.tuning.store._tables import DamagedError
 
 
@@ -141,7 +141,7 @@ def train_all(
         The user's optimizers whose training raised; the others went on.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(max_workers=_cores()) as pool:
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
         futures = {
             pool.submit(_train, records, protocol, stage, c.optimizer, on_progress, stop): c
             for stage in stages
@@ -153,13 +153,6 @@ def train_all(
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _cores() -> int:
-    """The cores this process may use, which a container can make fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _wait(futures: dict[Future[None], Entry]) -> list[Excluded]:

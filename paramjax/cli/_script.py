@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from paramjax._checks import check_count, check_seed
 from paramjax.cli._terminal import Exit, fail
@@ -47,8 +47,8 @@ class Script:
     def recorded(self) -> list[dict[str, Any]]:
         """What is recorded for this program: `[{"key", "settings", "figures"}]`."""
         file = self.file.parent / "expected" / f"{self.file.stem}.json"
-        found: list[dict[str, Any]] = []
-        return json.loads(file.read_text())["recorded"] if file.is_file() else found
+        content: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        return list(content.get("recorded", []))
 
     def expected(self, **settings: Any) -> dict[str, Any] | None:
         """The recorded figures to compare with; call it before training to stop early.
@@ -71,10 +71,6 @@ class Script:
         for record in self.recorded:
             if (record["key"], record["settings"]) == (self.key, settings):
                 return dict(record["figures"])
-        self.refuse(settings)
-
-    def refuse(self, settings: Mapping[str, Any]) -> NoReturn:
-        """Say which keys and settings have recorded figures, and exit with code 2."""
         known = "; ".join(_settings(record["key"], record["settings"]) for record in self.recorded)
         message = (
             f"{self.file.stem}: --check has no recorded figures for "
@@ -108,9 +104,12 @@ class Script:
         print(f"  plot: {self._save(plot)}")
         if expected is None:
             return Exit.DONE
-        lines, right = compare_figures(numbers, expected)
-        print("\n".join(lines))
-        return Exit.DONE if right else Exit.FAILED
+        code = Exit.DONE
+        for name in dict.fromkeys([*numbers, *expected]):
+            fits, text = _compare(numbers.get(name), expected.get(name))
+            print(f"  {'ok ' if fits else 'off'}  {name}: {text}")
+            code = code if fits else Exit.FAILED
+        return code
 
     def _save(self, plot: Callable[[Figure], None]) -> Path:
         # a Figure without pyplot draws with Agg and leaves no global state behind
@@ -164,44 +163,20 @@ def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **optio
         parser.error(str(error))
     script = Script(Path(file), given["key"], given["check"], given["out"], own)
     if script.check and script.key not in {record["key"] for record in script.recorded}:
-        script.refuse({})
+        script.expected()
     return script
 
 
-def compare_figures(
-    figures: Mapping[str, float], expected: Mapping[str, Mapping[str, Any]]
-) -> tuple[list[str], bool]:
-    """Compare figures with recorded ones, each within its own tolerance.
-
-    Args:
-        figures: Name -> number.
-        expected: Name -> `{"value", "absolute" or "relative", "why"}`.
-
-    Returns:
-        One line a figure, which starts with ok or off, and whether all are ok. A figure
-        that only one side has is off, and so is NaN.
-
-    Example:
-        >>> expected = {"slope": {"value": 3.0, "absolute": 0.1, "why": "noise"}}
-        >>> compare_figures({"slope": 3.05}, expected)
-        (['  ok   slope: 3.05, expected 3 within 0.1'], True)
-    """
-    lines, right = [], True
-    for name in dict.fromkeys([*figures, *expected]):
-        fits = False
-        if name not in figures:
-            line = "recorded, but the program did not print it"
-        elif name not in expected:
-            line = f"{figures[name]:.6g}, but nothing is recorded"
-        else:
-            value, record = figures[name], expected[name]
-            target = record["value"]
-            within = record.get("absolute", 0.0) + record.get("relative", 0.0) * abs(target)
-            fits = abs(value - target) <= within
-            line = f"{value:.6g}, expected {target:.6g} within {within:.3g}"
-        right &= fits
-        lines.append(f"  {'ok ' if fits else 'off'}  {name}: {line}")
-    return lines, right
+def _compare(value: float | None, record: Mapping[str, Any] | None) -> tuple[bool, str]:
+    """Whether a figure fits its record, and in words; NaN does not, nor what one side lacks."""
+    if value is None:
+        return False, "recorded, but the program did not print it"
+    if record is None:
+        return False, f"{value:.6g}, but nothing is recorded"
+    target = record["value"]
+    within = record.get("absolute", 0.0) + record.get("relative", 0.0) * abs(target)
+    text = f"{value:.6g}, expected {target:.6g} within {within:.3g}"
+    return abs(value - target) <= within, text
 
 
 def _settings(key: int, settings: Mapping[str, Any]) -> str:
