@@ -127,7 +127,7 @@ def _updates(
             raise
         raise ValueError(
             "tx: optax.lookahead takes a pair of fast and slow parameters, so it must be the "
-            "outermost transformation or the last of a chain, and it hands on no extra arguments "
+            "outermost transformation or the last of a chain, and it passes on no extra arguments "
             "such as value; put other wrappers inside it"
         ) from error
 

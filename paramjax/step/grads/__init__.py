@@ -1,4 +1,8 @@
-"""Gradient estimators: each takes a loss or a `GradFn` and returns a `GradFn`."""
+"""Gradient estimators, one a file: each takes a loss or a `GradFn` and returns a `GradFn`.
+
+Apart from them, `adversarial` returns a loss, `poisson` a trainer, and `epsilon` and
+`noise_multiplier_for` are the accounting of `private`.
+"""
 
 from paramjax.step.grads._accumulate import accumulate
 from paramjax.step.grads._adversarial import adversarial

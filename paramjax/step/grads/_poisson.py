@@ -13,7 +13,7 @@ from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 from paramjax.step.grads._checks import check_positive
 
 _OVERFLOW = 1e-9
-# beyond 2**31, the number of no step, so that rows are drawn apart from `fold_in(key, step)`
+# beyond 2**31, the number of no step: another key than `fold_in(key, step)`, the step's own
 _SAMPLING = 0x5A3B0000
 
 

@@ -1,4 +1,9 @@
-"""Hooks around a step: averages, guards and monitors."""
+"""Hooks around a step, one a file; `_hook.py` says what a hook is.
+
+Averages choose the parameters to evaluate (ema, polyak_average, best_params), guards reject
+steps (skip_nonfinite, skip_spikes), and monitors report metrics (average_metrics,
+monitor_groups, noise_scale, sharpness).
+"""
 
 from paramjax.step.hooks._average_metrics import WindowState, average_metrics
 from paramjax.step.hooks._best_params import BestState, best_params

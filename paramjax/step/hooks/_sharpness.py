@@ -82,7 +82,7 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
             if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
                 raise TypeError(
                     f"sharpness: leaf {leaf_name(path)} is {describe(leaf)}, expected real "
-                    "parameters; hold real and imaginary parts apart"
+                    "parameters; keep the real and the imaginary part as two leaves"
                 )
         zeros = jax.tree.map(lambda p: jnp.zeros_like(widened(p)), params)
         return SharpnessState(zeros, jnp.zeros([], jnp.float32))

@@ -86,8 +86,8 @@ def skip_spikes(
 
     def init(params: Params) -> SpikeState:
         del params
-        zero, none = jnp.zeros([], jnp.float32), jnp.zeros([], jnp.int32)
-        return SpikeState(none, zero, zero, zero, none, KeptOnReject(none))
+        zero, count = jnp.zeros([], jnp.float32), jnp.zeros([], jnp.int32)
+        return SpikeState(count, zero, zero, zero, count, KeptOnReject(count))
 
     def apply(
         own: SpikeState, old: Any, new: Any, metrics: Metrics

@@ -1,4 +1,8 @@
-"""Trainers of more than one player, client, level or device."""
+"""Trainers of several players, clients, levels or devices, one a file.
+
+`alternating`, `federated` and `shard` return a trainer, `simultaneous` a `GradFn`, and
+`adapt` and `meta_loss` functions that train inside, all for `pj.train_step`.
+"""
 
 from paramjax.step.trainers._alternating import alternating
 from paramjax.step.trainers._federated import federated

@@ -86,9 +86,9 @@ def test_an_overflow_starts_the_count_anew(key):
     """Steps 2 and 5 overflow; three finite steps in a row grow the scale."""
     loss_fn = lambda params, batch, key: (params * batch.sum(), {})
     grad_fn = dynamic_loss_scale(loss_fn, initial=8.0, growth_interval=3)
-    carried, scales = grad_fn.init(jnp.float32(1.0), ()), []
+    own, scales = grad_fn.init(jnp.float32(1.0), ()), []
     for batch in [1, 1, jnp.inf, 1, 1, jnp.nan, 1, 1, 1, 1]:
-        _, _, (carried, metrics) = grad_fn(jnp.float32(1.0), carried, jnp.float32([batch]), key)
+        _, _, (own, metrics) = grad_fn(jnp.float32(1.0), own, jnp.float32([batch]), key)
         scales.append(float(metrics["loss_scale"]))
     assert scales == [8, 8, 8, 4, 4, 4, 2, 2, 2, 4]
 
@@ -99,9 +99,9 @@ def test_the_scale_stays_between_one_and_infinity(key):
         loss_fn = lambda params, batch, key, slope=slope: (params * slope, {})
         grad_fn = dynamic_loss_scale(loss_fn, initial=4.0, growth_interval=1, factor=2.0**60)
 
-        def body(carried, _, grad_fn=grad_fn):
-            _, _, (carried, metrics) = grad_fn(jnp.float32(1.0), carried, None, key)
-            return carried, metrics["loss_scale"]
+        def body(own, _, grad_fn=grad_fn):
+            _, _, (own, metrics) = grad_fn(jnp.float32(1.0), own, None, key)
+            return own, metrics["loss_scale"]
 
         _, scales[name] = jax.lax.scan(body, grad_fn.init(jnp.float32(1.0), ()), length=5)
     assert scales["overflow"].tolist() == [4.0, 1.0, 1.0, 1.0, 1.0]
@@ -120,8 +120,8 @@ def test_the_models_own_state_is_carried_and_taken_back(key):
     state, _ = trainer.step(state, jnp.full(2, jnp.inf))
     assert int(state.model_state.model_state) == 1  # rejected with the step
     assert scale_of(state) == 2.0**14  # not rejected
-    loss, (carried, _) = grad_fn.loss_fn(state.params, state.model_state, jnp.ones(2), key)
-    assert (float(loss), int(carried.model_state)) == (2.0, 2)
+    loss, (own, _) = grad_fn.loss_fn(state.params, state.model_state, jnp.ones(2), key)
+    assert (float(loss), int(own.model_state)) == (2.0, 2)
 
 
 def test_accumulated_in_float16(line, line_loss, line_params, key):
