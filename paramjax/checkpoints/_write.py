@@ -16,7 +16,7 @@ from paramjax._version import versions
 from paramjax.checkpoints._arrays import ARRAYS, HISTORY, read_arrays, write_arrays
 from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in
 from paramjax.checkpoints._keep import Keep
-from paramjax.checkpoints._leaves import HostLeaf, to_host
+from paramjax.checkpoints._leaves import HostLeaf, form_of
 from paramjax.checkpoints._manifest import (
     FORMAT,
     DamageError,
@@ -100,7 +100,7 @@ def _fill(folder: Path, snapshot: Snapshot, origin: Origin) -> None:
     """Write the files of a checkpoint, the manifest last, and sync them to the disk."""
     parts = {"history": snapshot.history, "validation": snapshot.validation}
     history = {
-        f"{part}/{name}": to_host(array)
+        f"{part}/{name}": HostLeaf(array, form_of(array), None)
         for part, arrays in parts.items()
         for name, array in arrays.items()
     }
