@@ -2,7 +2,7 @@
 
 Two bilinear maps, the convolution and its kernel gradient, are closed under differentiation:
 the transpose of each in either argument is one of the two. So `grad`, `jvp` and their
-compositions only ever meet these two, and the form that computes them is chosen when a
+compositions only ever consist of these two, and the form that computes them is chosen when a
 program is compiled for a platform, not when it is traced.
 """
 
@@ -159,7 +159,7 @@ def _correlation_lowering(single: Form, many: Form) -> Form:
 _convolution = new_primitive("convolution", _convolution_shape, _batched, static=("window",))
 _correlation = new_primitive("correlation", _correlation_shape, _batched, static=("window",))
 transpose_bilinear(_convolution, _to_images, _to_kernel)
-# a correlation's transpose in the images takes the kernel and g in each other's place
+# a correlation's transpose in the images swaps the roles of the kernel and g
 transpose_bilinear(
     _correlation, lambda dk, x, g, *, window: _to_images(g, x, dk, window=window), _to_outputs
 )

@@ -47,8 +47,8 @@ def test_weights_are_traced_and_may_be_negative(key):
 def test_each_task_has_a_key_of_its_own(key):
     loss_fn = weighted_sum({"a": drawn, "b": drawn}, {"a": 1.0, "b": 1.0})
     _, metrics = loss_fn(jnp.ones(1), None, key)
-    for place, task in enumerate("ab"):
-        expected = jax.random.normal(jax.random.fold_in(key, place))
+    for index, task in enumerate("ab"):
+        expected = jax.random.normal(jax.random.fold_in(key, index))
         assert float(metrics[f"{task}/loss"]) == float(expected)
 
 
