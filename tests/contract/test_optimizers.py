@@ -31,10 +31,10 @@ ALIASES = {
 
 # hyperparameters that are decays of averages
 DECAYS = {
-    "momentum": ["momentum"],
-    "nesterov": ["momentum"],
-    "rmsprop": ["decay"],
-    **dict.fromkeys(("adam", "adamw", "nadamw", "lion"), ["b1", "b2"]),
+    "momentum": ("momentum",),
+    "nesterov": ("momentum",),
+    "rmsprop": ("decay",),
+    **dict.fromkeys(("adam", "adamw", "nadamw", "lion"), ("b1", "b2")),
 }
 
 
