@@ -56,15 +56,6 @@ def test_not_a_number_and_infinities_come_back():
     assert repr(back) == "[inf, -inf, nan, -0.0]"
 
 
-def test_a_numpy_generator_goes_on_where_it_was():
-    generator = np.random.default_rng(3)
-    generator.normal(size=5)
-    state = there_and_back(generator.bit_generator.state)
-    expected, other = generator.normal(size=9), np.random.default_rng(0)
-    other.bit_generator.state = state
-    np.testing.assert_array_equal(other.normal(size=9), expected)
-
-
 def test_what_is_written_shares_no_memory_with_the_state():
     state = {"rows": np.arange(3), "seen": [1]}
     written = encode(state)
