@@ -26,8 +26,8 @@ LOSS = pj.losses.supervised(MODEL.apply, pj.losses.cross_entropy)
 def find_idx(folder: str) -> Path | None:
     """Where the IDX files are: in `folder`, or where PARAMJAX_DATA points; None for nowhere."""
     root = Path(folder or os.environ.get("PARAMJAX_DATA") or "no such folder")
-    found = [path for path in (root / "mnist", root) if any(path.glob("train-images*"))]
-    return found[0] if found else (root if folder else None)
+    found = (path for path in (root / "mnist", root) if any(path.glob("train-images*")))
+    return next(found, root if folder else None)
 
 
 def images(folder: Path, part: str) -> dict[str, np.ndarray]:
@@ -50,20 +50,20 @@ def main() -> int:
         train, test = images(folder, "train"), images(folder, "t10k")
     else:
         train, _, test = (part | {"x": part["x"].reshape(-1, 8, 8, 1)} for part in split(digits()))
-    batch_size = 128 if folder else 32
-    steps = epochs * -(-len(train["y"]) // batch_size)
+    batch_size, rows = 128 if folder else 32, len(train["y"])
     problem = pj.Problem(
-        lambda key: MODEL.init(key, train["x"][:1]), train, batch_size, evaluate, test
-    )
+        init=lambda key: MODEL.init(key, train["x"][:1]), data=train, eval_data=test,
+        batch_size=batch_size, evaluate=evaluate,
+    )  # fmt: skip
     result = pj.sweep(
         lambda hp: pj.train_step(LOSS, optax.adam(1e-3)), {}, problem, trials=1, seeds=seeds,
-        steps=steps, key=jax.random.key(script.key), evaluations=epochs,
+        steps=epochs * -(-rows // batch_size), key=jax.random.key(script.key), evaluations=epochs,
     )  # fmt: skip
     percent = 100 * np.asarray(result.curve["accuracy"])  # [seeds, epochs]
     loss = result.history["loss"].reshape(seeds, epochs, -1).mean(axis=2)
 
     def plot(figure):
-        figure.suptitle(f"CNN on {settings['data']}: {len(train['y']):,} images, {epochs} epochs")
+        figure.suptitle(f"CNN on {settings['data']}: {rows:,} images, {epochs} epochs")
         for axes, values in zip(figure.subplots(1, 2), (loss, percent), strict=True):
             axes.plot(np.arange(1, epochs + 1), values.T, "o-")
             axes.legend([f"seed {seed}" for seed in range(seeds)])
