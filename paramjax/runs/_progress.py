@@ -70,8 +70,11 @@ class Progress:
         if self._bar is None:
             return
         from rich.progress import TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
-        self._bar.columns = (*self._bar.columns[:-2], TimeElapsedColumn(), TextColumn("in all"))
+        # neither spinner nor time that is left
+        elapsed = TimeElapsedColumn(table_column=Column(no_wrap=True))
+        self._bar.columns = (*self._bar.columns[1:-2], elapsed, TextColumn("in all"))
         if self._bar.disable and self._updated:
             self._print()
         for stream in (sys.stdout, sys.stderr):  # rich holds back a line that has no end
@@ -103,8 +106,12 @@ class Progress:
     def _print(self) -> None:
         """Write the columns of text as a line without control characters."""
         assert self._bar is not None
-        (task,), (_, *columns) = self._bar.tasks, self._bar.columns
-        parts = (str(column.render(task)).strip() for column in columns)  # type: ignore[union-attr]
+        from rich.progress import BarColumn, ProgressColumn, SpinnerColumn
+
+        (task,) = self._bar.tasks
+        columns = (c for c in self._bar.columns if isinstance(c, ProgressColumn))
+        texts = (c for c in columns if not isinstance(c, BarColumn | SpinnerColumn))
+        parts = (str(column.render(task)).strip() for column in texts)
         print(*filter(None, parts), file=self._bar.console.file, flush=True)
         self._due = time.monotonic() + _LINE_SECONDS
 
@@ -138,9 +145,10 @@ def _bar(stream: Any, live: bool) -> Bar:
         def render(self, task: progress.Task) -> Text:
             speed = task.speed or 0.0
             text = f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
-            return Text(f"{text} steps/s" if speed else "", no_wrap=True, overflow="crop")
+            return Text(f"{text}/s" if speed else "", no_wrap=True, overflow="ellipsis")
 
     return progress.Progress(
+        progress.SpinnerColumn("line"),
         progress.BarColumn(),
         progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
         progress.TextColumn("{task.fields[text]}", markup=False),

@@ -23,6 +23,7 @@ from paramjax.populations._trial_run import TrialRun, mean_or_worst
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.populations.planning._guess import even_width
 from paramjax.space._tracing import structure
+from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning.stopping._schedule import Schedule
 from paramjax.tuning.store._record_store import RecordStore
 
@@ -57,10 +58,6 @@ class Score(NamedTuple):
         return f"{'largest' if self.maximise else 'smallest'} {self.metric}"
 
 
-OnProgress = Callable[[int, int], None]
-"""`(runs, end)`, on_progress when so many runs have reached so many steps."""
-
-
 def train_rounds(
     population: Population,
     plan: ExecutionPlan,
@@ -69,23 +66,28 @@ def train_rounds(
     *,
     schedule: Schedule | None = None,
     score: Score | None = None,
-    on_progress: OnProgress = lambda runs, end: None,
+    progress: PopulationProgress,
 ) -> list[Rung]:
     """Train runs from rung to rung; what the record_store holds already is not trained again."""
     rungs: list[Rung] = []
     going = list(runs)
     for first, end in segments([*(schedule.rungs if schedule else ()), population.steps]):
         jobs = _jobs(population, plan, record_store, going, first, end)
+        known = [summary.record for summary in record_store.summaries().values()]
+        progress.advance(len(going) - sum(len(job.runs) for job in jobs), first, end, known)
         for chunk in execute(jobs, _trainer(population, record_store, first, end)):
             before = [record_store.get(run.trial, run.seed) for run in chunk.runs] if first else ()
-            record_store.add(outcomes(chunk, end, before))
-            on_progress(len(chunk.runs), end)
+            ended = outcomes(chunk, end, before)
+            record_store.add(ended)
+            progress.advance(len(chunk.runs), first, end, [own.record for own in ended])
         if schedule is None or end == population.steps or not going:
             continue
         assert score is not None
         rungs.append(_judged(record_store, schedule, score, going, rungs, end))
         kept = set(rungs[-1].kept)
-        _stop(record_store, [run for run in going if run.trial not in kept])
+        stopped = [run for run in going if run.trial not in kept]
+        _stop(record_store, stopped)
+        progress.stop(len(stopped), end)
         going = [run for run in going if run.trial in kept]
     return rungs
 

@@ -15,10 +15,12 @@ from paramjax.populations._problem import Problem
 from paramjax.populations._replay import replay
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._choose import make_plan
+from paramjax.runs._progress import Progress
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
 from paramjax.tuning._new_population import new_population
 from paramjax.tuning._preflight import check_metrics, check_trainers
+from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Score, train_rounds
@@ -122,13 +124,18 @@ def sweep(
     elif fresh:
         raise ValueError("fresh: without a store there is nothing to start over; pass one")
     known = layout_in({} if record_store is None else record_store.notes())
-    plan = make_plan(
-        population, runs, memory=execution.memory, on_disk=record_store is not None,
-        layout=lambda fixed: execution.layout or known(fixed), noted=execution.layout is None,
-    )  # fmt: skip
-    if record_store is None:
-        record_store = in_temporary_file(population, tried) if plan.on_disk else MemoryStore()
-    record_store.note(noted_layouts(plan))
-    rungs = train_rounds(population, plan, record_store, runs, schedule=schedule, score=score)
+    showing = Progress(len(runs) * steps, execution.progress, doing="choosing a layout")
+    with showing as progress:
+        plan = make_plan(
+            population, runs, memory=execution.memory, on_disk=record_store is not None,
+            layout=lambda fixed: execution.layout or known(fixed), noted=execution.layout is None,
+        )  # fmt: skip
+        if record_store is None:
+            record_store = in_temporary_file(population, tried) if plan.on_disk else MemoryStore()
+        record_store.note(noted_layouts(plan))
+        rungs = train_rounds(
+            population, plan, record_store, runs, schedule=schedule, score=score,
+            progress=PopulationProgress(progress, len(runs), steps, *score),
+        )  # fmt: skip
     results = Results(record_store, runs, steps, population.evaluation_steps)
     return Sweep(space, plan, rungs, results, functools.partial(replay, population), score)

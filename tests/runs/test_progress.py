@@ -151,7 +151,7 @@ def test_in_a_terminal_one_tidy_line_is_left_however_the_run_ends(columns, endin
     done, loss, validation = (8, "0.1250", "0.2500") if ending else (10, "0.1000", "0.2000")
     assert f"{done * 1234}/12345 loss {loss}  val loss {validation}" in lines[last]
     if columns > 80:
-        assert re.search(r"━+ .* \d[\d,]* steps/s 0:00:0\d in all$", lines[last])
+        assert re.search(r"━+ .* \d[\d,]*/s 0:00:0\d in all$", lines[last])
     after = " ".join(lines[last + 1 :])
     assert {"": "", "error": "RuntimeError: broken", "interrupt": "KeyboardInterrupt: broken"}[
         ending
@@ -188,9 +188,9 @@ def test_in_a_file_there_is_a_plain_line_every_ten_seconds(open_pipe, clock):
             progress.update(step, {"loss": 2.0, **validation, "runs": "3/4"})
             clock[0] += 0.125
     assert pipe.getvalue().splitlines() == [
-        "1049/4000 loss 2.000  runs 3/4 8 steps/s 06:09 left",
-        "1129/4000 loss 2.000  val accuracy 0.5000  runs 3/4 8 steps/s 05:59 left",
-        "1208/4000 loss 2.000  val accuracy 0.5000  runs 3/4 8 steps/s 0:00:30 in all",
+        "1049/4000 loss 2.000  runs 3/4 8/s 06:09 left",
+        "1129/4000 loss 2.000  val accuracy 0.5000  runs 3/4 8/s 05:59 left",
+        "1208/4000 loss 2.000  val accuracy 0.5000  runs 3/4 8/s 0:00:30 in all",
     ]
 
 

@@ -14,6 +14,7 @@ from paramjax.populations.planning._choose import KEPT, make_plan
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.space._tracing import structure
 from paramjax.tuning._preflight import check_metrics, check_structures
+from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Score, train_rounds
@@ -38,7 +39,9 @@ class Batches:
         self._runs: list[TrialRun] = []
         self._tried: list[dict[str, Any]] = []
 
-    def train(self, batch: Mapping[int, dict[str, Any]]) -> dict[int, list[Record]]:
+    def train(
+        self, batch: Mapping[int, dict[str, Any]], progress: PopulationProgress
+    ) -> dict[int, list[Record]]:
         """Train a batch."""
         seeds = self._population.seeds
         runs = [TrialRun(trial, seed, hp) for trial, hp in batch.items() for seed in seeds]
@@ -47,7 +50,7 @@ class Batches:
             # trials of other processes lie between those of this one
             self._tried += [{}] * (trial + 1 - len(self._tried))
             self._tried[trial] = hp
-        train_rounds(self._population, plan, self._record_store, runs)
+        train_rounds(self._population, plan, self._record_store, runs, progress=progress)
         self._runs += runs
         known = self._record_store.summaries()
         return {trial: [known[trial, seed].record for seed in seeds] for trial in batch}

@@ -12,9 +12,11 @@ from paramjax._types import Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import Problem
+from paramjax.runs._progress import Progress
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
 from paramjax.tuning._new_population import new_population
+from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
 from paramjax.tuning.studies._checks import check_search, check_study
@@ -114,14 +116,24 @@ def search(
     )  # fmt: skip
     check_search(population, names, probe_key)
     batches = Batches(population, names, trials, execution)
-    for first in range(0, trials, batch):
-        if not _ask_and_tell(study, space, min(batch, trials - first), batches, names):
-            break
+    metric = problem.metric if names == [problem.metric] else None
+    showing = Progress(trials * seeds * steps, execution.progress, doing="choosing a layout")
+    with showing as shown:
+        progress = PopulationProgress(shown, trials * seeds, steps, metric, problem.maximise)
+        for first in range(0, trials, batch):
+            count = min(batch, trials - first)
+            if not _ask_and_tell(study, space, count, batches, names, progress):
+                break
     return batches.result()
 
 
 def _ask_and_tell(
-    study: optuna.Study, space: Space, count: int, batches: Batches, metrics: Sequence[str]
+    study: optuna.Study,
+    space: Space,
+    count: int,
+    batches: Batches,
+    metrics: Sequence[str],
+    progress: PopulationProgress,
 ) -> bool:
     """One batch; returns whether the study has more to try."""
     pending: list[optuna.Trial] = []
@@ -130,7 +142,7 @@ def _ask_and_tell(
         for _ in range(count):
             pending.append(study.ask())
             batch[pending[-1].number] = suggested(pending[-1], space)
-        records = batches.train(batch)
+        records = batches.train(batch, progress)
         more = True
         while pending:
             more &= tell(study, pending[0], records[pending[0].number], metrics)
