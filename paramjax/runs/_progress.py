@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 import jax
@@ -16,6 +16,7 @@ from paramjax._checks import describe
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
+    from rich.progress import ProgressColumn, Task
 
 _LINE_SECONDS = 10.0
 """Between two plain lines."""
@@ -69,12 +70,7 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         if self._bar is None:
             return
-        from rich.progress import TextColumn, TimeElapsedColumn
-        from rich.table import Column
-
-        # neither spinner nor time that is left
-        elapsed = TimeElapsedColumn(table_column=Column(no_wrap=True))
-        self._bar.columns = (*self._bar.columns[1:-2], elapsed, TextColumn("in all"))
+        self._bar.columns = _columns(ended=True)
         if self._bar.disable and self._updated:
             self._print()
         for stream in (sys.stdout, sys.stderr):  # rich holds back a line that has no end
@@ -135,32 +131,49 @@ class _Lasting:
 
 
 def _bar(stream: Any, live: bool) -> Bar:
-    """Rich's columns, of which the bar and the speed give way in a narrow terminal."""
-    from rich import progress
     from rich.console import Console
-    from rich.table import Column
-    from rich.text import Text
+    from rich.progress import Progress as Bar
 
-    class Speed(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> Text:
-            speed = task.speed or 0.0
-            text = f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
-            return Text(f"{text}/s" if speed else "", no_wrap=True, overflow="ellipsis")
-
-    return progress.Progress(
-        progress.SpinnerColumn("line"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
-        progress.TextColumn("{task.fields[text]}", markup=False),
-        Speed(),
-        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
-        progress.TextColumn("left"),
+    return Bar(
+        *_columns(ended=False),
         console=Console(file=stream),
         get_time=time.monotonic,
         disable=not live,
         # standard output that goes into a file stays there
         redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
     )
+
+
+def _columns(*, ended: bool) -> tuple[ProgressColumn, ...]:
+    """Rich's columns, of which bar, speed and labels give way where there is little room."""
+    from rich import progress
+    from rich.table import Column
+    from rich.text import Text
+
+    class Soft(progress.ProgressColumn):
+        def __init__(self, text: Callable[[Task], str]) -> None:
+            super().__init__()
+            self._text = text
+
+        def render(self, task: Task) -> Text:
+            return Text(self._text(task), no_wrap=True, overflow="ellipsis")
+
+    def speed(task: Task) -> str:
+        steps = task.speed or 0.0
+        return f"{steps:,.0f}/s" if steps >= 100 else f"{steps:.3g}/s" if steps else ""
+
+    firm = Column(no_wrap=True)
+    columns = (
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(table_column=firm),
+        progress.TextColumn("{task.fields[text]}", markup=False),
+        Soft(speed),
+    )
+    if ended:
+        elapsed = progress.TimeElapsedColumn(table_column=firm)
+        return (*columns, elapsed, Soft(lambda task: "in all"))
+    left = progress.TimeRemainingColumn(compact=True, table_column=firm)
+    return (progress.SpinnerColumn("line"), *columns, left, Soft(lambda task: "left"))
 
 
 def _has_bar() -> bool:
