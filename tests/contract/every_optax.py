@@ -4,6 +4,7 @@
 gradient transformation; a test compares it with what optax exports.
 """
 
+import inspect
 import warnings
 
 import jax
@@ -11,6 +12,14 @@ import jax.numpy as jnp
 import optax
 import optax.contrib as contrib
 
+EXPORTED = {
+    name: getattr(module, name)
+    for module in (optax, contrib)
+    for name in dir(module)
+    if not name.startswith("_")
+    and "GradientTransformation"
+    in str(getattr(getattr(module, name), "__annotations__", {}).get("return"))
+}
 KEY = jax.random.key(7)
 
 
@@ -49,39 +58,28 @@ def early(step, **extra):
     return step < 2
 
 
-RATE_ONLY = [
-    "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan",
-    "amsgrad", "fromage", "lamb", "lars", "lbfgs", "lion", "nadam", "nadamw", "noisy_sgd",
-    "novograd", "optimistic_adam_v2", "optimistic_gradient_descent", "radam", "rmsprop", "rprop",
-    "scale_by_learning_rate", "scale_by_rprop", "sgd", "sign_sgd", "signum", "sm3", "yogi",
-]  # fmt: skip
-CONTRIB_RATE_ONLY = [
-    "acprop", "ademamix", "adopt", "cocob", "dadapt_adamw", "galore", "madgrad", "momo",
-    "momo_adam", "muon", "prodigy", "schedule_free_adamw", "schedule_free_sgd",
-    "simplified_ademamix", "sophia",
-]  # fmt: skip
-OPTAX_LINKS = [
-    "centralize", "identity", "keep_params_nonnegative", "normalize_by_update_norm",
-    "scale_by_adadelta", "scale_by_adam", "scale_by_adamax", "scale_by_adan", "scale_by_amsgrad",
-    "scale_by_belief", "scale_by_distance_over_gradients", "scale_by_factored_rms",
-    "scale_by_lbfgs", "scale_by_lion", "scale_by_novograd", "scale_by_optimistic_gradient",
-    "scale_by_param_block_norm", "scale_by_param_block_rms", "scale_by_polyak", "scale_by_radam",
-    "scale_by_rms", "scale_by_rss", "scale_by_sign", "scale_by_sm3", "scale_by_stddev",
-    "scale_by_trust_ratio", "scale_by_yogi", "set_to_zero", "zero_nans",
-]  # fmt: skip
-CONTRIB_LINKS = [
-    "normalize", "scale_by_acprop", "scale_by_ademamix", "scale_by_adopt", "scale_by_cocob",
-    "scale_by_simplified_ademamix",
-]  # fmt: skip
-LINKS = [*OPTAX_LINKS, *CONTRIB_LINKS]
-NEED_A_PARAMETER = {
+def made_from_defaults():
+    """Factories of the functions that need no argument but a learning rate, and links' names."""
+    factories, links = {}, set()
+    for name, function in EXPORTED.items():
+        parameters = inspect.signature(function).parameters.values()
+        required = {p.name for p in parameters if p.default is p.empty and p.kind < p.VAR_KEYWORD}
+        takes_rate = "learning_rate" in {p.name for p in parameters}
+        if name in DEPRECATED or required - {"learning_rate"}:
+            continue
+        if takes_rate:
+            factories[name] = lambda rate, function=function: function(learning_rate=rate)
+        else:
+            factories[name] = link(function())
+            links.add(name)
+    return factories, links
+
+
+EXPLICIT = {
     "adafactor": lambda rate: optax.adafactor(rate, min_dim_size_to_factor=2),
     "scale_by_factored_rms": link(optax.scale_by_factored_rms(min_dim_size_to_factor=2)),
-    "cocob": lambda rate: contrib.cocob(learning_rate=rate),
-    "fromage": optax.fromage,
     "galore": lambda rate: contrib.galore(rate, rank=1, update_proj_gap=2),
     "scale_by_galore": link(contrib.scale_by_galore(rank=1, update_proj_gap=2)),
-    "momo": lambda rate: contrib.momo(learning_rate=rate),
     "noisy_sgd": lambda rate: optax.noisy_sgd(rate, key=KEY),
     "schedule_free_adamw": lambda rate: contrib.schedule_free_adamw(rate, warmup_steps=2),
     "scale_by_muon": lambda rate: optax.partition(
@@ -93,13 +91,8 @@ NEED_A_PARAMETER = {
     ),
     "sophia": lambda rate: contrib.sophia(rate, update_interval=2),
     "lbfgs": lambda rate: optax.lbfgs(),  # its line search finds the rate
-}
-FACTORIES = {
-    **{name: getattr(optax, name) for name in RATE_ONLY},
-    **{name: getattr(contrib, name) for name in CONTRIB_RATE_ONLY},
-    **{name: link(getattr(optax, name)()) for name in OPTAX_LINKS},
-    **{name: link(getattr(contrib, name)()) for name in CONTRIB_LINKS},
-    **NEED_A_PARAMETER,
+    "nadam": optax.nadam,  # a partial, whose annotations Python does not show
+    "nadamw": optax.nadamw,
     "adaptive_grad_clip": link(optax.adaptive_grad_clip(0.1)),
     "add_decayed_weights": link(optax.add_decayed_weights(0.1)),
     "add_noise": link(optax.add_noise(0.01, 0.55, key=KEY)),
@@ -167,7 +160,9 @@ FACTORIES = {
     "schedule_free": lambda rate: contrib.schedule_free(optax.adam(rate, b1=0.0), rate),
     "split_real_and_imaginary": lambda rate: contrib.split_real_and_imaginary(optax.adam(rate)),
 }
-OPTIMIZERS = set(FACTORIES) - set(LINKS)
+DEFAULTS, LINKS = made_from_defaults()
+FACTORIES = {**DEFAULTS, **EXPLICIT}
+OPTIMIZERS = set(FACTORIES) - (LINKS - set(EXPLICIT))
 """Tried in all layouts; links that only scale a gradient are parts of these, and tried plain."""
 MECHANISMS = {
     "adam": "two moments",
