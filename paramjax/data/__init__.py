@@ -1,13 +1,13 @@
 """Data: bundled and read from files, checked, split, and ordered into batches."""
 
-from paramjax.data._batches import StreamChanged
 from paramjax.data._bundled import breast_cancer, digits, read_idx
-from paramjax.data._cursor import StreamEnded
 from paramjax.data._folds import folds
-from paramjax.data._prefetch import StreamBlockedWarning
 from paramjax.data._sampler import batch_order, epoch_order
 from paramjax.data._splits import Splits, split, standardise
 from paramjax.data._validation import check_data, check_labels, table
+from paramjax.data.streams._batches import StreamChanged
+from paramjax.data.streams._cursor import StreamEnded
+from paramjax.data.streams._prefetch import StreamBlockedWarning
 
 __all__ = [
     "Splits",

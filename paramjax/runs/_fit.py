@@ -16,8 +16,8 @@ from paramjax._status import Status
 from paramjax._types import Key, ModelState, Params
 from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.checkpoints._store import CheckpointStore
-from paramjax.data._cursor import is_stream
 from paramjax.data._sampler import LastBatch
+from paramjax.data.streams._cursor import is_stream
 from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
 from paramjax.runs._batch_spec import check_weight_is_read

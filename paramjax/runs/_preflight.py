@@ -7,9 +7,9 @@ from typing import Any
 
 from paramjax._checks import check_count, describe
 from paramjax.checkpoints._checkpoints import Checkpoints
-from paramjax.data._cursor import can_rewind, is_stream
 from paramjax.data._sampler import LastBatch
 from paramjax.data._validation import check_data
+from paramjax.data.streams._cursor import can_rewind, is_stream
 from paramjax.optim import can_lower, has_plateau
 from paramjax.runs._batch_spec import BatchSpec, check_can_be_padded
 from paramjax.runs._nonfinite import Rollback

@@ -13,9 +13,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from paramjax._arrays import place
 from paramjax._checks import INT32_MAX
 from paramjax._types import Batch, Key, PyTree
-from paramjax.data._batches import Stack
-from paramjax.data._cursor import start_position
-from paramjax.data._prefetch import Prefetcher
+from paramjax.data.streams._batches import Stack
+from paramjax.data.streams._cursor import start_position
+from paramjax.data.streams._prefetch import Prefetcher
 from paramjax.runs._batch_spec import BatchSpec, Cursor, batch_shapes
 from paramjax.runs._chunks import Chunk, advance, advance_on
 from paramjax.step._state import Trainer, TrainState

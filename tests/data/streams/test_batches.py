@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paramjax.data import StreamChanged
-from paramjax.data._batches import BatchForm  # the checks of every streamed batch
+from paramjax.data.streams._batches import BatchForm  # the checks of every streamed batch
 
 ROWS = 3
 

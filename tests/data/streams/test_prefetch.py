@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from paramjax.data import StreamBlockedWarning, StreamEnded
-from paramjax.data._prefetch import Prefetcher  # how fit reads a stream
+from paramjax.data.streams._prefetch import Prefetcher  # how fit reads a stream
 
 ROWS = 3
 
@@ -30,7 +30,7 @@ def no_thread_is_left():
 @pytest.fixture
 def few(monkeypatch):
     """Stacks of four batches, rather than of 64."""
-    monkeypatch.setattr("paramjax.data._batches._STACK_BATCHES", 4)
+    monkeypatch.setattr("paramjax.data.streams._batches._STACK_BATCHES", 4)
 
 
 def batch(number):

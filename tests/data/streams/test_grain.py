@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
-from paramjax.data._cursor import start_position
-from paramjax.data._prefetch import Prefetcher  # how fit reads a stream
+from paramjax.data.streams._cursor import start_position
+from paramjax.data.streams._prefetch import Prefetcher  # how fit reads a stream
 
 grain = pytest.importorskip("grain")
 
@@ -101,7 +101,7 @@ def read(source, step, position, count):
 @pytest.mark.parametrize("name", PIPELINES)
 @pytest.mark.parametrize("every", [4, 64])
 def test_a_pipeline_goes_on_from_any_batch_to_the_bit(name, every, monkeypatch):
-    monkeypatch.setattr("paramjax.data._position._MARK_BATCHES", every)
+    monkeypatch.setattr("paramjax.data.streams._position._MARK_BATCHES", every)
     make = PIPELINES[name]
     batches, positions = read(make(), 0, None, DRAWN)
     distinct = len({tuple(batch.values()) for batch in batches})

@@ -12,7 +12,15 @@ import jax
 
 from paramjax._checks import describe
 from paramjax._types import Batch
-from paramjax.data._position import JSON, Accessors, Mark, Position, accessors, decode, encode
+from paramjax.data.streams._position import (
+    JSON,
+    Accessors,
+    Mark,
+    Position,
+    accessors,
+    decode,
+    encode,
+)
 
 
 class StreamEnded(ValueError):

@@ -8,7 +8,7 @@ import pytest
 from paramjax.data import StreamEnded
 
 # how fit resumes a stream; no public name reaches it
-from paramjax.data._cursor import StreamCursor, can_rewind, is_stream, start_position
+from paramjax.data.streams._cursor import StreamCursor, can_rewind, is_stream, start_position
 
 EPOCH, DRAWN = 7, 20
 
@@ -104,7 +104,7 @@ def drawn(source, count):
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("every", [1, 3, 64])
 def test_wherever_a_stream_is_cut_the_same_batches_follow(name, every, monkeypatch):
-    monkeypatch.setattr("paramjax.data._position._MARK_BATCHES", every)
+    monkeypatch.setattr("paramjax.data.streams._position._MARK_BATCHES", every)
     make = STREAMS[name]
     start = start_position(make())
     batches, positions = drawn(StreamCursor(make(), 0, start), DRAWN)

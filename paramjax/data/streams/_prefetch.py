@@ -11,9 +11,9 @@ from typing import Any
 import jax
 
 from paramjax._types import Batch, PyTree
-from paramjax.data._batches import BatchForm, Stack, StackBuilder
-from paramjax.data._cursor import StreamCursor, StreamEnded
-from paramjax.data._position import JSON
+from paramjax.data.streams._batches import BatchForm, Stack, StackBuilder
+from paramjax.data.streams._cursor import StreamCursor, StreamEnded
+from paramjax.data.streams._position import JSON
 
 _GATHER_SECONDS = 0.002
 """How long to wait for a full stack before a partial one is taken: batches of a slowish stream

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 # how fit resumes a stream; no public name reaches it
-from paramjax.data._position import Mark, Position, accessors, decode, encode
+from paramjax.data.streams._position import Mark, Position, accessors, decode, encode
 
 STATES = [
     None,

@@ -11,8 +11,8 @@ import numpy as np
 
 from paramjax._checks import describe, leaf_name
 from paramjax._types import Batch, PyTree
-from paramjax.data._position import JSON
 from paramjax.data._validation import check_finite, check_fits, check_numbers
+from paramjax.data.streams._position import JSON
 
 _STACK_BATCHES = 64
 """Most batches of a stack."""

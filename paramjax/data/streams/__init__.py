@@ -1,0 +1,1 @@
+"""Streams of batches: iterators, loaders and functions of the step, read ahead by a thread."""
