@@ -121,7 +121,7 @@ def stop_after_a_training(words, out, end):
 
 def test_interrupted_and_killed_it_goes_on_to_the_same_verdicts(paramjax, tmp_path):
     words = ["bench", *WORKLOAD, "--optimizer", "sgd", "--optimizer", "adam", "--trials", "6",
-             "--tuning-seeds", "1", "--seeds", "2", "--steps", "2000"]  # fmt: skip
+             "--tuning-seeds", "1", "--seeds", "2", "--steps", "1000"]  # fmt: skip
     process, err = stop_after_a_training(words, tmp_path / "cut", signal.SIGINT)
     assert process.returncode == 130
     message = "interrupted; what is finished is kept, go on with: paramjax bench"

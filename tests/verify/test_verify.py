@@ -16,7 +16,7 @@ from paramjax.verify import _runs as runs
 from paramjax.verify._children import Session, environment
 from paramjax.verify._problem import make_problem, make_trainer
 from paramjax.verify._report import DETERMINISTIC
-from paramjax.verify._results import load_facts, load_result, save_facts, save_result
+from paramjax.verify._results import load_result, save_facts, save_result
 
 module = sys.modules["paramjax.verify._verify"]
 SMALL = Size(steps=120, kills=1)
@@ -29,14 +29,16 @@ FACTS = {
 def test_every_promise_is_kept_in_one_process(monkeypatch):
     """All tasks without child processes, on one device; tests/cli starts them, among the slow."""
 
+    problem = make_problem(3)  # traced once for all tasks
+
     def results(session, task, *names, simulated=0):
-        problem = make_problem(session.key)
-        for name, result in child_module.TASKS[task](
-            problem, session.steps, session.folder
-        ).items():
+        found = child_module.TASKS[task](problem, session.steps, session.folder)
+        for name, result in found.items():
             save_result(session.folder, name, result)
         return [load_result(session.folder, name) for name in names]
 
+    monkeypatch.setattr(runs, "CHECKPOINTS", 4)
+    monkeypatch.setattr(runs, "VALIDATIONS", 6)
     monkeypatch.setattr(module, "results", results)
     monkeypatch.setattr(
         module, "kill_and_resume", lambda session: (1, *results(session, "resumed", "resumed"))
@@ -200,8 +202,3 @@ def test_a_gpu_is_told_of_its_flag():
     for flags in (DETERMINISTIC, DETERMINISTIC.removesuffix("=true")):
         assert report({**gpu, "flags": f"--x {flags}"}).header()[-1].endswith("=true: set")
         assert report({**gpu, "flags": flags}).advice() is None
-
-
-def test_facts_are_read_as_they_were_saved(tmp_path):
-    save_facts(tmp_path, FACTS)
-    assert load_facts(tmp_path) == FACTS
