@@ -23,8 +23,8 @@ from paramjax.bench.workloads._workload import Workload
 from paramjax.data._splits import Splits
 from paramjax.data._validation import check_data
 from paramjax.optim import Optimizer
-from paramjax.populations._chunk_result import records as record_all
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Layout
+from paramjax.populations._outcome import records as record_all
 from paramjax.populations._population import Population
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.populations._trial_run import TrialRun

@@ -1,14 +1,12 @@
 """Populations: many runs as few compiled programs."""
 
-from paramjax.populations._chunk_result import ChunkResult, records
-from paramjax.populations._execution import Execution
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Execution, Layout
+from paramjax.populations._outcome import ChunkResult, records
 from paramjax.populations._population import Population
 from paramjax.populations._problem import Problem
-from paramjax.populations._segments import evaluation_steps
 from paramjax.populations._starts import Starts, prepare_starts
-from paramjax.populations._tracked import UnknownHyperparameterError
-from paramjax.populations._trial_run import Record, TrialRun
+from paramjax.populations._traced_trainer import UnknownHyperparameterError
+from paramjax.populations._trial_run import Record, TrialRun, evaluation_steps
 from paramjax.populations.planning._choose import make_plan
 from paramjax.populations.planning._execution_plan import Candidate, ExecutionPlan, GroupPlan
 

@@ -1,4 +1,4 @@
-"""What XLA is asked for on a CPU: to hurry with programs that run once, wide vectors for loops."""
+"""Compiler options on a CPU: fast compilation of what runs once, wide vectors for the steps."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Options = dict[str, Any]
 """Names of XLA's options -> values."""
 
 RUN_ONCE: Options = {"xla_backend_optimization_level": 1}
-"""For starts and orders: compiled in half the time, the same bits, and as fast to run."""
+"""For starts and orders: they compile in half the time, run as fast and give the same bits."""
 
 RUN_OFTEN: Options = {"xla_cpu_prefer_vector_width": 512}
-"""For steps. LLVM stops at 256 bits where wider units lower the clock; matrix products, which
-use them anyway, have lowered it already. Machines without such units take what they have."""
+"""For steps. LLVM stops at 256 bits, since wider units lower the clock; matrix products use those
+units anyway and have lowered it already. Machines without them use what they have."""
 
 
 def for_backend(options: Options) -> Options | None:
-    """Those of the options that this JAX knows, where it compiles for a CPU; None elsewhere."""
+    """The options that this JAX knows, on a CPU; None on other backends."""
     if jax.default_backend() != "cpu":
         return None
     return {name: value for name, value in options.items() if _is_known(name, value)}
@@ -28,7 +28,7 @@ def for_backend(options: Options) -> Options | None:
 
 @functools.cache
 def _is_known(name: str, value: Any) -> bool:
-    """Whether XLA takes the option; what it calls its options changes between versions."""
+    """Whether XLA takes the option; their names change between versions."""
     try:
         jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
     except jax.errors.JaxRuntimeError as error:
@@ -40,6 +40,6 @@ def _is_known(name: str, value: Any) -> bool:
 
 @functools.cache
 def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
-    """`jax.jit` for a program that runs once, so that compiling it is what takes time."""
+    """`jax.jit` for a program that runs once, whose time is spent on compilation."""
     options = for_backend(RUN_ONCE)
     return jax.jit(function, static_argnames=static_argnames, compiler_options=options)

@@ -1,4 +1,4 @@
-"""The axis of runs over the devices of one machine or of several."""
+"""The axis of runs over the devices of one machine or several."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from paramjax._checks import is_key
 from paramjax._types import PyTree
 
 AXIS = "runs"
-"""Name of the mesh's only axis."""
+"""Name of the only axis of the mesh."""
 
 
 def mesh_of_runs(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """A mesh with one axis, over which runs are dealt out."""
+    """A mesh of one axis over the devices; None for the default device alone."""
     chosen = list(jax.devices() if devices is None else devices)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"devices: expected different devices, at least one, got {chosen}")
@@ -33,25 +33,31 @@ def mesh_of_runs(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
 
 
 def over_devices(function: Callable[..., Any], mesh: Mesh | None, split: Sequence[bool]) -> Any:
-    """Let each device compute its own runs."""
+    """The function with each device computing its own runs; `split` says which inputs have runs."""
     if mesh is None:
         return function
-    specs = tuple(PartitionSpec(AXIS) if own else PartitionSpec() for own in split)
+    specs = tuple(map(_spec, split))
     return jax.shard_map(
-        function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+        function, mesh=mesh, in_specs=specs, out_specs=_spec(split=True), check_vma=False
     )
 
 
+def _spec(split: bool) -> PartitionSpec:
+    spec: Any = PartitionSpec
+    found: PartitionSpec = spec(AXIS) if split else spec()
+    return found
+
+
 def placed(tree: PyTree, mesh: Mesh | None, *, split: bool) -> PyTree:
-    """Host arrays on the devices, each process giving all of them."""
+    """Host arrays on the devices; each process passes the whole of them."""
     if mesh is None:
         return jax.device_put(tree)
-    sharding = NamedSharding(mesh, PartitionSpec(AXIS) if split else PartitionSpec())
+    sharding = NamedSharding(mesh, _spec(split))
     return jax.tree.map(lambda leaf: place(leaf, sharding), tree)
 
 
 def fetched(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """Arrays of the devices as host arrays, whole in each process."""
+    """Arrays of the devices as host arrays; each process gets the whole of them."""
     several = mesh is not None and jax.process_count() > 1
     bare = jax.tree.map(numbers, tree)
     host = jax.tree.map(_gathered, bare) if several else jax.device_get(bare)
@@ -65,7 +71,7 @@ def fetched(tree: PyTree, mesh: Mesh | None) -> PyTree:
 
 
 def _gathered(leaf: Any) -> Any:
-    """An array of all processes; what is on the host already stays as it is."""
+    """An array gathered from all processes; a host array stays as it is."""
     if isinstance(leaf, jax.Array):
         return multihost_utils.process_allgather(leaf, tiled=True)
     return leaf

@@ -1,7 +1,7 @@
-"""Steps of one run or of several mapped ones; what diverges stays as it was.
+"""Steps of one run or of several mapped ones; a run that diverges is frozen.
 
-The loop is outside of the mapping, so that how many steps it takes is one number for all,
-and it ends where every run has diverged. A single run has a loop of its own, in `single`.
+The loop is outside of the mapping, so that all runs take the same number of steps, and it ends
+once every run has diverged. A single run has a loop of its own, in `_single_run`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from paramjax.step._state import TrainState
 
 
 class Carry(NamedTuple):
-    """Where runs stand; each leaf [runs, ...] where they are mapped.
+    """The progress of a run; of mapped ones, leaves [runs, ...].
 
     Attributes:
-        state: The state; of a run that diverged, the one before the step that it was lost in.
-        alive: Whether it goes on, bool[].
-        steps: Steps that it has done, int32[].
+        state: The state; of a diverged run, the one before the step that lost it.
+        alive: Whether the run goes on, bool[].
+        steps: Steps that the run has trained, int32[].
     """
 
     state: TrainState
@@ -34,10 +34,10 @@ class Carry(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The order of a segment of steps.
+    """Which rows a segment of steps reads.
 
     Attributes:
-        order: int32[steps, seeds, batch], None where each step takes all rows.
+        order: Rows of each step and seed, int32[steps, seeds, batch]; None reads all rows.
         seed_index: The index of each run's seed in the order, int32[] or int32[runs].
         offset: The index of the segment's first step in the order, int32[].
         length: Steps of the segment, int32[].
@@ -57,7 +57,7 @@ def begin(
     starts: Starts,
     model: ModelState,
 ) -> Carry:
-    """Where runs start."""
+    """The carry before the first step."""
     params, key = jax.tree.map(lambda leaf: leaf[seed_index], (starts.params, starts.key))
     init = _over_runs(mapped, traced.init.call, (0, 0, 0, None))
     state = init(numbers, key, params, model)
@@ -73,21 +73,10 @@ def step(
     *,
     shared: bool,
 ) -> tuple[Carry, Metrics]:
-    """One step of every run that goes on.
+    """One step of every run that goes on; the metrics of the others are NaN.
 
-    A run is lost in a step whose loss is not finite, unless the step left its parameters as
-    they were, as a guard does that rejects it.
-
-    Args:
-        traced: What a run computes.
-        mapped: Whether there are several, on a leading axis.
-        numbers: Hyperparameters.
-        carry: Where they stand.
-        batch: Leaves [batch, ...], with runs in front unless it is shared.
-        shared: Whether all runs take the same batch.
-
-    Returns:
-        Where they stand then; the metrics, NaN for those that were lost before.
+    A step with a loss that is not finite loses its run, unless it left the parameters unchanged,
+    as it does if a hook rejects it.
     """
     over = _over_runs(mapped, traced.step.call, (0, 0, None if shared else 0))
     new, metrics = over(numbers, carry.state, batch)
@@ -111,7 +100,7 @@ def advance(
     reading: Reading,
     data: PyTree,
 ) -> tuple[Carry, Metrics, Array]:
-    """A segment of steps of mapped runs, as one loop."""
+    """A segment of steps of mapped runs: the carry, the metrics of its steps, steps computed."""
 
     def go_on(loop: tuple[Array, Carry, Metrics]) -> Array:
         return (loop[0] < reading.length) & jnp.any(loop[1].alive)
@@ -139,16 +128,19 @@ def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
 def evaluate(
     traced: TracedTrainer, mapped: bool, numbers: Numbers, carry: Carry, eval_data: PyTree
 ) -> Metrics:
-    """Evaluate every run where it stands."""
-    return _over_runs(mapped, traced.evaluate.call, (0, 0, None))(numbers, carry.state, eval_data)
+    """Evaluate every run."""
+    over = _over_runs(mapped, traced.evaluate.call, (0, 0, None))
+    metrics: Metrics = over(numbers, carry.state, eval_data)
+    return metrics
 
 
 def moved(before: PyTree, after: PyTree) -> Array:
-    """Whether any parameter of a run changed, as NaN does."""
+    """Whether any parameter of a run changed; NaN counts as changed."""
     changed = jax.tree.map(lambda old, new: (new != old).reshape(-1), before, after)
     flat = jnp.concatenate([jnp.zeros(1, bool), *jax.tree.leaves(changed)])
-    # XLA would make one reduction a leaf of it, each a kernel to compile
-    return jax.lax.optimization_barrier(flat).any()
+    # without the barrier XLA compiles one kernel a leaf
+    barrier: Any = jax.lax.optimization_barrier
+    return jnp.any(barrier(flat))
 
 
 def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:
@@ -156,10 +148,10 @@ def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]
 
 
 def _where(alive: Array, new: Array, old: Array) -> Array:
-    """The new one where alive; shapes [runs, ...], or any for one run."""
+    """The new leaf where alive, else the old; shapes [runs, ...], or any of one run."""
     return jnp.where(alive.reshape(alive.shape + (1,) * (new.ndim - alive.ndim)), new, old)
 
 
 def _or_nan(alive: Array, metric: Array) -> Array:
-    """The metric where alive, else NaN, or 0 for whole numbers."""
+    """The metric where alive, else NaN; 0 if it is a whole number."""
     return _where(alive, metric, jnp.full_like(metric, nothing(metric.dtype)))

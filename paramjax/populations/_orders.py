@@ -1,9 +1,10 @@
-"""Which rows every seed reads at each step, drawn by blocks of epochs that fit in memory."""
+"""The rows that each seed reads at each step, drawn in blocks of epochs that fit in memory."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from paramjax.data._sampler import epoch_batches, steps_per_epoch
 from paramjax.populations._compiler_options import jit_to_run_once
 
 BLOCK_BYTES = 2**26
-"""Size of a block of the order, which holds at least one epoch: 64 MiB."""
+"""Bytes of a block of the order, 64 MiB; a block holds at least one epoch."""
 
 
 class Orders:
@@ -38,25 +39,22 @@ class Orders:
 
     @property
     def ends(self) -> list[int]:
-        """Numbers of steps after which a block ends, the last one at the end of the run."""
+        """The steps after which a block ends, the last one the end of the run."""
         return [*range(self.length, self._steps, self.length), self._steps]
 
     @property
     def shape(self) -> jax.ShapeDtypeStruct | None:
-        """Shape and dtype of a block."""
+        """Shape and dtype of a block; None if each step reads all rows."""
         if self.batch_size is None:
             return None
-        return jax.ShapeDtypeStruct((self.length, self._seeds, self.batch_size), jnp.int32)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the kept blocks take: the last one, and the one before where there is one."""
-        if self.shape is None:
-            return 0
-        return 4 * self.shape.size * min(2, len(self.ends))
+        shape_of: Any = jax.ShapeDtypeStruct
+        block: jax.ShapeDtypeStruct = shape_of(
+            (self.length, self._seeds, self.batch_size), jnp.int32
+        )
+        return block
 
     def block(self, step: int) -> Array | None:
-        """The block in which a step lies."""
+        """The block that holds a step; None if each step reads all rows."""
         if self.batch_size is None:
             return None
         number = step // self.length
@@ -80,7 +78,7 @@ class Orders:
 def _draw(
     data_key: Key, first: Array, *, rows: int, batch_size: int, epochs: int, steps: int
 ) -> Array:
-    """Some epochs of every seed, int32[steps, seeds, batch]."""
+    """The first steps of some epochs of every seed, int32[steps, seeds, batch]."""
 
     def one(key: Key) -> Array:
         return epoch_batches(key, first, epochs, rows, batch_size)[0][:steps]

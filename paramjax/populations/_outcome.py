@@ -1,26 +1,110 @@
-"""What is known of one training so far."""
+"""Results of trainings on the host: of a chunk of runs, and of each run."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from paramjax._status import Status
 from paramjax._types import Params, PyTree
-from paramjax.populations._chunk_result import ChunkResult, records
-from paramjax.populations._trial_run import Record
+from paramjax.populations._trial_run import Record, TrialRun, judge, segments, tail_mean
+
+
+class ChunkResult(NamedTuple):
+    """A chunk of runs after some steps, as numpy arrays.
+
+    Attributes:
+        runs: The runs, in the order of the arrays' leading axis.
+        evaluation_steps: The steps after which they were evaluated.
+        history: Metric of the steps -> [runs, steps]; NaN after `diverged_step`.
+        curve: Metric of the evaluations -> [runs, evaluations].
+        alive: Whether each run can go on, bool[runs].
+        steps: Steps that each run has trained, int32[runs].
+        computed: Steps computed for each run: also those after it diverged, and those that were
+            computed again, int64[runs].
+        params: Parameters to evaluate, leaves [runs, ...].
+        resume_state: What the next segment of steps starts from; None at the end of the runs.
+    """
+
+    runs: Sequence[TrialRun]
+    evaluation_steps: tuple[int, ...]
+    history: dict[str, np.ndarray]
+    curve: dict[str, np.ndarray]
+    alive: np.ndarray
+    steps: np.ndarray
+    computed: np.ndarray
+    params: Params
+    resume_state: PyTree = None
+
+
+def records(chunk: ChunkResult) -> list[Record]:
+    """The record of each run of a chunk.
+
+    Args:
+        chunk: Runs after some steps.
+
+    Returns:
+        One record a run, in the order of the chunk.
+
+    Example:
+        >>> one = np.ones((1, 4), np.float32)
+        >>> chunk = ChunkResult(
+        ...     [TrialRun(0, 0, {})], (2, 4), {"loss": one}, {}, np.array([True]), np.array([4]),
+        ...     np.array([4]), None,
+        ... )
+        >>> records(chunk)[0].status, records(chunk)[0].curve["train_loss"]
+        ('finished', [1.0, 1.0])
+    """
+    stepped = {name: v for name, v in chunk.history.items() if v.ndim == 2}
+    curve = {name: v.astype(float) for name, v in chunk.curve.items() if v.ndim == 2}
+    judged = judge(stepped["loss"])
+    lost = np.array([np.inf if step is None else step for _, step in judged])
+    beyond = np.array(chunk.evaluation_steps) > lost[:, None]
+    curve = {name: np.where(beyond, np.nan, values) for name, values in curve.items()}
+    last = {name: values[:, -1] for name, values in curve.items()}
+    if not chunk.curve:
+        last = {name: tail_mean(values) for name, values in stepped.items()}
+    means = [stepped["loss"][:, a:b].mean(axis=1) for a, b in segments(chunk.evaluation_steps)]
+    curve = {"train_loss": np.stack(means, axis=1).astype(float), **curve}
+    steps = [float(point) for point in chunk.evaluation_steps]
+    return [
+        Record(
+            run.trial, run.seed, run.hyperparameters,
+            status if all(map(math.isfinite, metrics.values())) else Status.DIVERGED,
+            step, metrics, {"step": list(steps), **along}, done,
+        )
+        for run, (status, step), metrics, along, done in zip(
+            chunk.runs, judged, _by_run(last), _by_run(curve), chunk.steps.tolist(), strict=True
+        )
+    ]  # fmt: skip
+
+
+def _by_run(values: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """For each run: name -> its number or list."""
+    columns = [own.tolist() for own in values.values()]
+    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def cut(chunk: ChunkResult, count: int) -> ChunkResult:
+    """The first runs of a chunk, without those that only filled its call."""
+    bare = chunk._replace(runs=(), evaluation_steps=())
+    arrays: ChunkResult = jax.tree.map(lambda leaf: leaf[:count], bare)
+    arrays.computed[-1] += chunk.computed[count:].sum()
+    return arrays._replace(runs=tuple(chunk.runs[:count]), evaluation_steps=chunk.evaluation_steps)
 
 
 class Summary(NamedTuple):
-    """What is known of one training without its arrays.
+    """One training so far, without its arrays.
 
     Attributes:
         record: Its record.
-        reached: The rung that its chunk reached, in steps; a diverged one did fewer.
-        computed: Steps that were computed for it: its own, those after it was lost, those of
-            lanes that only fill a call, and those that were trained again.
+        reached: The step that its chunk has reached; a diverged run trained fewer.
+        computed: Steps computed for it: its own, those after it diverged, those of lanes that
+            only fill a call, and those that were computed again.
     """
 
     record: Record
@@ -29,16 +113,16 @@ class Summary(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is known of one training so far.
+    """One training so far: a `Summary` and its arrays.
 
     Attributes:
-        record: Its record.
+        record: See `Summary`.
         reached: See `Summary`.
         computed: See `Summary`.
         params: Parameters to evaluate.
-        history: Metric name -> [steps].
-        curve: Metric name -> [evaluations].
-        resume_state: What the next steps go on from, None after the last step.
+        history: Metric of the steps -> [steps].
+        curve: Metric of the evaluations -> [evaluations].
+        resume_state: What the next segment of steps starts from; None after the last step.
     """
 
     record: Record
@@ -51,12 +135,12 @@ class Outcome(NamedTuple):
 
     @property
     def summary(self) -> Summary:
-        """What is known of it without its arrays."""
+        """The outcome without its arrays."""
         return Summary(self.record, self.reached, self.computed)
 
 
 def outcomes(chunk: ChunkResult, reached: int, before: Sequence[Outcome] = ()) -> list[Outcome]:
-    """What a chunk says of each of its runs."""
+    """The outcome of each run of a chunk, appended to the outcomes of earlier segments."""
     whole = _joined(before, chunk) if before else chunk
     computed = chunk.computed.tolist()
     if before:

@@ -1,8 +1,7 @@
-"""Many trainings of one kind, with their numeric hyperparameters traced."""
+"""Many trainings of one problem, with their numeric hyperparameters traced."""
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
@@ -11,21 +10,23 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
+from paramjax._types import Array, Hyperparameters, Key, ModelState, Params, PyTree
 from paramjax.data._sampler import batch_order
-from paramjax.populations._chunk_result import ChunkResult
 from paramjax.populations._devices import placed
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Layout
 from paramjax.populations._orders import Orders
-from paramjax.populations._problem import Problem
+from paramjax.populations._outcome import ChunkResult
+from paramjax.populations._problem import Problem, evaluation, rows_a_step
 from paramjax.populations._programs import Shared
-from paramjax.populations._segments import evaluation_steps
 from paramjax.populations._starts import PendingStarts, Starts
 from paramjax.populations._structure_group import StructureGroup
-from paramjax.populations._traced_trainer import Inputs, TracedTrainer, trace_trainer
-from paramjax.populations._tracked import TrackedHyperparameters
-from paramjax.populations._trial_run import TrialRun
-from paramjax.runs._validator import as_metrics
+from paramjax.populations._traced_trainer import (
+    Inputs,
+    TracedTrainer,
+    TrackedHyperparameters,
+    trace_trainer,
+)
+from paramjax.populations._trial_run import TrialRun, evaluation_steps
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import structure, traced
 from paramjax.step._state import Trainer
@@ -35,15 +36,15 @@ MakeTrainer = Callable[[Hyperparameters], Trainer]
 
 
 class SingleRun(NamedTuple):
-    """What one run is made of, to be trained by itself.
+    """The inputs of one run, to train it alone.
 
     Attributes:
-        trainer: Made of plain numbers.
-        key: Key of its state.
+        trainer: Made with hyperparameters that are plain numbers.
+        key: Key of the initial state.
         params: Initial parameters.
-        model_state: What a stateful model starts with.
+        model_state: Initial state of a stateful model.
         data: Training data, leaves [rows, ...].
-        order: `(steps) -> int32[steps, batch]`, None where each step takes all rows.
+        order: `(steps) -> int32[steps, batch]`, or None if each step reads all rows.
     """
 
     trainer: Trainer
@@ -55,24 +56,24 @@ class SingleRun(NamedTuple):
 
 
 class Population:
-    """Trainings of one kind; each structure among the hyperparameters is traced once.
+    """Trainings of one problem; each structure of the hyperparameters is traced once.
 
     Args:
         make_trainer: `(hyperparameters) -> Trainer`.
-        space: Tells which hyperparameters are structure and which are traced.
-        problem: What is learned, from what, and what is measured; its `init` is not called.
-        starts: Initial parameters and keys of the seeds, made or to be made, or
-            `(structure) -> starts` where they depend on the structure.
-        seeds: The seeds in the order of `starts`.
-        steps: Steps of each run.
-        evaluations: How often to evaluate, evenly spaced, the last time at the end.
-        rungs: Steps after which they are evaluated besides, and may be taken up again.
-        mesh: The devices; None for the default one.
+        space: Hyperparameter name -> distribution, which says what is structure.
+        problem: What is learned, from which data, and what is measured; `init` is not called.
+        starts: Initial parameters and keys of the seeds, see `prepare_starts`; or
+            `(structure) -> starts` if they depend on the structure.
+        seeds: The seeds, in the order of `starts`.
+        steps: Steps of each run, positive.
+        evaluations: Number of evaluations, evenly spaced, the last at the end; positive.
+        rungs: Further steps after which runs are evaluated and can be resumed.
+        mesh: A mesh with one axis of devices; None for the default device.
 
     Attributes:
         data: The training data, on the devices.
-        eval_data: What `evaluate` is given, on the devices.
-        read: Names of the hyperparameters that a user's function has read so far.
+        eval_data: The last argument of `evaluate`, on the devices.
+        read: Names of the hyperparameters that `make_trainer` has read so far.
 
     Example:
         >>> import optax
@@ -116,10 +117,13 @@ class Population:
         self._lock = threading.Lock()
 
     def groups(self, runs: Sequence[TrialRun]) -> list[list[TrialRun]]:
-        """The runs of each structure, in the order in which structures come.
+        """Group runs by structure, in the order in which structures first occur.
 
         Args:
-            runs: Any runs.
+            runs: Runs of any structures.
+
+        Returns:
+            The runs of each structure.
         """
         groups: dict[Any, list[TrialRun]] = {}
         for run in runs:
@@ -127,11 +131,14 @@ class Population:
         return list(groups.values())
 
     def chunks(self, runs: Sequence[TrialRun], layout: Layout) -> list[list[TrialRun]]:
-        """Cut runs into calls of one structure.
+        """Cut runs into the calls of a layout, each of one structure.
 
         Args:
-            runs: Any runs.
-            layout: Says how many a call trains.
+            runs: Runs of any structures.
+            layout: How many runs a call trains.
+
+        Returns:
+            The runs of each call.
         """
         width = layout.width * (1 if self.mesh is None else self.mesh.size)
         return [
@@ -141,15 +148,19 @@ class Population:
         ]
 
     def structure_group(self, run: TrialRun, eval_data: PyTree = None) -> StructureGroup:
-        """The runs of one structure, traced when first asked for.
+        """The group of a run's structure, traced when first asked for.
 
         Args:
-            run: One of them.
-            eval_data: What `evaluate` is given instead of the problem's evaluation data.
+            run: A run of the structure.
+            eval_data: Replaces the problem's `eval_data`.
+
+        Returns:
+            The group, which compiles and trains.
 
         Raises:
-            TypeError: See `trace_trainer`.
-            ValueError: See `trace_trainer`; and if a batch is larger than the data.
+            TypeError: If `make_trainer` returns something other than a trainer.
+            ValueError: If a step changes the form of the state or reports no scalar loss, or if a
+                batch is larger than the data.
         """
         eval_data = self.eval_data if eval_data is None else eval_data
         forms = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), eval_data)
@@ -157,23 +168,28 @@ class Population:
         which = (_key_of(fixed), str(forms))
         with self._lock:
             if which not in self._structure_groups:
-                noted = TrackedHyperparameters(fixed, self.space, self.read)
-                self._structure_groups[which] = self._new_structure_group(noted, run, eval_data)
+                tracked = TrackedHyperparameters(fixed, self.space, self.read)
+                self._structure_groups[which] = self._new_structure_group(tracked, run, eval_data)
             return self._structure_groups[which]
 
     def train(
         self, chunk: Sequence[TrialRun], layout: Layout, eval_data: PyTree = None, **between: Any
     ) -> ChunkResult:
-        """Train one chunk.
+        """Train one chunk of runs.
 
         Args:
-            chunk: Runs of one structure, no more than a call has.
-            layout: How they are laid out.
-            eval_data: What `evaluate` is given instead of the problem's evaluation data.
-            between: `first`, `end`, `resume_state` and `last` of `StructureGroup.train`.
+            chunk: Runs of one structure, at most as many as a call of the layout trains.
+            layout: How the runs are laid out.
+            eval_data: Replaces the problem's `eval_data`.
+            between: `first` and `end`, the steps to train from and to; `resume_state` of the
+                chunk before; `last`, whether the runs end there. By default all steps.
 
         Returns:
-            What came of them.
+            Histories, metrics and parameters of the runs.
+
+        Raises:
+            TypeError: See `structure_group`.
+            ValueError: See `structure_group`.
         """
         if eval_data is not None:
             eval_data = placed(eval_data, self.mesh, split=False)
@@ -182,15 +198,9 @@ class Population:
         )
 
     def traces(self, run: TrialRun, known: set[str]) -> bool:
-        """Whether the trainer of a run can be traced if it is told some numbers.
-
-        Args:
-            run: The run.
-            known: Names of the numbers it is told.
-        """
-        fixed = TrackedHyperparameters(
-            structure(self.space, run.hyperparameters), self.space, set()
-        )
+        """Whether a run can be traced with the numbers of these names as plain ones."""
+        values = structure(self.space, run.hyperparameters)
+        fixed = TrackedHyperparameters(values, self.space, set())
         try:
             self._trace(fixed, self._starts_of(fixed), run, self.eval_data, known)
         except (TypeError, ValueError):
@@ -198,14 +208,17 @@ class Population:
         return True
 
     def single(self, seed: int, hyperparameters: dict[str, Any]) -> SingleRun:
-        """What one run is made of.
+        """The inputs of one run, to train it alone.
 
         Args:
-            seed: Its seed.
+            seed: One of the population's seeds.
             hyperparameters: Name -> value.
+
+        Returns:
+            Trainer, initial state and order of batches.
         """
         fixed = TrackedHyperparameters(structure(self.space, hyperparameters), self.space, set())
-        starts, batch_size = self._starts_of(fixed).made(), self._batch_of(fixed)
+        starts, batch_size = self._starts_of(fixed).made(), rows_a_step(self.problem, fixed)
         params, key, data_key = jax.tree.map(
             lambda leaf: leaf[self.seeds.index(seed)], (starts.params, starts.key, starts.data_key)
         )
@@ -222,7 +235,7 @@ class Population:
         self, fixed: TrackedHyperparameters, run: TrialRun, eval_data: PyTree
     ) -> StructureGroup:
         starts = self._starts_of(fixed)
-        batch_size = self._batch_of(fixed)
+        batch_size = rows_a_step(self.problem, fixed)
         seeds = len(self.seeds)
         orders = Orders(lambda: starts.made().data_key, seeds, self._rows(), batch_size, self.steps)
         traced = self._trace(fixed, starts, run, eval_data)
@@ -241,11 +254,11 @@ class Population:
         self, fixed: TrackedHyperparameters, starts: PendingStarts, run: TrialRun,
         eval_data: PyTree, known: Collection[str] = (),
     ) -> TracedTrainer:  # fmt: skip
-        numbers = _one(traced(self.space, [run.hyperparameters]))
-        told = {name: value.item() for name, value in numbers.items() if name in known}
-        batch_size = self._batch_of(fixed)
+        numbers = {n: own[0] for n, own in traced(self.space, [run.hyperparameters]).items()}
+        plain = {name: value.item() for name, value in numbers.items() if name in known}
+        batch_size = rows_a_step(self.problem, fixed)
         inputs = Inputs(
-            {name: value for name, value in numbers.items() if name not in told},
+            {name: value for name, value in numbers.items() if name not in plain},
             _shapes_of(starts.shapes.key),
             _shapes_of(starts.shapes.params),
             self._model_state,
@@ -254,56 +267,22 @@ class Population:
         )
 
         def make(numbers: dict[str, Any]) -> Trainer:
-            values = {**fixed.unread(), **told, **numbers}
+            values = {**fixed.unread(), **plain, **numbers}
             return self._make_trainer(TrackedHyperparameters(values, self.space, self.read))
 
-        return trace_trainer(make, self._evaluation(fixed), _shapes(inputs))
+        return trace_trainer(make, evaluation(self.problem, fixed), _shapes(inputs))
 
     def _starts_of(self, fixed: TrackedHyperparameters) -> PendingStarts:
         if isinstance(self._starts, Starts | PendingStarts):
             return PendingStarts.of(self._starts)
         return PendingStarts.of(self._starts(fixed))
 
-    def _batch_of(self, fixed: TrackedHyperparameters) -> int | None:
-        batch_size = self.problem.batch_size
-        return batch_size(fixed) if callable(batch_size) else batch_size
-
     def _rows(self) -> int:
         return len(jax.tree.leaves(self.data)[0])
 
-    def _evaluation(self, fixed: dict[str, Any]) -> Callable[..., Metrics]:
-        """`(params, model_state, data) -> metrics`."""
-        evaluate, stateful = self.problem.evaluate, self.problem.stateful
-        if evaluate is None:
-            return lambda params, model_state, data: {}
-        measure = with_structure(evaluate, fixed, 3 if stateful else 2)
-        if stateful:
-            return lambda params, model_state, data: as_metrics(measure(params, model_state, data))
-        return lambda params, model_state, data: as_metrics(measure(params, data))
-
-
-def with_structure(
-    function: Callable[..., Any], fixed: Hyperparameters, inputs: int
-) -> Callable[..., Any]:
-    """Give a function the structural hyperparameters, if it takes one argument more."""
-    if not needs_structure(function, inputs):
-        return function
-    return lambda *args: function(*args, fixed)
-
-
-def needs_structure(function: Callable[..., Any], inputs: int) -> bool:
-    """Whether a function takes one argument more than the inputs that it always gets."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
-    return len(needed) == inputs + 1
-
 
 def _key_of(fixed: dict[str, Any]) -> Any:
-    """What tells a structure from others, whether or not its values can be hashed."""
+    """A hashable key of a structure, whether or not its values are hashable."""
     return tuple((name, _hashable(value), type(value).__name__) for name, value in fixed.items())
 
 
@@ -315,17 +294,12 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-def _one(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf[0], tree)
-
-
 def _shapes_of(tree: PyTree, *count: int) -> PyTree:
-    """Shapes of one element of the leading axis, or of so many."""
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((*count, *leaf.shape[1:]), leaf.dtype), tree
-    )
+    """Shapes of one element of the leading axis, or of `count` elements."""
+    shape_of: Any = jax.ShapeDtypeStruct
+    return jax.tree.map(lambda leaf: shape_of((*count, *leaf.shape[1:]), leaf.dtype), tree)
 
 
 def _shapes(tree: PyTree) -> PyTree:
-    """Shapes and dtypes alone, as JAX sees them."""
+    """Shapes and dtypes as JAX sees them."""
     return jax.eval_shape(lambda same: same, tree)

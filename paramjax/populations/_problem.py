@@ -1,14 +1,16 @@
-"""What is learned, from what, and how it is judged: said once for sweep, search and folds."""
+"""A training problem: what is learned, from which data, and which metric decides."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from paramjax._checks import check_count, describe
-from paramjax._types import Hyperparameters, ModelState, Params, PyTree
+from paramjax._types import Hyperparameters, Metrics, ModelState, Params, PyTree
 from paramjax.data._validation import check_data
+from paramjax.runs._validator import as_metrics
 
 BatchSize = int | None | Callable[[Hyperparameters], int | None]
 """Rows a step, None for all of them; or `(structural hyperparameters) -> rows`."""
@@ -16,31 +18,32 @@ BatchSize = int | None | Callable[[Hyperparameters], int | None]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
-    """A training problem that stays fixed while trainers and hyperparameters change.
+    """What is learned, from which data, and which metric decides.
 
-    `sweep`, `search` and `cross_validate` take it; what they judge by is said here alone.
+    A problem stays fixed while trainers and hyperparameters change; `sweep`, `search` and
+    `cross_validate` take it.
 
     Attributes:
-        init: `(key) -> params`, compiled by itself; or `(key, hyperparameters) -> params` where
+        init: `(key) -> params`, compiled as one program; or `(key, hyperparameters) -> params` if
             the parameters depend on structural hyperparameters.
         data: Training data, leaves [rows, ...].
-        batch_size: Rows a step, drawn without replacement epoch by epoch, positive; None takes
+        batch_size: Rows a step, positive, drawn without replacement epoch by epoch; None takes
             all rows at each step; or `(structural hyperparameters) -> rows`.
-        evaluate: `(params, eval_data) -> metrics`, means over the rows, or a loss function's pair
-            `(loss, metrics)`. With `stateful`, `(params, model_state, eval_data) -> metrics`. It
-            may take the structural hyperparameters as one more argument. None leaves the metrics
-            of the training steps, averaged over the last tenth of them.
-        eval_data: What `evaluate` is given, leaves [rows, ...].
-        model_state: What a stateful model starts with.
+        evaluate: `(params, eval_data) -> metrics`, name -> mean over the rows; or a loss
+            function's pair `(loss, metrics)`. With `stateful=True`
+            `(params, model_state, eval_data) -> metrics`. The structural hyperparameters are
+            passed as one more argument if it takes one. None reports the metrics of the training
+            steps, averaged over the last tenth of them.
+        eval_data: The last argument of `evaluate`, leaves [rows, ...].
+        model_state: The initial state of a stateful model.
         stateful: Whether the loss and `evaluate` take the model state, see `train_step`.
-        metric: The metric that decides: which trial is best, and which go on.
-        maximise: Whether a larger one is better.
+        metric: Name of the metric that decides which trial is best and which trials go on.
+        maximise: Whether a larger value of the metric is better.
 
     Raises:
-        TypeError: If `init` or `evaluate` is not a function, `metric` not a name, or `batch_size`
-            neither a whole number nor a function.
-        ValueError: If `batch_size` is not positive, or `stateful` and `model_state` contradict
-            each other.
+        TypeError: If `init` or `evaluate` is not a function, `metric` is not a name, or
+            `batch_size` is neither a whole number nor a function.
+        ValueError: If `batch_size` is less than 1.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -81,3 +84,40 @@ class Problem:
             ValueError: If it is empty, NaN or of uneven length.
         """
         return check_data(self.data)
+
+
+def rows_a_step(problem: Problem, fixed: Hyperparameters) -> int | None:
+    """The batch size of a structure; None for all rows."""
+    batch_size = problem.batch_size
+    return batch_size(fixed) if callable(batch_size) else batch_size
+
+
+def evaluation(problem: Problem, fixed: Hyperparameters) -> Callable[..., Metrics]:
+    """`(params, model_state, data) -> metrics` of a structure."""
+    evaluate, stateful = problem.evaluate, problem.stateful
+    if evaluate is None:
+        return lambda params, model_state, data: {}
+    measure = with_structure(evaluate, fixed, 3 if stateful else 2)
+    if stateful:
+        return lambda params, model_state, data: as_metrics(measure(params, model_state, data))
+    return lambda params, model_state, data: as_metrics(measure(params, data))
+
+
+def with_structure(
+    function: Callable[..., Any], fixed: Hyperparameters, inputs: int
+) -> Callable[..., Any]:
+    """The function; if it takes one more argument, with the structural hyperparameters as that."""
+    if not needs_structure(function, inputs):
+        return function
+    return lambda *args: function(*args, fixed)
+
+
+def needs_structure(function: Callable[..., Any], inputs: int) -> bool:
+    """Whether a function needs one argument more than its usual inputs."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.kind in positional and p.default is p.empty]
+    return len(needed) == inputs + 1

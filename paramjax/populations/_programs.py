@@ -25,17 +25,17 @@ from paramjax.populations._starts import PendingStarts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
 
 _LOCKS = [threading.Lock() for _ in range(64)]
-"""Of programs that are being compiled, by their text."""
+"""Locks of programs that are being compiled, by the hash of their text."""
 
 
 class Shared(NamedTuple):
-    """What all runs of a structure read, on the devices.
+    """Inputs that all runs of a structure share, on the devices.
 
     Attributes:
-        starts: Leaves [seeds, ...].
-        model_state: What a stateful model starts with.
+        starts: Initial parameters and keys, leaves [seeds, ...].
+        model_state: Initial state of a stateful model.
         data: Training data, leaves [rows, ...].
-        eval_data: What `evaluate` is given.
+        eval_data: The last argument of `evaluate`.
     """
 
     starts: PendingStarts
@@ -62,7 +62,7 @@ class Programs:
         self._lock = threading.Lock()
 
     def compile(self, numbers: Numbers, *, stepwise: bool) -> None:
-        """Compile what a layout needs and is not compiled yet."""
+        """Compile the programs that a layout needs, unless they are compiled already."""
         names = ("once", "measure") if stepwise else ("segment",)
         with self._lock:
             if all(name in self._compiled for name in names):
@@ -80,18 +80,20 @@ class Programs:
             self.compile_seconds += time.perf_counter() - start
 
     def begin(self, numbers: Numbers, seed_index: np.ndarray) -> Carry:
-        """Where runs start."""
-        return self._compiled["begin"](*self._begin_inputs(numbers, seed_index))
+        """The carry before the first step."""
+        carry: Carry = self._compiled["begin"](*self._begin_inputs(numbers, seed_index))
+        return carry
 
     def advance(
         self, numbers: Numbers, carry: Carry, seed_index: np.ndarray, first: int, count: int,
         eval_data: PyTree, *, stepwise: bool,
     ) -> tuple[Carry, Metrics, Metrics, Any]:  # fmt: skip
-        """Advance by some steps, then evaluate."""
+        """Train `count` steps from `first` on, then evaluate: carry, history, metrics, steps."""
         order, offset = self.orders.block(first), self.orders.offset(first)
         if not stepwise:
             inputs = self._inputs(numbers, carry, seed_index, order, offset, count, eval_data)
-            return self._compiled["segment"](*inputs)
+            segment: tuple[Carry, Metrics, Metrics, Any] = self._compiled["segment"](*inputs)
+            return segment
         reported = []
         for done in range(count):
             inputs = self._inputs(numbers, carry, seed_index, order, offset + done, 1, eval_data)
@@ -112,7 +114,7 @@ class Programs:
         return jax.tree.unflatten(tree, [leaves[index] for index in self._positions])
 
     def bytes_of_a_call(self) -> int:
-        """Bytes that one call under way takes, without what all calls share."""
+        """Bytes of one call under way, without the inputs that all calls share."""
         own = 0
         for compiled in self._compiled.values():
             analysis = compiled.memory_analysis()
@@ -128,14 +130,14 @@ class Programs:
         return (*split, starts, self.shared.model_state)
 
     def _carry(self, *inputs: Any) -> Any:
-        """Where runs start: its shapes are enough for the default device, not for a mesh."""
+        """The first carry; its shapes suffice on the default device, a mesh needs its sharding."""
         if self.mesh is None:
             return jax.eval_shape(self._function("begin"), *inputs)
         self._compile_all({"begin": inputs})
         return self._compiled["begin"](*inputs)
 
     def _compile_all(self, needed: dict[str, tuple[Any, ...]]) -> None:
-        """Compile programs side by side, unless they are: name -> inputs."""
+        """Compile programs side by side, name -> inputs, unless they are compiled already."""
         lowered = {
             name: self._function(name).lower(*inputs)
             for name, inputs in needed.items()
@@ -154,7 +156,7 @@ class Programs:
         return numbers, carry, seed_index, order, *counts, self.shared.data, eval_data
 
     def _function(self, name: str) -> Any:
-        """A function that is compiled under a name, which a cache and a profile show."""
+        """The jitted function of a program, under the name that a profile shows."""
         if name not in self._functions:
             function, split, donated, options = _FUNCTIONS[name]
             local = functools.partial(function, self.traced, self._mapped, self.capacity)
@@ -166,9 +168,9 @@ class Programs:
 
 
 def _compiled(lowered: Any) -> Any:
-    """Compile; threads that have the same program at hand follow each other.
+    """Compile; threads with the same program wait for each other.
 
-    JAX writes an entry of its cache in place, so that another thread could read half of it.
+    JAX writes an entry of its cache in place, so another thread could read half of it.
     """
     text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
     with _LOCKS[hash(text) % len(_LOCKS)]:
@@ -179,7 +181,9 @@ def _begin(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> 
     del capacity
     numbers, seed_index, starts, model_state = inputs
     numbers, seed_index = _single(mapped, (numbers, seed_index))
-    return _again(mapped, loop.begin(traced, mapped, numbers, seed_index, starts, model_state))
+    carry = loop.begin(traced, mapped, numbers, seed_index, starts, model_state)
+    whole: Carry = _again(mapped, carry)
+    return whole
 
 
 def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
@@ -206,7 +210,8 @@ def _measure(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -
     del capacity
     numbers, carry, *_, eval_data = inputs
     numbers, carry = _single(mapped, (numbers, carry))
-    return _again(mapped, loop.evaluate(traced, mapped, numbers, carry, eval_data))
+    metrics: Metrics = _again(mapped, loop.evaluate(traced, mapped, numbers, carry, eval_data))
+    return metrics
 
 
 def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Params:
@@ -217,7 +222,7 @@ def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) ->
 
 
 def _handed_on(traced: TracedTrainer) -> list[int] | None:
-    """Which leaves of a state are the parameters to evaluate, None if they are computed."""
+    """Indices of the leaves that are the parameters to evaluate; None if they are computed."""
     jaxpr = traced.eval_params.jaxpr.jaxpr
     indices = {id(variable): index for index, variable in enumerate(jaxpr.invars)}
     found = [indices.get(id(variable)) for variable in jaxpr.outvars]
@@ -225,17 +230,17 @@ def _handed_on(traced: TracedTrainer) -> list[int] | None:
 
 
 def _single(mapped: bool, tree: PyTree) -> PyTree:
-    """The only run without its axis, unless there are several."""
+    """The single run without its axis; mapped runs as they are."""
     return tree if mapped else jax.tree.map(lambda leaf: leaf[0], tree)
 
 
 def _again(mapped: bool, tree: PyTree) -> PyTree:
-    """With its axis again."""
+    """The single run with its axis again; mapped runs as they are."""
     return tree if mapped else jax.tree.map(lambda leaf: leaf[None], tree)
 
 
 def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Under a name by which the compilation cache and a profile show it."""
+    """The function under a name that the compilation cache and a profile show."""
 
     def program(*inputs: Any) -> Any:
         return function(*inputs)

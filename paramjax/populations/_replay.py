@@ -1,4 +1,4 @@
-"""One training of a population done again, alone."""
+"""One training of a population repeated alone."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from paramjax.step._state import TrainState, scan_steps
 
 
 class Replay(NamedTuple):
-    """A training done alone, and how far it is from its lane in the population.
+    """A training repeated alone, and its distance from the training in the population.
 
     Attributes:
-        params: Parameters to evaluate, as the single training leaves them.
-        history: Metric name -> [steps].
-        params_distance: Norm of the difference of all parameters, relative to their norm.
+        params: Parameters to evaluate of the training that was repeated.
+        history: Its step metrics, name -> [steps].
+        params_distance: Euclidean norm of the difference of all parameters, relative to the norm
+            of those in the population.
         loss_distance: Largest difference of the loss at any step, relative to the loss there.
         identical: Whether parameters and losses are equal to the bit.
     """
@@ -31,7 +32,7 @@ class Replay(NamedTuple):
     identical: bool
 
     def __str__(self) -> str:
-        """What was found, in a sentence."""
+        """The distance, in a sentence."""
         if self.identical:
             return "equal to its lane, to the bit"
         return (
@@ -67,7 +68,7 @@ def replay(population: Population, outcome: Outcome) -> Replay:
 
 
 def _distance(mine: Params, other: Params) -> float:
-    """The norm of a difference relative to that of the second tree, in float64."""
+    """The norm of the difference, relative to the norm of the second tree, in float64."""
     pairs = list(zip(jax.tree.leaves(mine), jax.tree.leaves(other), strict=True))
     apart = sum(float(np.sum((np.float64(a) - np.float64(b)) ** 2)) for a, b in pairs)
     norm = sum(float(np.sum(np.float64(b) ** 2)) for _, b in pairs)
@@ -75,6 +76,7 @@ def _distance(mine: Params, other: Params) -> float:
 
 
 def _largest(mine: np.ndarray, other: np.ndarray) -> float:
+    """The largest difference, relative to the second array."""
     if not len(mine):
         return 0.0
     tiny = np.finfo(np.float32).tiny

@@ -1,6 +1,6 @@
-"""A segment of one run, whose steps keep no state of before, see `runs._attempt`.
+"""A segment of steps of one run, which keeps no copy of the state before, see `runs._attempt`.
 
-The state before a step whose loss is not finite is found by training the segment again up to it.
+If a loss is not finite, the segment is computed again up to the step before.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from paramjax.step._state import TrainState
 
 
 class _Loop(NamedTuple):
-    """Where a segment stands.
+    """The progress of a segment.
 
     Attributes:
-        state: The last state that is known to be good.
-        done: Steps of the segment before it.
-        end: Steps after which the next attempt ends.
+        state: The last state known to be good.
+        done: Steps of the segment up to that state.
+        end: The step of the segment at which the next attempt ends.
         alive: Whether the run goes on.
         computed: Steps computed in all attempts.
-        metrics: What steps reported, [capacity, ...].
+        metrics: Metrics of the steps, [capacity, ...].
     """
 
     state: TrainState
@@ -45,7 +45,7 @@ def advance(
     reading: Reading,
     data: PyTree,
 ) -> tuple[Carry, Metrics, Array]:
-    """As `loop.advance`, of one run."""
+    """`_loop.advance` of one run."""
 
     def attempted(loop: _Loop) -> _Loop:
         after = attempt_until(
@@ -57,7 +57,7 @@ def advance(
         )
         tried = after.done + ~after.ok
         single = tried == loop.done + 1
-        # a guard that rejects a step leaves the parameters as they were
+        # a hook that rejects a step leaves the parameters unchanged
         lost = ~after.ok & single & moved(loop.state.params, after.state.params)
         good = after.ok | (single & ~lost)
         return _Loop(

@@ -1,7 +1,7 @@
-"""Where the trainings of a population start: one program, compiled once and shared.
+"""Initial parameters and keys of the seeds: one program, compiled once and shared.
 
-Initial parameters and the order of batches depend on the seed alone, so every trial and
-every optimizer with that seed starts and reads alike: that is what pairs them.
+Initial parameters and the order of batches depend on the seed alone, so all trials and all
+optimizers with one seed are paired.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from paramjax.populations._compiler_options import jit_to_run_once
 
 
 class Starts(NamedTuple):
-    """The starts of several seeds.
+    """Initial parameters and keys of several seeds.
 
     Attributes:
         params: Initial parameters, leaves [seeds, ...].
@@ -34,7 +34,7 @@ class Starts(NamedTuple):
 
 
 class PendingStarts:
-    """Starts that are made when first asked for; safe to use from several threads."""
+    """Starts that are computed when first asked for; safe to use from several threads."""
 
     def __init__(self, make: Callable[[], Starts], shapes: Starts) -> None:
         self.shapes = shapes
@@ -44,7 +44,7 @@ class PendingStarts:
 
     @classmethod
     def of(cls, starts: Starts | PendingStarts) -> PendingStarts:
-        """The same, also of starts that are made."""
+        """The starts as pending ones, whether or not they are computed already."""
         if isinstance(starts, PendingStarts):
             return starts
         return cls(lambda: starts, jax.eval_shape(lambda same: same, starts))
@@ -58,8 +58,8 @@ class PendingStarts:
 
 
 def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
-    """The starts of every seed, traced now and made later, while other programs are compiled."""
-    # here, because initialisation is the first program that a population compiles
+    """The starts of every seed, traced now and computed later, while other programs compile."""
+    # initialisation is the first program that a population compiles
     enable_cache()
     numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
     prepare = jit_to_run_once(_prepare, "init")
@@ -68,15 +68,15 @@ def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
 
 
 def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:
-    """Initialise every seed, one after the other inside one program.
+    """Initialise every seed, one after the other inside one compiled program.
 
     Args:
         init: `(key) -> params`.
-        key: The key of the whole population.
-        seeds: Numbers of the seeds, each in [0, 2**32).
+        key: A typed key, the same for the whole population.
+        seeds: The seeds, each in [0, 2**32).
 
     Returns:
-        The starts, in the order of `seeds`.
+        Initial parameters and keys, leaves [seeds, ...] in the order of `seeds`.
 
     Raises:
         ValueError: If a seed is out of range.
@@ -94,5 +94,6 @@ def _prepare(init: Callable[[Key], Params], key: Key, seeds: Array) -> Starts:
         init_key, state_key, data_key = jax.random.split(jax.random.fold_in(key, seed), 3)
         return Starts(init(init_key), state_key, data_key)
 
-    # mapped, not vmapped: the unrolled generator would compile once for every seed
-    return jax.lax.map(one, seeds)
+    # not vmap: it would unroll the generator and compile it once for every seed
+    starts: Starts = jax.lax.map(one, seeds)
+    return starts

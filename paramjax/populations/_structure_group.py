@@ -1,4 +1,4 @@
-"""The runs of one structure: one traced, and programs for it of any width."""
+"""The runs of one structure: one traced trainer, and its programs of each width."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import numpy as np
 from jax.sharding import Mesh
 
 from paramjax._types import PyTree
-from paramjax.populations._chunk_result import ChunkResult, cut
 from paramjax.populations._devices import fetched, placed
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Layout
 from paramjax.populations._loop import Carry
 from paramjax.populations._orders import Orders
+from paramjax.populations._outcome import ChunkResult, cut
 from paramjax.populations._programs import Programs, Shared
-from paramjax.populations._segments import longest, segments
 from paramjax.populations._traced_trainer import TracedTrainer
-from paramjax.populations._trial_run import TrialRun
+from paramjax.populations._trial_run import TrialRun, longest, segments
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import traced
 
 
 class StructureGroup:
-    """Runs of one structure; safe to use from several threads."""
+    """Trains runs of one structure; safe to use from several threads."""
 
     def __init__(
         self, traced: TracedTrainer, space: Space, seeds: Sequence[int], shared: Shared,
@@ -55,14 +54,14 @@ class StructureGroup:
             return self._programs[width]
 
     def compile(self, run: TrialRun, layout: Layout) -> Programs:
-        """Compile what a layout needs, unless it is."""
+        """Compile the programs of a layout, unless they are compiled already."""
         programs = self.programs(layout.width)
         numbers = traced(self._space, [run.hyperparameters] * programs.runs)
         programs.compile(numbers, stepwise=layout.stepwise)
         return programs
 
     def prepare(self) -> None:
-        """Make what all runs read: their starts and the first rows of their orders."""
+        """Compute what all runs read: their starts and the first block of their orders."""
         self.shared.starts.made()
         self.orders.block(0)
 
@@ -71,7 +70,7 @@ class StructureGroup:
         eval_data: PyTree = None, first: int = 0, end: int | None = None,
         resume_state: PyTree = None, last: bool = True,
     ) -> ChunkResult:  # fmt: skip
-        """Train a chunk for some steps."""
+        """Train a chunk of runs from step `first` to `end`; `last` ends them there."""
         eval_data = self.shared.eval_data if eval_data is None else eval_data
         programs = self.compile(runs[0], layout)
         padded, numbers, seed_index = self._filled(runs, programs.runs)
@@ -108,35 +107,37 @@ class StructureGroup:
         return cut(chunk, len(runs))
 
     def rehearse(self, runs: Sequence[TrialRun], layout: Layout, count: int) -> None:
-        """Train some runs for some steps, and throw away what they learn."""
+        """Train some runs for some steps and discard the result, to measure the time."""
         programs = self.compile(runs[0], layout)
         _, numbers, seed_index = self._filled(runs, programs.runs)
         carry = programs.begin(numbers, seed_index)
         carry, *_ = programs.advance(
             numbers, carry, seed_index, 0, count, self.shared.eval_data, stepwise=layout.stepwise
         )
-        jax.block_until_ready(carry)
+        wait: Any = jax.block_until_ready
+        wait(carry)
 
     def _filled(
         self, runs: Sequence[TrialRun], count: int
     ) -> tuple[list[TrialRun], Any, np.ndarray]:
-        """As many runs as a call has, the last one repeated; their numbers and their seeds."""
+        """The runs of a whole call, the last one repeated; their numbers, their seed indices."""
         padded = [*runs, *[runs[-1]] * (count - len(runs))]
         numbers = traced(self._space, [run.hyperparameters for run in padded])
         return padded, numbers, np.array([self._seed_index[run.seed] for run in padded], np.int32)
 
     def _resumed(self, resume_state: Carry, count: int) -> Carry:
-        """Runs that were fetched, on the devices again, the last one repeated."""
+        """The carry of fetched runs on the devices again, the last run repeated."""
         rest = count - len(resume_state.alive)
 
         def filled(leaf: Any) -> Any:
             return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
 
-        return placed(jax.tree.map(filled, resume_state), self.mesh, split=True)
+        carry: Carry = placed(jax.tree.map(filled, resume_state), self.mesh, split=True)
+        return carry
 
 
 def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str, np.ndarray]:
-    """The steps of some segments, [runs, steps], without the room that a shorter one left."""
+    """The metrics of consecutive segments, [runs, steps], without the unused end of each."""
     return {
         name: np.concatenate(
             [own[name][:, :n] for own, n in zip(history, lengths, strict=True)], axis=1
@@ -146,5 +147,5 @@ def _along(history: list[dict[str, np.ndarray]], lengths: list[int]) -> dict[str
 
 
 def _stacked(curve: list[dict[str, np.ndarray]], names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The evaluations, [runs, evaluations]."""
+    """The metrics of the evaluations, [runs, evaluations]."""
     return {name: np.stack([own[name] for own in curve], axis=1) for name in names}

@@ -1,15 +1,15 @@
-"""What the runs of one structure compute, traced once and shared by every program of theirs."""
+"""A trainer traced once for each structure, and hyperparameters that note which are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.extend
 import jax.numpy as jnp
 
-from paramjax._checks import describe, leaf_name
+from paramjax._checks import describe, leaf_name, nearest
 from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 
@@ -17,17 +17,17 @@ Numbers = dict[str, Any]
 """The traced hyperparameters of a run, name -> scalar."""
 
 Make = Callable[[Numbers], Trainer]
-"""`(numbers) -> Trainer`, with the structural hyperparameters filled in."""
+"""`(numbers) -> Trainer`, of one structure."""
 
 
 class Traced(NamedTuple):
-    """A function that was traced; calling it traces nothing again.
+    """A traced function; calling it does not trace it again.
 
     Attributes:
         call: The function.
-        jaxpr: Its text as JAX holds it.
-        out: Shapes and dtypes of what it returns.
-        names: Names of the hyperparameters, the first inputs of the jaxpr, in their order.
+        jaxpr: Its closed jaxpr.
+        out: Shapes and dtypes of its result.
+        names: Names of the hyperparameters, which are the first inputs of the jaxpr.
     """
 
     call: Callable[..., Any]
@@ -37,14 +37,14 @@ class Traced(NamedTuple):
 
 
 class TracedTrainer(NamedTuple):
-    """What a run computes; a user's functions are traced for it once and never again.
+    """The functions of a run, each traced once.
 
     Attributes:
         init: `(numbers, key, params, model_state) -> state`.
         step: `(numbers, state, batch) -> (state, metrics)`.
         evaluate: `(numbers, state, eval_data) -> metrics`.
         eval_params: `(numbers, state) -> params`.
-        whole_data: Whether a step draws its own rows.
+        whole_data: Whether a step draws its own rows from the whole data.
     """
 
     init: Traced
@@ -55,15 +55,15 @@ class TracedTrainer(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Shapes and dtypes that a traced is traced with, those of one run.
+    """Shapes and dtypes with which the functions of a run are traced.
 
     Attributes:
-        numbers: Name -> scalar.
-        key: Key of a run.
+        numbers: Traced hyperparameters, name -> scalar.
+        key: Key of the run.
         params: Initial parameters.
-        model_state: What the model carries without being differentiated.
-        batch: A batch.
-        eval_data: What `evaluate` is given.
+        model_state: Initial state of a stateful model.
+        batch: One batch.
+        eval_data: The last argument of `evaluate`.
     """
 
     numbers: Numbers
@@ -75,7 +75,7 @@ class Inputs(NamedTuple):
 
 
 def trace_trainer(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) -> TracedTrainer:
-    """Trace what a run computes."""
+    """Trace the functions of a run."""
     whole_data = False
 
     def trainer(numbers: Numbers) -> Trainer:
@@ -115,7 +115,7 @@ def trace_trainer(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) 
 
 
 def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
-    """Trace once, the hyperparameters coming first; what is called afterwards is the jaxpr."""
+    """Trace a function whose first input are the hyperparameters; calls evaluate its jaxpr."""
     closed, out = jax.make_jaxpr(function, return_shape=True)(*shapes)
     flat = jax.extend.core.jaxpr_as_fun(closed)
     tree = jax.tree.structure(out)
@@ -127,7 +127,7 @@ def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
 
 
 def _same(before: TrainState, after: TrainState) -> TrainState:
-    """The state after a step, if it has the form of the one before."""
+    """The state after a step, if its tree, shapes and dtypes are those before the step."""
     old_tree: Any = jax.tree.structure(before)
     new_tree: Any = jax.tree.structure(after)
     if old_tree != new_tree:
@@ -151,3 +151,64 @@ def _check_loss(metrics: Metrics) -> None:
         raise ValueError(
             f"step: expected its metrics to hold the scalar loss under 'loss', got {found}"
         )
+
+
+class UnknownHyperparameterError(KeyError):
+    """A trainer reads a hyperparameter that does not exist in its trial."""
+
+    def __str__(self) -> str:
+        """The message without the quotes that `KeyError` would add."""
+        return str(self.args[0])
+
+
+class TrackedHyperparameters(dict[str, Any]):
+    """Hyperparameters that note in `noted` which of them a trainer reads."""
+
+    def __init__(self, values: Mapping[str, Any], space: Iterable[str], noted: set[str]) -> None:
+        super().__init__(values)
+        self._space, self._noted = list(space), noted
+
+    def __getitem__(self, name: str) -> Any:
+        self._noted.add(name)
+        return super().__getitem__(name)
+
+    def __missing__(self, name: str) -> Any:
+        if name in self._space:
+            raise UnknownHyperparameterError(
+                f"make_trainer: reads {name!r}, which does not exist beside {self._fixed()}; ask "
+                f"with `{name!r} in hyperparameters` first"
+            )
+        raise UnknownHyperparameterError(
+            f"make_trainer: {nearest(name, self._space, what='hyperparameter')}"
+        )
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value, or the default if it does not exist."""
+        known = name in self
+        return self[name] if known else default
+
+    def __iter__(self) -> Iterator[str]:
+        # without an own __iter__, ** would copy the dict and bypass __getitem__
+        return super().__iter__()
+
+    def items(self) -> Any:
+        """All items, each noted as read."""
+        self._noted.update(self)
+        return super().items()
+
+    def values(self) -> Any:
+        """All values, each noted as read."""
+        self._noted.update(self)
+        return super().values()
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dict, each name noted as read."""
+        return dict(self.items())
+
+    def unread(self) -> dict[str, Any]:
+        """The hyperparameters as a dict, without noting that they are read."""
+        return dict(super().items())
+
+    def _fixed(self) -> str:
+        plain = {n: v for n, v in super().items() if isinstance(v, str | int | bool)}
+        return ", ".join(f"{name}={value!r}" for name, value in plain.items()) or "the others"

@@ -1,8 +1,10 @@
-"""What a training of a population is asked to do, and what came of it."""
+"""One training: its hyperparameters and seed, its segments of steps, its record and status."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,12 +13,12 @@ from paramjax._status import Status
 
 
 class TrialRun(NamedTuple):
-    """One training to be done.
+    """A training to run: one trial with one seed.
 
     Attributes:
-        trial: Number of the hyperparameters, from 0.
-        seed: Names the initial parameters and the order of batches.
-        hyperparameters: Name -> value.
+        trial: Number of the trial, from 0.
+        seed: Number of the seed, which names the initial parameters and the order of batches.
+        hyperparameters: The trial's hyperparameters, name -> value.
     """
 
     trial: int
@@ -25,18 +27,22 @@ class TrialRun(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One training that was done.
+    """How a training ended.
 
     Attributes:
-        trial: As in its run.
-        seed: As in its run.
-        hyperparameters: As in its run.
-        status: How it ended.
-        diverged_step: The step, from 0, in which it was lost: the first whose loss was not
-            finite and that was not rejected by a guard; else None.
-        metrics: Name -> last value, NaN if it is missing.
-        curve: Name -> values at the steps listed under `step`; NaN once it was lost.
-        steps: Steps that were done.
+        trial: Number of the trial, from 0.
+        seed: Number of the seed.
+        hyperparameters: The trial's hyperparameters, name -> value.
+        status: `finished`, `diverged` or `stopped`. A training has diverged if a step lost it, if
+            a metric is not finite, or if its loss rose: the mean over the last tenth of the steps
+            exceeds every loss of the first half.
+        diverged_step: The step, from 0, that lost it: the first with a loss that is not finite
+            and that no hook rejected. None if there is no such step.
+        metrics: Name -> last value. Without an evaluation, the means of the step metrics over the
+            last tenth of the steps.
+        curve: Name -> values at the steps listed under `step`, NaN from `diverged_step` on;
+            `train_loss` is the mean loss since the evaluation before.
+        steps: Steps that were trained.
     """
 
     trial: int
@@ -50,13 +56,13 @@ class Record(NamedTuple):
 
 
 def judge(losses: np.ndarray) -> list[tuple[Status, int | None]]:
-    """Status of trainings from their losses."""
+    """Status and lost step of each training, from its losses [trainings, steps]."""
     finite = np.isfinite(losses)
     whole, lost = finite.all(axis=1), ~finite[:, -1]
     climbs = np.zeros(len(losses), bool)
     climbs[whole] = _climbs(losses[whole])
     for index in np.flatnonzero(~whole & ~lost):
-        # a guard rejected the other steps, and the run went on
+        # a hook rejected the steps that were not finite, and the run went on
         climbs[index] = _climbs(losses[index, finite[index]][None])[0]
     end = losses.shape[1]
     since = np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0).tolist()
@@ -67,8 +73,9 @@ def judge(losses: np.ndarray) -> list[tuple[Status, int | None]]:
 
 
 def _climbs(losses: np.ndarray) -> np.ndarray:
-    """Whether the last tenth lies above all of the first half, bool[trainings]."""
-    return tail_mean(losses) > losses[:, : max(1, losses.shape[1] // 2)].max(axis=1)
+    """Whether the mean of the last tenth exceeds all of the first half, bool[trainings]."""
+    first_half = losses[:, : max(1, losses.shape[1] // 2)]
+    return np.asarray(tail_mean(losses) > first_half.max(axis=1))
 
 
 def tail_mean(values: np.ndarray) -> np.ndarray:
@@ -78,5 +85,33 @@ def tail_mean(values: np.ndarray) -> np.ndarray:
 
 
 def mean_or_worst(values: list[float]) -> float:
-    """The mean of numbers to be minimised, infinite if one of them is not finite."""
+    """The mean of scores to be minimised; infinite if one of them is not finite."""
     return sum(values) / len(values) if all(map(math.isfinite, values)) else math.inf
+
+
+def evaluation_steps(steps: int, evaluations: int) -> list[int]:
+    """The steps after which a run is evaluated: evenly spaced, the last at the end.
+
+    Args:
+        steps: Steps of a run, positive.
+        evaluations: Number of evaluations, positive; more than `steps` count as `steps`.
+
+    Returns:
+        Increasing numbers of steps, the last one `steps`.
+
+    Example:
+        >>> evaluation_steps(500, 4), evaluation_steps(7, 3)
+        ([125, 250, 375, 500], [1, 4, 7])
+    """
+    every = -(-steps // min(evaluations, steps))
+    return list(range(steps, 0, -every))[::-1]
+
+
+def segments(ends: Iterable[int], first: int = 0) -> list[tuple[int, int]]:
+    """The segments of steps between increasing ends, each `(first, end)`."""
+    return list(itertools.pairwise([first, *sorted({end for end in ends if end > first})]))
+
+
+def longest(ends: Iterable[int]) -> int:
+    """Steps of the longest segment."""
+    return max(end - first for first, end in segments(ends))

@@ -15,8 +15,8 @@ from paramjax._checks import check_count, check_key, describe
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 from paramjax.data._folds import folds as deal
 from paramjax.data._sampler import batch_order
-from paramjax.populations._population import MakeTrainer, with_structure
-from paramjax.populations._problem import Problem
+from paramjax.populations._population import MakeTrainer
+from paramjax.populations._problem import Problem, with_structure
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps

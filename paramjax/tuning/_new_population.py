@@ -9,8 +9,8 @@ import jax
 from paramjax._checks import check_count, describe
 from paramjax._types import Hyperparameters, Key
 from paramjax.populations._devices import mesh_of_runs
-from paramjax.populations._population import MakeTrainer, Population, needs_structure
-from paramjax.populations._problem import Problem
+from paramjax.populations._population import MakeTrainer, Population
+from paramjax.populations._problem import Problem, needs_structure
 from paramjax.populations._starts import PendingStarts, pending_starts
 from paramjax.space._distribution import Space
 

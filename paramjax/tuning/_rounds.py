@@ -13,13 +13,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from paramjax._status import Status
-from paramjax.populations._chunk_result import ChunkResult
 from paramjax.populations._execute import Job, execute
-from paramjax.populations._layout import Layout
-from paramjax.populations._outcome import Outcome, outcomes
+from paramjax.populations._execution import Layout
+from paramjax.populations._outcome import ChunkResult, Outcome, outcomes
 from paramjax.populations._population import Population
-from paramjax.populations._segments import segments
-from paramjax.populations._trial_run import TrialRun, mean_or_worst
+from paramjax.populations._trial_run import TrialRun, mean_or_worst, segments
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.populations.planning._guess import even_width
 from paramjax.space._tracing import structure

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType
 
 from paramjax._types import Array, Hyperparameters, Params, PyTree
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Layout
 from paramjax.populations._orders import Orders
 from paramjax.populations._population import Population
 from paramjax.populations._problem import Problem as TrainingProblem

@@ -9,120 +9,68 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import sharded
 from simulating import simulating
 
-SCRIPT = """
-import json, sys
-import jax, jax.numpy as jnp, numpy as np, optax
-jax.config.update("jax_numpy_rank_promotion", "raise")
-process, port, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-if port != "0":
-    jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=process)
-import paramjax as pj
-from paramjax.populations import Layout
-
-x = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
-data = {"x": x, "y": 3 * x + 2}
-def loss_fn(p, batch, key):
-    noise = 0.01 * jax.random.normal(key, (1, 1))
-    return jnp.mean((batch["x"] @ (p["w"] + noise) + p["b"][None] - batch["y"]) ** 2), {}
-def swept(**settings):
-    return pj.sweep(
-        lambda hp: pj.train_step(loss_fn, optax.adam(hp["rate"]), hooks=[pj.hooks.ema(0.9)]),
-        {"rate": pj.log_uniform(1e-3, 1e3)},
-        pj.Problem(
-            init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1,))},
-            data=data, batch_size=6, eval_data=data,
-            evaluate=lambda p, d: {
-                "w": p["w"][0, 0], "loss": loss_fn(p, d, jax.random.key(0))[0]
-            },
-        ),
-        trials=7, seeds=3, steps=27, evaluations=3,
-        execution=pj.Execution(
-            layout=settings.pop("layout", None), devices=settings.pop("devices", None)
-        ),
-        key=jax.random.key(0), **settings,
-    )
-tables = {}
-for name, settings in {
-    "chosen": {},
-    "mapped": {"layout": Layout(2, workers=2)},
-    "step by step": {"layout": Layout(1, stepwise=True)},
-    "halved": {"layout": Layout(2), "stopping": pj.tuning.successive_halving(3)},
-    "stored": {"layout": Layout(2), "store": folder},
-    "one device": {"layout": Layout(1), "devices": jax.devices()[:1]} if port == "0" else {},
-}.items():
-    result = swept(**settings)
-    tables[name] = {
-        "rows": [[r.trial, r.seed, r.status, r.steps, r.hyperparameters["rate"], r.metrics["w"]]
-                 for r in result.records],
-        "history": np.nan_to_num(result.history["loss"]).tolist(),
-        "params": result.params["w"].reshape(-1).tolist(),
-    }
-tables["devices"] = jax.device_count()
-print(json.dumps(tables))
-"""
+REST = ["chosen", "step by step", "one device"]
 
 
-def started(process, port, folder, devices):
+def started(process, port, folder, devices, names):
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(process), str(port), str(folder)],
+        [sys.executable, sharded.__file__, str(process), str(port), str(folder), *names],
         env={**os.environ, "XLA_FLAGS": simulating(devices), "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
-def tables(*processes):
-    """What each of them printed; read side by side, since a full pipe holds up both."""
+def printed(*processes):
+    """The tables of each; read side by side, since a full pipe holds up both."""
     with ThreadPoolExecutor(len(processes)) as pool:
-        said = list(pool.map(lambda process: process.communicate(timeout=240), processes))
-    for process, (_, err) in zip(processes, said, strict=True):
+        outputs = list(pool.map(lambda process: process.communicate(timeout=240), processes))
+    for process, (_, err) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, err[-3000:]
-    return [json.loads(out.splitlines()[-1]) for out, _ in said]
+    return [json.loads(out.splitlines()[-1]) for out, _ in outputs]
 
 
-@pytest.fixture(scope="module")
-def single(tmp_path_factory):
-    return tables(started(0, 0, tmp_path_factory.mktemp("one"), 1))[0]
+def on_eight_devices(folder, names):
+    (tables,) = printed(started(0, 0, folder, 8, names))
+    assert tables.pop("devices") == 8
+    return tables
 
 
-@pytest.fixture(scope="module")
-def eight(tmp_path_factory):
-    return tables(started(0, 0, tmp_path_factory.mktemp("eight"), 8))[0]
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def on_two_processes(folder, names):
+    """Two devices each; every process holds the whole table."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("two")
-    return tables(*[started(process, port, folder, 2) for process in range(2)])
+    one, other = printed(*[started(process, port, folder, 2, names) for process in range(2)])
+    assert one.pop("devices") == other.pop("devices") == 4
+    assert one == other
+    return one
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one")
+    return {name: sharded.table(name, folder) for name in ("halved", "one device")}
 
 
 def check(mine, other):
     """Trials, seeds and ends are identical; numbers agree to rounding, amplified by 27 steps."""
-    assert [row[:5] for row in mine["rows"]] == [row[:5] for row in other["rows"]]
+    assert mine["rows"] == other["rows"]
+    assert {row[2] for row in mine["rows"]} >= {"diverged", "finished"}
     np.testing.assert_allclose(mine["params"], other["params"], rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(mine["history"], other["history"], rtol=2e-3, atol=1e-5)
 
 
-NAMES = ["chosen", "mapped", "step by step", "stored", "one device"]
+@pytest.mark.parametrize("trained", [on_eight_devices, on_two_processes])
+def test_several_devices_give_the_table_of_one(expected, trained, tmp_path):
+    """Mapped, halved at two rungs, and kept in a store."""
+    check(trained(tmp_path, ["halved"])["halved"], expected["halved"])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_eight_devices_give_the_table_of_one(single, eight, name):
-    assert (single["devices"], eight["devices"]) == (1, 8)
-    check(eight[name], single["one device"])
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_two_processes_give_the_table_of_one(single, two, name):
-    assert [own["devices"] for own in two] == [4, 4]
-    assert two[0][name] == two[1][name]
-    check(two[0][name], single["one device"])
-
-
-def test_trials_are_stopped_alike(single, eight, two):
-    check(eight["halved"], single["halved"])
-    check(two[0]["halved"], single["halved"])
+@pytest.mark.slow
+@pytest.mark.parametrize("trained", [on_eight_devices, on_two_processes])
+def test_every_layout_gives_the_table_of_one(expected, trained, tmp_path):
+    for table in trained(tmp_path, REST).values():
+        check(table, expected["one device"])

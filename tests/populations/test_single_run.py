@@ -1,11 +1,10 @@
-"""A single run keeps no state of before; where a loss was not finite, it is trained again."""
+"""A single run keeps no copy of the state before; a segment with a lost step is computed again."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from problems import problem_arguments
 
 import paramjax as pj
 from paramjax.populations import Layout, Population, TrialRun, prepare_starts
@@ -14,40 +13,39 @@ STEPS = 40
 SINGLE, STEPWISE, MAPPED = Layout(1), Layout(1, stepwise=True), Layout(2)
 
 
-def mean(params, batch, key):
-    return jnp.mean((params - batch) ** 2), {}
-
-
-def population(rows, loss=mean, optimizer=optax.adam, start=0.0, hooks=(), **settings):
-    arguments = problem_arguments({"init": jnp.float32, "data": jnp.array(rows)} | settings)
+def population(rows, make, batch_size=None, evaluations=1):
     return Population(
-        lambda hp: pj.train_step(loss, optimizer(hp["rate"]), hooks=hooks),
-        {"rate": pj.uniform(-1.0, 1.0)},
-        starts=prepare_starts(lambda key: jnp.float32(start), jax.random.key(0), [0]),
-        seeds=[0], steps=STEPS, **arguments,
+        make,
+        {"rate": pj.uniform(-1.0, 1.0), "bound": pj.uniform(0.0, 10.0)},
+        pj.Problem(init=jnp.float32, data=jnp.array(rows, jnp.float32), batch_size=batch_size),
+        starts=prepare_starts(lambda key: jnp.float32(0.1), jax.random.key(0), [0]),
+        seeds=[0], steps=STEPS, evaluations=evaluations,
     )  # fmt: skip
 
 
-def trained(made, layout, rate=0.1):
-    return made.train([TrialRun(0, 0, {"rate": rate})], layout)
+def trained(made, layout, rate=0.1, bound=0.0):
+    return made.train([TrialRun(0, 0, {"rate": rate, "bound": bound})], layout)
 
 
 def attempts(bad, steps):
     """Steps computed: on to a bad one, again up to it, once more alone; then from there on."""
     computed = start = 0
-    for place in bad:
-        before = place - start
+    for index in bad:
+        before = index - start
         computed += before + 1 + (before + 1 if before else 0)
-        start = place + 1
+        start = index + 1
     return computed + steps - start
 
 
-@pytest.mark.parametrize("evaluations", [1, 4])
-def test_what_a_guard_rejects_is_passed_as_step_by_step(evaluations):
-    """A row in eight is NaN, so that several steps of a segment are rejected."""
-    rows = np.where(np.arange(16) % 8 == 3, np.nan, np.arange(16.0)).astype(np.float32)
-    guard = [pj.hooks.skip_nonfinite()]
-    made = population(rows, hooks=guard, batch_size=1, evaluations=evaluations)
+def test_what_a_hook_rejects_is_passed_as_step_by_step():
+    """A row in eight is NaN, so that several steps of each of four segments are rejected."""
+    rows = np.where(np.arange(16) % 8 == 3, np.nan, np.arange(16.0))
+
+    def make(hp):
+        loss = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        return pj.train_step(loss, optax.adam(hp["rate"]), hooks=[pj.hooks.skip_nonfinite()])
+
+    made = population(rows, make, batch_size=1, evaluations=4)
     single, stepwise, mapped = (trained(made, layout) for layout in (SINGLE, STEPWISE, MAPPED))
     bad = np.flatnonzero(np.isnan(stepwise.history["loss"][0]))
     assert len(bad) >= 4
@@ -56,7 +54,7 @@ def test_what_a_guard_rejects_is_passed_as_step_by_step(evaluations):
         assert part.steps[0] == STEPS
         np.testing.assert_allclose(part.params[0], stepwise.params[0], rtol=1e-5)
         np.testing.assert_allclose(part.history["loss"], stepwise.history["loss"], rtol=1e-5)
-    segment = STEPS // evaluations
+    segment = STEPS // 4
     expected = sum(
         attempts([p - first for p in bad if first <= p < first + segment], segment)
         for first in range(0, STEPS, segment)
@@ -65,26 +63,30 @@ def test_what_a_guard_rejects_is_passed_as_step_by_step(evaluations):
     assert stepwise.computed.tolist() == [STEPS]
 
 
-@pytest.mark.parametrize("place", [0, 1, 5, STEPS - 1])
-def test_without_a_guard_it_stays_as_before_the_step_in_which_it_was_lost(place):
-    """The whole data at each step, which the parameters leave where they pass a bound."""
-    bound = np.float32(0.1) * place + np.float32(0.05)
+@pytest.fixture(scope="module")
+def cliff():
+    """The parameter grows by the rate at each step; beyond the bound the loss is NaN."""
 
-    def cliff(params, batch, key):
-        return jnp.where(params > bound, jnp.nan, 1.0) * (params - batch.mean()), {}
+    def make(hp):
+        def loss(params, batch, key):
+            return jnp.where(params > hp["bound"], jnp.nan, 1.0) * (params - batch.mean()), {}
 
-    made = population(np.zeros(3, np.float32), cliff, optax.sgd, start=0.1)
-    single, stepwise = (trained(made, layout, rate=-0.1) for layout in (SINGLE, STEPWISE))
-    assert single.alive.tolist() == stepwise.alive.tolist() == [False]
-    assert single.steps.tolist() == stepwise.steps.tolist() == [place]
+        return pj.train_step(loss, optax.sgd(hp["rate"]))
+
+    return population(np.zeros(3), make)
+
+
+@pytest.mark.parametrize("index", [0, 1, 5, STEPS - 1, STEPS])
+def test_a_lost_run_stays_as_before_the_step_that_lost_it(cliff, index):
+    bound = 0.1 * index + 0.05
+    single, stepwise = (trained(cliff, layout, -0.1, bound) for layout in (SINGLE, STEPWISE))
+    assert single.alive.tolist() == stepwise.alive.tolist() == [index == STEPS]
+    assert single.steps.tolist() == stepwise.steps.tolist() == [index]
     np.testing.assert_array_equal(single.params, stepwise.params)
     np.testing.assert_array_equal(single.history["loss"], stepwise.history["loss"])
-    np.testing.assert_allclose(single.params, [0.1 + 0.1 * place], rtol=1e-5)
-    assert single.computed.tolist() == [attempts([place], place + 1)]
-    assert np.isnan(single.history["loss"][0, place:]).all()
-    assert np.isfinite(single.history["loss"][0, :place]).all()
-
-
-def test_a_run_without_accidents_is_computed_once():
-    part = trained(population(np.arange(16.0, dtype=np.float32), batch_size=1), SINGLE)
-    assert part.computed.tolist() == part.steps.tolist() == [STEPS]
+    np.testing.assert_allclose(single.params, [0.1 + 0.1 * index], rtol=1e-5)
+    assert np.isnan(single.history["loss"][0, index:]).all()
+    assert np.isfinite(single.history["loss"][0, :index]).all()
+    # without an accident each step is computed once
+    expected = attempts([index], index + 1) if index < STEPS else STEPS
+    assert single.computed.tolist() == [expected]

@@ -11,14 +11,18 @@ from typing import Any, NamedTuple
 import jax
 
 from paramjax._format import byte_size
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Layout
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._execution_plan import Candidate, ExecutionPlan, GroupPlan
-from paramjax.populations.planning._footprint import calls_bytes, record_bytes, result_bytes
 from paramjax.populations.planning._guess import cores, layouts
-from paramjax.populations.planning._measure import seconds_a_step
+from paramjax.populations.planning._measure import (
+    calls_bytes,
+    record_bytes,
+    result_bytes,
+    seconds_a_step,
+)
 from paramjax.populations.planning._memory import (
     MemoryLimit,
     memory_in_use,
@@ -28,21 +32,21 @@ from paramjax.populations.planning._memory import (
 from paramjax.space._tracing import structure
 
 BUDGET = 0.05
-"""Share of the expected time that may be spent on trying other layouts."""
+"""Share of the expected training time that may be spent on trying other layouts."""
 
 KEPT = 0.25
-"""Share of the free memory that results may take before they go to a file."""
+"""Share of the free memory that results may fill before they go to a file."""
 
 
 class _Room(NamedTuple):
-    """Bytes that calls may take, and whether their results are written to a file."""
+    """Bytes that are free for calls, and whether their results are written to a file."""
 
     free: int
     on_disk: bool
 
 
 class _Group(NamedTuple):
-    """The runs of one structure, and how they may be laid out, the first being preferred."""
+    """The runs of one structure, and their candidate layouts, the preferred one first."""
 
     runs: Sequence[TrialRun]
     structure_group: StructureGroup
@@ -61,31 +65,32 @@ def make_plan(
 ) -> ExecutionPlan:
     """Choose how runs are laid out.
 
-    For each structure the layout that is expected to be fastest is compiled (several side by
-    side) and tried. Others are compiled and tried, too, as long as all that takes at most a
-    twentieth of the time that the training is expected to take.
+    For each structure the layout that is expected to be fastest is compiled (structures side by
+    side) and tried. Others are compiled and tried too, as long as all trials together take at
+    most a twentieth of the expected training time.
 
     Args:
-        population: Trains them.
+        population: The population that trains the runs.
         runs: All runs.
-        memory: Bytes that may be taken, or `auto` for most of what is free.
-        layout: `(structure) -> layout`, None where it is to be chosen.
-        on_disk: Whether results are kept in a file anyway.
-        noted: Whether the layouts are those that a store noted before.
+        memory: Most bytes that the process (or the accelerator) may use; "auto" for most of what
+            is free.
+        layout: `(structure) -> layout`; None chooses one.
+        on_disk: Whether results are kept in a file, however small they are.
+        noted: Whether `layout` returns what a store noted before.
 
     Returns:
-        The plan.
+        The plan, with the time of each layout that was tried.
 
     Raises:
-        TypeError: If `memory` is neither "auto" nor a number.
-        ValueError: If memory is not enough for a single run, or there is not as much.
+        TypeError: If `memory` is neither "auto" nor a whole number.
+        ValueError: If `memory` does not suffice for a single run, or is more than there is.
     """
     limit = memory_limit(memory)
     groups = [_group(population, own, layout) for own in population.groups(runs)]
     with ThreadPoolExecutor(cores()) as pool:
         compiled = pool.map(lambda group: _compile(group, group.layouts[0]), groups)
         for group in groups:
-            # meanwhile, in the thread whose settings it was traced under
+            # while others compile, in the thread under whose settings it was traced
             group.structure_group.prepare()
         list(compiled)
     taken = memory_in_use()
@@ -99,7 +104,7 @@ def make_plan(
     room = _Room(limit - taken - records - (0 if on_disk else kept), on_disk)
     choices = tuple(_choose(population, group, room, noted) for group in groups)
     plan = ExecutionPlan(choices, population.steps, limit, taken, records, on_disk)
-    # the programs of layouts that were tried stay
+    # the programs of layouts that were tried stay in memory
     return plan._replace(taken=max(taken, memory_in_use()))
 
 
@@ -110,14 +115,10 @@ def _group(
     structure_group = population.structure_group(runs[0])
     asked = layout(structure(population.space, runs[0].hyperparameters))
     if asked is not None and structure_group.devices > 1:
-        # the calls of a mesh follow each other, in the same order on every process
+        # calls over a mesh run one after the other, in the same order on every process
         asked = replace(asked, workers=1)
-    return _Group(
-        runs,
-        structure_group,
-        layouts(structure_group, len(runs)) if asked is None else [asked],
-        asked,
-    )
+    found = layouts(structure_group, len(runs)) if asked is None else [asked]
+    return _Group(runs, structure_group, found, asked)
 
 
 def _compile(group: _Group, layout: Layout) -> None:
@@ -177,7 +178,7 @@ def _try(
 
 
 def _fitted(population: Population, group: _Group, layout: Layout, room: _Room) -> Layout:
-    """The layout, with fewer runs at once where they would not fit."""
+    """The layout, or a narrower one with fewer workers that fits into memory."""
     while True:
         _compile(group, layout)
         needed = calls_bytes(population, group.structure_group, layout, on_disk=room.on_disk)
@@ -197,6 +198,6 @@ def _fitted(population: Population, group: _Group, layout: Layout, room: _Room) 
 
 
 def _fits(population: Population, group: _Group, layout: Layout, room: _Room) -> bool:
-    """Whether a layout may fit, judged by the states of its runs before anything is compiled."""
+    """Whether a layout may fit, estimated from the states of its runs before it is compiled."""
     states = layout.width * layout.workers * nbytes(group.structure_group.traced.init.out)
     return 2 * states <= room.free

@@ -1,19 +1,19 @@
-"""How a population is executed, and why."""
+"""The plan of a population: layouts, why they were chosen, time and memory."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from paramjax._format import byte_size, duration
-from paramjax.populations._layout import Layout
+from paramjax.populations._execution import Layout
 
 
 class Candidate(NamedTuple):
-    """A layout that came into question.
+    """A layout that was considered.
 
     Attributes:
         layout: The layout.
-        seconds: Time a run and step, None where it was not tried.
+        seconds: Measured seconds for one step of one run; None if it was not tried.
     """
 
     layout: Layout
@@ -24,14 +24,14 @@ class GroupPlan(NamedTuple):
     """How the runs of one structure are laid out.
 
     Attributes:
-        structure: Its hyperparameters.
-        runs: How many there are.
-        layout: The layout.
+        structure: The structural hyperparameters, name -> value.
+        runs: Number of runs.
+        layout: The chosen layout.
         why: How it was chosen.
-        candidates: All that came into question.
-        calls_bytes: Bytes that all calls under way take, with results not put away yet.
-        result_bytes: Bytes that the results of a run take.
-        compile_seconds: Time that its programs took to compile.
+        candidates: The layouts that were tried.
+        calls_bytes: Bytes of all calls under way, with results that are not stored yet.
+        result_bytes: Bytes of the results of one run.
+        compile_seconds: Seconds that its programs took to compile.
     """
 
     structure: dict[str, Any]
@@ -45,11 +45,11 @@ class GroupPlan(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """Time a run and step in the chosen layout, None if it was not tried."""
+        """Seconds for one step of one run in the chosen layout; None if it was not tried."""
         return next((c.seconds for c in self.candidates if c.layout == self.layout), None)
 
     def describe(self, *, named: bool) -> list[str]:
-        """The layout in words, and each that was tried, the fastest first."""
+        """Lines of text: the layout, then each that was tried, the fastest first."""
         fixed = ", ".join(f"{name}={value!r}" for name, value in self.structure.items())
         head = f"{fixed or 'all'}: {self.runs} runs, " if named else ""
         tried = [(c.seconds, c.layout) for c in self.candidates if c.seconds is not None]
@@ -66,11 +66,11 @@ class ExecutionPlan(NamedTuple):
     """How a population is executed.
 
     Attributes:
-        choices: One for each structure.
+        choices: The plan of each structure.
         steps: Steps of a run.
-        limit: Bytes that it may take.
-        taken: Bytes that were taken before training: by the program, its data and its code.
-        records: Bytes that the records of all runs take.
+        limit: Most bytes that may be in use.
+        taken: Bytes in use before training: the process, its data and its compiled code.
+        records: Bytes of the records of all runs.
         on_disk: Whether results go to a file as they come.
     """
 
@@ -83,22 +83,22 @@ class ExecutionPlan(NamedTuple):
 
     @property
     def peak(self) -> int:
-        """Bytes that it will take at most."""
+        """Most bytes that will be in use."""
         return self.taken + self.calls + self.records + (0 if self.on_disk else self.kept)
 
     @property
     def kept(self) -> int:
-        """Bytes that the results of all runs take."""
+        """Bytes of the results of all runs."""
         return sum(choice.runs * choice.result_bytes for choice in self.choices)
 
     @property
     def calls(self) -> int:
-        """Bytes that the calls under way take at most."""
+        """Most bytes that the calls under way take."""
         return max(choice.calls_bytes for choice in self.choices)
 
     @property
     def seconds(self) -> float | None:
-        """Time that training takes, None if a layout was not tried."""
+        """Seconds that training is expected to take; None if a layout was not tried."""
         total = 0.0
         for choice in self.choices:
             if choice.seconds is None:
@@ -111,7 +111,7 @@ class ExecutionPlan(NamedTuple):
         return next(c.layout for c in self.choices if c.structure == fixed)
 
     def describe(self) -> str:
-        """The plan in words: layouts and what they take, why they were chosen, memory."""
+        """The plan as text: layouts, why they were chosen, what was tried, memory and time."""
         runs = sum(choice.runs for choice in self.choices)
         several = f" of {len(self.choices)} structures" if len(self.choices) > 1 else ""
         lines = [f"{runs} runs{several}, {self.steps} steps each"]

@@ -1,4 +1,4 @@
-"""How much memory there is, and how much is taken."""
+"""How much memory there is, and how much of it is in use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from paramjax._checks import check_count
+from paramjax._checks import describe
 from paramjax._format import byte_size
 from paramjax._types import PyTree
 
@@ -19,20 +19,18 @@ MemoryLimit = int | Literal["auto"]
 """Bytes that may be taken, or `auto` for most of what is free."""
 
 _SHARE = 0.8
-"""What `auto` takes of the memory that is free."""
+"""The share of the free memory that `auto` takes."""
 
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def memory_limit(memory: MemoryLimit) -> int:
     """Bytes that a population may take: of the process on a CPU, of the device elsewhere."""
-    taken, there_is = memory_in_use(), taken_and_free()
+    taken, there_is = memory_in_use(), _taken_and_free()
     if memory == "auto":
         return taken + int(_SHARE * (there_is - taken))
-    if isinstance(memory, str):
-        raise TypeError(f"memory: expected a number of bytes or 'auto', got {memory!r}")
     if isinstance(memory, bool) or not isinstance(memory, int | np.integer):
-        check_count("memory", memory)
+        raise TypeError(f"memory: expected a number of bytes or 'auto', got {describe(memory)}")
     if memory > there_is:
         raise ValueError(
             f"memory: asked for {byte_size(memory)}, and there is {byte_size(there_is)}; ask for "
@@ -47,7 +45,7 @@ def memory_limit(memory: MemoryLimit) -> int:
 
 
 def memory_in_use() -> int:
-    """Bytes taken now: resident ones of the process, or those of the default device."""
+    """Bytes in use now: resident ones of the process, or those of the default device."""
     stats = _device_stats()
     if stats is not None:
         return int(stats["bytes_in_use"])
@@ -58,8 +56,8 @@ def memory_in_use() -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
-def taken_and_free() -> int:
-    """Bytes that the process could take in all."""
+def _taken_and_free() -> int:
+    """Bytes that the process may have in all, those in use and those that are free."""
     stats = _device_stats()
     if stats is not None:
         return int(stats["bytes_limit"])
@@ -85,5 +83,5 @@ def _device_stats() -> Any:
 
 
 def nbytes(tree: PyTree) -> int:
-    """Bytes of the arrays of a tree, or of what their shapes stand for."""
+    """Bytes of the arrays of a tree, which may be shapes alone."""
     return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))
