@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS settings (
   name TEXT PRIMARY KEY, value TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS workloads (
   workload TEXT PRIMARY KEY, description TEXT NOT NULL, metric TEXT NOT NULL,
-  higher_is_better INTEGER NOT NULL, initial TEXT NOT NULL, fingerprint TEXT NOT NULL,
+  maximise INTEGER NOT NULL, initial TEXT NOT NULL, fingerprint TEXT NOT NULL,
   hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS optimizers (
   optimizer TEXT PRIMARY KEY, source TEXT NOT NULL, space TEXT NOT NULL,
@@ -119,7 +119,7 @@ class Records:
         known = {other.workload: other for other in self.workloads()}
         self._require_same("workload", row.workload, known.get(row.workload), row)
         initial = json.dumps({str(seed): value for seed, value in row.initial.items()})
-        values = (*row[:3], int(row.higher_is_better), initial, row.fingerprint)
+        values = (*row[:3], int(row.maximise), initial, row.fingerprint)
         self._tables.insert("workloads", [values], verb="IGNORE")
 
     def add_optimizer(self, optimizer: Optimizer, fingerprint: str) -> None:

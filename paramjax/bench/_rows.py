@@ -15,7 +15,7 @@ class WorkloadRow(NamedTuple):
         workload: Its name.
         description: One line.
         metric: The metric that decides.
-        higher_is_better: Direction of the metric.
+        maximise: Whether a larger metric is better.
         initial: Seed -> test metric of the untrained parameters.
         fingerprint: Hash of its data.
     """
@@ -23,7 +23,7 @@ class WorkloadRow(NamedTuple):
     workload: str
     description: str
     metric: str
-    higher_is_better: bool
+    maximise: bool
     initial: dict[int, float]
     fingerprint: str
 

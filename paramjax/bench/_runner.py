@@ -204,7 +204,7 @@ def _train(
 
     complete(TUNING, protocol.tuning_runs(optimizer), stage.splits.validation)
     tuning = records.trainings(workload.name, optimizer.name, TUNING)
-    best = best_trial(tuning, higher_is_better=workload.higher_is_better)
+    best = best_trial(tuning, maximise=workload.maximise)
     report = [best._replace(seed=seed) for seed in protocol.report_seed_numbers]
     complete(REPORT, report, stage.splits.test)
 
@@ -219,7 +219,7 @@ def _workload_row(stage: Stage, protocol: Protocol) -> WorkloadRow:
         workload.name,
         workload.description,
         workload.metric,
-        workload.higher_is_better,
+        workload.maximise,
         initial,
         content_hash(f"{workload.metric} {workload.batch_size} {checksums('', stage.splits)}"),
     )

@@ -22,7 +22,7 @@ def by_trial(trainings: Sequence[Training]) -> dict[int, list[Training]]:
     return groups
 
 
-def best_trial(tuning: Sequence[Training], *, higher_is_better: bool) -> TrialRun:
+def best_trial(tuning: Sequence[Training], *, maximise: bool) -> TrialRun:
     """The trial with the best mean over its tuning seeds; a lost training loses to any other.
 
     A training that diverged but kept a finite metric competes with that metric.
@@ -32,10 +32,10 @@ def best_trial(tuning: Sequence[Training], *, higher_is_better: bool) -> TrialRu
         ...     Training(0, 0, {"learning_rate": 0.1}, "finished", None, 0.5, {}),
         ...     Training(1, 0, {"learning_rate": 9.0}, "diverged", 3, math.nan, {}),
         ... ]
-        >>> best_trial(rows, higher_is_better=True).trial
+        >>> best_trial(rows, maximise=True).trial
         0
     """
-    sign = -1.0 if higher_is_better else 1.0
+    sign = -1.0 if maximise else 1.0
 
     def rank(trainings: list[Training]) -> tuple[int, float, int]:
         values = [sign * t.value for t in trainings if math.isfinite(t.value)]

@@ -130,26 +130,26 @@ def paired_interval(
     return float(min(low, values.mean() - half)), float(max(high, values.mean() + half))
 
 
-def decide(interval: tuple[float, float], *, higher_is_better: bool) -> str:
+def decide(interval: tuple[float, float], *, maximise: bool) -> str:
     """`better` or `worse` if the interval excludes zero, `undecided` if not.
 
     Args:
         interval: Low and high end of optimizer minus baseline.
-        higher_is_better: Direction of the metric.
+        maximise: Whether a larger metric is better.
 
     Returns:
         One of the three words.
 
     Example:
-        >>> decide((0.01, 0.03), higher_is_better=True)
+        >>> decide((0.01, 0.03), maximise=True)
         'better'
-        >>> decide((0.01, 0.03), higher_is_better=False)
+        >>> decide((0.01, 0.03), maximise=False)
         'worse'
     """
     low, high = interval
     if low <= 0 <= high:
         return UNDECIDED
-    return BETTER if (low > 0) == higher_is_better else WORSE
+    return BETTER if (low > 0) == maximise else WORSE
 
 
 def results(records: Records, workload: WorkloadRow) -> dict[str, Result]:
@@ -170,7 +170,7 @@ def results(records: Records, workload: WorkloadRow) -> dict[str, Result]:
         if tuned and {training.seed for training in report} == seeds:
             complete.append((row, report, tuning))
     seen = [training.value for _, report, _ in complete for training in report]
-    worst = _worst([*seen, *workload.initial.values()], workload.higher_is_better)
+    worst = _worst([*seen, *workload.initial.values()], workload.maximise)
     return {row.optimizer: _result(row, report, tuning, worst) for row, report, tuning in complete}
 
 
@@ -204,7 +204,7 @@ def _verdict(workload: WorkloadRow, result: Result, baseline: Result, seed: int)
         metric=workload.metric,
         difference=float(np.mean(differences)),
         interval=interval,
-        verdict=decide(interval, higher_is_better=workload.higher_is_better),
+        verdict=decide(interval, maximise=workload.maximise),
         seeds=len(differences),
         optimizer_value=result.mean,
         baseline_value=baseline.mean,
@@ -230,6 +230,6 @@ def _result(
     )
 
 
-def _worst(values: Sequence[float], higher_is_better: bool) -> float:
+def _worst(values: Sequence[float], maximise: bool) -> float:
     finite = [value for value in values if math.isfinite(value)]
-    return min(finite) if higher_is_better else max(finite)
+    return min(finite) if maximise else max(finite)

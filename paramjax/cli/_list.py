@@ -22,7 +22,7 @@ def list_() -> int:
         optimizers.add_row(optimizer.name, space, optimizer.source)
     workloads = Table("workload", "decided by", "what it is", title="Workloads")
     for workload in WORKLOADS.values():
-        better = "higher" if workload.higher_is_better else "lower"
+        better = "higher" if workload.maximise else "lower"
         metric = f"test {workload.metric} ({better} is better)"
         workloads.add_row(workload.name, metric, workload.description)
     out = console()

@@ -14,14 +14,14 @@ def training(trial, seed, value, rate=0.1):
 def test_a_lost_seed_loses_to_any_other_trial():
     values = {(0, 0): 5.0, (0, 1): 6.0, (1, 0): 0.1, (1, 1): math.nan, (2, 0): 7.0}
     rows = [training(*where, value) for where, value in values.items()]
-    assert best_trial(rows, higher_is_better=False).trial == 0
-    assert best_trial(rows, higher_is_better=True).trial == 2
+    assert best_trial(rows, maximise=False).trial == 0
+    assert best_trial(rows, maximise=True).trial == 2
     assert diverged_trials(rows) == 1
 
 
 def test_when_all_is_lost_one_is_still_chosen():
     rows = [training(0, 0, math.nan), training(1, 0, math.nan)]
-    assert best_trial(rows, higher_is_better=True).trial == 0
+    assert best_trial(rows, maximise=True).trial == 0
     assert diverged_trials(rows) == 2
 
 

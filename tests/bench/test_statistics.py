@@ -47,8 +47,7 @@ def test_false_verdicts_stay_below_alpha(monkeypatch):
     monkeypatch.setattr("paramjax.bench._statistics.RESAMPLES", 1000)
     rng = np.random.default_rng(2)
     words = [
-        decide(paired_interval(rng.normal(0, 1, 10), seed=i), higher_is_better=True)
-        for i in range(ROUNDS)
+        decide(paired_interval(rng.normal(0, 1, 10), seed=i), maximise=True) for i in range(ROUNDS)
     ]
     assert words.count("undecided") / ROUNDS > 0.95 - SLACK
     # both errors are about as frequent
@@ -74,7 +73,7 @@ def test_agrees_with_scipys_bootstrap_for_many_pairs():
 
 def test_equal_differences_are_a_point():
     assert paired_interval([0.25] * 10) == (0.25, 0.25)
-    assert decide(paired_interval([0.0] * 10), higher_is_better=True) == "undecided"
+    assert decide(paired_interval([0.0] * 10), maximise=True) == "undecided"
 
 
 @pytest.mark.parametrize("values", [[1.0], [], [1.0, np.nan], [1.0, np.inf]])
@@ -95,4 +94,4 @@ def test_too_few_or_lost_values_are_refused(values):
     ],
 )
 def test_three_words(interval, higher, word):
-    assert decide(interval, higher_is_better=higher) == word
+    assert decide(interval, maximise=higher) == word

@@ -99,7 +99,7 @@ def gather(
     return Evidence(
         workload=workload,
         baseline=rules.get("baseline"),
-        verdicts=best_first(own, higher_is_better=workload.higher_is_better),
+        verdicts=best_first(own, maximise=workload.maximise),
         results=results,
         tuning={name: records.trainings(workload.workload, name, TUNING) for name in names},
         report={name: records.trainings(workload.workload, name, REPORT) for name in names},

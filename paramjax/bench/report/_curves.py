@@ -25,7 +25,7 @@ def curve_plot(
     styles: dict[str, Style],
     *,
     title: str,
-    higher_is_better: bool,
+    maximise: bool,
     baseline: str | None = None,
 ) -> Figure | None:
     """The curves of one metric, or of `train_loss`, of all optimizers; None if there are none.
@@ -40,12 +40,12 @@ def curve_plot(
     for optimizer, rows in curves.items():
         width = 3.5 if optimizer == baseline else 2.0
         traces += _mean_and_range(optimizer, rows, name, styles[optimizer], width)
-    height = 0.03 if higher_is_better else 0.97
+    height = 0.03 if maximise else 0.97
     for optimizer, rows in curves.items():
         traces += _crosses(optimizer, rows, styles[optimizer], height)
     values = [v for rows in curves.values() for t in rows for v in t.curve[name]]
     finite = [value for value in values if math.isfinite(value)]
-    log = not higher_is_better and finite and min(finite) > 0
+    log = not maximise and finite and min(finite) > 0
     layout = {
         "xaxis": axis(title="step", rangemode="tozero"),
         "yaxis": axis(plotly_text(title), **(log_axis(min(finite), max(finite)) if log else {})),

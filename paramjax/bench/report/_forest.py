@@ -19,9 +19,9 @@ _GREY = "#868e99"
 _ROW, _FRAME = 30, 110
 
 
-def best_first(verdicts: Sequence[Verdict], *, higher_is_better: bool) -> list[Verdict]:
+def best_first(verdicts: Sequence[Verdict], *, maximise: bool) -> list[Verdict]:
     """Verdicts with the best difference first."""
-    sign = -1.0 if higher_is_better else 1.0
+    sign = -1.0 if maximise else 1.0
     return sorted(verdicts, key=lambda verdict: sign * verdict.difference)
 
 
@@ -29,7 +29,7 @@ def forest_plot(
     id: str, workload: WorkloadRow, verdicts: Sequence[Verdict], styles: dict[str, Style]
 ) -> Figure:
     """At least one difference from the baseline on one workload, better always to the right."""
-    ordered = best_first(verdicts, higher_is_better=workload.higher_is_better)
+    ordered = best_first(verdicts, maximise=workload.maximise)
     baseline, places = ordered[0].baseline, decimals(ordered)
     traces = [_interval(row, v, styles[v.optimizer], places) for row, v in enumerate(ordered)]
     names = [verdict.optimizer for verdict in ordered]
@@ -37,7 +37,7 @@ def forest_plot(
     layout = {
         "xaxis": axis(
             title=plotly_text(f"difference in test {workload.metric} from {baseline}"),
-            range=span if workload.higher_is_better else span[::-1],
+            range=span if workload.maximise else span[::-1],
             nticks=7,
         ),
         "yaxis": axis(

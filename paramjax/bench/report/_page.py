@@ -136,7 +136,7 @@ def _section(
 
 def _curves(id: str, evidence: Evidence, by_name: dict[str, Style]) -> list[Figure]:
     """The deciding metric on test data and the loss on training data."""
-    metric, higher = evidence.workload.metric, evidence.workload.higher_is_better
+    metric, higher = evidence.workload.metric, evidence.workload.maximise
     names = [(metric, f"test {metric}", higher), ("train_loss", "training loss", False)]
     figures = [
         curve_plot(
@@ -145,10 +145,10 @@ def _curves(id: str, evidence: Evidence, by_name: dict[str, Style]) -> list[Figu
             evidence.report,
             by_name,
             title=title,
-            higher_is_better=higher_is_better,
+            maximise=maximise,
             baseline=evidence.baseline,
         )
-        for i, (name, title, higher_is_better) in enumerate(names)
+        for i, (name, title, maximise) in enumerate(names)
     ]
     return [figure for figure in figures if figure is not None]
 
@@ -159,7 +159,7 @@ def _searches(
     """Style and search plot of each optimizer with trials, all on one scale."""
     workload = evidence.workload
     trainings = [training for group in evidence.tuning.values() for training in group]
-    scale = shared_scale(trainings, higher_is_better=workload.higher_is_better)
+    scale = shared_scale(trainings, maximise=workload.maximise)
     plots = []
     for i, row in enumerate(optimizers):
         tuning, report = evidence.tuning[row.optimizer], evidence.report[row.optimizer]

@@ -34,14 +34,14 @@ class Scale(NamedTuple):
     bad: float
 
 
-def shared_scale(tuning: Sequence[Training], *, higher_is_better: bool) -> Scale:
+def shared_scale(tuning: Sequence[Training], *, maximise: bool) -> Scale:
     """An axis for every finite value, with room for diverged trials at the bad end."""
     values = [t.value for t in tuning if math.isfinite(t.value)] or [0.0, 1.0]
-    logarithmic = not higher_is_better and min(values) > 0
+    logarithmic = not maximise and min(values) > 0
     linear = [math.log10(value) for value in values] if logarithmic else values
     margin = _MARGIN * ((max(linear) - min(linear)) or max(abs(max(linear)), 1.0) * 0.1)
     low, high = min(linear) - margin, max(linear) + margin
-    bad = low + margin / 3 if higher_is_better else high - margin / 3
+    bad = low + margin / 3 if maximise else high - margin / 3
     return Scale(logarithmic, (low, high), 10**bad if logarithmic else bad)
 
 

@@ -32,6 +32,6 @@ BREAST_CANCER_LOGISTIC = Workload(
     loss_fn=_LOSS,
     evaluate=evaluate_with(_LOSS),
     metric="loss",
-    higher_is_better=False,
+    maximise=False,
     batch_size=64,
 )

@@ -32,6 +32,6 @@ DIGITS_MLP = Workload(
     loss_fn=_LOSS,
     evaluate=evaluate_with(_LOSS),
     metric="accuracy",
-    higher_is_better=True,
+    maximise=True,
     batch_size=128,
 )

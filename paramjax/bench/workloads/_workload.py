@@ -22,7 +22,7 @@ class Workload:
         loss_fn: The training loss, `(params, batch, key) -> (loss, metrics)`.
         evaluate: `(params, data) -> metrics` over a whole part, with `metric` among them.
         metric: The name that decides the verdict.
-        higher_is_better: Its direction.
+        maximise: Whether a larger metric is better.
         batch_size: Rows a step, drawn without replacement; None for all of them.
     """
 
@@ -33,7 +33,7 @@ class Workload:
     loss_fn: LossFn
     evaluate: Callable[[Params, Batch], Metrics]
     metric: str
-    higher_is_better: bool
+    maximise: bool
     batch_size: int | None
 
     def problem(self, splits: Splits) -> Problem:
@@ -45,7 +45,7 @@ class Workload:
         return Problem(
             init=self.init, data=splits.train, batch_size=self.batch_size,
             evaluate=self.evaluate, eval_data=splits.validation,
-            metric=self.metric, maximise=self.higher_is_better,
+            metric=self.metric, maximise=self.maximise,
         )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_log_ticks_are_few_and_inside(low, high):
 def test_the_forest_plot_shows_the_statistics_with_better_to_the_right(make, values, higher):
     records = make(values)
     decided = {verdict.optimizer: verdict for verdict in verdicts(records)}
-    workload = records.workloads()[0]._replace(higher_is_better=higher)
+    workload = records.workloads()[0]._replace(maximise=higher)
     figure = json.loads(forest_plot("id", workload, list(decided.values()), STYLES).json)
     left, right = figure["layout"]["xaxis"]["range"]
     assert (left < right) == higher
@@ -87,7 +87,7 @@ def test_one_broken_optimizer_does_not_squeeze_the_others(make, values):
 def test_a_mean_stops_where_a_seed_diverges(make, values):
     values["good"][0] = math.nan
     trainings = {"good": make(values).trainings("digits", "good", REPORT)}
-    figure = curve_plot("id", "accuracy", trainings, STYLES, title="a", higher_is_better=True)
+    figure = curve_plot("id", "accuracy", trainings, STYLES, title="a", maximise=True)
     band, line, crosses = json.loads(figure.json)["data"]
     assert line["y"][0] == pytest.approx((0.9 + sum(values["good"][1:])) / 3 / 6)
     assert line["y"][1:] == [None, None]
@@ -96,13 +96,13 @@ def test_a_mean_stops_where_a_seed_diverges(make, values):
 
 
 def test_no_trainings_have_no_curves():
-    assert curve_plot("id", "a", {"good": []}, STYLES, title="", higher_is_better=True) is None
+    assert curve_plot("id", "a", {"good": []}, STYLES, title="", maximise=True) is None
 
 
 def test_every_trial_is_in_the_search_plot(make, values):
     records = make(values)
     tuning = records.trainings("digits", "good", TUNING)
-    scale = shared_scale(tuning, higher_is_better=True)
+    scale = shared_scale(tuning, maximise=True)
     row = next(row for row in records.optimizers() if row.optimizer == "good")
     figure = search_plot("id", records.workloads()[0], row, tuning, 2, STYLES["good"], scale)
     traces = json.loads(figure.json)["data"]
@@ -124,7 +124,7 @@ def test_every_trial_is_in_the_search_plot(make, values):
 def test_spaces_without_a_learning_rate_are_drawn(make, space, hyperparameters):
     workload = make({}).workloads()[0]
     tuning = [Training(0, 0, hyperparameters, "finished", None, 0.5, {})]
-    scale = shared_scale(tuning, higher_is_better=True)
+    scale = shared_scale(tuning, maximise=True)
     row = OptimizerRow("mine", "", space, "")
     figure = search_plot("id", workload, row, tuning, None, STYLES["good"], scale)
     assert json.loads(figure.json)["data"][0]["y"] == [0.5]
@@ -132,5 +132,5 @@ def test_spaces_without_a_learning_rate_are_drawn(make, space, hyperparameters):
 
 def test_a_scale_exists_if_every_training_diverged():
     tuning = [Training(0, 0, {}, "diverged", 1, math.nan, {})]
-    low, high = shared_scale(tuning, higher_is_better=False).ends
+    low, high = shared_scale(tuning, maximise=False).ends
     assert low < high
