@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -13,6 +14,8 @@ from safetensors.numpy import save_file
 
 from paramjax._hashes import array_hash
 from paramjax.checkpoints._manifest import DamageError, Leaf
+
+_deserialize: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = deserialize
 
 ARRAYS = "arrays.safetensors"
 HISTORY = "history.safetensors"
@@ -38,7 +41,7 @@ def read_arrays(
         DamageError: With the first leaf that is not as it was written.
     """
     try:
-        stored = dict(deserialize(path.read_bytes()))
+        stored = dict(_deserialize(path.read_bytes()))
     except (OSError, SafetensorError, MemoryError) as error:
         raise DamageError(f"{path.name} cannot be read: {error}") from error
     arrays = {}

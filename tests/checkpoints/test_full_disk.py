@@ -1,4 +1,5 @@
 import errno
+import itertools
 import resource
 import shutil
 import subprocess
@@ -40,30 +41,32 @@ def fails_to_save(store, step, contents, message):
         store.wait()
 
 
-@pytest.mark.parametrize("step", [2, 1], ids=["another step", "the same step"])
 @pytest.mark.parametrize(
     ("module", "name", "nth"), PHASES, ids=[f"{name} {nth}" for _, name, nth in PHASES]
 )
 def test_no_space_in_any_phase_of_a_save(
-    open_store, tmp_path, entries, monkeypatch, module, name, nth, step
+    open_store, tmp_path, entries, monkeypatch, module, name, nth
 ):
-    store = open_store()
+    store, operation = open_store(), getattr(module, name)
     store.save(1, tree(1), {}, {}, {})
     store.wait()
-    calls, operation = [], getattr(module, name)
 
-    def full(*args, **kwargs):
-        calls.append(args)
-        if len(calls) == nth:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return operation(*args, **kwargs)
+    def full(calls):
+        def operate(*args, **kwargs):
+            if next(calls) == nth:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return operation(*args, **kwargs)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, name, full)
-        fails_to_save(store, step, tree(2), "No space left on device.*last good one is of step 1")
-    assert entries(tmp_path / "run") == ["lock", "run.json", "step_000000001"]
-    assert value(store) == 1
-    store.save(step, tree(3), {}, {}, {})  # there is room again
+        return operate
+
+    for step in (2, 1):  # another step, and the same again
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full(itertools.count(1)))
+            message = "No space left on device.*last good one is of step 1"
+            fails_to_save(store, step, tree(2), message)
+        assert entries(tmp_path / "run") == ["lock", "run.json", "step_000000001"]
+        assert value(store) == 1
+    store.save(1, tree(3), {}, {}, {})  # there is room again
     assert value(store) == 3
 
 
