@@ -1,9 +1,8 @@
 """Checkpoints: a pytree on disk that survives kills and flipped bits."""
 
 from paramjax._files import RunInUse
-from paramjax.checkpoints._checkpoints import Checkpoints
+from paramjax.checkpoints._checkpoints import Checkpoints, Keep
 from paramjax.checkpoints._inspect import CheckpointInfo, inspect
-from paramjax.checkpoints._keep import Keep
 from paramjax.checkpoints._restore import DamageWarning, ProgramWarning
 from paramjax.checkpoints._store import CheckpointStore, Saved, SaveWarning
 

@@ -16,8 +16,8 @@ from jax.experimental import multihost_utils
 
 from paramjax._files import FolderLock
 from paramjax._types import PyTree
+from paramjax.checkpoints._checkpoints import Keep
 from paramjax.checkpoints._folder import absolute, checkpoint, clean, make, remove, steps_in
-from paramjax.checkpoints._keep import Keep
 from paramjax.checkpoints._leaves import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._manifest import Manifest
 from paramjax.checkpoints._restore import check_program, newest

@@ -14,8 +14,8 @@ import numpy as np
 from paramjax._files import fsync, unfinished, write_atomic
 from paramjax._version import versions
 from paramjax.checkpoints._arrays import ARRAYS, HISTORY, read_arrays, write_arrays
+from paramjax.checkpoints._checkpoints import Keep
 from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in
-from paramjax.checkpoints._keep import Keep
 from paramjax.checkpoints._leaves import HostLeaf, form_of
 from paramjax.checkpoints._manifest import (
     FORMAT,

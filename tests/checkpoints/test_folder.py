@@ -27,27 +27,24 @@ def test_a_tilde_is_the_home_folder(open_store, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name", ["a b\n(é) %s {x} ?*#%20|~~:日本", "run [1]", "back\\slash", "\udcff"], ids=ascii
 )
-def test_a_folder_with_a_strange_name_will_do(open_store, save, blank, tmp_path, name):
-    store = open_store(tmp_path / name)
-    save(store, 1)
-    assert store.restore(blank).step == 1
+def test_a_folder_with_a_strange_name_or_a_link_to_one_will_do(
+    open_store, save, blank, steps_in, tmp_path, name
+):
+    (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(name)
+    for step, folder in ((1, name), (2, "link")):
+        with open_store(tmp_path / folder) as store:
+            save(store, step)
+            assert store.restore(blank).step == step
+    assert steps_in(tmp_path / name) == [1, 2]
 
 
-def test_a_link_to_a_folder_will_do(open_store, save, blank, steps_in, tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    store = open_store(tmp_path / "link")
-    save(store, 1)
-    assert store.restore(blank).step == 1
-    assert steps_in(tmp_path / "real") == [1]
-
-
-@pytest.mark.parametrize("inner", ["", "run"])
-def test_a_file_in_the_place_of_the_folder_is_refused(open_store, tmp_path, inner):
+def test_a_file_in_the_place_of_the_folder_is_refused(open_store, tmp_path):
     (tmp_path / "file").write_text("mine")
-    message = "checkpoints: .*file.* cannot be made; choose another folder"
-    with pytest.raises(OSError, match=message):
-        open_store(tmp_path / "file" / inner)
+    for inner in ("", "run"):
+        message = "checkpoints: .*file.* cannot be made; choose another folder"
+        with pytest.raises(OSError, match=message):
+            open_store(tmp_path / "file" / inner)
     assert (tmp_path / "file").read_text() == "mine"
 
 
