@@ -78,8 +78,8 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
         $c_i e^{-s_i}$, and each `<task>/<metric>`.
 
     Raises:
-        TypeError: If a loss is not a function; at the first call, if a task's metrics are not
-            a dict.
+        TypeError: If a loss is not a function, or `categorical` is a string; at the first call,
+            if a task's metrics are not a dict.
         ValueError: If there are no losses or `categorical` names others; at the first call,
             if the parameters do not have the form above, or a task's loss is not a scalar.
 

@@ -33,19 +33,20 @@ def test_of_equal_values_the_first_gets_the_gradient():
 def test_forward_mode_and_hessian_vector_product(key):
     x, change = jax.random.normal(key, (2, 1, 4, 6, 2))
     # finite differences: the maximum is linear near a point without ties
-    _, slope = jax.jvp(max_pool, (x,), (change,))
+    _, slope = jax.jit(lambda x, change: jax.jvp(max_pool, (x,), (change,)))(x, change)
     step = 1e-3
     moved = (max_pool(x + step * change) - max_pool(x - step * change)) / (2 * step)
     np.testing.assert_allclose(slope, moved, atol=1e-3)  # float32 over a step of 1e-3
     # of sum(max^2) / 2 the Hessian is the identity on the chosen pixels
-    _, product = jax.jvp(jax.grad(lambda x: 0.5 * jnp.sum(max_pool(x) ** 2)), (x,), (change,))
+    gradient = jax.grad(lambda x: 0.5 * jnp.sum(max_pool(x) ** 2))
+    _, product = jax.jit(lambda x, change: jax.jvp(gradient, (x,), (change,)))(x, change)
     chosen = jax.grad(lambda x: max_pool(x).sum())(x)
     np.testing.assert_allclose(product, chosen * change, atol=1e-6)
 
 
 def test_a_population_equals_its_runs(key):
     x = jax.random.normal(key, (3, 2, 4, 4, 1))
-    gradient = jax.grad(lambda x: jnp.sum(max_pool(x) ** 2))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(max_pool(x) ** 2)))
     alone = jnp.stack([gradient(each) for each in x])
     np.testing.assert_array_equal(jax.vmap(gradient)(x), alone)
 
