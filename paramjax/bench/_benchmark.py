@@ -36,7 +36,7 @@ class Options:
 
     Attributes:
         workloads: Names; empty means all.
-        optimizers: Registry names or `FILE.py:FACTORY`; empty means the whole registry.
+        optimizers: Names of the catalogue or `FILE.py:FACTORY`; empty means the whole catalogue.
         baseline: The optimizer that the others are compared with; always takes part.
         protocol: Counts and key.
         out: Folder of the results.

@@ -1,4 +1,4 @@
-"""Which optimizers take part: names of the registry, and factories in the user's files."""
+"""Which optimizers take part: names of the catalogue, and factories in the user's files."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Excluded(NamedTuple):
 
 
 class UnknownOptimizerError(ValueError):
-    """A name that is neither in the registry nor a FILE.py:FACTORY that can be found."""
+    """A name that is neither in the catalogue nor a FILE.py:FACTORY that can be found."""
 
 
 def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
     """Find the optimizers that a user named, each once, in order.
 
     Args:
-        specs: Registry names and `FILE.py:FACTORY`.
+        specs: Names of the catalogue and `FILE.py:FACTORY`.
 
     Returns:
         The entries, and the optimizers excluded because their file or space is broken.
@@ -75,7 +75,7 @@ def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
     found: dict[str, Entry | Excluded] = {}
     origin: dict[str, str] = {}
     for spec in specs:
-        entry = _from_file(spec) if ".py:" in spec else _from_registry(spec)
+        entry = _from_file(spec) if ".py:" in spec else _from_catalogue(spec)
         name = entry.name if isinstance(entry, Excluded) else entry.optimizer.name
         if origin.setdefault(name, spec) != spec:
             raise UnknownOptimizerError(
@@ -110,7 +110,7 @@ def one_line(error: BaseException) -> str:
     return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]])
 
 
-def _from_registry(name: str) -> Entry:
+def _from_catalogue(name: str) -> Entry:
     if name not in CATALOGUE:
         hint = "; an optimizer of your own is FILE.py:FACTORY"
         raise UnknownOptimizerError(nearest(name, CATALOGUE, what="optimizer") + hint)
