@@ -18,6 +18,7 @@ from paramjax.data._sampler import batch_order
 from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import Problem, with_structure
 from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.runs._progress import Progress
 from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
 from paramjax.tuning._cross_validation import CrossValidation, judge_folds
@@ -33,8 +34,9 @@ def cross_validate(
     folds: int | Array | np.ndarray = 5,
     stratify: Any = None,
     eval_batch_size: int | None = None,
+    progress: bool | None = None,
 ) -> CrossValidation:
-    """Train on all folds but one, evaluate on that one, for each: as one program.
+    """Train on all folds but one, evaluate on that one, for each: as one population.
 
     Every fold has a start and an order of batches of its own, drawn from its number; for one
     start shared by all, let `init` ignore its key. A step reads rows of the other folds only.
@@ -54,6 +56,7 @@ def cross_validate(
         folds: Their number, from 2; or the fold of each row, int[rows] from 0 without a gap.
         stratify: Class labels [rows] to be spread evenly over the folds, see `data.folds`.
         eval_batch_size: Rows of a fold evaluated at once, positive; None takes all.
+        progress: Whether to show a progress bar; None shows it on a terminal.
 
     Returns:
         Metrics, parameters and histories of the folds.
@@ -97,17 +100,31 @@ def cross_validate(
     fold = _fold_of_each_row(folds, rows, fold_key, stratify)
     groups = _groups(fold)
     _check_batch(trainer, batch_size, min(group.train.shape[1] for group in groups))
-    starts = prepare_starts(
-        init, start_key, np.concatenate([group.fold for group in groups]).tolist()
+    fold_numbers = np.concatenate([group.fold for group in groups])
+    in_order = np.argsort(fold_numbers)
+    starts = prepare_starts(init, start_key, fold_numbers.tolist())
+    data = jax.tree.map(jnp.asarray, problem.data)
+    states, order = _begin(
+        trainer, starts, problem.model_state, order_key, groups, batch_size=batch_size, steps=steps
     )
-    trained = _train(
-        trainer, evaluate, starts, problem.model_state, problem.data, order_key, groups,
-        batch_size=batch_size, steps=steps, eval_batch_size=eval_batch_size,
-        stateful=problem.stateful,
+    segment = _segment(steps)
+    histories = []
+    with Progress(steps * len(fold_numbers), progress) as shown:
+        for first in range(0, steps, segment):
+            states, history = _advance(
+                trainer, states, data, order, groups, np.int32(first), steps=segment
+            )
+            histories.append(jax.device_get(history))
+            loss = float(np.mean(histories[-1]["loss"][:, -1]))
+            shown.update((first + segment) * len(fold_numbers), {"mean loss": loss})
+    params, metrics = _evaluate(
+        trainer, evaluate, states, data, groups,
+        eval_batch_size=eval_batch_size, stateful=problem.stateful,
     )  # fmt: skip
-    metrics, history = jax.device_get((trained.metrics, trained.history))
+    history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
+    params, metrics, history = _rows((params, jax.device_get(metrics), history), in_order)
     status, diverged = judge_folds(metrics, history["loss"])
-    return CrossValidation(trained.params, metrics, history, fold, status, diverged)
+    return CrossValidation(params, metrics, history, fold, status, diverged)
 
 
 class _Group(NamedTuple):
@@ -124,54 +141,75 @@ class _Group(NamedTuple):
     held_out: np.ndarray
 
 
-class _Trained(NamedTuple):
-    params: Params
-    history: Metrics
-    metrics: Metrics
+_SEGMENTS = 20
+"""Segments of the steps at most, between which progress is shown and Ctrl-C is heard."""
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=("trainer", "evaluate", "batch_size", "steps", "eval_batch_size", "stateful"),
-)
-def _train(
+def _segment(steps: int) -> int:
+    """Steps of a segment: the smallest divisor that needs no more segments than allowed."""
+    least = -(-steps // _SEGMENTS)
+    return next(size for size in range(least, steps + 1) if steps % size == 0)
+
+
+@functools.partial(jax.jit, static_argnames=("trainer", "batch_size", "steps"))
+def _begin(
     trainer: Trainer,
-    evaluate: Callable[..., Any],
     starts: Starts,
     model_state: ModelState,
-    data: PyTree,
     order_key: Key,
     groups: list[_Group],
     *,
     batch_size: int | None,
     steps: int,
+) -> tuple[TrainState, Array | None]:
+    """The first state of each fold, and the rows of each step, int32[folds, steps, batch]."""
+    init = jax.vmap(trainer.init, in_axes=(0, 0, None))
+    states = init(starts.key, starts.params, model_state)
+    if batch_size is None:
+        return states, None
+    return states, jnp.concatenate([_orders(order_key, g, batch_size, steps) for g in groups])
+
+
+@functools.partial(jax.jit, static_argnames=("trainer", "steps"), donate_argnames="states")
+def _advance(
+    trainer: Trainer,
+    states: TrainState,
+    data: PyTree,
+    order: Array | None,
+    groups: list[_Group],
+    first: Array,
+    *,
+    steps: int,
+) -> tuple[TrainState, Metrics]:
+    """Some steps of each fold."""
+    if order is None:
+        whole = lambda state, rows: scan_steps(trainer, state, _rows(data, rows), None, steps)  # noqa: E731
+        trained: tuple[TrainState, Metrics] = _by_group(whole, states, [g.train for g in groups])
+        return trained
+    batched = jax.vmap(lambda state, own: scan_steps(trainer, state, data, own, steps))
+    return batched(states, jax.lax.dynamic_slice_in_dim(order, first, steps, axis=1))
+
+
+@functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "eval_batch_size", "stateful"))
+def _evaluate(
+    trainer: Trainer,
+    evaluate: Callable[..., Any],
+    states: TrainState,
+    data: PyTree,
+    groups: list[_Group],
+    *,
     eval_batch_size: int | None,
     stateful: bool,
-) -> _Trained:
-    """The compiled program; what it returns is in the order of the folds' numbers."""
-
-    def whole(start: Starts, rows: Array) -> tuple[TrainState, Metrics]:
-        state = trainer.init(start.key, start.params, model_state)
-        return scan_steps(trainer, state, _rows(data, rows), None, steps)
-
-    def batched(start: Starts, order: Array) -> tuple[TrainState, Metrics]:
-        state = trainer.init(start.key, start.params, model_state)
-        return scan_steps(trainer, state, data, order, steps)
+) -> tuple[Params, Metrics]:
+    """The parameters to evaluate of each fold, and their metrics on its held-out rows."""
 
     def measure(state: TrainState, rows: Array) -> Metrics:
         return evaluate_in_batches(
             trainer, evaluate, eval_batch_size, stateful, state, _rows(data, rows)
         )
 
-    data = jax.tree.map(jnp.asarray, data)
-    if batch_size is None:
-        states, history = _by_group(whole, starts, [group.train for group in groups])
-    else:
-        orders = [_orders(order_key, group, batch_size, steps) for group in groups]
-        states, history = jax.vmap(batched)(starts, jnp.concatenate(orders))
-    metrics = _by_group(measure, states, [group.held_out for group in groups])
-    trained = _Trained(jax.vmap(trainer.eval_params)(states), history, metrics)
-    return _rows(trained, jnp.argsort(jnp.concatenate([group.fold for group in groups])))
+    metrics: Metrics = _by_group(measure, states, [group.held_out for group in groups])
+    return jax.vmap(trainer.eval_params)(states), metrics
 
 
 def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> Any:
@@ -208,7 +246,7 @@ def _groups(fold: np.ndarray) -> list[_Group]:
     ]
 
 
-def _rows(data: PyTree, rows: Array | slice) -> PyTree:
+def _rows(data: PyTree, rows: Array | np.ndarray | slice) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[rows], data)
 
 

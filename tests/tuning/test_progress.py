@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +7,7 @@ import optax
 import pytest
 
 import paramjax as pj
+from paramjax.runs._progress import Progress  # its updates are counted
 
 DATA = np.array([1.0, 3.0], np.float32)
 SPACE = {"rate": pj.log_uniform(1e-3, 0.4)}
@@ -83,3 +86,19 @@ def test_a_search_shows_them_too(shown):
         trials=4, batch=2, seeds=2, steps=9, key=jax.random.key(0), execution=SHOWN,
     )  # fmt: skip
     assert shown().startswith(f"72/72 runs 8/8  {best(result)} ")
+
+
+@pytest.mark.parametrize(("steps", "segments"), [(40, 20), (9, 9), (23, 1)])
+def test_a_cross_validation_shows_its_steps(shown, monkeypatch, steps, segments):
+    """It is cut into equal segments, 20 at most, so that one program serves them all."""
+    seen = []
+    update = Progress.update
+    monkeypatch.setattr(Progress, "update", lambda *args: (seen.append(args[1]), update(*args)))
+    result = pj.cross_validate(
+        make_trainer({"rate": 0.1}), dataclasses.replace(PROBLEM, eval_data=None), folds=2,
+        steps=steps, key=jax.random.key(0), progress=True,
+    )  # fmt: skip
+    assert len(seen) == segments
+    assert result.history["loss"].shape == (2, steps)
+    loss = result.history["loss"][:, -1].mean()
+    assert shown().startswith(f"{2 * steps}/{2 * steps} mean loss {loss:#.4g} ")
