@@ -60,6 +60,13 @@ def line():
 
 
 @pytest.fixture(scope="session")
+def sine():
+    """The sine of the sum of three normal inputs, in 16 rows."""
+    x = jax.random.normal(jax.random.key(3), (16, 3))
+    return {"x": x, "y": jnp.sin(x.sum(axis=1, keepdims=True))}
+
+
+@pytest.fixture(scope="session")
 def line_loss():
     """The mean squared error of a line with slope `w` and intercept `b`."""
     return supervised(_line, squared_error)

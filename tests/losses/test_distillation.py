@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.losses import distillation
@@ -88,11 +89,11 @@ def test_temperature_and_mixing_are_traced(weights):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(TypeError, match="teacher: expected a function"):
-        distillation(linear, jnp.ones((3, 3)))
-    with pytest.raises(ValueError, match="temperature: expected a number from 1e-30, finite"):
-        distillation(linear, linear, temperature=0.0)
-    with pytest.raises(ValueError, match="mixing: expected a number from 0, to 1"):
-        distillation(linear, linear, mixing=1.5)
+    assert_refused(
+        distillation,
+        ((linear, jnp.ones((3, 3))), TypeError, "teacher: expected a function"),
+        ((linear, linear, 0.0), ValueError, "temperature: expected a number from 1e-30, finite"),
+        ((linear, linear, 1.0, 1.5), ValueError, "mixing: expected a number from 0, to 1"),
+    )
     with pytest.raises(ValueError, match=r"logits of one shape, got \(4, 3\) and \(4, 2\)"):
         distillation(linear, linear)(jnp.ones((3, 3)), jnp.ones((3, 2)), BATCH, None)

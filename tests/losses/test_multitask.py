@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from refusing import assert_refused
 
 from paramjax.losses import uncertainty_weighted, weighted_sum
 
@@ -35,18 +36,15 @@ def test_the_sum_and_its_gradient_are_those_written_by_hand(key):
     assert {name: float(value) for name, value in metrics.items()} == reported
 
 
-def test_weights_are_traced_and_may_be_negative(key):
+def test_weights_are_traced_and_may_be_negative_and_each_task_has_its_own_key(key):
     def total(weight):
         loss_fn = weighted_sum({"pull": pull, "small": small}, {"pull": 1.0, "small": weight})
         return loss_fn(jnp.ones(1), jnp.ones(1), key)[0]
 
     np.testing.assert_allclose(jax.vmap(total)(jnp.array([-1.0, 2.0])), [-1.0, 2.0])
-    assert float(total(-1.0)) == -1.0
-
-
-def test_each_task_has_a_key_of_its_own(key):
-    loss_fn = weighted_sum({"a": drawn, "b": drawn}, {"a": 1.0, "b": 1.0})
-    _, metrics = loss_fn(jnp.ones(1), None, key)
+    _, metrics = weighted_sum({"a": drawn, "b": drawn}, {"a": 1.0, "b": 1.0})(
+        jnp.ones(1), None, key
+    )
     for index, task in enumerate("ab"):
         expected = jax.random.normal(jax.random.fold_in(key, index))
         assert float(metrics[f"{task}/loss"]) == float(expected)
@@ -58,81 +56,64 @@ def test_state_goes_through_the_tasks_in_their_order(key):
     loss, (model_state, metrics) = loss_fn(jnp.ones(1), jnp.int32(7), None, key)
     assert (float(loss), int(model_state)) == (3.0, 721)
     assert (int(metrics["second/was"]), int(metrics["first/was"])) == (7, 72)
+    params = {"model": jnp.ones(1), "log_variance": dict.fromkeys(tasks, jnp.zeros([]))}
+    learned = jax.jit(uncertainty_weighted(tasks))
+    loss, (model_state, _) = learned(params, jnp.int32(7), None, key)
+    assert (float(loss), int(model_state)) == (1.5, 721)
 
 
-def test_learned_variances_enter_as_equation_10_says(key):
+def test_learned_variances_enter_as_equation_10_says_and_settle_at_the_loss(key):
     sigma = {"depth": 1.5, "class": 0.7}
-    losses = {"depth": pull, "class": small}
+    loss_fn = uncertainty_weighted({"depth": pull, "class": small}, categorical=["class"])
     params, batch = jnp.array([1.0, -2.0]), jnp.array([4.0, 0.0])
     both = {"model": params, "log_variance": {t: jnp.log(s**2) for t, s in sigma.items()}}
-    loss, metrics = uncertainty_weighted(losses, categorical=["class"])(both, batch, key)
+    loss, metrics = loss_fn(both, batch, key)
     expected = 13 / (2 * 1.5**2) + 5 / 0.7**2 + np.log(1.5) + np.log(0.7)
     assert float(loss) == pytest.approx(expected, rel=1e-6)
     assert float(metrics["depth/weight"]) == pytest.approx(1 / (2 * 1.5**2), rel=1e-6)
     assert float(metrics["class/loss"]) == 5.0
-
-
-def test_the_best_variance_is_the_loss_itself(key):
     # d/ds of c exp(-s) L + s / 2 is zero at exp(s) = 2 c L
-    log_variance = {"depth": jnp.log(13.0), "class": jnp.log(2 * 5.0)}
-    params = {"model": jnp.array([1.0, -2.0]), "log_variance": log_variance}
-    loss_fn = uncertainty_weighted({"depth": pull, "class": small}, categorical={"class"})
-    grads = jax.grad(loss_fn, has_aux=True)(params, jnp.array([4.0, 0.0]), key)[0]
-    for grad in grads["log_variance"].values():
-        assert float(grad) == pytest.approx(0.0, abs=1e-6)
+    both["log_variance"] = {"depth": jnp.log(13.0), "class": jnp.log(2 * 5.0)}
+    grads = jax.grad(loss_fn, has_aux=True)(both, batch, key)[0]["log_variance"]
+    np.testing.assert_allclose([grads["depth"], grads["class"]], 0.0, atol=1e-6)
 
 
-def test_learned_variances_carry_state_too(key):
-    loss_fn = uncertainty_weighted({"a": counted(2), "b": counted(1)})
-    params = {"model": jnp.ones(1), "log_variance": {"a": jnp.zeros([]), "b": jnp.zeros([])}}
-    loss, (model_state, _) = jax.jit(loss_fn)(params, jnp.int32(7), None, key)
-    assert (float(loss), int(model_state)) == (1.5, 721)
-
-
-@pytest.mark.parametrize(
-    ("losses", "weights", "error", "message"),
-    [
-        ({}, {}, ValueError, "losses: expected task -> loss for at least one task"),
-        ([pull], [1.0], ValueError, "losses: expected task -> loss"),
-        ({"a": 3.0}, {"a": 1.0}, TypeError, r"losses\['a'\]: expected a function, got float"),
-        ({"a": pull}, {"b": 1.0}, ValueError, r"weights: expected one for each of \['a'\], got"),
-        ({"a": pull}, [1.0], ValueError, r"weights: expected one for each of \['a'\], got list"),
-        ({"a": pull}, {"a": float("nan")}, ValueError, r"weights\['a'\]: expected a number"),
-        ({"a": pull}, {"a": lambda t: 1.0}, TypeError, r"weights\['a'\]: .*does not see the step"),
-    ],
-    ids=["none", "list", "no-function", "names", "weights-list", "nan", "schedule"],
-)
-def test_what_does_not_fit_is_refused(losses, weights, error, message):
-    with pytest.raises(error, match=message):
-        weighted_sum(losses, weights)
-
-
-def test_tasks_that_return_something_else_are_named(key):
+def test_what_does_not_fit_a_weighted_sum_is_refused(key):
     vector = lambda params, batch, key: (params, {})
-    with pytest.raises(ValueError, match=r"task 'a': expected a scalar loss, got shape \(2,\)"):
-        weighted_sum({"a": vector}, {"a": 1.0})(jnp.ones(2), None, key)
     stateful = lambda params, batch, key: (params.sum(), (3, {}))
-    with pytest.raises(TypeError, match=r"task 'a': expected metrics as a dict, got tuple"):
-        weighted_sum({"a": stateful}, {"a": 1.0})(jnp.ones(2), None, key)
+    assert_refused(
+        weighted_sum,
+        (({}, {}), ValueError, "losses: expected task -> loss for at least one task"),
+        (([pull], [1.0]), ValueError, "losses: expected task -> loss"),
+        (({"a": 3.0}, {"a": 1.0}), TypeError, r"losses\['a'\]: expected a function, got float"),
+        (({"a": pull}, {"b": 1.0}), ValueError, r"weights: expected one for each of \['a'\], got"),
+        (({"a": pull}, [1.0]), ValueError, r"weights: expected one for each of \['a'\], got list"),
+        (({"a": pull}, {"a": float("nan")}), ValueError, r"weights\['a'\]: expected a number"),
+        (({"a": pull}, {"a": lambda t: 1}), TypeError, r"weights\['a'\]: .*does not see the step"),
+    )
+    assert_refused(
+        lambda task: weighted_sum({"a": task}, {"a": 1.0})(jnp.ones(2), None, key),
+        (vector, ValueError, r"task 'a': expected a scalar loss, got shape \(2,\)"),
+        (stateful, TypeError, "task 'a': expected metrics as a dict, got tuple"),
+    )
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        (jnp.ones(2), "expected params as {'model'"),
-        ({"model": jnp.ones(2)}, "expected params as {'model'"),
-        ({"model": 1, "log_variance": {"b": 0.0}}, r"log_variance: expected one for each of \['a'"),
-        ({"model": 1, "log_variance": {"a": jnp.ones(2)}}, r"expected a scalar, got shape \(2,\)"),
-    ],
-    ids=["bare", "no-variances", "names", "shape"],
-)
-def test_parameters_of_another_form_are_refused(params, message, key):
-    with pytest.raises(ValueError, match=message):
-        uncertainty_weighted({"a": pull})(params, None, key)
-
-
-def test_unknown_categorical_tasks_are_refused():
-    with pytest.raises(ValueError, match="unknown task 'clas'; nearest: class"):
-        uncertainty_weighted({"class": small}, categorical=["clas"])
-    with pytest.raises(TypeError, match="expected names, got the string 'class'"):
-        uncertainty_weighted({"class": small}, categorical="class")
+def test_what_does_not_fit_learned_variances_is_refused(key):
+    vector = jnp.ones(2)
+    loss_fn = uncertainty_weighted({"a": pull})
+    form = r"expected params as {'model'"
+    assert_refused(
+        loss_fn,
+        ((vector, None, key), ValueError, form),
+        (({"model": vector}, None, key), ValueError, form),
+    )
+    assert_refused(
+        lambda **log_variance: loss_fn({"model": 1, "log_variance": log_variance}, None, key),
+        ({"b": 0.0}, ValueError, r"log_variance: expected one for each of \['a'"),
+        ({"a": vector}, ValueError, r"expected a scalar, got shape \(2,\)"),
+    )
+    assert_refused(
+        lambda names: uncertainty_weighted({"class": small}, categorical=names),
+        (["clas"], ValueError, "unknown task 'clas'; nearest: class"),
+        ("class", TypeError, "expected names, got the string 'class'"),
+    )

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 
 from paramjax.losses import l1, l2
 
@@ -54,26 +55,20 @@ def test_low_precision_parameters_are_summed_in_float32(penalty, size):
 
 
 def test_strengths_are_traced_and_state_is_handed_through():
-    def loss_fn(params, model_state, batch, key):
-        return jnp.zeros([]), (model_state + 1, {})
-
-    def total(strength):
-        loss, (model_state, _) = l1(loss_fn, strength)(PARAMS, jnp.int32(1), None, None)
-        return loss, model_state
-
-    losses, states = jax.vmap(total)(jnp.array([0.0, 0.5]))
+    loss_fn = lambda params, model_state, batch, key: (jnp.zeros([]), (model_state + 1, {}))
+    total = lambda strength: l1(loss_fn, strength)(PARAMS, jnp.int32(1), None, None)
+    losses, (states, _) = jax.vmap(total)(jnp.array([0.0, 0.5]))
     np.testing.assert_allclose(losses, [0.0, 3.0])
     assert states.tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("penalty", [l1, l2], ids=["l1", "l2"])
 def test_bad_strengths_and_patterns_are_refused(penalty):
-    name = penalty.__name__
-    with pytest.raises(ValueError, match=f"{name}: strength: expected a number from 0, finite"):
-        penalty(base, -0.1)
-    with pytest.raises(TypeError, match=f"{name}: strength: expected a number, got a function"):
-        penalty(base, lambda step: 0.1)
-    with pytest.raises(TypeError, match=f"{name}: expected a pattern such as"):
-        penalty(base, 0.1, lambda name: True)
-    with pytest.raises(ValueError, match=f"{name}: pattern 'kernel' matches no leaf.*dense/bias"):
-        penalty(base, 0.1, "kernel")(PARAMS, jnp.ones((1, 2)), None)
+    name, batch = penalty.__name__, jnp.ones((1, 2))
+    assert_refused(
+        lambda strength, where=None: penalty(base, strength, where)(PARAMS, batch, None),
+        (-0.1, ValueError, f"{name}: strength: expected a number from 0, finite"),
+        (lambda step: 0.1, TypeError, f"{name}: strength: expected a number, got a function"),
+        ((0.1, lambda name: True), TypeError, f"{name}: expected a pattern such as"),
+        ((0.1, "kernel"), ValueError, f"{name}: pattern 'kernel' matches no leaf.*dense/bias"),
+    )

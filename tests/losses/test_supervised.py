@@ -41,14 +41,11 @@ def test_state_goes_in_and_out(key):
     assert float(metrics["output"]) == 2.0
 
 
-def test_the_key_goes_last(key):
+def test_the_key_goes_last_and_state_and_key_together_run_in_a_step(key):
     kept = jax.random.bernoulli(key, 0.5, (2, 1))
     expected = jnp.mean(jnp.square(2.0 * BATCH["x"] * kept - BATCH["y"]))
     loss, metrics = supervised(dropped, squared_error, keyed=True)(2.0, BATCH, key)
     assert (float(loss), metrics) == (float(expected), {})
-
-
-def test_state_and_key_together_run_in_a_step(key):
     loss_fn = supervised(both, squared_error, stateful=True, keyed=True)
     trainer = pj.train_step(loss_fn, optax.sgd(0.1), stateful=True)
     state = trainer.init(key, jnp.float32(2.0), model_state=jnp.float32(1.0))

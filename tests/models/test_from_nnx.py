@@ -3,8 +3,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 from flax import nnx
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax._checks import check_params
@@ -41,13 +41,7 @@ def net():
     return Net(nnx.Rngs(params=0, dropout=1))
 
 
-@pytest.fixture(scope="module")
-def data():
-    x = jax.random.normal(jax.random.key(3), (16, 3))
-    return {"x": x, "y": jnp.sin(x.sum(axis=1, keepdims=True))}
-
-
-def test_training_equals_nnx_by_hand(data, key):
+def test_training_equals_nnx_by_hand(sine, key):
     module, by_hand = net(), net()
     adapted = from_nnx(module)
     loss_fn = supervised(adapted.apply, squared_error, stateful=True, keyed=True)
@@ -60,13 +54,13 @@ def test_training_equals_nnx_by_hand(data, key):
     @nnx.jit
     def hand_step(model, optimizer, key):
         nnx.reseed(model, dropout=jax.random.fold_in(key, 0))
-        loss = lambda model: squared_error(model(data["x"]), data["y"]).mean()
+        loss = lambda model: squared_error(model(sine["x"]), sine["y"]).mean()
         value, grads = nnx.value_and_grad(loss)(model)
         optimizer.update(model, grads)
         return value
 
     for index in range(5):
-        state, metrics = step(state, data)
+        state, metrics = step(state, sine)
         value = hand_step(by_hand, optimizer, jax.random.fold_in(key, index))
         np.testing.assert_allclose(metrics["loss"], value, rtol=1e-5)
 
@@ -76,7 +70,7 @@ def test_training_equals_nnx_by_hand(data, key):
     chex.assert_trees_all_close(ours, theirs, rtol=1e-5, atol=1e-6)
     trained.eval()
     by_hand.eval()
-    np.testing.assert_allclose(trained(data["x"]), by_hand(data["x"]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(trained(sine["x"]), by_hand(sine["x"]), rtol=1e-4, atol=1e-5)
     # the module that was adapted keeps its first values
     first = [nnx.to_pure_dict(nnx.state(m, nnx.Param)) for m in (module, net())]
     chex.assert_trees_all_equal(*first)
@@ -85,10 +79,7 @@ def test_training_equals_nnx_by_hand(data, key):
 def test_params_and_state_are_plain_dicts_named_by_path():
     adapted = from_nnx(net())
     assert jax.tree.map(jnp.shape, adapted.params) == {
-        "layers": {
-            "0": {"kernel": (3, 8), "bias": (8,)},
-            "1": {"kernel": (8, 1), "bias": (1,)},
-        },
+        "layers": {"0": {"kernel": (3, 8), "bias": (8,)}, "1": {"kernel": (8, 1), "bias": (1,)}},
         "norm": {"scale": (8,), "bias": (8,)},
     }
     assert jax.tree.map(jnp.shape, adapted.model_state) == {
@@ -98,61 +89,44 @@ def test_params_and_state_are_plain_dicts_named_by_path():
     check_params(adapted.params)
 
 
-def test_more_than_ten_layers_keep_their_order():
-    """As strings "10" sorts before "2", as whole numbers after it."""
-    rngs = nnx.Rngs(0)
-    adapted = from_nnx(nnx.Sequential(*[nnx.Linear(1, 1, rngs=rngs) for _ in range(12)]))
-    layers = {
-        str(i): {"kernel": jnp.ones((1, 1)), "bias": jnp.full(1, float(i))} for i in range(12)
-    }
-    merged = adapted.merge({"layers": layers}, {})
-    assert [float(layer.bias[0]) for layer in merged.layers] == list(range(12))
-    outputs, _ = adapted.apply({"layers": layers}, {}, jnp.zeros((1, 1)))
-    np.testing.assert_allclose(outputs, sum(range(12)))
-
-
-def test_a_module_without_state_trains_like_its_linen_twin(data, key):
-    rngs = nnx.Rngs(0)
-    adapted = from_nnx(
-        nnx.Sequential(nnx.Linear(3, 4, rngs=rngs), jnp.tanh, nnx.Linear(4, 1, rngs=rngs))
-    )
+def test_a_module_without_state_trains_like_its_linen_twin(sine, key):
+    layers = [nnx.Linear(3, 4, rngs=nnx.Rngs(0)), jnp.tanh, nnx.Linear(4, 1, rngs=nnx.Rngs(1))]
+    adapted = from_nnx(nnx.Sequential(*layers))
     assert adapted.model_state == {}
     twin = MLP((4, 1), activation="tanh")
-    layers = adapted.params["layers"]
-    start = {"params": {"Dense_0": layers["0"], "Dense_1": layers["2"]}}
-    losses = (
-        supervised(lambda params, x: adapted.merge(params, {})(x), squared_error),
-        supervised(twin.apply, squared_error),
-    )
-    runs = [
-        pj.fit(pj.train_step(loss, optax.sgd(0.1)), params, data, key=key, steps=5, batch_size=8)
-        for loss, params in zip(losses, (adapted.params, start), strict=True)
-    ]
-    np.testing.assert_allclose(runs[0].history["loss"], runs[1].history["loss"], rtol=1e-5)
-    chex.assert_trees_all_close(
-        runs[0].params["layers"]["2"], runs[1].params["params"]["Dense_1"], rtol=1e-5
-    )
+    first = adapted.params["layers"]
+    start = {"params": {"Dense_0": first["0"], "Dense_1": first["2"]}}
+
+    def run(apply, params):
+        trainer = pj.train_step(supervised(apply, squared_error), optax.sgd(0.1))
+        return pj.fit(trainer, params, sine, key=key, steps=5, batch_size=8)
+
+    ours = run(lambda params, x: adapted.merge(params, {})(x), adapted.params)
+    theirs = run(twin.apply, start)
+    np.testing.assert_allclose(ours.history["loss"], theirs.history["loss"], rtol=1e-5)
+    last = ours.params["layers"]["2"], theirs.params["params"]["Dense_1"]
+    chex.assert_trees_all_close(*last, rtol=1e-5)
 
 
-def test_it_runs_whole_in_a_scan_with_guards_and_averages(data, key):
+def test_it_runs_whole_in_a_scan_with_guards_and_averages(sine, key):
     adapted = from_nnx(net())
     loss_fn = supervised(adapted.apply, squared_error, stateful=True, keyed=True)
     trainer = pj.train_step(
         loss_fn, optax.adam(0.01), [pj.hooks.skip_nonfinite(), pj.hooks.ema(0.9)], stateful=True
     )
     run = pj.fit(
-        trainer, adapted.params, data,
+        trainer, adapted.params, sine,
         key=key, steps=60, batch_size=8, model_state=adapted.model_state,
     )  # fmt: skip
     assert run.history["loss"][-10:].mean() < run.history["loss"][:10].mean() / 2
     chex.assert_trees_all_equal_shapes_and_dtypes(run.state.model_state, adapted.model_state)
 
 
-def test_dropout_is_a_function_of_the_key(data):
+def test_dropout_is_a_function_of_the_key(sine):
     adapted = from_nnx(
         nnx.Sequential(nnx.Linear(3, 2000, rngs=nnx.Rngs(0)), nnx.Dropout(0.25, rngs=nnx.Rngs(5)))
     )
-    call = jax.jit(lambda state, key: adapted.apply(adapted.params, state, data["x"], key))
+    call = jax.jit(lambda state, key: adapted.apply(adapted.params, state, sine["x"], key))
     first, state = call(adapted.model_state, jax.random.key(0))
     again, _ = call(state, jax.random.key(0))
     other, _ = call(adapted.model_state, jax.random.key(1))
@@ -177,40 +151,51 @@ def test_streams_of_different_names_and_modules_differ(key):
     assert len(np.unique(outputs)) == 3
 
 
-def test_without_a_key_the_streams_go_on(data):
+def test_without_a_key_the_streams_go_on(sine):
     adapted, by_hand = from_nnx(net()), net()
-    first, state = adapted.apply(adapted.params, adapted.model_state, data["x"])
-    second, _ = adapted.apply(adapted.params, state, data["x"])
-    np.testing.assert_allclose(first, by_hand(data["x"]), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(second, by_hand(data["x"]), rtol=1e-5, atol=1e-6)
+    first, state = adapted.apply(adapted.params, adapted.model_state, sine["x"])
+    second, _ = adapted.apply(adapted.params, state, sine["x"])
+    np.testing.assert_allclose(first, by_hand(sine["x"]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(second, by_hand(sine["x"]), rtol=1e-5, atol=1e-6)
     assert (first != second).any()
 
 
-def test_evaluation_uses_the_running_statistics(data):
+def test_evaluation_uses_the_running_statistics(sine):
     module = net()
     adapted = from_nnx(module)
-    _, state = adapted.apply(adapted.params, adapted.model_state, data["x"], jax.random.key(0))
-    hidden = data["x"] @ adapted.params["layers"]["0"]["kernel"]
+    _, state = adapted.apply(adapted.params, adapted.model_state, sine["x"], jax.random.key(0))
+    hidden = sine["x"] @ adapted.params["layers"]["0"]["kernel"]
     np.testing.assert_allclose(state["norm"]["mean"], 0.1 * hidden.mean(axis=0), atol=1e-6)
     module.eval()
-    evaluated, after = from_nnx(module).apply(adapted.params, state, data["x"])
+    evaluated, after = from_nnx(module).apply(adapted.params, state, sine["x"])
     merged = adapted.merge(adapted.params, state)
     merged.eval()
-    np.testing.assert_allclose(merged(data["x"]), evaluated, rtol=1e-6)
+    np.testing.assert_allclose(merged(sine["x"]), evaluated, rtol=1e-6)
     chex.assert_trees_all_equal(after["norm"], state["norm"])
 
 
-def test_tied_weights_stay_tied_and_whole_numbers_are_no_parameters(data):
+def test_tied_weights_stay_tied_and_whole_numbers_are_no_parameters(sine):
     adapted = from_nnx(Tied(nnx.Rngs(0)))
     assert jax.tree.map(jnp.shape, adapted.params) == {"first": {"kernel": (3, 3)}}
     assert adapted.model_state["order"].tolist() == [2, 0, 1]
-    loss = lambda params: adapted.apply(params, adapted.model_state, data["x"], offset=1.0)[0].sum()
-    by_hand = lambda w: (jax.nn.relu(data["x"] @ w) @ w + 1.0).sum()
+    loss = lambda params: adapted.apply(params, adapted.model_state, sine["x"], offset=1.0)[0].sum()
+    by_hand = lambda w: (jax.nn.relu(sine["x"] @ w) @ w + 1.0).sum()
     kernel = adapted.params["first"]["kernel"]
     grads, expected = jax.grad(loss)(adapted.params), jax.grad(by_hand)(kernel)
     np.testing.assert_allclose(grads["first"]["kernel"], expected, rtol=1e-5, atol=1e-5)
     merged = adapted.merge(adapted.params, adapted.model_state)
     assert merged.first.kernel is merged.second.kernel
+
+
+def test_more_than_ten_layers_keep_their_order():
+    """As strings "10" sorts before "2", as whole numbers after it."""
+    rngs = nnx.Rngs(0)
+    adapted = from_nnx(nnx.Sequential(*[nnx.Linear(1, 1, rngs=rngs) for _ in range(12)]))
+    layer = lambda i: {"kernel": jnp.ones((1, 1)), "bias": jnp.full(1, float(i))}
+    params = {"layers": {str(i): layer(i) for i in range(12)}}
+    assert [float(layer.bias[0]) for layer in adapted.merge(params, {}).layers] == list(range(12))
+    outputs, _ = adapted.apply(params, {}, jnp.zeros((1, 1)))
+    np.testing.assert_allclose(outputs, sum(range(12)))
 
 
 def test_numbers_and_numpy_arrays_become_arrays():
@@ -243,63 +228,35 @@ class Counts(Grows):
         return self.layer(x)
 
 
-@pytest.mark.parametrize(
-    ("make", "match"),
-    [
-        (Grows, "module: its call added or removed the variables seen; create them before"),
-        (Counts, "module: its call changed an attribute that is not an array"),
-        (
-            lambda rngs: nnx.WeightNorm(nnx.Linear(3, 1, rngs=rngs), rngs=rngs),
-            "its call changed the parameter layer_instance/kernel, which only the optimizer may",
-        ),
-    ],
-    ids=["grown", "counted", "overwritten"],
-)
-def test_a_call_that_a_pure_step_would_forget_is_refused(make, match, data):
-    adapted = from_nnx(make(nnx.Rngs(0)))
-    with pytest.raises(ValueError, match=match):
-        adapted.apply(adapted.params, adapted.model_state, data["x"])
+def test_what_is_refused(sine):
+    rngs = nnx.Rngs(0)
+    linear = nnx.Linear(3, 1, rngs=rngs)
 
+    def first_call(module):
+        adapted = from_nnx(module)
+        adapted.apply(adapted.params, adapted.model_state, sine["x"])
 
-@pytest.mark.parametrize(
-    ("module", "error", "match"),
-    [
-        (
-            MLP((2, 1)),
-            TypeError,
-            "module: expected a flax nnx module, got MLP; a linen module needs no",
-        ),
+    rbg = nnx.Dropout(0.5, rngs=nnx.Rngs(jax.random.key(0, impl="rbg")))
+    assert_refused(
+        first_call,
+        (MLP((2, 1)), TypeError, "expected a flax nnx module, got MLP; a linen module needs"),
         (nnx.List([]), TypeError, "module: expected it to be callable; give List a __call__"),
-        (
-            nnx.Sequential(jnp.tanh),
-            ValueError,
-            "module: expected at least one floating-point nnx.Param, got none",
-        ),
-        (
-            nnx.Sequential(
-                nnx.Linear(2, 2, rngs=nnx.Rngs(0)),
-                nnx.Dropout(0.5, rngs=nnx.Rngs(jax.random.key(0, impl="rbg"))),
-            ),
-            ValueError,
-            "stream layers/1/rngs/key has a key of .*rbg.*threefry",
-        ),
-    ],
-    ids=["linen", "not callable", "no parameters", "rbg"],
-)
-def test_modules_that_are_refused(module, error, match):
-    with pytest.raises(error, match=match):
-        from_nnx(module)
-
-
-def test_what_apply_refuses(data):
+        (nnx.Sequential(jnp.tanh), ValueError, "at least one floating-point nnx.Param, got none"),
+        (nnx.Sequential(linear, rbg), ValueError,
+         "stream layers/1/rngs/key has a key of .*rbg.*threefry"),
+        (Grows(rngs), ValueError, "its call added or removed the variables seen; create them bef"),
+        (Counts(rngs), ValueError, "module: its call changed an attribute that is not an array"),
+        (nnx.WeightNorm(linear, rngs=rngs), ValueError,
+         "its call changed the parameter layer_instance/kernel, which only the optimizer may"),
+    )  # fmt: skip
     adapted = from_nnx(net())
     params, state = adapted.params, adapted.model_state
-    with pytest.raises(TypeError, match=r"key: expected a typed key or None, got float32\[16,1\]"):
-        adapted.apply(params, state, data["x"], data["y"])
-    with pytest.raises(ValueError, match="params: expected the tree of the parameters"):
-        adapted.apply({"norm": params["norm"]}, state, data["x"])
     wide = params | {"norm": {"scale": jnp.ones(9), "bias": jnp.zeros(8)}}
-    with pytest.raises(ValueError, match=r"params: leaf norm/scale has shape \(9,\), expected"):
-        adapted.apply(wide, state, data["x"])
-    with pytest.raises(ValueError, match="model_state: expected the tree of the module's own"):
-        adapted.apply(params, (), data["x"])
+    few, x = {"norm": params["norm"]}, sine["x"]
+    assert_refused(
+        adapted.apply,
+        ((params, state, x, x), TypeError, r"key: expected a typed key or None, got float32\[16"),
+        ((few, state, x), ValueError, "params: expected the tree of the parameters"),
+        ((wide, state, x), ValueError, r"params: leaf norm/scale has shape \(9,\), expected"),
+        ((params, (), x), ValueError, "model_state: expected the tree of the module's own"),
+    )

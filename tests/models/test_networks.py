@@ -17,9 +17,8 @@ def test_mlp_is_affine_maps_and_activations(key):
     model = MLP((5, 1), activation="tanh")
     x = jax.random.normal(key, (4, 3))
     params = model.init(key, x)
-    first, last = (
-        jax.tree.map(np.asarray, params["params"][name]) for name in ("Dense_0", "Dense_1")
-    )
+    layers = jax.tree.map(np.asarray, params["params"])
+    first, last = layers["Dense_0"], layers["Dense_1"]
     hidden = np.tanh(np.asarray(x) @ first["kernel"] + first["bias"])
     by_hand = hidden @ last["kernel"] + last["bias"]
     np.testing.assert_allclose(model.apply(params, x), by_hand, rtol=1e-5)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import optax.contrib as contrib
-import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 
@@ -26,36 +26,34 @@ def final(tx, params, steps, key):
 
 def test_lookahead_gets_its_pair_and_is_evaluated_at_the_slow_weights(key, caplog):
     """Fast steps of sgd(0.5) halve the distance; every second one, slow goes half way."""
+    tx = optax.lookahead(optax.sgd(0.5), 2, 0.5)
     with caplog.at_level(logging.WARNING):
-        slow, state = final(optax.lookahead(optax.sgd(0.5), 2, 0.5), jnp.zeros(()), 3, key)
+        slow, state = final(tx, jnp.zeros(()), 3, key)
     assert caplog.records == []
     # fast: 0.5, 0.75 -> both 0.375 -> fast 0.6875
-    assert float(slow) == 0.375
-    assert float(state.params.fast) == 0.6875
-
-
-def test_a_pair_of_the_users_own_is_taken_as_it_is(key):
-    pair = optax.LookaheadParams(fast=jnp.zeros(()), slow=jnp.ones(()))
-    slow, state = final(optax.lookahead(optax.sgd(0.5), 2, 0.5), pair, 0, key)
+    assert (float(slow), float(state.params.fast)) == (0.375, 0.6875)
+    pair = optax.LookaheadParams(fast=jnp.zeros(()), slow=jnp.ones(()))  # the user's own
+    slow, state = final(tx, pair, 0, key)
     chex.assert_trees_all_equal(state.params, pair)
     assert float(slow) == 1.0
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda ahead: optax.MultiSteps(ahead, 2),
-        lambda ahead: optax.partition({"a": ahead, "b": optax.sgd(0.1)}, {"w": "a", "b": "b"}),
-        lambda ahead: pj.optim.by_path({"w": ahead, ".*": optax.sgd(0.1)}),
-        lambda ahead: optax.apply_if_finite(ahead, 3),
-        lambda ahead: optax.lookahead(optax.polyak_sgd(), 5, 0.5),
-    ],
-    ids=["MultiSteps", "partition", "by_path", "apply_if_finite", "extra arguments"],
-)
-def test_what_cannot_hold_lookahead_is_refused_with_the_reason(wrap, key):
-    trainer = pj.train_step(bowl, wrap(optax.lookahead(optax.sgd(0.5), 2, 0.5)))
-    with pytest.raises(ValueError, match="lookahead takes a pair of fast and slow parameters"):
+def test_what_cannot_hold_lookahead_is_refused_with_the_reason(key):
+    ahead, sgd = optax.lookahead(optax.sgd(0.5), 2, 0.5), optax.sgd(0.1)
+
+    def first_step(tx):
+        trainer = pj.train_step(bowl, tx)
         trainer.step(trainer.init(key, {"w": jnp.zeros(2), "b": jnp.zeros(2)}), None)
+
+    txs = (
+        optax.MultiSteps(ahead, 2),
+        optax.partition({"a": ahead, "b": sgd}, {"w": "a", "b": "b"}),
+        pj.optim.by_path({"w": ahead, ".*": sgd}),
+        optax.apply_if_finite(ahead, 3),
+        optax.lookahead(optax.polyak_sgd(), 5, 0.5),  # takes extra arguments
+    )
+    reason = "lookahead takes a pair of fast and slow parameters"
+    assert_refused(first_step, *((tx, ValueError, reason) for tx in txs))
 
 
 def test_sharpness_aware_steps_are_evaluated_without_the_perturbation(key):

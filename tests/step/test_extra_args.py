@@ -2,6 +2,7 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 
@@ -36,21 +37,18 @@ def test_each_gets_what_it_takes(names, key):
     assert float(state.params) == 3.0  # the gradient, 2, unchanged
 
 
-def test_what_is_missing_is_named(key):
-    with pytest.raises(TypeError, match="temperature"):
-        step(square, taking("temperature"), key)
-    ones = pj.GradFn(lambda params, batch, key: (params, 0.0, {}))
-    with pytest.raises(TypeError, match="asks for value_fn, the loss along which it searches"):
-        step(ones, optax.lbfgs(), key)
-
-
-def test_errors_of_the_transformation_itself_pass(key):
+def test_what_is_missing_is_named_and_errors_of_the_transformation_itself_pass(key):
     def broken(updates, state, params=None, **extra):
         raise TypeError("a defect")
 
-    tx = optax.GradientTransformationExtraArgs(optax.init_empty_state, broken)
-    with pytest.raises(TypeError, match="a defect"):
-        step(square, tx, key)
+    ones = pj.GradFn(lambda params, batch, key: (params, 0.0, {}))
+    defect = optax.GradientTransformationExtraArgs(optax.init_empty_state, broken)
+    assert_refused(
+        lambda loss_fn, tx: step(loss_fn, tx, key),
+        ((square, taking("temperature")), TypeError, "temperature"),
+        ((ones, optax.lbfgs()), TypeError, "asks for value_fn, the loss along which it searches"),
+        ((square, defect), TypeError, "a defect"),
+    )
 
 
 def test_line_searches_go_with_hessian_estimates(key):

@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from estimating import perceptron, temporary_bytes
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.grads import accumulate, per_example, private
@@ -71,27 +73,20 @@ def test_no_data_at_all_is_nan_and_skipped(params, masked, key):
     assert int(metrics["skipped"]) == 1
 
 
-def test_each_microbatch_has_its_key_and_every_nth_row(key):
-    def loss_fn(params, batch, key):
-        return params * jax.random.normal(key) * batch.sum(), {"sum": batch.sum()}
-
-    grads, _, metrics = accumulate(loss_fn, 2)(jnp.float32(1.0), jnp.arange(4.0), key)
-    drawn = [jax.random.normal(jax.random.fold_in(key, i)) for i in range(2)]
-    np.testing.assert_allclose(grads, (drawn[0] * 2 + drawn[1] * 4) / 2, rtol=1e-6)
-    assert float(metrics["sum"]) == 3.0
-
-
-def test_each_row_is_differentiated_once(key):
-    """Counted where it happens, by a callback in the loss."""
+def test_each_microbatch_has_its_key_and_every_nth_row_once(key):
     seen = []
 
     def loss_fn(params, batch, key):
         jax.debug.callback(lambda rows: seen.extend(rows.tolist()), batch)
-        return jnp.mean((params - batch) ** 2), {}
+        return params * jax.random.normal(key) * batch.sum(), {"sum": batch.sum()}
 
-    jax.block_until_ready(accumulate(loss_fn, 4)(jnp.float32(0.0), jnp.arange(8.0), key))
+    estimate = accumulate(loss_fn, 2)(jnp.float32(1.0), jnp.arange(4.0), key)
+    grads, _, metrics = jax.block_until_ready(estimate)
+    drawn = [jax.random.normal(jax.random.fold_in(key, i)) for i in range(2)]
+    np.testing.assert_allclose(grads, (drawn[0] * 2 + drawn[1] * 4) / 2, rtol=1e-6)
+    assert float(metrics["sum"]) == 3.0
     jax.effects_barrier()
-    assert seen == [0, 4, 1, 5, 2, 6, 3, 7]
+    assert seen == [0, 2, 1, 3]
 
 
 def test_model_state_goes_from_each_microbatch_to_the_next(key):
@@ -107,44 +102,31 @@ def test_model_state_goes_from_each_microbatch_to_the_next(key):
     assert (float(loss), float(again)) == (37.0, float(state))
 
 
-def test_bfloat16_is_summed_in_float32(key):
+def test_bfloat16_counts_and_flags_are_averaged_in_float32(key):
     """64 gradients of 1/64 beside one of 256: in bfloat16 each of them would be lost."""
-    batch = jnp.array([256.0] + [1.0] * 63)
-    loss_fn = lambda params, batch, key: (params * batch.astype(params.dtype).mean(), {})
-    grads, loss, _ = accumulate(loss_fn, 64)(jnp.bfloat16(1.0), batch, key)
-    assert grads.dtype == jnp.bfloat16
-    assert loss.dtype == jnp.float32
-    assert float(grads) == float(jnp.bfloat16((256 + 63) / 64))
 
-
-def test_counts_and_flags_are_averaged_as_float32(key):
     def loss_fn(params, batch, key):
-        return params, {"count": batch.shape[0] * jnp.int32(3), "flag": batch.sum() > 5}
+        metrics = {"count": batch.shape[0] * jnp.int32(3), "flag": batch.sum() > 5}
+        return params * batch.astype(params.dtype).mean(), metrics
 
-    _, _, metrics = accumulate(loss_fn, 2)(jnp.float32(1.0), jnp.arange(4.0), key)
-    assert metrics["count"].dtype == metrics["flag"].dtype == jnp.float32
-    assert (float(metrics["count"]), float(metrics["flag"])) == (6.0, 0.0)
+    batch = jnp.array([256.0] + [1.0] * 63)
+    grads, loss, metrics = accumulate(loss_fn, 64)(jnp.bfloat16(1.0), batch, key)
+    assert grads.dtype == jnp.bfloat16
+    assert float(grads) == float(jnp.bfloat16((256 + 63) / 64))
+    assert loss.dtype == metrics["count"].dtype == metrics["flag"].dtype == jnp.float32
+    assert (float(metrics["count"]), float(metrics["flag"])) == (3.0, 1 / 64)
 
 
 def test_the_loss_of_a_line_search_is_the_reported_one(params, masked, key):
-    noisy = lambda params, batch, key: (
-        masked_regression(params, batch, key)[0] * jax.random.uniform(key),
-        {},
-    )
+    def noisy(params, batch, key):
+        return masked_regression(params, batch, key)[0] * jax.random.uniform(key), {}
+
     grad_fn = accumulate(noisy, 4, weight=mask_sum)
     grads, loss, _ = grad_fn(params, masked, key)
     value, slope = jax.value_and_grad(lambda p: grad_fn.loss_fn(p, masked, key)[0])(params)
     np.testing.assert_allclose(value, loss, rtol=1e-6)
     # the third microbatch is empty: its loss is 0/0, and so would be its gradient
     chex.assert_trees_all_close(slope, grads, rtol=1e-6)
-
-
-def test_line_searches_run_on_it(line, line_loss, line_params, key):
-    trainer = pj.train_step(accumulate(line_loss, 4), optax.lbfgs())
-    state, step = trainer.init(key, line_params), jax.jit(trainer.step)
-    for _ in range(8):
-        state, _ = step(state, line)
-    np.testing.assert_allclose(state.params["w"], 3.0, rtol=1e-4)
 
 
 def test_init_and_needs_of_the_inner_estimator_stay():
@@ -159,55 +141,36 @@ def test_init_and_needs_of_the_inner_estimator_stay():
     assert (outer.needs, outer.stateful, outer.loss_fn) == (("skip_nonfinite",), True, None)
 
 
-def mlp_loss(params, batch, key):
-    hidden = batch
-    for w in params:
-        hidden = jnp.tanh(hidden @ w)
-    return jnp.mean(hidden**2), {}
-
-
-def temporary_bytes(function, *arguments):
-    compiled = jax.jit(function).lower(*arguments).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
-
-
 def test_memory_is_that_of_a_microbatch(key):
     """Activations dominate: 2048 rows x 16 x 6 layers against 6 matrices of 16 x 16."""
-    params = [jax.random.normal(key, (16, 16)) for _ in range(6)]
-    batch = jnp.ones((2048, 16))
-    grad_fn = accumulate(mlp_loss, 8)
-    whole = temporary_bytes(pj.gradient(mlp_loss), params, batch, key)
+    arguments = [jax.random.normal(key, (16, 16)) for _ in range(6)], jnp.ones((2048, 16)), key
+    grad_fn = accumulate(perceptron, 8)
+    whole = temporary_bytes(pj.gradient(perceptron), *arguments)
     for parts in (grad_fn, jax.grad(grad_fn.loss_fn, has_aux=True)):  # of a line search, too
-        assert temporary_bytes(parts, params, batch, key) <= whole / 4
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ((10, 10), "leaf x of the batch has 10 rows, which do not divide into 4 microbatches"),
-        ((2, 2), "has 2 rows, which do not divide into 4"),
-        ((0, 0), "has 0 rows"),
-        ((8, 6), r"leaves of one length .* \{'x': 8, 'y': 6\}"),
-    ],
-    ids=str,
-)
-def test_batches_that_do_not_divide_are_refused(rows, message, params, key):
-    batch = {"x": jnp.zeros((rows[0], 3)), "y": jnp.zeros(rows[1])}
-    with pytest.raises(ValueError, match=message):
-        accumulate(regression, 4)(params, batch, key)
+        assert temporary_bytes(parts, *arguments) <= whole / 4
 
 
 def test_what_cannot_be_accumulated_is_refused(params, batch, key):
-    with pytest.raises(ValueError, match="got gradients per example; a private estimate"):
-        accumulate(per_example(regression), 2)
-    with pytest.raises(ValueError, match=r"adds its noise once .* private\(..., microbatch=rows"):
-        accumulate(private(regression, clip_norm=1.0, noise_multiplier=1.0), 2)
-    with pytest.raises(ValueError, match="microbatches: expected a whole number from 1"):
-        accumulate(regression, 0)
-    with pytest.raises(TypeError, match="weight: expected a function of a microbatch, got float"):
-        accumulate(regression, 2, weight=0.5)
-    with pytest.raises(ValueError, match=r"weight: expected a scalar .* got shape \(4,\)"):
-        accumulate(regression, 3, weight=lambda batch: batch["y"])(params, batch, key)
+    assert_refused(
+        lambda x, y: accumulate(regression, 4)(
+            params, {"x": jnp.zeros((x, 3)), "y": jnp.zeros(y)}, key
+        ),
+        ((10, 10), ValueError, "leaf x of the batch has 10 rows, which do not divide into 4 mic"),
+        ((2, 2), ValueError, "has 2 rows, which do not divide into 4"),
+        ((0, 0), ValueError, "has 0 rows"),
+        ((8, 6), ValueError, r"leaves of one length .* \{'x': 8, 'y': 6\}"),
+    )
+    noisy = private(regression, clip_norm=1.0, noise_multiplier=1.0)
     wrong = pj.GradFn(lambda params, batch, key: ({"w": jnp.ones(2)}, 0.0, {}))
-    with pytest.raises(ValueError, match=r"gradients: leaf w has shape \(2,\)"):
-        accumulate(wrong, 2)(params, batch, key)
+    assert_refused(
+        lambda *loss, **weight: accumulate(*loss, **weight)(params, batch, key),
+        ((per_example(regression), 2), ValueError, "got gradients per example; a private estimate"),
+        ((noisy, 2), ValueError, r"adds its noise once .* private\(..., microbatch=rows"),
+        ((regression, 0), ValueError, "microbatches: expected a whole number from 1"),
+        ((wrong, 2), ValueError, r"gradients: leaf w has shape \(2,\)"),
+    )
+    assert_refused(
+        lambda weight: accumulate(regression, 3, weight=weight)(params, batch, key),
+        (0.5, TypeError, "weight: expected a function of a microbatch, got float"),
+        (lambda batch: batch["y"], ValueError, r"weight: expected a scalar .* got shape \(4,\)"),
+    )

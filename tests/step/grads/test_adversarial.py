@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.grads import accumulate, adversarial
@@ -43,21 +44,20 @@ def test_the_gradient_is_taken_at_the_worst_input_held_fixed(key):
     attack = adversarial(curved, radius=0.1, step_size=0.1, steps=1, random_start=False)
     slope = jax.grad(lambda x: curved(W, {**BATCH, "x": x}, key)[0])(BATCH["x"])
     worst = {**BATCH, "x": BATCH["x"] + 0.1 * jnp.sign(slope)}
-    chex.assert_trees_all_close(
-        pj.gradient(attack)(W, BATCH, key), pj.gradient(curved)(W, worst, key), rtol=1e-5
-    )
+    expected = pj.gradient(curved)(W, worst, key)
+    chex.assert_trees_all_close(pj.gradient(attack)(W, BATCH, key), expected, rtol=1e-5)
 
 
-def test_it_stays_in_the_ball_and_the_bounds(key):
+def test_it_stays_in_the_ball_the_bounds_and_the_dtype(key):
     seen = lambda params, batch, key: (jnp.sum(batch["x"] @ params), {"x": batch["x"]})
-    attack = adversarial(
-        seen, radius=0.3, step_size=0.2, steps=5, bounds=(0.0, 1.0), random_start=True
-    )
+    attack = adversarial(seen, radius=0.3, step_size=0.2, steps=5, bounds=(0.0, 1.0))
     x = attack(W, BATCH, key)[1]["x"]
     assert float(jnp.abs(x - BATCH["x"]).max()) <= 0.3 + 1e-6
     assert float(x.min()) >= 0.0
     assert float(x.max()) <= 1.0
     np.testing.assert_allclose(x[:, 0], [0.5, 1.0], rtol=1e-6)  # up, as far as it may
+    low = attack(W, {**BATCH, "x": BATCH["x"].astype(jnp.bfloat16)}, key)[1]["x"]
+    assert low.dtype == jnp.bfloat16
 
 
 def test_the_random_start_comes_from_the_key_and_covers_the_ball():
@@ -75,20 +75,14 @@ def test_the_random_start_comes_from_the_key_and_covers_the_ball():
 
 def test_another_leaf_by_its_name(key):
     loss_fn = lambda params, batch, key: (jnp.sum(batch["in"][1] * params), {"x": batch})
-    attack = adversarial(
-        loss_fn, radius=0.1, step_size=0.1, steps=1, leaf="in/1", random_start=False
-    )
+    numbers = {"radius": 0.1, "step_size": 0.1, "steps": 2}
+    attack = adversarial(loss_fn, **numbers, leaf="in/1", random_start=False)
     batch = {"in": (jnp.ones(3), jnp.ones(3)), "n": jnp.arange(2)}
     moved = attack(W, batch, key)[1]["x"]
     np.testing.assert_allclose(moved["in"][1], [1.1, 0.9, 1.0])
     chex.assert_trees_all_equal(moved["in"][0], batch["in"][0])
-    bare = adversarial(
-        lambda params, batch, key: (jnp.sum(params * batch), {}),
-        radius=0.1,
-        step_size=0.1,
-        steps=2,
-        leaf="(the tree itself)",
-    )
+    whole = lambda params, batch, key: (jnp.sum(params * batch), {})
+    bare = adversarial(whole, **numbers, leaf="(the tree itself)")
     np.testing.assert_allclose(bare(W, jnp.zeros(3), key)[0], 0.3, rtol=1e-5)
 
 
@@ -101,12 +95,6 @@ def test_the_attack_sees_the_model_state_frozen(key):
     assert float(seen) == 2.0
 
 
-def test_inputs_keep_their_dtype(key):
-    low = lambda params, batch, key: (jnp.sum(batch["x"] * 1), {"x": batch["x"]})
-    attack = adversarial(low, radius=0.1, step_size=0.1, steps=2, bounds=(0.0, 1.0))
-    assert attack(W, {"x": jnp.ones(3, jnp.bfloat16)}, key)[1]["x"].dtype == jnp.bfloat16
-
-
 def test_it_goes_into_every_estimator(key):
     attack = adversarial(margin, radius=0.1, step_size=0.1, steps=2, random_start=False)
     # sign-gradient ascent does not know how many rows the mean is over
@@ -114,33 +102,24 @@ def test_it_goes_into_every_estimator(key):
     chex.assert_trees_all_close(accumulate(attack, 2)(W, BATCH, key), whole, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("numbers", "error", "message"),
-    [
+def test_what_is_refused(key):
+    attack = lambda loss_fn=margin, **change: adversarial(
+        loss_fn, **{"radius": 0.1, "step_size": 0.1, "steps": 1, **change}
+    )
+    assert_refused(
+        attack,
         ({"radius": 0.0}, ValueError, "radius: expected a number above 0"),
         ({"step_size": -1.0}, ValueError, "step_size: expected a number from 0"),
         ({"steps": 0}, ValueError, "steps: expected a whole number from 1"),
         ({"bounds": (1.0, 0.0)}, ValueError, "bounds: expected the smaller one first, got 1 and 0"),
         ({"bounds": 1.0}, ValueError, r"bounds: expected \(smallest, largest\), got float"),
         ({"bounds": (0.0, None)}, TypeError, "largest bound: expected a number, got None"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
-)
-def test_numbers_out_of_range_are_refused(numbers, error, message):
-    with pytest.raises(error, match=message):
-        adversarial(margin, **{"radius": 0.1, "step_size": 0.1, "steps": 1, **numbers})
-
-
-def test_leaves_that_cannot_be_moved_are_refused(key):
-    attack = adversarial(margin, radius=0.1, step_size=0.1, steps=1, leaf="image")
-    with pytest.raises(ValueError, match="the batch has no leaf 'image'; it has x, y"):
-        attack(W, BATCH, key)
-    attack = adversarial(margin, radius=0.1, step_size=0.1, steps=1)
-    with pytest.raises(TypeError, match=r"leaf x of the batch is int32\[3\], expected floating"):
-        attack(W, {"x": jnp.arange(3)}, key)
-    with pytest.raises(TypeError, match="adversarial: expected a loss, got float"):
-        adversarial(0.5, radius=0.1, step_size=0.1, steps=1)
-    with pytest.raises(ValueError, match="a random start needs a key, got None"):
-        attack(W, BATCH, None)
-    with pytest.raises(TypeError, match="expected a loss, got GradFn; give the adversarial loss"):
-        adversarial(pj.gradient(margin), radius=1.0, step_size=1.0, steps=1)
+        (0.5, TypeError, "adversarial: expected a loss, got float"),
+        (pj.gradient(margin), TypeError, "expected a loss, got GradFn; give the adversarial loss"),
+    )
+    assert_refused(
+        lambda batch, key=key, **leaf: attack(**leaf)(W, batch, key),
+        ({"batch": BATCH, "leaf": "image"}, ValueError, "has no leaf 'image'; it has x, y"),
+        ({"batch": {"x": jnp.arange(3)}}, TypeError, r"leaf x of the batch is int32\[3\], exp"),
+        ((BATCH, None), ValueError, "a random start needs a key, got None"),
+    )

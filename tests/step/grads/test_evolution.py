@@ -3,6 +3,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from estimating import estimates, temporary_bytes
+from refusing import assert_refused
 
 from paramjax.step.grads import evolution
 
@@ -23,11 +25,6 @@ def quartic(params, batch, key):
     return jnp.sum(params**4), {}
 
 
-def estimates(grad_fn, key, count):
-    keys = jax.random.split(key, count)
-    return np.asarray(jax.jit(jax.vmap(lambda key: grad_fn(POINT, None, key)[0]))(keys), float)
-
-
 @pytest.mark.parametrize(
     ("loss_fn", "gradient"),
     [
@@ -39,7 +36,7 @@ def estimates(grad_fn, key, count):
     ids=["linear", "quadratic", "quartic"],
 )
 def test_unbiased_for_the_gradient_of_the_smoothed_loss(loss_fn, gradient, key):
-    grads = estimates(evolution(loss_fn, population=4, sigma=0.5), key, 20_000)
+    grads = estimates(evolution(loss_fn, population=4, sigma=0.5), POINT, key)
     error = grads.std(0) / np.sqrt(len(grads))
     assert (np.abs(grads.mean(0) - gradient) < 4 * error).all()
     if loss_fn is linear:  # an antithetic pair sees exactly the slope along its direction
@@ -57,34 +54,29 @@ def test_the_loss_is_an_estimate_of_the_smoothed_one(key):
     np.testing.assert_allclose(metrics["first"], POINT[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [2, 6, 1000])
-def test_chunks_change_nothing(chunk, key):
+def test_chunks_change_nothing_and_bound_the_memory(key):
     whole = evolution(quartic, population=10, sigma=0.5)(POINT, None, key)
-    parts = evolution(quartic, population=10, sigma=0.5, chunk=chunk)(POINT, None, key)
-    chex.assert_trees_all_close(parts, whole, rtol=1e-5)
-
-
-def test_chunks_bound_the_memory(key):
+    for chunk in (2, 6, 1000):
+        parts = evolution(quartic, population=10, sigma=0.5, chunk=chunk)(POINT, None, key)
+        chex.assert_trees_all_close(parts, whole, rtol=1e-5)
     loss_fn = lambda params, batch, key: (jnp.tanh(params).sum(), {})
+    small, large = (
+        temporary_bytes(
+            evolution(loss_fn, population=64, sigma=0.1, chunk=chunk), jnp.zeros(4096), None, key
+        )
+        for chunk in (4, None)
+    )
+    assert small <= large / 4
 
-    def temporary(chunk):
-        estimator = evolution(loss_fn, population=64, sigma=0.1, chunk=chunk)
-        lowered = jax.jit(estimator).lower(jnp.zeros(4096), None, key)
-        return lowered.compile().memory_analysis().temp_size_in_bytes
 
-    assert temporary(4) <= temporary(None) / 4
-
-
-def test_members_share_the_key_of_the_loss(key):
+def test_members_share_the_key_of_the_loss_which_need_not_be_differentiable(key):
     """With a key each, the noise of the loss would be divided by sigma."""
     noisy = lambda params, batch, key: (params @ SLOPE + jax.random.normal(key), {})
-    quiet = evolution(linear, population=4, sigma=1e-2)(POINT, None, key)[0]
-    np.testing.assert_allclose(
-        evolution(noisy, population=4, sigma=1e-2)(POINT, None, key)[0], quiet, atol=1e-3
+    ours, quiet = (
+        evolution(loss_fn, population=4, sigma=1e-2)(POINT, None, key)[0]
+        for loss_fn in (noisy, linear)
     )
-
-
-def test_the_loss_need_not_be_differentiable(key):
+    np.testing.assert_allclose(ours, quiet, atol=1e-3)
     steps = lambda params, batch, key: (jnp.floor(params).sum(), {})
     grads, _, _ = evolution(steps, population=2000, sigma=2.0)(POINT, None, key)
     np.testing.assert_allclose(grads, jnp.ones(3), atol=0.2)
@@ -104,9 +96,12 @@ def test_model_state_is_that_at_the_parameters_and_a_line_search_gets_the_report
     assert int(state["count"]) == 6
 
 
-@pytest.mark.parametrize(
-    ("numbers", "error", "message"),
-    [
+def test_what_is_refused(key):
+    vector = lambda params, batch, key: (params, {})
+    assert_refused(
+        lambda loss_fn=linear, point=POINT, **numbers: evolution(
+            loss_fn, **{"population": 2, "sigma": 0.1, **numbers}
+        )(point, None, key),
         ({"population": 3}, ValueError, "population: expected an even number, .* got 3"),
         ({"population": 0}, ValueError, "population: expected a whole number from 2"),
         ({"population": 2.0}, TypeError, "population: expected a whole number, got float"),
@@ -114,19 +109,7 @@ def test_model_state_is_that_at_the_parameters_and_a_line_search_gets_the_report
         ({"sigma": 0.0}, ValueError, "sigma: expected a number above 0"),
         ({"sigma": -0.1}, ValueError, "sigma: expected a number from 0"),
         ({"sigma": lambda step: 0.1}, TypeError, "sigma: expected a number, got a function"),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
-)
-def test_numbers_out_of_range_are_refused(numbers, error, message):
-    with pytest.raises(error, match=message):
-        evolution(linear, **{"population": 2, "sigma": 0.1, **numbers})
-
-
-def test_what_it_cannot_perturb_is_refused(key):
-    with pytest.raises(TypeError, match="evolution: expected a loss, .* got float"):
-        evolution(1.0, population=2, sigma=0.1)
-    with pytest.raises(TypeError, match=r"evolution: leaf \(the tree itself\) .* is complex64"):
-        evolution(linear, population=2, sigma=0.1)(POINT.astype(jnp.complex64), None, key)
-    vector = lambda params, batch, key: (params, {})
-    with pytest.raises(ValueError, match=r"evolution: expected a scalar loss, got shape \(3,\)"):
-        evolution(vector, population=2, sigma=0.1)(POINT, None, key)
+        (1.0, TypeError, "evolution: expected a loss, .* got float"),
+        ((linear, POINT.astype(complex)), TypeError, r"leaf \(the tree itself\) .* is complex64"),
+        (vector, ValueError, r"evolution: expected a scalar loss, got shape \(3,\)"),
+    )

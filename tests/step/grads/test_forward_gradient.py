@@ -1,7 +1,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
+from estimating import estimates
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.grads import forward_gradient
@@ -17,11 +18,9 @@ def quartic(params, batch, key):
 def test_unbiased_with_the_variance_of_a_normal_direction(key):
     """(|g|^2 + g_j^2) / samples, from the fourth moments of the normal distribution."""
     slope = np.asarray(4 * POINT**3)
-    grad_fn = forward_gradient(quartic, samples=2)
-    keys = jax.random.split(key, 20_000)
-    grads = np.asarray(jax.jit(jax.vmap(lambda key: grad_fn(POINT, None, key)[0]))(keys), float)
+    grads = estimates(forward_gradient(quartic, samples=2), POINT, key)
     expected = (slope @ slope + slope**2) / 2
-    assert (np.abs(grads.mean(0) - slope) < 4 * np.sqrt(expected / 20_000)).all()
+    assert (np.abs(grads.mean(0) - slope) < 4 * np.sqrt(expected / len(grads))).all()
     np.testing.assert_allclose(grads.var(0), expected, rtol=0.06)
 
 
@@ -59,9 +58,9 @@ def test_the_loss_and_its_state_are_those_at_the_parameters_evaluated_once(key):
 
 
 def test_bad_counts_and_losses_are_refused(key):
-    with pytest.raises(ValueError, match="samples: expected a whole number from 1"):
-        forward_gradient(quartic, samples=0)
-    with pytest.raises(TypeError, match="forward_gradient: expected a loss"):
-        forward_gradient(pj.gradient(quartic))
-    with pytest.raises(TypeError, match="complex64, expected real numbers"):
-        forward_gradient(quartic)(POINT.astype(jnp.complex64), None, key)
+    assert_refused(
+        lambda loss_fn=quartic, point=POINT, **n: forward_gradient(loss_fn, **n)(point, None, key),
+        ({"samples": 0}, ValueError, "samples: expected a whole number from 1"),
+        (pj.gradient(quartic), TypeError, "forward_gradient: expected a loss"),
+        ((quartic, POINT.astype(complex)), TypeError, "complex64, expected real numbers"),
+    )

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.losses import mixed_precision
@@ -29,10 +30,6 @@ def faint(params, batch, key):
 
 BATCH = jnp.linspace(-1, 1, 12).reshape(6, 2) + 0.25
 FAINT = {"w": jnp.array([0.3, -0.2])}
-
-
-def scale_of(state):
-    return float(state.model_state.scale.value.scale)
 
 
 def test_small_gradients_survive_float16(key):
@@ -75,43 +72,34 @@ def test_an_overflow_halves_the_scale_skips_the_step_and_training_goes_on(
     assert run.params["w"].dtype == jnp.float32
 
 
-def test_it_grows_after_as_many_finite_steps_and_counts_anew(line, line_loss, line_params, key):
-    grad_fn = dynamic_loss_scale(line_loss, initial=4.0, growth_interval=3, factor=4.0)
-    trainer = pj.train_step(grad_fn, optax.sgd(0.1), hooks=[skip_nonfinite()])
-    fit = pj.fit(trainer, line_params, line, key=key, steps=8)
-    assert fit.history["loss_scale"].tolist() == [4.0] * 3 + [16.0] * 3 + [64.0] * 2
+def scales(batches, key, **numbers):
+    """The scale in each step of a loss whose gradient is the batch."""
+    loss_fn = lambda params, batch, key: (params * batch, {})
+    grad_fn = dynamic_loss_scale(loss_fn, **numbers)
+
+    def body(own, batch):
+        _, _, (own, metrics) = grad_fn(jnp.float32(1.0), own, batch, key)
+        return own, metrics["loss_scale"]
+
+    return jax.lax.scan(body, grad_fn.init(jnp.float32(1.0), ()), jnp.float32(batches))[1].tolist()
 
 
-def test_an_overflow_starts_the_count_anew(key):
-    """Steps 2 and 5 overflow; three finite steps in a row grow the scale."""
-    loss_fn = lambda params, batch, key: (params * batch.sum(), {})
-    grad_fn = dynamic_loss_scale(loss_fn, initial=8.0, growth_interval=3)
-    own, scales = grad_fn.init(jnp.float32(1.0), ()), []
-    for batch in [1, 1, jnp.inf, 1, 1, jnp.nan, 1, 1, 1, 1]:
-        _, _, (own, metrics) = grad_fn(jnp.float32(1.0), own, jnp.float32([batch]), key)
-        scales.append(float(metrics["loss_scale"]))
-    assert scales == [8, 8, 8, 4, 4, 4, 2, 2, 2, 4]
+def test_it_grows_after_as_many_finite_steps_and_an_overflow_starts_the_count_anew(key):
+    grown = scales([1] * 8, key, initial=4.0, growth_interval=3, factor=4.0)
+    assert grown == [4.0] * 3 + [16.0] * 3 + [64.0] * 2
+    batches = [1, 1, np.inf, 1, 1, np.nan, 1, 1, 1, 1]  # steps 2 and 5 overflow
+    found = scales(batches, key, initial=8.0, growth_interval=3)
+    assert found == [8, 8, 8, 4, 4, 4, 2, 2, 2, 4]
 
 
 def test_the_scale_stays_between_one_and_infinity(key):
-    scales = {}
-    for name, slope in {"overflow": jnp.inf, "zero": 0.0}.items():
-        loss_fn = lambda params, batch, key, slope=slope: (params * slope, {})
-        grad_fn = dynamic_loss_scale(loss_fn, initial=4.0, growth_interval=1, factor=2.0**60)
-
-        def body(own, _, grad_fn=grad_fn):
-            _, _, (own, metrics) = grad_fn(jnp.float32(1.0), own, None, key)
-            return own, metrics["loss_scale"]
-
-        _, scales[name] = jax.lax.scan(body, grad_fn.init(jnp.float32(1.0), ()), length=5)
-    assert scales["overflow"].tolist() == [4.0, 1.0, 1.0, 1.0, 1.0]
-    assert np.isfinite(scales["zero"]).all()
+    numbers = {"initial": 4.0, "growth_interval": 1, "factor": 2.0**60}
+    assert scales([np.inf] * 5, key, **numbers) == [4.0, 1.0, 1.0, 1.0, 1.0]
+    assert np.isfinite(scales([0.0] * 5, key, **numbers)).all()
 
 
 def test_the_models_own_state_is_carried_and_taken_back(key):
-    def loss_fn(params, seen, batch, key):
-        return params * batch.sum(), (seen + 1, {})
-
+    loss_fn = lambda params, seen, batch, key: (params * batch.sum(), (seen + 1, {}))
     grad_fn = dynamic_loss_scale(loss_fn, stateful=True)
     trainer = pj.train_step(grad_fn, optax.sgd(0.0), hooks=[skip_nonfinite()])
     state = trainer.init(key, jnp.float32(1.0), jnp.int32(0))
@@ -119,7 +107,7 @@ def test_the_models_own_state_is_carried_and_taken_back(key):
     assert int(state.model_state.model_state) == 1
     state, _ = trainer.step(state, jnp.full(2, jnp.inf))
     assert int(state.model_state.model_state) == 1  # rejected with the step
-    assert scale_of(state) == 2.0**14  # not rejected
+    assert float(state.model_state.scale.value.scale) == 2.0**14  # not rejected
     loss, (own, _) = grad_fn.loss_fn(state.params, state.model_state, jnp.ones(2), key)
     assert (float(loss), int(own.model_state)) == (2.0, 2)
 
@@ -132,31 +120,23 @@ def test_accumulated_in_float16(line, line_loss, line_params, key):
     step = jax.jit(trainer.step)
     state, metrics = step(state, line)
     assert int(metrics["skipped"]) == 1
-    assert scale_of(state) <= 2.0**17
+    assert float(state.model_state.scale.value.scale) <= 2.0**17
     for _ in range(30):
         state, metrics = step(state, line)
     np.testing.assert_allclose(state.params["w"], 3.0, rtol=2e-2)
     assert int(metrics["skipped"]) <= 2
 
 
-def test_without_its_guard_it_is_refused(line_loss):
-    with pytest.raises(ValueError, match=r"needs skip_nonfinite; add pj.hooks.skip_nonfinite\(\)"):
-        pj.train_step(dynamic_loss_scale(line_loss), optax.sgd(0.1))
-    with pytest.raises(ValueError, match="needs skip_nonfinite"):
-        pj.train_step(accumulate(dynamic_loss_scale(line_loss), 2), optax.sgd(0.1))
-
-
-@pytest.mark.parametrize(
-    ("numbers", "message"),
-    [
-        ({"initial": 0.5}, "initial: expected a number from 1, finite, got 0.5"),
-        ({"growth_interval": 0}, "growth_interval: expected a whole number from 1"),
-        ({"factor": 1.0}, "factor: expected a number above 1, got 1"),
-    ],
-    ids=["initial", "growth_interval", "factor"],
-)
-def test_numbers_out_of_range_are_refused(numbers, message, line_loss):
-    with pytest.raises(ValueError, match=message):
-        dynamic_loss_scale(line_loss, **numbers)
-    with pytest.raises(TypeError, match="dynamic_loss_scale: expected a loss"):
-        dynamic_loss_scale(pj.gradient(line_loss))
+def test_numbers_out_of_range_and_a_missing_guard_are_refused(line_loss):
+    assert_refused(
+        lambda loss_fn=line_loss, **numbers: dynamic_loss_scale(loss_fn, **numbers),
+        ({"initial": 0.5}, ValueError, "initial: expected a number from 1, finite, got 0.5"),
+        ({"growth_interval": 0}, ValueError, "growth_interval: expected a whole number from 1"),
+        ({"factor": 1.0}, ValueError, "factor: expected a number above 1, got 1"),
+        (pj.gradient(line_loss), TypeError, "dynamic_loss_scale: expected a loss"),
+    )
+    scaled = dynamic_loss_scale(line_loss)
+    needed = r"needs skip_nonfinite; add pj.hooks.skip_nonfinite\(\)"
+    for grad_fn in (scaled, accumulate(scaled, 2)):
+        with pytest.raises(ValueError, match=needed):
+            pj.train_step(grad_fn, optax.sgd(0.1))

@@ -5,6 +5,7 @@ import numpy as np
 import optax
 import optax.contrib
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.grads import per_example
@@ -62,11 +63,12 @@ def test_model_state_is_that_of_the_whole_batch(key):
 
 
 def test_what_has_no_rows_or_is_no_loss_is_refused(line_loss, line_params, key):
-    with pytest.raises(ValueError, match="per_example: leaf x of the batch is a scalar"):
-        per_example(line_loss)(line_params, {"x": jnp.float32(0)}, key)
-    with pytest.raises(TypeError, match="per_example: expected a loss, .* got GradFn"):
-        per_example(pj.gradient(line_loss))
-    with pytest.raises(ValueError, match=r"per_example: expected a scalar loss, got shape \(1,\)"):
-        per_example(lambda params, batch, key: (batch, {}))(line_params, jnp.zeros(3), key)
-    with pytest.raises(TypeError, match=r"expected the loss to return \(loss, metrics\)"):
-        per_example(lambda params, batch, key: 0.0)(line_params, jnp.zeros(3), key)
+    vector, bare = lambda params, batch, key: (batch, {}), lambda params, batch, key: 0.0
+    rows = jnp.zeros(3)
+    assert_refused(
+        lambda loss, batch=rows: per_example(loss)(line_params, batch, key),
+        ((line_loss, {"x": jnp.float32(0)}), ValueError, "per_example: leaf x .* is a scalar"),
+        (pj.gradient(line_loss), TypeError, "per_example: expected a loss, .* got GradFn"),
+        (vector, ValueError, r"per_example: expected a scalar loss, got shape \(1,\)"),
+        (bare, TypeError, r"expected the loss to return \(loss, metrics\)"),
+    )

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 from scipy import stats
 
 import paramjax as pj
@@ -20,23 +21,6 @@ def recorder():
 
 def start(key):
     return pj.TrainState(jnp.int32(0), (), (), (), (), key)
-
-
-def test_a_batch_size_beside_the_rate_is_refused(key):
-    """The rate would apply to the batch, and the privacy would be another."""
-    loss_fn = lambda params, batch, key: (jnp.sum(params * batch.mean()), {})
-    grad_fn = private(loss_fn, clip_norm=1.0, noise_multiplier=1.0, expected_batch_size=2)
-    trainer = poisson(pj.train_step(grad_fn, optax.sgd(0.1)), 0.25)
-    for each in (trainer, pj.trainers.shard(trainer, jax.make_mesh((1,), ("data",)))):
-        with pytest.raises(ValueError, match="this trainer draws its own rows"):
-            pj.fit(each, jnp.zeros(2), jnp.ones(8), key=key, steps=2, batch_size=4)
-
-
-def test_a_loss_that_takes_no_masked_rows_says_so(key):
-    loss_fn = lambda params, batch, key: (jnp.mean((params - batch["x"]) ** 2), {})
-    trainer = poisson(pj.train_step(loss_fn, optax.sgd(0.1)), 0.25)
-    with pytest.raises(TypeError, match="this batch is Masked rows, its 'x' is in batch.rows"):
-        trainer.step(trainer.init(key, jnp.zeros(())), {"x": jnp.ones(8)})
 
 
 def test_every_row_comes_with_the_rate_and_independently(key):
@@ -79,12 +63,10 @@ def test_rows_beyond_the_capacity_are_dropped_and_counted(key):
 
 
 def test_steps_draw_other_rows_and_again_the_same(key):
-    trainer = poisson(recorder(), 0.5)
-    state, first = trainer.step(start(key), jnp.arange(64))
-    _, second = trainer.step(state, jnp.arange(64))
-    _, again = trainer.step(start(key), jnp.arange(64))
-    np.testing.assert_array_equal(first["rows"], again["rows"])
-    assert (first["rows"] != second["rows"]).any()
+    step = poisson(recorder(), 0.5).step
+    state, first = step(start(key), jnp.arange(64))
+    np.testing.assert_array_equal(first["rows"], step(start(key), jnp.arange(64))[1]["rows"])
+    assert (first["rows"] != step(state, jnp.arange(64))[1]["rows"]).any()
 
 
 @pytest.mark.parametrize("traced", [False, True])
@@ -126,15 +108,25 @@ def test_a_private_run_trains(key):
 
 
 def test_what_cannot_be_sampled_is_refused(key):
-    with pytest.raises(TypeError, match="poisson: expected a trainer, got float"):
-        poisson(0.1, 0.1)
-    with pytest.raises(ValueError, match="sampling_rate: expected a number above 0"):
-        poisson(recorder(), 0.0)
-    with pytest.raises(ValueError, match="sampling_rate: expected a number from 0, to 1, got 1.5"):
-        poisson(recorder(), 1.5)
-    with pytest.raises(ValueError, match="capacity: expected a whole number from 1"):
-        poisson(recorder(), 0.5, capacity=0)
+    trainer = recorder()
+    uneven = {"x": jnp.zeros(3), "y": jnp.zeros(4)}
+    assert_refused(
+        lambda rate=0.5, trainer=trainer, **capacity: poisson(trainer, rate, **capacity).step(
+            start(key), uneven
+        ),
+        ((0.1, 0.1), TypeError, "poisson: expected a trainer, got float"),
+        (0.0, ValueError, "sampling_rate: expected a number above 0"),
+        (1.5, ValueError, "sampling_rate: expected a number from 0, to 1, got 1.5"),
+        ({"capacity": 0}, ValueError, "capacity: expected a whole number from 1"),
+        ((), ValueError, "poisson: expected leaves of one length"),
+    )
     with pytest.raises(ValueError, match="capacity: needed where the sampling rate is traced"):
         jax.jit(lambda rate: poisson(recorder(), rate).step(start(key), jnp.arange(4))[1])(0.5)
-    with pytest.raises(ValueError, match="poisson: expected leaves of one length"):
-        poisson(recorder(), 0.5).step(start(key), {"x": jnp.zeros(3), "y": jnp.zeros(4)})
+    loss_fn = lambda params, batch, key: (jnp.mean((params - batch["x"]) ** 2), {})
+    trainer = poisson(pj.train_step(loss_fn, optax.sgd(0.1)), 0.25)
+    with pytest.raises(TypeError, match="this batch is Masked rows, its 'x' is in batch.rows"):
+        trainer.step(trainer.init(key, jnp.zeros(())), {"x": jnp.ones(8)})
+    # a batch size beside the rate: the rate would apply to the batch, with another privacy
+    for each in (trainer, pj.trainers.shard(trainer, jax.make_mesh((1,), ("data",)))):
+        with pytest.raises(ValueError, match="this trainer draws its own rows"):
+            pj.fit(each, jnp.zeros(()), {"x": jnp.ones(8)}, key=key, steps=2, batch_size=4)

@@ -4,7 +4,8 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
+from estimating import estimates
+from refusing import assert_refused
 
 from paramjax.step.grads import spsa
 
@@ -40,11 +41,9 @@ def test_one_sample_is_one_of_the_eight_directions_of_spall(key):
 def test_unbiased_with_its_variance_on_a_linear_loss(key):
     """The variance of a component is (|a|^2 - a_j^2) / samples."""
     linear = lambda params, batch, key: (params @ SLOPE, {})
-    grad_fn = spsa(linear, scale=0.1, samples=2)
-    keys = jax.random.split(key, 20_000)
-    grads = np.asarray(jax.jit(jax.vmap(lambda key: grad_fn(POINT, None, key)[0]))(keys), float)
+    grads = estimates(spsa(linear, scale=0.1, samples=2), POINT, key)
     expected = np.asarray(SLOPE @ SLOPE - SLOPE**2) / 2
-    assert (np.abs(grads.mean(0) - SLOPE) < 4 * np.sqrt(expected / 20_000)).all()
+    assert (np.abs(grads.mean(0) - SLOPE) < 4 * np.sqrt(expected / len(grads))).all()
     np.testing.assert_allclose(grads.var(0), expected, rtol=0.06)
 
 
@@ -58,15 +57,10 @@ def test_chunks_change_nothing_and_model_state_is_that_at_the_parameters(key):
     assert float(whole[2][0]) == 2.0 + float(POINT.sum())
 
 
-@pytest.mark.parametrize(
-    ("numbers", "message"),
-    [
-        ({"scale": 0.0}, "spsa: scale: expected a number above 0"),
-        ({"samples": 0}, "spsa: samples: expected a whole number from 1"),
-        ({"chunk": 0}, "spsa: chunk: expected a whole number from 1"),
-    ],
-    ids=["scale", "samples", "chunk"],
-)
-def test_numbers_out_of_range_are_refused(numbers, message):
-    with pytest.raises(ValueError, match=message):
-        spsa(loss_fn, **{"scale": 0.1, **numbers})
+def test_numbers_out_of_range_are_refused():
+    assert_refused(
+        lambda **numbers: spsa(loss_fn, **{"scale": 0.1, **numbers}),
+        ({"scale": 0.0}, ValueError, "spsa: scale: expected a number above 0"),
+        ({"samples": 0}, ValueError, "spsa: samples: expected a whole number from 1"),
+        ({"chunk": 0}, ValueError, "spsa: chunk: expected a whole number from 1"),
+    )

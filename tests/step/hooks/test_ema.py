@@ -31,7 +31,7 @@ def test_averages_half_precision_in_single(drift, key):
     np.testing.assert_allclose(average.astype(jnp.float32), 1.0)
 
 
-@pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
-def test_a_decay_that_does_not_average_is_refused(decay):
-    with pytest.raises(ValueError, match="ema: decay: expected a number from 0, below 1"):
-        pj.hooks.ema(decay)
+def test_a_decay_that_does_not_average_is_refused():
+    for decay in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="ema: decay: expected a number from 0, below 1"):
+            pj.hooks.ema(decay)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.hooks import noise_scale
@@ -68,19 +69,15 @@ def test_finds_the_scale_of_gaussian_rows(key):
     assert float(history["noise_scale"][-1]) == pytest.approx(truth, rel=0.12)
 
 
-def test_zero_gradients_have_no_noise_and_a_gradient_lost_in_noise_an_infinite_scale(key):
-    trainer = pj.train_step(to_the_mean, optax.sgd(0.1), [noise_scale(1, fraction=0.5)])
+def test_scales_of_zero_and_infinity_and_a_measurement_that_is_not_finite(key):
+    """Zero gradients, a mean gradient lost in its noise, and a batch that is left out."""
+    trainer = pj.train_step(to_the_mean, optax.set_to_zero(), [noise_scale(1, fraction=0.5)])
     batches = jnp.array([[[0.0], [0.0], [0.0], [0.0]], [[1.0], [1.0], [-1.0], [-1.0]]])
     assert measured(trainer, key, batches, jnp.zeros(1))[0] == [0.0, np.inf]
-
-
-def test_a_measurement_that_is_not_finite_is_left_out(key):
     batches = 1 + np.random.default_rng(4).normal(size=(3, 8, 2)).astype(np.float32)
-    trainer = pj.train_step(to_the_mean, optax.set_to_zero(), [noise_scale(1)])
     clean, _ = measured(trainer, key, batches, jnp.zeros(2))
-    spoilt = np.insert(batches, 1, np.nan, axis=0)
-    reported, _ = measured(trainer, key, spoilt, jnp.zeros(2))
-    assert reported == [clean[0], clean[0], clean[1], clean[2]]
+    reported, _ = measured(trainer, key, np.insert(batches, 1, np.nan, axis=0), jnp.zeros(2))
+    assert reported == [clean[0], *clean]
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "vmapped"])
@@ -103,47 +100,33 @@ def test_costs_a_gradient_only_when_due(key, together):
 
 
 def test_gradients_of_each_example_are_averaged(key):
-    each = pj.GradFn(
-        lambda params, batch, key: (params[None] - batch, jnp.float32(0), {}), per_example=True
-    )
+    each = pj.grads.per_example(to_the_mean)
     tx = optax.stateless(lambda updates, params: updates.mean(0))
     batch = np.random.default_rng(5).normal(size=(8, 3)).astype(np.float32)
-    reported = [
+    reported, expected = (
         measured(pj.train_step(loss, tx, [noise_scale()]), key, [batch], jnp.zeros(3))[0]
         for loss, tx in [(each, tx), (to_the_mean, optax.sgd(1.0))]
-    ]
-    assert reported[0] == pytest.approx(reported[1], rel=1e-5)
+    )
+    assert reported == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("batch", "message"),
-    [
-        (jnp.ones((1, 2)), "noise_scale: expected a batch of at least 2 rows, got 1"),
-        ({"x": jnp.ones((4, 2)), "y": jnp.ones(3)}, "noise_scale: expected leaves of one length"),
-        (None, r"noise_scale: expected a batch of arrays \[rows, ...\], got an empty tree"),
-    ],
-    ids=["one row", "uneven", "no batch"],
-)
-def test_batches_that_cannot_be_split_are_refused(key, batch, message):
-    trainer = pj.train_step(lambda p, b, k: (jnp.sum(p**2), {}), optax.sgd(0.1), [noise_scale()])
-    with pytest.raises(ValueError, match=message):
-        trainer.step(trainer.init(key, jnp.zeros(2)), batch)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
+def test_what_is_refused(key):
+    assert_refused(
+        noise_scale,
         ({"every": 0}, ValueError, "noise_scale: every: expected a whole number from 1"),
         ({"decay": 1.0}, ValueError, "noise_scale: decay: expected a number from 0, below 1"),
         ({"fraction": 1.0}, ValueError, r"noise_scale: fraction: expected a number in \(0, 1\)"),
         ({"fraction": 0}, ValueError, r"noise_scale: fraction: expected a number in \(0, 1\)"),
         ({"fraction": "half"}, TypeError, "it sets a shape, so it cannot be traced"),
-    ],
-    ids=["every", "decay", "the whole", "nothing", "no number"],
-)
-def test_arguments_out_of_range_are_refused(arguments, error, message):
-    with pytest.raises(error, match=message):
-        noise_scale(**arguments)
+    )
+    trainer = pj.train_step(lambda p, b, k: (jnp.sum(p**2), {}), optax.sgd(0.1), [noise_scale()])
+    state, uneven = trainer.init(key, jnp.zeros(2)), {"x": jnp.ones((4, 2)), "y": jnp.ones(3)}
+    assert_refused(
+        lambda *batch: trainer.step(state, *batch),
+        (jnp.ones((1, 2)), ValueError, "noise_scale: expected a batch of at least 2 rows, got 1"),
+        ((uneven,), ValueError, "noise_scale: expected leaves of one length"),
+        (None, ValueError, r"noise_scale: expected a batch of arrays \[rows, ...\], got an empty"),
+    )
 
 
 def test_a_stateful_estimator_gets_its_state(key):

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.hooks import polyak_average
@@ -65,15 +66,10 @@ def test_averages_what_the_optimizer_evaluates(line, line_loss, line_params, key
     np.testing.assert_allclose(trainer.eval_params(state)["w"], np.mean(slow, 0), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
+def test_counts_out_of_range_are_refused():
+    assert_refused(
+        polyak_average,
         ({"start": -1}, ValueError, "polyak_average: start: expected a whole number from 0"),
         ({"every": 0}, ValueError, "polyak_average: every: expected a whole number from 1"),
         ({"every": 1.5}, TypeError, "polyak_average: every: expected a whole number, got float"),
-    ],
-    ids=["start", "every", "no count"],
-)
-def test_counts_out_of_range_are_refused(arguments, error, message):
-    with pytest.raises(error, match=message):
-        polyak_average(**arguments)
+    )

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.hooks import sharpness
@@ -106,19 +107,19 @@ def test_a_flat_loss_has_no_sharpness_and_a_lost_measurement_does_not_stay(key):
 
 
 def test_the_loss_of_a_stateful_estimator_gets_its_state(key):
-    def loss_fn(params, count, batch, key):
-        return count * jnp.sum(params**2), (count + 1, {})
-
+    loss_fn = lambda params, count, batch, key: (count * jnp.sum(params**2), (count + 1, {}))
     reported, _ = measured(key, loss_fn, jnp.ones(2), sharpness(1), np.zeros(2), stateful=True)
     assert reported == pytest.approx([2, 4], rel=1e-5)
 
 
 def test_what_cannot_be_measured_is_refused(key):
     downhill = pj.GradFn(lambda params, batch, key: (params, jnp.float32(0), {}))
-    with pytest.raises(ValueError, match="sharpness: this gradient estimator has no loss"):
-        measured(key, downhill, jnp.ones(2), sharpness(), np.zeros(1))
-    with pytest.raises(TypeError, match=r"sharpness: leaf w is complex64\[2\], expected real"):
-        measured(key, curved, {"w": jnp.ones(2, jnp.complex64)}, sharpness(), np.zeros(1))
-    for name in ("every", "iterations"):
-        with pytest.raises(ValueError, match=f"sharpness: {name}: expected a whole number from 1"):
-            sharpness(**{name: 0})
+    assert_refused(
+        lambda loss_fn=curved, w=1.0, **counts: measured(
+            key, loss_fn, {"w": jnp.full(2, w)}, sharpness(**counts), np.zeros(1)
+        ),
+        (downhill, ValueError, "sharpness: this gradient estimator has no loss"),
+        ({"w": 1j}, TypeError, r"sharpness: leaf w is complex64\[2\], expected real"),
+        ({"every": 0}, ValueError, "sharpness: every: expected a whole number from 1"),
+        ({"iterations": 0}, ValueError, "sharpness: iterations: expected a whole number from 1"),
+    )

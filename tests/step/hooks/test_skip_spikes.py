@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from comparing import at
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.hooks import skip_nonfinite, skip_spikes
@@ -22,10 +24,6 @@ def run(key, norms, *hooks, tx=None):
     state = trainer.init(key, jnp.zeros(2))
     _, (moved, counts, states) = jax.lax.scan(body, state, jnp.asarray(norms, jnp.float32))
     return moved.tolist(), counts.tolist(), states
-
-
-def at(states, index):
-    return jax.tree.map(lambda leaf: leaf[index], states)
 
 
 def by_hand(norms, threshold, decay, warmup, patience):
@@ -81,13 +79,10 @@ def test_a_spike_changes_nothing_but_the_counters(key):
     assert (int(after.step), counts[-1]) == (4, 1)
 
 
-def test_a_new_level_is_accepted_after_the_patience(key):
+def test_a_new_level_is_accepted_after_the_patience_and_what_is_not_finite_never(key):
     moved, counts, _ = run(key, [1, 1.1] + [9.0] * 8, skip_spikes(3.0, warmup=2, patience=4))
     assert moved == [True] * 2 + [False] * 4 + [True] * 4
     assert counts[-1] == 4
-
-
-def test_norms_that_are_not_finite_are_never_accepted(key):
     norms = [np.nan] * 5 + [1.0, np.inf, 1.0]
     moved, counts, states = run(key, norms, skip_spikes(3.0, warmup=2, patience=2))
     assert moved == [False] * 5 + [True, False, True]
@@ -95,27 +90,19 @@ def test_norms_that_are_not_finite_are_never_accepted(key):
     assert int(at(states, -1).hook_state[0].seen) == 2
 
 
-def test_equal_norms_are_no_spikes(key):
+def test_equal_norms_are_no_spikes_and_a_later_guard_does_not_undo_the_count(key):
     norms = [1.0, 1.0, 1.0, 1.0 + 1e-6, 1.0 - 1e-6, 1.0 + 2e-6]
     assert all(run(key, norms, skip_spikes(warmup=2))[0])
-
-
-def test_a_later_guard_does_not_undo_the_count(key):
     hooks = [skip_spikes(3.0, warmup=2), skip_nonfinite()]
     assert run(key, [1.0, np.nan, 1.1, np.inf, 1.0], *hooks)[1] == [0, 1, 1, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
+def test_arguments_out_of_range_are_refused():
+    assert_refused(
+        skip_spikes,
         ({"threshold": -1.0}, ValueError, "skip_spikes: threshold: expected a number from 0"),
         ({"threshold": "six"}, TypeError, "skip_spikes: threshold: expected a number, got str"),
         ({"decay": 1.0}, ValueError, "skip_spikes: decay: expected a number from 0, below 1"),
         ({"warmup": 1}, ValueError, "skip_spikes: warmup: expected a whole number from 2"),
         ({"patience": 0}, ValueError, "skip_spikes: patience: expected a whole number from 1"),
-    ],
-    ids=["threshold", "no number", "decay", "warmup", "patience"],
-)
-def test_arguments_out_of_range_are_refused(arguments, error, message):
-    with pytest.raises(error, match=message):
-        skip_spikes(**arguments)
+    )

@@ -5,6 +5,8 @@ import numpy as np
 import optax
 import optax.contrib
 import pytest
+from comparing import at
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.data import batch_order
@@ -47,10 +49,6 @@ def one_round(trainer, params, batch, key, model_state=()):
     return jax.jit(trainer.step)(trainer.init(key, params, model_state), batch)
 
 
-def of_client(batch, client):
-    return jax.tree.map(lambda leaf: leaf[client], batch)
-
-
 def test_one_local_step_is_descent_on_the_pooled_rows(key):
     data = np.arange(24.0, dtype=np.float32).reshape(CLIENTS, ROWS)
     trainer = federated(quadratic, optax.sgd(0.3), local_steps=1)
@@ -65,10 +63,9 @@ def test_one_local_step_is_descent_on_the_pooled_rows(key):
     assert int(metrics["clients"]) == CLIENTS
 
 
-def by_hand(params, batch, *, chosen, keys, batch_size, proximal, steps, rate):
+def by_hand(params, batch, *, chosen, keys, proximal, steps):
     """The weighted mean of what the chosen clients learn, in a plain loop over clients."""
-    total, mean, losses = 0.0, jax.tree.map(jnp.zeros_like, params), []
-    tx = optax.adam(rate)
+    ends, losses, weights, tx = [], [], [], optax.adam(0.1)
 
     @jax.jit
     def local_step(own, opt_state, minibatch, key):
@@ -81,40 +78,32 @@ def by_hand(params, batch, *, chosen, keys, batch_size, proximal, steps, rate):
         return optax.apply_updates(own, updates), opt_state, loss
 
     for client, client_key in zip(chosen, keys, strict=True):
-        rows = of_client(batch, client)
+        rows = at(batch, client)
         order_key, state_key = jax.random.split(client_key)
-        order = np.asarray(batch_order(order_key, ROWS, batch_size, steps))
-        own, opt_state, first = params, tx.init(params), None
+        order = np.asarray(batch_order(order_key, ROWS, 4, steps))
+        own, opt_state, seen = params, tx.init(params), []
         for step in range(steps):
             step_key = jax.random.fold_in(state_key, step)
-            minibatch = of_client(rows, order[step])
-            own, opt_state, loss = local_step(own, opt_state, minibatch, step_key)
-            first = loss if first is None else first
-        weight = rows["mask"].sum()
-        total += weight
-        mean = jax.tree.map(lambda m, p, w=weight: m + w * p, mean, own)
-        losses.append(weight * first)
-    return jax.tree.map(lambda m: m / total, mean), sum(losses) / total
+            own, opt_state, loss = local_step(own, opt_state, at(rows, order[step]), step_key)
+            seen.append(loss)
+        weights.append(rows["mask"].sum())
+        losses.append(seen[0])
+        ends.append(own)
+    mean = lambda *values: np.average(np.array(values), weights=weights)
+    return jax.tree.map(mean, *ends), mean(*losses)
 
 
 def test_equals_a_loop_over_clients(clients, params, key):
     server = optax.sgd(0.7, momentum=0.5)
+    options = {"server_tx": server, "clients_per_round": 2, "weight": rows_used}
     trainer = federated(
-        loss_fn,
-        optax.adam(0.1),
-        local_steps=3,
-        local_batch_size=4,
-        server_tx=server,
-        proximal=0.3,
-        clients_per_round=2,
-        weight=rows_used,
+        loss_fn, optax.adam(0.1), local_steps=3, local_batch_size=4, proximal=0.3, **options
     )
     state, metrics = one_round(trainer, params, clients, key)
     draw_key, local_key = jax.random.split(jax.random.fold_in(key, 0))
     chosen = np.asarray(jax.random.choice(draw_key, CLIENTS, (2,), replace=False))
     keys = jax.random.split(local_key, 2)
-    settings = {"batch_size": 4, "proximal": 0.3, "steps": 3, "rate": 0.1}
-    average, loss = by_hand(params, clients, chosen=chosen, keys=keys, **settings)
+    average, loss = by_hand(params, clients, chosen=chosen, keys=keys, proximal=0.3, steps=3)
     pseudo = jax.tree.map(jnp.subtract, params, average)
     updates, opt_state = server.update(pseudo, server.init(params), params)
     chex.assert_trees_all_close(state.params, optax.apply_updates(params, updates), rtol=1e-5)
@@ -176,31 +165,25 @@ def test_the_learning_rate_reported_is_the_servers(key):
 
 
 def test_clients_may_estimate_gradients_per_example(key):
-    def each(params, rows, key):
-        return params - rows, 0.5 * jnp.mean((params - rows) ** 2), {}
-
     data = np.array([[1.0, 3.0], [-4.0, 0.0]], np.float32)
-    mean = optax.stateless(lambda grads, params: grads.mean(0))
-    tx = optax.chain(mean, optax.sgd(0.2))
+    tx = optax.chain(optax.stateless(lambda grads, params: grads.mean(0)), optax.sgd(0.2))
     trainers = [
         federated(loss, tx, local_steps=3, proximal=0.5)
-        for loss, tx in ((pj.GradFn(each, per_example=True), tx), (quadratic, optax.sgd(0.2)))
+        for loss, tx in ((pj.grads.per_example(quadratic), tx), (quadratic, optax.sgd(0.2)))
     ]
     ends = [one_round(trainer, jnp.float32(10.0), data, key)[0].params for trainer in trainers]
     np.testing.assert_allclose(*ends, rtol=1e-6)
 
 
 def test_clients_without_weight_do_not_count(clients, params, key):
-    trainer = federated(
-        loss_fn, optax.adam(0.1), local_steps=2, local_batch_size=4, weight=rows_used
-    )
+    options = {"local_steps": 2, "local_batch_size": 4, "weight": rows_used}
+    trainer = federated(loss_fn, optax.adam(0.1), **options)
     empty = {name: leaf.copy() for name, leaf in clients.items()}
     empty["mask"][1:] = 0.0
     empty["y"][3] = np.inf  # a client without weight may diverge
     state, metrics = one_round(trainer, params, empty, key)
     keys = jax.random.split(jax.random.split(jax.random.fold_in(key, 0))[1], CLIENTS)[:1]
-    settings = {"batch_size": 4, "proximal": 0.0, "steps": 2, "rate": 0.1}
-    first, loss = by_hand(params, clients, chosen=[0], keys=keys, **settings)
+    first, loss = by_hand(params, clients, chosen=[0], keys=keys, proximal=0.0, steps=2)
     chex.assert_trees_all_close(state.params, first, rtol=1e-5)
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
     assert int(metrics["clients"]) == 1
@@ -232,14 +215,13 @@ def test_clients_send_what_their_optimizer_wants_evaluated(key):
 
 
 def test_model_state_is_averaged_with_the_weights(key):
-    def stateful(params, seen, batch, key):
-        mean = 0.5 * seen + 0.5 * batch.mean()
-        return jnp.sum(params * batch.mean()), (mean, {})
-
-    data = np.array([[2.0, 2.0], [6.0, 6.0]], np.float32)
-    trainer = federated(
-        stateful, optax.sgd(0.1), local_steps=2, weight=lambda rows: rows[0], stateful=True
+    stateful = lambda params, seen, batch, key: (
+        jnp.sum(params * batch.mean()),
+        (0.5 * seen + 0.5 * batch.mean(), {}),
     )
+    data = np.array([[2.0, 2.0], [6.0, 6.0]], np.float32)
+    options = {"local_steps": 2, "weight": lambda rows: rows[0], "stateful": True}
+    trainer = federated(stateful, optax.sgd(0.1), **options)
     state, _ = one_round(trainer, jnp.zeros(()), data, key, jnp.float32(8.0))
     ends = 0.25 * 8.0 + 0.75 * data[:, 0]
     np.testing.assert_allclose(state.model_state, (2.0 * ends[0] + 6.0 * ends[1]) / 8.0)
@@ -249,67 +231,40 @@ def test_half_precision_is_averaged_in_single(key):
     # 256 clients that each end 1 / 256 of a step apart: bfloat16 would lose their sum
     data = np.ones((256, 1), np.float32)
     data[0] = 1.0 + 128.0
-    trainer = federated(
-        lambda p, rows, key: (jnp.sum(p * rows.mean().astype(p.dtype)), {}),
-        optax.sgd(1.0),
-        local_steps=1,
-    )
+    slope = lambda p, rows, key: (jnp.sum(p * rows.mean().astype(p.dtype)), {})
+    trainer = federated(slope, optax.sgd(1.0), local_steps=1)
     state, _ = one_round(trainer, jnp.zeros((), jnp.bfloat16), data, key)
     assert state.params.dtype == jnp.bfloat16
     assert float(state.params) == -1.5  # all ones and one 129
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
+def test_what_is_refused(clients, params, key):
+    make = lambda **change: federated(
+        **{"loss_fn": loss_fn, "client_tx": optax.sgd(0.1), "local_steps": 1, **change}
+    )
+    own_state = pj.GradFn(lambda *args: args, init=lambda params, state: state)
+    assert_refused(
+        make,
         ({"local_steps": 0}, ValueError, "local_steps: expected a whole number from 1"),
         ({"local_batch_size": 0}, ValueError, "local_batch_size: expected a whole number from 1"),
         ({"clients_per_round": 1.5}, TypeError, "clients_per_round: expected a whole number"),
         ({"proximal": -1.0}, ValueError, "proximal: expected a number from 0"),
         ({"client_tx": 0.1}, TypeError, "client_tx: expected an optax gradient transformation"),
         ({"server_tx": 0.1}, TypeError, "server_tx: expected an optax gradient transformation"),
-        (
-            {"loss_fn": pj.GradFn(lambda *args: args, init=lambda params, state: state)},
-            ValueError,
-            "estimator without state of its own",
+        ({"loss_fn": own_state}, ValueError, "estimator without state of its own"),
+    )
+    few, short = np.zeros((3, ROWS)), np.zeros((CLIENTS, 5))
+    assert_refused(
+        lambda y=clients["y"], **options: one_round(
+            make(**options), params, {**clients, "y": y}, key
         ),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
-)
-def test_what_makes_no_round_is_refused(change, error, message):
-    good = {"loss_fn": loss_fn, "client_tx": optax.sgd(0.1), "local_steps": 1}
-    with pytest.raises(error, match=message):
-        federated(**(good | change))
-
-
-@pytest.mark.parametrize(
-    ("options", "change", "message"),
-    [
-        (
-            {"clients_per_round": 5},
-            {},
-            "clients_per_round: expected at most the 4 clients .* got 5",
-        ),
-        ({"local_batch_size": 7}, {}, "local_batch_size: expected at most the 6 rows .* got 7"),
-        ({}, {"y": np.zeros((3, ROWS))}, "federated: .* {'mask': 4, 'x': 4, 'y': 3}"),
-        (
-            {"local_batch_size": 2},
-            {"y": np.zeros((CLIENTS, 5))},
-            "federated: one client: .* {'mask': 6, 'x': 6, 'y': 5}",
-        ),
-        ({"weight": lambda client: client["x"]}, {}, r"weight: expected one number .* \(6,\)"),
-    ],
-    ids=["clients", "rows", "uneven clients", "uneven rows", "weight"],
-)
-def test_batches_that_do_not_fit_are_refused(clients, params, key, options, change, message):
-    trainer = federated(loss_fn, optax.sgd(0.1), local_steps=1, **options)
-    with pytest.raises(ValueError, match=message):
-        trainer.step(trainer.init(key, params), clients | change)
-
-
-def test_model_state_without_a_mean_is_refused(key):
+        ({"clients_per_round": 5}, ValueError, "clients_per_round: .* at most the 4 clients .* 5"),
+        ({"local_batch_size": 7}, ValueError, "local_batch_size: .* at most the 6 rows .* got 7"),
+        (few, ValueError, "federated: .* {'mask': 4, 'x': 4, 'y': 3}"),
+        ({"y": short, "local_batch_size": 2}, ValueError, "one client: .* 'x': 6, 'y': 5}"),
+        ({"weight": lambda client: client["x"]}, ValueError, r"weight: .*one number .* \(6,\)"),
+    )
     count = lambda params, state, batch, key: (params, ({"steps": state["steps"] + 1}, {}))
-    trainer = federated(count, optax.sgd(0.1), local_steps=1, stateful=True)
-    state = trainer.init(key, jnp.zeros(()), {"steps": jnp.int32(0)})
+    trainer = make(loss_fn=count, stateful=True)
     with pytest.raises(TypeError, match="leaf steps of the model state is int32"):
-        trainer.step(state, np.zeros((2, 2)))
+        one_round(trainer, jnp.zeros(()), np.zeros((2, 2)), key, {"steps": jnp.int32(0)})

@@ -4,7 +4,9 @@ import numpy as np
 import optax
 import optax.contrib
 import pytest
+from comparing import at
 from jax.test_util import check_grads
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.trainers import adapt, meta_loss
@@ -66,9 +68,7 @@ def test_the_gradient_is_the_closed_form_on_quadratics(tasks, params, key, steps
 
 
 @pytest.mark.parametrize(
-    "tx",
-    [optax.adam(0.1), optax.contrib.schedule_free_sgd(0.3)],
-    ids=["adam", "schedule free"],
+    "tx", [optax.adam(0.1), optax.contrib.schedule_free_sgd(0.3)], ids=["adam", "schedule free"]
 )
 def test_the_gradient_equals_finite_differences(key, tx):
     rng = np.random.default_rng(1)
@@ -88,7 +88,7 @@ def test_an_inner_gradient_of_zero_leaves_a_finite_one(key):
 
 
 def test_adapting_equals_training(tasks, params, key):
-    support = jax.tree.map(lambda leaf: leaf[0], tasks["support"])
+    support = at(tasks["support"], 0)
     tx = optax.contrib.schedule_free_adamw(0.1)
     trainer = pj.train_step(quadratic, tx)
     state = trainer.init(key, params)
@@ -113,28 +113,22 @@ def test_tasks_and_steps_have_their_own_keys(key):
     np.testing.assert_allclose(grads, np.mean(slopes), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"steps": -1}, ValueError, "steps: expected a whole number from 0"),
-        ({"tx": 0.1}, TypeError, "tx: expected an optax gradient transformation"),
-        ({"loss_fn": pj.gradient(quadratic)}, TypeError, "loss_fn: .* got a GradFn"),
-        ({"loss_fn": 3.0}, TypeError, "loss_fn: expected a function"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
-)
-def test_parts_of_another_kind_are_refused(change, error, message):
+def test_what_is_refused(tasks, params, key):
     for factory in (adapt, meta_loss):
-        with pytest.raises(error, match=message):
-            factory(**({"loss_fn": quadratic, "tx": optax.sgd(0.1), "steps": 1} | change))
-
-
-def test_batches_of_another_form_are_refused(tasks, params, key):
+        assert_refused(
+            lambda make=factory, **change: make(
+                **{"loss_fn": quadratic, "tx": optax.sgd(0.1), "steps": 1, **change}
+            ),
+            ({"steps": -1}, ValueError, "steps: expected a whole number from 0"),
+            ({"tx": 0.1}, TypeError, "tx: expected an optax gradient transformation"),
+            ({"loss_fn": pj.gradient(quadratic)}, TypeError, "loss_fn: .* got a GradFn"),
+            ({"loss_fn": 3.0}, TypeError, "loss_fn: expected a function"),
+        )
     outer = meta_loss(quadratic, optax.sgd(0.1), 1)
-    with pytest.raises(TypeError, match=r"expected a batch {'support': .*, got \['support'\]"):
-        outer(params, {"support": tasks["support"]}, key)
-    with pytest.raises(TypeError, match="expected a batch .*, got ndarray"):
-        outer(params, np.zeros((3, 2)), key)
-    uneven = {**tasks, "query": jax.tree.map(lambda leaf: leaf[:2], tasks["query"])}
-    with pytest.raises(ValueError, match="meta_loss: expected leaves of one length"):
-        outer(params, uneven, key)
+    support, uneven = tasks["support"], {**tasks, "query": at(tasks["query"], slice(2))}
+    assert_refused(
+        lambda *batch: outer(params, *batch, key),
+        (({"support": support},), TypeError, r"a batch {'support': .*, got \['support'\]"),
+        (np.zeros((3, 2)), TypeError, "expected a batch .*, got ndarray"),
+        ((uneven,), ValueError, "meta_loss: expected leaves of one length"),
+    )

@@ -4,19 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from games import GAME, start
+from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.trainers import simultaneous
 
 RATE = 0.1
-GAME = {
-    "x": lambda params, batch, key: (jnp.sum(params["x"] * params["y"]), {}),
-    "y": lambda params, batch, key: (-jnp.sum(params["x"] * params["y"]), {}),
-}
-
-
-def start():
-    return {"x": jnp.array([1.0, -0.5]), "y": jnp.array([0.5, 2.0])}
 
 
 def trajectory(tx, steps, key):
@@ -78,12 +72,10 @@ def test_equals_optimistic_descent_written_by_hand(key):
 
 
 def test_players_may_have_their_own_transformation(key):
-    tx = optax.partition(
-        {"slow": optax.sgd(0.1), "fast": optax.adam(0.2)}, {"x": "slow", "y": "fast"}
-    )
+    adam = optax.adam(0.2)
+    tx = optax.partition({"slow": optax.sgd(0.1), "fast": adam}, {"x": "slow", "y": "fast"})
     state, _ = trajectory(tx, 4, key)
     x, y = start()["x"], start()["y"]
-    adam = optax.adam(0.2)
     own = adam.init(y)
     for _ in range(4):
         updates, own = adam.update(-x, own)
@@ -101,12 +93,10 @@ def test_all_players_get_the_same_key(key):
 
 def test_model_state_goes_from_player_to_player(key):
     loss = lambda factor: lambda p, seen, batch, key: (p["x"] * p["y"], (factor * (seen + 1), {}))
-    trainer = pj.train_step(
-        simultaneous({"y": loss(2), "x": loss(10)}, stateful=True), optax.sgd(0.1)
-    )
+    grad_fn = simultaneous({"y": loss(2), "x": loss(10)}, stateful=True)
     params = {"x": jnp.ones(()), "y": jnp.ones(())}
-    state, _ = trainer.step(trainer.init(key, params, jnp.int32(0)), None)
-    assert int(state.model_state) == 30  # y first: 10 * (2 * (0 + 1) + 1)
+    _, _, (model_state, _) = grad_fn(params, jnp.int32(0), None, key)
+    assert int(model_state) == 30  # y first: 10 * (2 * (0 + 1) + 1)
 
 
 def test_three_players(key):
@@ -119,44 +109,25 @@ def test_three_players(key):
     chex.assert_trees_all_close(run.params, dict.fromkeys("xyz", jnp.float32(3.0)), rtol=1e-5)
 
 
-def test_there_is_no_objective_to_search_along(key):
+def test_there_is_no_objective_to_search_along():
     assert simultaneous(GAME).loss_fn is None
-    trainer = pj.train_step(simultaneous(GAME), optax.lbfgs())
-    with pytest.raises(TypeError, match="value_fn"):
-        trainer.step(trainer.init(key, start()), None)
 
 
-@pytest.mark.parametrize(
-    ("losses", "error", "message"),
-    [
+def test_what_is_refused(key):
+    wide = {**GAME, "y": lambda p, batch, key: (p["x"], {})}
+    assert_refused(
+        lambda *losses: simultaneous(*losses)(start(), None, key),
         (max, TypeError, "losses: expected a mapping from players to entries, got"),
-        ({}, ValueError, "losses: expected a loss for each player, got an empty mapping"),
-        ({0: max}, TypeError, "losses: expected the players' names as keys, got int 0"),
-        ({"x": pj.GradFn(max)}, TypeError, r"losses\['x'\]: expected a loss .*, got a GradFn"),
-        ({"x": 1.0}, TypeError, r"losses\['x'\]: expected a function, got float 1.0"),
-        (
-            {**GAME, "y": lambda p, batch, key: (p["x"], {})},
-            ValueError,
-            r"scalar loss, got shape \(2,\)",
-        ),
-    ],
-    ids=["no mapping", "empty", "no name", "estimator", "no function", "no scalar"],
-)
-def test_losses_of_another_kind_are_refused(losses, error, message, key):
-    with pytest.raises(error, match=message):
-        simultaneous(losses)(start(), None, key)
-
-
-@pytest.mark.parametrize(
-    ("params", "error", "message"),
-    [
-        ({"x": 1}, ValueError, r"\['x', 'y'\], got a mapping without 'y'"),
-        ({"x": 1, "y": 2, "z": 3}, ValueError, "got a mapping with the unknown 'z'"),
-        ({"x": 1, "z": 3}, ValueError, "got a mapping without 'y', with the unknown 'z'"),
-        (jnp.ones(2), TypeError, r"params: expected a mapping .*, got float32\[2\]"),
-    ],
-    ids=["missing", "unknown", "both", "no mapping"],
-)
-def test_parameters_of_other_players_are_refused_by_name(params, error, message, key):
-    with pytest.raises(error, match=message):
-        simultaneous(GAME)(params, None, key)
+        (({},), ValueError, "losses: expected a loss for each player, got an empty mapping"),
+        (({0: max},), TypeError, "losses: expected the players' names as keys, got int 0"),
+        (({"x": pj.GradFn(max)},), TypeError, r"losses\['x'\]: expected a loss .*, got a GradFn"),
+        (({"x": 1.0},), TypeError, r"losses\['x'\]: expected a function, got float 1.0"),
+        ((wide,), ValueError, r"scalar loss, got shape \(2,\)"),
+    )
+    assert_refused(
+        lambda *params: simultaneous(GAME)(*params, None, key),
+        (({"x": 1},), ValueError, r"\['x', 'y'\], got a mapping without 'y'"),
+        (({"x": 1, "y": 2, "z": 3},), ValueError, "got a mapping with the unknown 'z'"),
+        (({"x": 1, "z": 3},), ValueError, "got a mapping without 'y', with the unknown 'z'"),
+        ((jnp.ones(2),), TypeError, r"params: expected a mapping .*, got float32\[2\]"),
+    )

@@ -1,3 +1,5 @@
+from comparing import at
+
 """What every step shape promises: games, federated rounds and meta-learning alike."""
 
 import chex
@@ -95,10 +97,6 @@ def case(request):
     return Case(request.param)
 
 
-def dtypes(tree):
-    return jax.tree.map(lambda leaf: leaf.dtype, tree)
-
-
 def test_averages_and_guards_hook_in_and_a_step_is_traced_once(case, key):
     states, _ = case.steps(case.trainer.init(key, case.params), 1)
     spoiled, metrics = case.step(states[-1], jax.tree.map(lambda leaf: leaf * np.nan, case.batch))
@@ -133,7 +131,7 @@ def test_rates_may_be_traced_and_mapped(case, key):
     evaluated, losses = jax.jit(jax.vmap(train))(jnp.array([0.02, 0.1]))
     states, expected = case.steps(case.trainer.init(key, case.params))
     np.testing.assert_allclose(losses[1], expected, rtol=1e-4, atol=1e-6)
-    one = jax.tree.map(lambda leaf: leaf[1], evaluated)
+    one = at(evaluated, 1)
     alone = case.trainer.eval_params(states[-1])
     chex.assert_trees_all_close(one, alone, rtol=1e-4, atol=1e-6)
     assert (losses[0] != losses[1]).any()
@@ -141,6 +139,7 @@ def test_rates_may_be_traced_and_mapped(case, key):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_dtypes_stay(case, key, dtype):
+    dtypes = lambda tree: jax.tree.map(lambda leaf: leaf.dtype, tree)
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), case.params)
     state = case.trainer.init(key, params)
     after, _ = jax.eval_shape(case.trainer.step, state, case.batch)
