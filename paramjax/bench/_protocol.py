@@ -11,7 +11,7 @@ from paramjax._checks import check_count, check_rate, check_seed
 from paramjax._types import Key
 from paramjax.optim import Optimizer
 from paramjax.populations._trial_run import TrialRun
-from paramjax.tuning.designs._sobol import sobol_design
+from paramjax.tuning.designs._design import sobol_design
 
 TUNING = "tuning"
 REPORT = "report"

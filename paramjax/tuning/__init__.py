@@ -4,10 +4,8 @@ from paramjax.tuning._cross_validate import cross_validate
 from paramjax.tuning._cross_validation import CrossValidation
 from paramjax.tuning._result import Sweep, Trial
 from paramjax.tuning._sweep import sweep
-from paramjax.tuning.designs._design import Design
+from paramjax.tuning.designs._design import Design, random_design, sobol_design
 from paramjax.tuning.designs._grid import grid
-from paramjax.tuning.designs._random import random_design
-from paramjax.tuning.designs._sobol import sobol_design
 from paramjax.tuning.stopping._hyperband import Hyperband, hyperband
 from paramjax.tuning.stopping._median_stopping import MedianStopping, median_stopping
 from paramjax.tuning.stopping._schedule import Schedule, Stopping

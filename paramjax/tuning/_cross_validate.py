@@ -1,4 +1,4 @@
-"""k-fold cross-validation: all folds trained as one population."""
+"""k-fold cross-validation, all folds as one compiled program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Pa
 from paramjax.data._folds import folds as deal
 from paramjax.data._sampler import batch_order
 from paramjax.populations._population import MakeTrainer
-from paramjax.populations._problem import Problem, with_structure
+from paramjax.populations._problem import Problem, rows_a_step, with_structure
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._progress import Progress
 from paramjax.runs._validator import evaluate_in_batches
@@ -36,37 +36,38 @@ def cross_validate(
     eval_batch_size: int | None = None,
     progress: bool | None = None,
 ) -> CrossValidation:
-    """Train on all folds but one, evaluate on that one, for each: as one population.
+    """Train k times, each time without the rows of one fold, and evaluate on those rows.
 
-    Every fold has a start and an order of batches of its own, drawn from its number; for one
-    start shared by all, let `init` ignore its key. A step reads rows of the other folds only.
-    Folds whose sizes differ are exact: each is trained on all of its rows and measured on all
-    of its rows, at the price that the program holds the evaluation, and without `batch_size`
-    the step, once for each size. Without `batch_size` each fold holds its rows apart, so the
-    training rows take k - 1 times the memory of the data.
+    Stone (1974, Cross-validatory choice and assessment of statistical predictions). Each fold
+    has its own initial parameters and order of batches, drawn from its number; if `init` ignores
+    its key, all folds start alike. Folds of different sizes are exact, each trained and evaluated
+    on all of its rows; the program then holds the evaluation, and without a batch size the step,
+    once for each size. Without a batch size the training rows take k - 1 times the memory of the
+    data.
 
     Args:
-        make_trainer: `(hyperparameters) -> Trainer`, see `sweep`, or a trainer.
-        problem: What is learned, from what, and what is measured: `evaluate` is given the held-out
-            rows of a fold, so `eval_data` is None.
-        steps: Steps of each fold, positive.
-        key: A typed key; it names the folds, the starts and the orders.
-        hyperparameters: What `make_trainer` is called with, such as `result.best().hyperparameters`
+        make_trainer: `(hyperparameters) -> Trainer`, see `sweep`; or a trainer.
+        problem: What is learned, from which data, and what is measured; `evaluate` gets the
+            held-out rows of a fold, so `eval_data` must be None.
+        steps: Training steps of each fold, positive.
+        key: A typed key; it names the folds, the initial parameters and the orders of batches.
+        hyperparameters: The argument of `make_trainer`, such as `result.best().hyperparameters`
             of a sweep.
-        folds: Their number, from 2; or the fold of each row, int[rows] from 0 without a gap.
-        stratify: Class labels [rows] to be spread evenly over the folds, see `data.folds`.
-        eval_batch_size: Rows of a fold evaluated at once, positive; None takes all.
-        progress: Whether to show a progress bar; None shows it on a terminal.
+        folds: Number of folds, at least 2; or the fold of each row, int[rows], from 0 without a
+            gap.
+        stratify: Class labels [rows] that are spread evenly over the folds, see `pj.data.folds`.
+        eval_batch_size: Rows of a fold that are evaluated at once, positive; None takes all.
+        progress: Whether to show a progress bar; None shows one on a terminal.
 
     Returns:
         Metrics, parameters and histories of the folds.
 
     Raises:
-        TypeError: For a legacy key, data that is not numeric, or `evaluate` that is None or
-            returns something other than metrics.
-        ValueError: For data that is empty, NaN or of uneven length, counts out of range, a
-            batch larger than the training rows of a fold, one for a trainer that draws its own
-            rows, numbers of folds with a gap, or a problem with `eval_data`.
+        TypeError: If the key is a legacy one, the data are not numeric, `problem.evaluate` is
+            None or returns something other than metrics, or `make_trainer` makes no trainer.
+        ValueError: If the data are empty, not finite or of uneven length; a count is out of
+            range; a batch is larger than the training rows of a fold, or given to a trainer that
+            draws its own rows; folds are numbered with a gap; or `problem.eval_data` is not None.
 
     Example:
         >>> import optax
@@ -90,8 +91,7 @@ def cross_validate(
     if eval_batch_size is not None:
         check_count("eval_batch_size", eval_batch_size)
     trainer = _trainer(make_trainer, hyperparameters)
-    batch_size = problem.batch_size
-    batch_size = batch_size(hyperparameters) if callable(batch_size) else batch_size
+    batch_size = rows_a_step(problem, hyperparameters)
     init, evaluate = (
         with_structure(function, hyperparameters, inputs)
         for function, inputs in ((problem.init, 1), (measured, 2 + problem.stateful))
@@ -131,7 +131,7 @@ class _Group(NamedTuple):
     """Folds of one size.
 
     Attributes:
-        fold: Their numbers, int32[folds].
+        fold: Numbers of the folds, int32[folds].
         train: Rows to train on, int32[folds, rows].
         held_out: Rows to evaluate on, int32[folds, rows].
     """
@@ -142,26 +142,20 @@ class _Group(NamedTuple):
 
 
 _SEGMENTS = 20
-"""Segments of the steps at most, between which progress is shown and Ctrl-C is heard."""
+"""Most segments of the steps; between two, progress is shown and Ctrl-C is heeded."""
 
 
 def _segment(steps: int) -> int:
-    """Steps of a segment: the smallest divisor that needs no more segments than allowed."""
+    """Steps of a segment: the smallest divisor of all steps with at most `_SEGMENTS` segments."""
     least = -(-steps // _SEGMENTS)
     return next(size for size in range(least, steps + 1) if steps % size == 0)
 
 
 @functools.partial(jax.jit, static_argnames=("trainer", "batch_size", "steps"))
 def _begin(
-    trainer: Trainer,
-    starts: Starts,
-    model_state: ModelState,
-    order_key: Key,
-    groups: list[_Group],
-    *,
-    batch_size: int | None,
-    steps: int,
-) -> tuple[TrainState, Array | None]:
+    trainer: Trainer, starts: Starts, model_state: ModelState, order_key: Key,
+    groups: list[_Group], *, batch_size: int | None, steps: int,
+) -> tuple[TrainState, Array | None]:  # fmt: skip
     """The first state of each fold, and the rows of each step, int32[folds, steps, batch]."""
     init = jax.vmap(trainer.init, in_axes=(0, 0, None))
     states = init(starts.key, starts.params, model_state)
@@ -172,18 +166,15 @@ def _begin(
 
 @functools.partial(jax.jit, static_argnames=("trainer", "steps"), donate_argnames="states")
 def _advance(
-    trainer: Trainer,
-    states: TrainState,
-    data: PyTree,
-    order: Array | None,
-    groups: list[_Group],
-    first: Array,
-    *,
-    steps: int,
-) -> tuple[TrainState, Metrics]:
-    """Some steps of each fold."""
+    trainer: Trainer, states: TrainState, data: PyTree, order: Array | None,
+    groups: list[_Group], first: Array, *, steps: int,
+) -> tuple[TrainState, Metrics]:  # fmt: skip
+    """A segment of the steps of each fold."""
     if order is None:
-        whole = lambda state, rows: scan_steps(trainer, state, _rows(data, rows), None, steps)  # noqa: E731
+
+        def whole(state: TrainState, rows: Array) -> tuple[TrainState, Metrics]:
+            return scan_steps(trainer, state, _rows(data, rows), None, steps)
+
         trained: tuple[TrainState, Metrics] = _by_group(whole, states, [g.train for g in groups])
         return trained
     batched = jax.vmap(lambda state, own: scan_steps(trainer, state, data, own, steps))
@@ -192,28 +183,23 @@ def _advance(
 
 @functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "eval_batch_size", "stateful"))
 def _evaluate(
-    trainer: Trainer,
-    evaluate: Callable[..., Any],
-    states: TrainState,
-    data: PyTree,
-    groups: list[_Group],
-    *,
-    eval_batch_size: int | None,
-    stateful: bool,
-) -> tuple[Params, Metrics]:
+    trainer: Trainer, evaluate: Callable[..., Any], states: TrainState, data: PyTree,
+    groups: list[_Group], *, eval_batch_size: int | None, stateful: bool,
+) -> tuple[Params, Metrics]:  # fmt: skip
     """The parameters to evaluate of each fold, and their metrics on its held-out rows."""
 
     def measure(state: TrainState, rows: Array) -> Metrics:
-        return evaluate_in_batches(
+        metrics: Metrics = evaluate_in_batches(
             trainer, evaluate, eval_batch_size, stateful, state, _rows(data, rows)
         )
+        return metrics
 
     metrics: Metrics = _by_group(measure, states, [group.held_out for group in groups])
     return jax.vmap(trainer.eval_params)(states), metrics
 
 
 def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> Any:
-    """Map over the lanes, group after group, because each has its own number of rows."""
+    """Map over the folds, group by group, because each group has its own number of rows."""
     ends = np.cumsum([len(own) for own in rows]).tolist()
     parts = [
         jax.vmap(function)(_rows(lanes, slice(end - len(own), end)), own)
@@ -223,17 +209,18 @@ def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> A
 
 
 def _orders(key: Key, group: _Group, batch_size: int, steps: int) -> Array:
-    """Which rows of the data each step of each fold sees, int32[folds, steps, batch]."""
+    """The rows that each step of each fold reads, int32[folds, steps, batch]."""
 
     def order(fold_and_rows: tuple[Array, Array]) -> Array:
         fold, rows = fold_and_rows
         return rows[batch_order(jax.random.fold_in(key, fold), len(rows), batch_size, steps)]
 
-    return jax.lax.map(order, (group.fold, group.train))
+    orders: Array = jax.lax.map(order, (group.fold, group.train))
+    return orders
 
 
 def _groups(fold: np.ndarray) -> list[_Group]:
-    """Folds of equal size together, so that each group is one array."""
+    """The folds grouped by size, so that each group is one array."""
     sizes = np.bincount(fold)
     members = [np.flatnonzero(sizes == size).astype(np.int32) for size in np.unique(sizes)]
     return [
@@ -251,7 +238,7 @@ def _rows(data: PyTree, rows: Array | np.ndarray | slice) -> PyTree:
 
 
 def _check_problem(problem: Any) -> Callable[..., Any]:
-    """Return what measures a fold."""
+    """The function that measures a fold; raise unless the problem can be cross-validated."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
     if problem.evaluate is None:

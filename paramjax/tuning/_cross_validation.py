@@ -1,4 +1,4 @@
-"""What came of a cross-validation."""
+"""The result of a cross-validation."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 
 class CrossValidation(NamedTuple):
-    """What came of the folds.
+    """The result of `cross_validate`, for k folds.
 
-    The folds share training rows, so `stderr` is a guide and no basis for an exact interval:
-    no unbiased estimator of it exists (Bengio and Grandvalet, 2004).
+    The folds share training rows, so `stderr` is only a guide and gives no exact interval: the
+    variance has no unbiased estimator (Bengio and Grandvalet, 2004, No unbiased estimator of the
+    variance of k-fold cross-validation).
 
     Attributes:
         params: Parameters to evaluate, leaves [k, ...].
         metrics: Name -> mean over the held-out rows of each fold, [k].
-        history: Training metric -> [k, steps].
-        folds: The fold in which each row was held out, int32[rows].
-        status: `finished` or `diverged`, as in `Record`, for each fold.
-        diverged_step: The first step whose loss was not finite, None where all were.
+        history: Metric of the training steps -> [k, steps].
+        folds: The fold that held out each row, int32[rows].
+        status: `finished` or `diverged` for each fold, as in `pj.populations.Record`.
+        diverged_step: For each fold the first step, from 0, whose loss was not finite, or None.
 
     Example:
         >>> losses = {"loss": np.array([1.0, 3.0])}
@@ -48,7 +49,7 @@ class CrossValidation(NamedTuple):
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean of each metric over the folds; NaN where it is not finite in one of them."""
+        """Mean of each metric over the folds; NaN if it is not finite in one of them."""
         return {name: float(values.mean()) for name, values in self._finite().items()}
 
     @property
@@ -62,7 +63,7 @@ class CrossValidation(NamedTuple):
         return {name: std / math.sqrt(len(self.status)) for name, std in self.std.items()}
 
     def summary(self) -> str:
-        """Mean, deviation and standard error of each metric, and which folds diverged."""
+        """Mean, deviation and standard error of each metric as text, and the diverged folds."""
         width = max(len("metric"), *map(len, self.metrics))
         mean, std, stderr = self.mean, self.std, self.stderr
         lines = [f"{len(self.folds)} rows in {len(self.status)} folds"]
@@ -79,10 +80,13 @@ class CrossValidation(NamedTuple):
         return "\n".join(lines)
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a fold: held-out rows, status, first step that was not finite, metrics.
+        """The folds as a table: held-out rows, status, diverged step and metrics.
+
+        Returns:
+            A data frame with a row a fold.
 
         Raises:
-            ModuleNotFoundError: Without pandas.
+            ModuleNotFoundError: If pandas is not installed.
         """
         with needs_extra("frames"):
             import pandas as pd
@@ -95,7 +99,7 @@ class CrossValidation(NamedTuple):
         return pd.DataFrame(columns | self.metrics, index=index)
 
     def _finite(self) -> dict[str, np.ndarray]:
-        """The metrics in float64, NaN throughout where one is not finite."""
+        """The metrics in float64; one that is not finite in a fold is NaN in all folds."""
         return {
             name: np.where(np.isfinite(values).all(), values.astype(np.float64), np.nan)
             for name, values in self.metrics.items()
@@ -105,7 +109,7 @@ class CrossValidation(NamedTuple):
 def judge_folds(
     metrics: dict[str, np.ndarray], losses: np.ndarray
 ) -> tuple[tuple[Status, ...], tuple[int | None, ...]]:
-    """Status of each fold, and the first step whose loss was not finite."""
+    """Status of each fold, and its first step whose loss was not finite."""
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
     judged = judge(losses)
     status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(judged, finite, strict=True))

@@ -19,12 +19,7 @@ _FIXED = ("trial", "seed", "status", "diverged_step", "steps")
 
 
 def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
-    """A row a training: trial, seed, hyperparameters, how it ended, steps, metrics.
-
-    A hyperparameter with the name of another column, such as `seed` or `loss`, stands under
-    `hyperparameter/seed`, and a metric with the name of one, such as `steps`, under
-    `metric/steps`: nothing is lost and no column changes its meaning.
-    """
+    """One row a training; a hyperparameter named `seed` becomes `hyperparameter/seed`."""
     with needs_extra("frames"):
         import pandas as pd
     metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
@@ -41,14 +36,14 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
     columns["diverged_step"] = pd.array([record.diverged_step for record in records], "Int64")
     columns["steps"] = [record.steps for record in records]
     for name in metrics:
-        # against the columns that stand already: a metric is in `taken` itself
+        # not against `taken`, which holds the metrics themselves
         values = [record.metrics.get(name, float("nan")) for record in records]
         columns[_free(name, set(columns), "metric/")] = values
     return pd.DataFrame(columns)
 
 
-def place_of(value: Any, options: Sequence[Any]) -> int:
-    """Which option a value is, whether or not it was rounded to float32."""
+def _option_index(value: Any, options: Sequence[Any]) -> int:
+    """The index of the option that a value is, up to float32."""
     return next(index for index, option in enumerate(options) if same(value, option))
 
 
@@ -59,7 +54,7 @@ def _hyperparameter(records: Sequence[Record], name: str, drawn: Distribution) -
     exists = [name in record.hyperparameters for record in records]
     if isinstance(drawn, Choice) and not _plain(drawn.options):
         codes = [
-            place_of(value, drawn.options) if there else -1
+            _option_index(value, drawn.options) if there else -1
             for value, there in zip(given, exists, strict=True)
         ]
         return pd.Categorical.from_codes(codes, option_names(drawn.options))

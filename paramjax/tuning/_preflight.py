@@ -1,18 +1,66 @@
-"""What is refused before anything is compiled: names never read, structure that is traced."""
+"""Checks before anything is compiled, and the population of what passes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 
-from paramjax._checks import nearest
-from paramjax.populations._population import Population
+from paramjax._checks import check_count, describe, nearest
+from paramjax._types import Hyperparameters, Key
+from paramjax.populations._devices import mesh_of_runs
+from paramjax.populations._execution import Execution
+from paramjax.populations._population import MakeTrainer, Population
+from paramjax.populations._problem import Problem, needs_structure
+from paramjax.populations._starts import PendingStarts, pending_starts
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.space._conditional import parents
+from paramjax.space._distribution import Space
 from paramjax.space._tracing import is_structural, traced
+
+
+def new_population(
+    make_trainer: MakeTrainer,
+    space: Space,
+    problem: Problem,
+    *,
+    seeds: int,
+    steps: int,
+    key: Key,
+    evaluations: int = 1,
+    rungs: Sequence[int] = (),
+    execution: Execution,
+) -> Population:
+    """Check the arguments of `sweep` or `search`, and make their population; nothing is traced."""
+    if not callable(make_trainer):
+        raise TypeError(
+            "make_trainer: expected a function (hyperparameters) -> trainer, got "
+            + describe(make_trainer)
+        )
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
+    if not isinstance(execution, Execution):
+        raise TypeError(f"execution: expected a pj.Execution, got {describe(execution)}")
+    problem.check()
+    for name, count in (("seeds", seeds), ("steps", steps), ("evaluations", evaluations)):
+        check_count(name, count)
+    return Population(
+        make_trainer, space, problem, starts=_starts(problem, key, seeds), seeds=range(seeds),
+        steps=steps, evaluations=evaluations, rungs=rungs, mesh=mesh_of_runs(execution.devices),
+    )  # fmt: skip
+
+
+def _starts(
+    problem: Problem, key: Key, seeds: int
+) -> PendingStarts | Callable[[Hyperparameters], PendingStarts]:
+    """The starts of all seeds; a function of the structure if they depend on it."""
+    init = problem.init
+    if not needs_structure(init, 1):
+        return pending_starts(init, key, range(seeds))
+    return lambda fixed: pending_starts(lambda key: init(key, fixed), key, range(seeds))
+
 
 _CONCRETE = (
     jax.errors.ConcretizationTypeError,
@@ -22,7 +70,7 @@ _CONCRETE = (
 
 
 def check_trainers(population: Population, runs: Sequence[TrialRun]) -> list[StructureGroup]:
-    """Trace every structure, and refuse what could only mislead."""
+    """Trace every structure; raise if nothing depends on a hyperparameter."""
     groups = check_structures(population, runs)
     names = unread(population, groups, runs)
     if names:
@@ -34,14 +82,14 @@ def check_trainers(population: Population, runs: Sequence[TrialRun]) -> list[Str
 
 
 def check_structures(population: Population, runs: Sequence[TrialRun]) -> list[StructureGroup]:
-    """Trace every structure, and refuse one that depends on a traced value."""
+    """Trace every structure; raise if a structure depends on a traced value."""
     return [_traced(population, group) for group in population.groups(runs)]
 
 
 def check_metrics(groups: Sequence[StructureGroup], metrics: Sequence[str]) -> None:
-    """Refuse metrics that the records will not hold."""
-    for task in (structure_group.traced for structure_group in groups):
-        measured = task.evaluate.out or task.step.out[1]
+    """Raise unless the records of every structure will hold the metrics."""
+    for group in groups:
+        measured = group.traced.evaluate.out or group.traced.step.out[1]
         known = [name for name, value in measured.items() if value.shape == ()]
         for name in metrics:
             if name not in known:
@@ -51,7 +99,7 @@ def check_metrics(groups: Sequence[StructureGroup], metrics: Sequence[str]) -> N
 def unread(
     population: Population, groups: Sequence[StructureGroup], runs: Sequence[TrialRun]
 ) -> list[str]:
-    """The hyperparameters of some runs that nothing depends on."""
+    """Names of the hyperparameters of these runs that nothing depends on."""
     space = population.space
     live = set.union(*map(_live, groups))
     return [
@@ -64,7 +112,7 @@ def unread(
 
 
 def _traced(population: Population, group: Sequence[TrialRun]) -> StructureGroup:
-    """Trace a structure; a trainer that cannot be is told which hyperparameter is why."""
+    """Trace a structure; if that fails, raise with the hyperparameters that must be static."""
     try:
         return population.structure_group(group[0])
     except _CONCRETE as error:
@@ -78,7 +126,7 @@ def _traced(population: Population, group: Sequence[TrialRun]) -> StructureGroup
 
 
 def _culprits(population: Population, run: TrialRun) -> list[str]:
-    """The hyperparameters that must be known for the trainer to be traced; a few tries tell."""
+    """The hyperparameters that must be plain numbers for the trainer to be traced, by trying."""
     names = list(traced(population.space, [run.hyperparameters]))
     alone = [name for name in names if population.traces(run, {name})]
     if alone or not population.traces(run, set(names)):
@@ -87,13 +135,14 @@ def _culprits(population: Population, run: TrialRun) -> list[str]:
 
 
 def _live(structure_group: StructureGroup) -> set[str]:
-    """Names of the traced hyperparameters that change anything a task returns."""
-    task = structure_group.traced
-    return set.union(*(_used(t) for t in (task.init, task.step, task.evaluate, task.eval_params)))
+    """Names of the traced hyperparameters on which a result of the trainer depends."""
+    traced = structure_group.traced
+    functions = (traced.init, traced.step, traced.evaluate, traced.eval_params)
+    return set.union(*map(_used, functions))
 
 
 def _used(function: Any) -> set[str]:
-    """The names, which come first among its inputs, in their order, that its results need."""
+    """Names of the hyperparameters, its first inputs, that a traced function needs."""
     jaxpr = function.jaxpr.jaxpr
     needed = {id(variable) for variable in jaxpr.outvars}
     for equation in reversed(jaxpr.eqns):

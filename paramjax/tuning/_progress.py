@@ -1,4 +1,4 @@
-"""What a population shows while it is trained: steps and runs done, and the best score so far."""
+"""Progress of a population: steps and runs done, and the best score so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep leaves: records, parameters, histories and curves of all trainings."""
+"""The result of a sweep: records, parameters, histories and curves of all trainings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from paramjax.populations._replay import Replay
 from paramjax.populations._trial_run import Record, mean_or_worst
 from paramjax.populations.planning._execution_plan import ExecutionPlan
 from paramjax.space._distribution import Space
-from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Rung, Score
+from paramjax.tuning.store._record_store import Results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Budget(NamedTuple):
-    """What a sweep cost, in steps of single trainings.
+    """The cost of a sweep, in steps of single trainings.
 
     Attributes:
-        trained: Steps that trainings did.
-        computed: Steps that were computed: those of lanes that had diverged, of lanes that only
-            fill a call, and those of single runs that were trained again up to a loss that was
-            not finite, as well.
-        full: Steps of all trainings, had each gone to the end.
+        trained: Steps that were trained.
+        computed: Steps that were computed: besides those trained, the steps of lanes that had
+            diverged or only fill a call, and those computed again after a loss that was not
+            finite.
+        full: Steps of all trainings without early stopping and divergence.
     """
 
     trained: int
@@ -42,18 +42,18 @@ class Budget(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Steps trained of all there could have been."""
+        """The steps trained, as a share of `full`."""
         return self.trained / self.full
 
 
 class Trial(NamedTuple):
-    """Some hyperparameters and how they did.
+    """The score of a trial.
 
     Attributes:
-        trial: Its number.
+        trial: Number of the trial, from 0.
         hyperparameters: Name -> value.
-        value: Mean of the metric over the seeds; infinite (in the bad direction) if it
-            is not finite for one of them.
+        value: Mean of the metric over the seeds; if one is not finite, infinite in the bad
+            direction.
         values: The metric of each seed.
     """
 
@@ -64,14 +64,26 @@ class Trial(NamedTuple):
 
 
 class Sweep:
-    """A population after its training.
+    """The result of `sweep` or `search`; arrays are read when they are asked for.
 
     Attributes:
-        records: One record a training, trial by trial and seed by seed.
+        records: The record of each training, trial by trial and seed by seed.
         space: Hyperparameter name -> distribution.
-        plan: How it was executed, `plan.describe()` in words.
-        rungs: Where trials were judged, what they scored, and which went on.
-        budget: What it cost, in steps of single trainings.
+        plan: How the trainings were executed; `plan.describe()` says it in words.
+        rungs: The decisions of a stopping rule: steps, scores and the trials that went on.
+        budget: The cost, in steps of single trainings.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, paramjax as pj
+        >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
+        >>> result = pj.sweep(
+        ...     lambda hp: pj.train_step(loss_fn, optax.sgd(hp["rate"])),
+        ...     {"rate": pj.uniform(0.0, 1.0)},
+        ...     pj.Problem(init=lambda key: jnp.zeros(()), data=jnp.array([1.0, 3.0])),
+        ...     trials=[{"rate": 0.1}, {"rate": 0.5}], seeds=1, steps=5, key=jax.random.key(0),
+        ... )
+        >>> result.best().hyperparameters, result.params.round(2).tolist()
+        ({'rate': 0.5}, [1.34, 2.0])
     """
 
     def __init__(
@@ -89,7 +101,7 @@ class Sweep:
         self._results, self._replayed, self._score = results, replayed, score
 
     def __repr__(self) -> str:
-        """Say how many trainings there are, and how they ended."""
+        """The number of trials and trainings, and how many stopped or diverged."""
         ended = {
             s: sum(r.status == s for r in self.records) for s in (Status.STOPPED, Status.DIVERGED)
         }
@@ -123,27 +135,30 @@ class Sweep:
             trial: Number of the trial.
             seed: Number of the seed.
 
+        Returns:
+            Parameters like those of `init`.
+
         Raises:
-            ValueError: If there is no such training.
+            ValueError: If there is no training of this trial and seed.
         """
         self._record(trial, seed)
         return self._results.outcome(trial, seed).params
 
     def best(self, metric: str | None = None, *, maximise: bool | None = None) -> Trial:
-        """The trial with the best mean over its seeds; stopped trials are no candidates.
+        """The trial with the best mean over its seeds, among those that were not stopped.
 
         Args:
-            metric: A name among the records' metrics; None for the problem's metric.
-            maximise: Whether larger is better; None as the problem says, of another metric than
-                the problem's False.
+            metric: Name of a metric of the records; None for the problem's metric.
+            maximise: Whether larger is better; None takes `problem.maximise` for the problem's
+                metric and False for others.
 
         Returns:
-            The trial; among equals the one with the smallest number.
+            The trial; ties go to the lower trial number.
 
         Raises:
-            ValueError: For an unknown metric, with the nearest known ones.
+            ValueError: If the metric is unknown; the message names the nearest known ones.
         """
-        metric, maximise = self._judged_by(metric, maximise)
+        metric, maximise = self._ranked_by(metric, maximise)
         sign = -1.0 if maximise else 1.0
         values: dict[int, list[float]] = {}
         for record in self._ended():
@@ -154,23 +169,23 @@ class Sweep:
         return Trial(trial, chosen.hyperparameters, sign * scores[trial], tuple(values[trial]))
 
     def replay(self, trial: int, seed: int) -> Replay:
-        """Train one training again, alone, with its hyperparameters as plain numbers.
+        """Repeat one training alone, with its hyperparameters as plain numbers.
 
         Args:
             trial: Number of the trial.
             seed: Number of the seed.
 
         Returns:
-            What it leaves, and how far that is from what it left in the population.
+            The training, and its distance from the one in the population.
 
         Raises:
-            ValueError: If there is no such training.
+            ValueError: If there is no training of this trial and seed.
         """
         self._record(trial, seed)
         return self._replayed(self._results.outcome(trial, seed))
 
-    def _judged_by(self, metric: str | None, maximise: bool | None) -> Score:
-        """Fill in what the problem says."""
+    def _ranked_by(self, metric: str | None, maximise: bool | None) -> Score:
+        """The metric and direction, by default those of the problem."""
         name = self._score.metric if metric is None else metric
         if name not in (known := self.records[0].metrics):
             raise ValueError(nearest(name, known, what="metric"))
@@ -179,7 +194,7 @@ class Sweep:
         return Score(name, maximise)
 
     def _ended(self) -> list[Record]:
-        """The records of trainings that were trained as long as any."""
+        """The records of trials that were not stopped; all records if every trial was."""
         stopped = {record.trial for record in self.records if record.status == Status.STOPPED}
         return [record for record in self.records if record.trial not in stopped] or self.records
 
@@ -195,14 +210,15 @@ class Sweep:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a training: trial, seed, hyperparameters, how it ended, steps, metrics.
+        """The records as a table: trial, seed, hyperparameters, status, steps and metrics.
 
         Returns:
-            A data frame; a hyperparameter that does not exist in a trial is a missing value, and
-            one with the name of another column, such as `loss`, is `hyperparameter/loss`.
+            A data frame with a row a training. A hyperparameter that does not exist in a trial is
+            a missing value; one with the name of another column, such as `loss`, becomes
+            `hyperparameter/loss`, and such a metric `metric/steps`.
 
         Raises:
-            ModuleNotFoundError: Without pandas.
+            ModuleNotFoundError: If pandas is not installed.
         """
         from paramjax.tuning._frame import frame
 
@@ -215,24 +231,24 @@ class Sweep:
         maximise: bool | None = None,
         path: str | Path | None = None,
     ) -> Figure:
-        """Draw the metric against each number among the hyperparameters, and learning curves.
+        """Plot the metric against each number among the hyperparameters, and learning curves.
 
         Args:
-            metric: A name among the records' metrics; None for the problem's metric.
-            maximise: Whether larger is better; None as `best` takes it.
+            metric: Name of a metric of the records; None for the problem's metric.
+            maximise: Whether larger is better; None chooses as `best` does.
             path: A file to save the figure to, whose suffix is the format; None saves nothing.
 
         Returns:
-            A matplotlib figure; `paramjax.plots` has a function for each of its panels.
+            A matplotlib figure; `pj.plots` has a function for each of its panels.
 
         Raises:
-            ModuleNotFoundError: If matplotlib is missing.
+            ModuleNotFoundError: If matplotlib is not installed.
             OSError: If the file cannot be written.
-            ValueError: If the metric is unknown, with the nearest known ones, or the format.
+            ValueError: If the metric or the format is unknown.
         """
         from paramjax.plots import overview
 
-        metric, maximise = self._judged_by(metric, maximise)
+        metric, maximise = self._ranked_by(metric, maximise)
         return overview(
             self.records, self.space, metric, history=self.history, maximise=maximise, path=path
         )
@@ -240,21 +256,21 @@ class Sweep:
     def parallel_coordinates(
         self, metric: str | None = None, *, maximise: bool | None = None
     ) -> PlotlyFigure:
-        """Draw each trial as a line through all its hyperparameters to its score.
+        """Plot each trial as a line through its hyperparameters to its score.
 
         Args:
-            metric: A name among the records' metrics; None for the problem's metric.
-            maximise: Whether larger is better; None as `best` takes it.
+            metric: Name of a metric of the records; None for the problem's metric.
+            maximise: Whether larger is better; None chooses as `best` does.
 
         Returns:
             A plotly figure, which a notebook shows; `figure.write_html("sweep.html")` writes a
             page that needs no network.
 
         Raises:
-            ModuleNotFoundError: If plotly is missing.
+            ModuleNotFoundError: If plotly is not installed.
             ValueError: If the metric is unknown; the message names the nearest known ones.
         """
         from paramjax.plots import parallel_coordinates
 
-        metric, maximise = self._judged_by(metric, maximise)
+        metric, maximise = self._ranked_by(metric, maximise)
         return parallel_coordinates(self.records, self.space, metric, maximise=maximise)

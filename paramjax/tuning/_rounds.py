@@ -1,4 +1,4 @@
-"""A population trained from rung to rung: every chunk is kept as it ends, the best go on."""
+"""A population trained from rung to rung: each chunk is stored as it ends, the best go on."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from paramjax.tuning.store._record_store import RecordStore
 
 
 class Rung(NamedTuple):
-    """What was decided at a rung.
+    """The decision at a rung, a step at which trials may be stopped.
 
     Attributes:
-        step: After how many steps.
-        scores: Trial -> its score, of the trials that reached it.
-        kept: Those that went on.
+        step: Steps after which the trials were compared.
+        scores: Trial -> its score, the smaller the better, of the trials that reached the rung.
+        kept: The trials that went on.
     """
 
     step: int
@@ -41,10 +41,10 @@ class Rung(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What trials are judged by.
+    """The metric that ranks trials.
 
     Attributes:
-        metric: A name among the records' metrics.
+        metric: Name of a metric of the records.
         maximise: Whether larger is better.
     """
 
@@ -52,7 +52,7 @@ class Score(NamedTuple):
     maximise: bool = False
 
     def __str__(self) -> str:
-        """Say what is sought, as a store notes it."""
+        """The goal in words, as a store notes it."""
         return f"{'largest' if self.maximise else 'smallest'} {self.metric}"
 
 
@@ -66,7 +66,7 @@ def train_rounds(
     score: Score | None = None,
     progress: PopulationProgress,
 ) -> list[Rung]:
-    """Train runs from rung to rung; what the record_store holds already is not trained again."""
+    """Train runs from rung to rung; those in the record store are not trained again."""
     rungs: list[Rung] = []
     going = list(runs)
     for first, end in segments([*(schedule.rungs if schedule else ()), population.steps]):
@@ -93,7 +93,7 @@ def train_rounds(
 def _trainer(
     population: Population, record_store: RecordStore, first: int, end: int
 ) -> Callable[[Job], ChunkResult]:
-    """Trains one chunk between two rungs."""
+    """A function that trains one chunk between two rungs."""
 
     def train(job: Job) -> ChunkResult:
         resume_state = None
@@ -116,7 +116,7 @@ def _jobs(
     first: int,
     end: int,
 ) -> list[Job]:
-    """The chunks that have not reached a rung yet; those there are do not depend on which have."""
+    """The chunks with a run that has not reached a rung, cut alike after a restart."""
     reached = _agreed(record_store.reached(), going)
     jobs = []
     for group in population.groups(going):
@@ -133,7 +133,7 @@ def _jobs(
 def _agreed(
     reached: dict[tuple[int, int], int], going: Sequence[TrialRun]
 ) -> dict[tuple[int, int], int]:
-    """What every process has kept: one of them may have been killed before another."""
+    """The least step that each run has reached in any process: one may have been killed earlier."""
     if jax.process_count() == 1:
         return reached
     mine = np.array([reached.get((run.trial, run.seed), 0) for run in going], np.int32)
@@ -148,7 +148,7 @@ def _packed(
     group: Sequence[TrialRun],
     first: int,
 ) -> Layout:
-    """A narrower layout for survivors that would not fill a call."""
+    """The layout, or a narrower one if the survivors would not fill its calls."""
     devices = 1 if population.mesh is None else population.mesh.size
     share = math.ceil(len(group) / devices)
     if not first or 2 * math.ceil(share / layout.workers) > layout.width:
@@ -160,7 +160,7 @@ def _judged(
     record_store: RecordStore, schedule: Schedule, score: Score, going: Sequence[TrialRun],
     rungs: list[Rung], step: int,
 ) -> Rung:  # fmt: skip
-    """Judge trials by what they scored, or as they were judged before a restart."""
+    """Decide which trials go on, or repeat the decision that was noted before a restart."""
     name = f"rung {step}"
     noted = record_store.notes().get(name)
     if noted is not None:
@@ -174,7 +174,7 @@ def _judged(
 
 
 def _scores(record_store: RecordStore, score: Score, going: Sequence[TrialRun]) -> dict[int, float]:
-    """The mean of each trial's seeds, the smaller the better."""
+    """The mean over the seeds of each trial, the smaller the better."""
     sign = -1.0 if score.maximise else 1.0
     values: dict[int, list[float]] = {}
     known = record_store.summaries()
@@ -187,7 +187,7 @@ def _scores(record_store: RecordStore, score: Score, going: Sequence[TrialRun]) 
 
 
 def _stop(record_store: RecordStore, runs: Sequence[TrialRun]) -> None:
-    """Note that some runs go on no longer, and forget what they would have gone on from."""
+    """Mark runs as stopped, and delete their resume states."""
     ended = [record_store.get(run.trial, run.seed) for run in runs]
     record_store.add([_stopped(outcome) for outcome in ended if outcome.resume_state is not None])
 

@@ -1,4 +1,4 @@
-"""What a store must know of its sweep: whose it is, how it was laid out, what its arrays are."""
+"""The store of a sweep: its identity, its layouts, and templates of its arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Trials = Sequence[dict[str, Any]]
 
 
 def identity_of(population: Population, trials: Trials, key: Key, stopping: str) -> dict[str, Any]:
-    """What makes a sweep the sweep it is, so that no other is continued by mistake."""
+    """The inputs that name a sweep: one with other inputs does not go on from its store."""
     groups = population.groups([TrialRun(t, 0, dict(hp)) for t, hp in enumerate(trials)])
     programs = {
         f"program {_named(population, group[0].hyperparameters)}".strip(): _program_hash(
@@ -55,7 +55,7 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
 
 
 def templates(population: Population, trials: Trials) -> Callable[[int], tuple[Any, Any]]:
-    """Which trees the arrays of a trial are."""
+    """A function that returns the trees of a trial's arrays."""
 
     def likes(trial: int) -> tuple[Any, Any]:
         traced = population.structure_group(TrialRun(trial, 0, dict(trials[trial]))).traced
@@ -69,7 +69,7 @@ def open_store(
     path: str | Path, population: Population, trials: Trials, key: Key,
     stopping: str, *, fresh: bool = False,
 ) -> Store:  # fmt: skip
-    """The store of a sweep, with what it holds already; each process has a file of its own."""
+    """Open the store of a sweep; each process has a file of its own."""
     if jax.process_index():
         folder = Path(path).expanduser()
         name = folder.name if folder.suffix == ".sqlite" else FILE_NAME
@@ -91,12 +91,12 @@ def in_temporary_file(population: Population, trials: Trials) -> Store:
 
 
 def noted_layouts(plan: ExecutionPlan) -> dict[str, Any]:
-    """The layouts of a plan as a store notes them."""
+    """The layouts of a plan, as the notes of a store."""
     return {"layouts": {_text(choice.structure): asdict(choice.layout) for choice in plan.choices}}
 
 
 def layout_in(notes: Mapping[str, Any]) -> Callable[[dict[str, Any]], Layout | None]:
-    """The layouts that a store has noted."""
+    """`(structure) -> layout` from the notes of a store; None if it has none."""
     known = notes.get("layouts", {})
 
     def layout(fixed: dict[str, Any]) -> Layout | None:

@@ -1,9 +1,11 @@
-"""Search hyperparameters by training all trials and seeds as few programs."""
+"""`sweep`: train all trials and seeds as few programs, and compare them."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -18,17 +20,14 @@ from paramjax.populations.planning._choose import make_plan
 from paramjax.runs._progress import Progress
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
-from paramjax.tuning._new_population import new_population
-from paramjax.tuning._preflight import check_metrics, check_trainers
+from paramjax.tuning._preflight import check_metrics, check_trainers, new_population
 from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
-from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Score, train_rounds
 from paramjax.tuning._stored import in_temporary_file, layout_in, noted_layouts, open_store
-from paramjax.tuning.designs._design import Design
-from paramjax.tuning.designs._sobol import sobol_design
-from paramjax.tuning.stopping._schedule import Stopping
-from paramjax.tuning.store._record_store import MemoryStore, RecordStore
+from paramjax.tuning.designs._design import Design, tried
+from paramjax.tuning.stopping._schedule import Stopping, schedule_of
+from paramjax.tuning.store._record_store import MemoryStore, RecordStore, Results
 
 
 def sweep(
@@ -36,7 +35,7 @@ def sweep(
     space: Space,
     problem: Problem,
     *,
-    trials: int | Design,
+    trials: int | Design | Sequence[Mapping[str, Any]],
     seeds: int,
     steps: int,
     key: Key,
@@ -46,46 +45,48 @@ def sweep(
     fresh: bool = False,
     execution: Execution = Execution(),
 ) -> Sweep:
-    """Train trials x seeds as few programs and compare them.
+    """Train every trial with every seed, as few compiled programs, and compare the trials.
 
-    Numbers among the hyperparameters are traced, so one program serves every value;
-    anything else is structure and starts a program of its own. Trials with one seed
-    share their initial parameters and their order of batches. A run that diverges stays as
-    it was before the step that it was lost in, and changes nothing for the others.
+    Numbers among the hyperparameters are traced, so one program serves all their values; other
+    hyperparameters are structure, and each of their values compiles a program of its own. All
+    trials share the initial parameters and the order of batches of a seed. A training that
+    diverges keeps the parameters from before the step that lost it, and changes no other one.
 
-    How the runs are laid out on the machine is chosen by measurement; `plan.describe()` of the
-    result says how and why. The same layout gives the same bits; another one gives the same
-    numbers up to rounding (1e-5 relative after 50 steps of the digits MLP).
+    The layout of the trainings on the machine is chosen by measurement; `result.plan.describe()`
+    says which and why. The same layout gives the same bits; other layouts give the same numbers
+    up to rounding (1e-5 relative after 50 steps of the digits MLP).
 
     Args:
-        make_trainer: `(hyperparameters) -> Trainer`.
-        space: Hyperparameter name -> `log_uniform`, `uniform`, `integer`, `choice`, or one of
-            them that is `conditional` on another hyperparameter.
-        problem: What is learned, from what, and how it is judged.
-        trials: How many trials a `sobol_design` spreads over the space, positive; or another
-            design: `pj.tuning.random_design(64)`, `pj.tuning.grid(5)`, or your own
-            `(space, key) -> hyperparameters of each trial`.
-        seeds: Trainings of each trial, positive, from seed 0.
+        make_trainer: `(hyperparameters) -> Trainer`, such as
+            `lambda hp: pj.train_step(loss_fn, optax.adam(hp["learning_rate"]))`.
+        space: Hyperparameter name -> `log_uniform`, `uniform`, `integer` or `choice`, or one of
+            these that is `conditional` on another hyperparameter.
+        problem: What is learned, from which data, and which metric decides.
+        trials: Number of trials that a `sobol_design` spreads over the space, positive; or another
+            design, such as `pj.tuning.random_design(64)`, `pj.tuning.grid(5)` or your own
+            `(space, key) -> list of hyperparameters`; or that list itself.
+        seeds: Trainings of each trial, positive; their seeds are 0, 1, ...
         steps: Steps of each training, positive.
-        key: A typed key; it names the trials, the starts and the orders.
-        evaluations: How often to evaluate along a training, evenly spaced, positive.
-        stopping: Which trials are stopped early, judged by the problem's metric:
-            `pj.tuning.successive_halving()`, `hyperband()`, `median_stopping()`; None trains all
-            to the end.
-        store: A folder, in which `records.sqlite` keeps every chunk of trainings as it ends; the
-            same call goes on from there, another sweep is refused. None keeps all in memory.
-        fresh: Whether to delete what the store holds and start over.
-        execution: How runs are laid out on the machine, and whether progress is shown.
+        key: A typed key; it names the trials, the initial parameters and the orders of batches.
+        evaluations: Number of evaluations during each training, evenly spaced, positive.
+        stopping: A rule that stops trials early by the problem's metric:
+            `pj.tuning.successive_halving()`, `pj.tuning.hyperband()` or
+            `pj.tuning.median_stopping()`; None trains every trial to the end.
+        store: A folder whose `records.sqlite` keeps each chunk of trainings as it ends. The same
+            call with the same folder goes on from there. None keeps the results in memory.
+        fresh: Whether to delete the results in `store` and start over.
+        execution: Memory, layout, devices and progress bar, a `pj.Execution`.
 
     Returns:
-        Records, parameters, histories and curves.
+        Records, parameters, histories and curves of all trainings.
 
     Raises:
-        TypeError: For a legacy key, or a space, problem, data or design of another type.
-        ValueError: For an rbg key, counts out of range, data that is empty, NaN or of
-            uneven length, hyperparameters that are never read or on which the structure of the
-            trainer depends although they are traced, too little memory, or a store of another
-            sweep.
+        TypeError: If the key is a legacy one, or an argument is of another type than described.
+        ValueError: If a count is out of range; the data are empty, not finite or of uneven length;
+            a trial lies outside of the space; nothing depends on a hyperparameter; the structure
+            of the trainer depends on a traced number; the problem's metric is not reported;
+            memory does not suffice; or `fresh` is set without a store.
+        StoreMismatchError: If the store holds a sweep with other inputs, which the message names.
         DamagedError: If the store is damaged.
 
     Example:
@@ -104,15 +105,17 @@ def sweep(
     """
     check_key(key)
     space = check_space(space)
+    if fresh and store is None:
+        raise ValueError("fresh: expected a store to start over; pass store= too, or drop fresh")
     design_key, run_key = jax.random.split(key)
-    tried = (trials if callable(trials) else sobol_design(trials))(space, design_key)
-    runs = [TrialRun(t, s, hp) for t, hp in enumerate(tried) for s in range(seeds)]
-    schedule = None if stopping is None else stopping(len(tried), steps)
+    drawn = tried(trials, space, design_key)
+    schedule = None if stopping is None else schedule_of(stopping, len(drawn), steps)
     population = new_population(
         make_trainer, space, problem, seeds=seeds, steps=steps, key=run_key,
         evaluations=evaluations, rungs=() if schedule is None else schedule.rungs,
-        devices=execution.devices,
+        execution=execution,
     )  # fmt: skip
+    runs = [TrialRun(t, s, hp) for t, hp in enumerate(drawn) for s in range(seeds)]
     score = Score(problem.metric, problem.maximise)
     groups = check_trainers(population, runs)
     if schedule is not None or score != Score():
@@ -120,9 +123,7 @@ def sweep(
     record_store: RecordStore | None = None
     if store is not None:
         rule = "none" if stopping is None else f"{stopping!r} by {score}"
-        record_store = open_store(store, population, tried, key, rule, fresh=fresh)
-    elif fresh:
-        raise ValueError("fresh: without a store there is nothing to start over; pass one")
+        record_store = open_store(store, population, drawn, key, rule, fresh=fresh)
     known = layout_in({} if record_store is None else record_store.notes())
     showing = Progress(len(runs) * steps, execution.progress, doing="choosing a layout")
     with showing as progress:
@@ -131,11 +132,11 @@ def sweep(
             layout=lambda fixed: execution.layout or known(fixed), noted=execution.layout is None,
         )  # fmt: skip
         if record_store is None:
-            record_store = in_temporary_file(population, tried) if plan.on_disk else MemoryStore()
+            record_store = in_temporary_file(population, drawn) if plan.on_disk else MemoryStore()
         record_store.note(noted_layouts(plan))
         rungs = train_rounds(
             population, plan, record_store, runs, schedule=schedule, score=score,
             progress=PopulationProgress(progress, len(runs), steps, *score),
         )  # fmt: skip
-    results = Results(record_store, runs, steps, population.evaluation_steps)
+    results = Results(record_store, runs, steps, len(population.evaluation_steps))
     return Sweep(space, plan, rungs, results, functools.partial(replay, population), score)

@@ -1,17 +1,16 @@
-"""The table of a sweep: what stands in it, of which type, and that nothing is lost."""
-
-import builtins
 import functools
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import pytest
 
 import paramjax as pj
+
+# a sweep has few of the records that a table must hold
 from paramjax._format import option_names
 from paramjax.populations import Record
 from paramjax.tuning._frame import frame
@@ -93,19 +92,15 @@ def test_an_option_is_found_after_it_was_rounded():
     assert drawn.tolist() == ["0.1", "auto"]
 
 
-@pytest.mark.parametrize("name", ["trial", "seed", "status", "diverged_step", "steps", "loss"])
-def test_a_hyperparameter_with_the_name_of_a_column_is_kept_beside_it(name):
-    records = [record(5, 2, {name: 0.75}, "diverged", 4)]
-    table = frame(records, {name: pj.uniform(0, 1)})
-    expected = {
+def test_what_has_the_name_of_a_column_is_kept_beside_it():
+    columns = {
         "trial": 5, "seed": 2, "status": "diverged", "diverged_step": 4, "steps": 9, "loss": 0.5,
     }  # fmt: skip
-    assert table.loc[0, list(expected)].to_dict() == expected
-    assert table[f"hyperparameter/{name}"].tolist() == [0.75]
+    records = [record(5, 2, dict.fromkeys(columns, 0.75), "diverged", 4)]
+    table = frame(records, dict.fromkeys(columns, pj.uniform(0, 1)))
+    assert table.loc[0, list(columns)].to_dict() == columns
+    assert all(table[f"hyperparameter/{name}"].tolist() == [0.75] for name in columns)
     assert table.columns.is_unique
-
-
-def test_a_metric_with_the_name_of_a_column_is_kept_beside_it():
     table = frame([record(metrics={"loss": 1.0, "steps": 3.5})], {})
     assert table["steps"].tolist() == [9]
     assert table["metric/steps"].tolist() == [3.5]
@@ -122,35 +117,7 @@ def test_metrics_that_only_some_structures_have_are_missing_elsewhere():
     assert table["b"].isna().tolist() == [True, False]
 
 
-def test_a_sweep_gives_its_table(line, line_loss):
-    swept = pj.sweep(
-        lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-        {"rate": pj.uniform(0.05, 0.2)},
-        pj.Problem(
-            init=lambda key: {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))},
-            data=line,
-        ),
-        trials=2,
-        seeds=2,
-        steps=3,
-        key=jax.random.key(0),
-        execution=pj.Execution(layout=pj.populations.Layout(4)),
-    )
-    table = swept.to_frame()
-    assert table["trial"].tolist() == [0, 0, 1, 1]
-    assert table["rate"].tolist() == [r.hyperparameters["rate"] for r in swept.records]
-    assert table["loss"].tolist() == [r.metrics["loss"] for r in swept.records]
-    assert table.groupby("trial")["loss"].mean().min() == pytest.approx(swept.best().value)
-
-
 def test_without_pandas_the_extra_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *rest, **options):
-        if name.partition(".")[0] == "pandas":
-            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
-        return real(name, *rest, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ModuleNotFoundError, match=r'pandas is missing: .*"paramjax\[frames\]"'):
         frame([record()], {})

@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,10 +6,9 @@ import pytest
 from problems import sorted_arguments
 
 import paramjax as pj
-from paramjax.data import batch_order
-from paramjax.populations import Layout, Population, TrialRun, evaluation_steps, prepare_starts
-from paramjax.populations._trial_run import judge
-from paramjax.tuning import sobol_design
+
+# how much memory there is, is no argument
+from paramjax.populations.planning import _choose as choose
 
 
 def draw(key):
@@ -28,18 +22,11 @@ def swept(line, line_loss):
         lambda hp: pj.train_step(line_loss, optax.sgd(hp["learning_rate"])),
         {"learning_rate": pj.log_uniform(1e-3, 100.0)},
         pj.Problem(
-            init=draw,
-            data=line,
-            batch_size=10,
+            init=draw, data=line, batch_size=10, eval_data=line,
             evaluate=lambda params, data: {"loss": line_loss(params, data, None)[0]},
-            eval_data=line,
         ),
-        trials=4,
-        seeds=3,
-        steps=40,
-        key=jax.random.key(0),
-        evaluations=4,
-    )
+        trials=4, seeds=3, steps=40, key=jax.random.key(0), evaluations=4,
+    )  # fmt: skip
 
 
 def test_every_training_has_its_record(swept):
@@ -50,20 +37,8 @@ def test_every_training_has_its_record(swept):
     assert swept.curve["loss"].shape == (12, 4)
     assert swept.params["w"].shape == (12, 1, 1)
     assert all(r.curve["step"] == [10, 20, 30, 40] for r in swept.records)
-
-
-def test_a_lane_is_the_run_trained_alone(swept, line, line_loss):
-    """Under vmap XLA may order sums otherwise: equal to 1e-5, not to the bit."""
-    place = next(i for i, r in enumerate(swept.records) if r.status == "finished" and r.seed == 1)
-    record = swept.records[place]
-    run_key = jax.random.split(jax.random.key(0))[1]
-    starts = prepare_starts(draw, run_key, range(3))
-    trainer = pj.train_step(line_loss, optax.sgd(record.hyperparameters["learning_rate"]))
-    state = trainer.init(starts.key[1], jax.tree.map(lambda leaf: leaf[1], starts.params))
-    for rows in np.asarray(batch_order(starts.data_key[1], 20, 10, 40)):
-        state, _ = trainer.step(state, jax.tree.map(lambda leaf, r=rows: leaf[r], line))
-    mine = jax.tree.map(lambda leaf: leaf[place], swept.params)
-    chex.assert_trees_all_close(mine, state.params, rtol=1e-5)
+    lost = sum(r.status == "diverged" for r in swept.records)
+    assert repr(swept) == f"<Sweep of 4 trials, 12 trainings, {lost} diverged>"
 
 
 def test_seeds_start_alike_in_every_trial(swept):
@@ -84,6 +59,19 @@ def test_divergence_is_marked_and_left_to_itself(swept):
     assert {r.status for r in swept.records} == {"finished", "diverged"}
 
 
+def test_a_training_repeated_alone_is_its_lane(swept):
+    """Under vmap XLA may order sums otherwise: equal to 1e-5, not to the bit."""
+    for trial in (swept.best().trial, swept.records[-1].trial):
+        again = swept.replay(trial, 1)
+        assert again.params_distance < 1e-5
+        assert again.loss_distance < 1e-4
+        steps = swept.records[3 * trial + 1].steps
+        assert again.history["loss"].shape == (steps,)
+        assert "its lane" in str(again)
+    with pytest.raises(ValueError, match="expected a trial from 0 to 3 and a seed from 0 to 2"):
+        swept.replay(4, 0)
+
+
 def test_the_best_trial_has_the_smallest_mean(swept):
     by_trial = np.array([r.metrics["loss"] for r in swept.records]).reshape(4, 3)
     means = np.where(np.isfinite(by_trial).all(1), by_trial.mean(1), np.inf)
@@ -96,157 +84,23 @@ def test_the_best_trial_has_the_smallest_mean(swept):
         swept.best("los")
 
 
-def test_structure_starts_programs_of_its_own(line, line_loss):
-    chains = {"plain": optax.sgd, "momentum": lambda rate: optax.sgd(rate, momentum=0.5)}
-    traced = []
-
-    def make(hp):
-        traced.append(hp["chain"])
-        return pj.train_step(line_loss, chains[hp["chain"]](hp["rate"]))
-
-    result = pj.sweep(
-        make,
-        {"chain": pj.choice(["plain", "momentum"]), "rate": pj.uniform(0.05, 0.2)},
-        pj.Problem(init=draw, data=line),
-        trials=8,
-        seeds=1,
-        steps=5,
-        key=jax.random.key(1),
+def test_a_sweep_gives_its_table(swept):
+    table = swept.to_frame()
+    assert table["learning_rate"].tolist() == [
+        r.hyperparameters["learning_rate"] for r in swept.records
+    ]
+    assert table["loss"].to_numpy() == pytest.approx(
+        [r.metrics["loss"] for r in swept.records], nan_ok=True
     )
-    assert set(traced) == {"momentum", "plain"}
-    # once for each of the four functions of a trainer, however many trials there are
-    assert len(traced) <= 8
-    assert [r.trial for r in result.records] == list(range(8))
-    assert {r.hyperparameters["chain"] for r in result.records} == {"plain", "momentum"}
-    assert set(result.records[0].metrics) == {"loss", "grad_norm"}
 
 
-def test_a_design_fills_its_space_evenly():
-    space = {"a": pj.uniform(0.0, 1.0), "b": pj.log_uniform(1e-4, 1.0)}
-    design = sobol_design(16)(space, jax.random.key(3))
-    assert sorted(int(t["a"] * 16) for t in design) == list(range(16))
-    assert sorted(int((np.log10(t["b"]) + 4) * 4) for t in design) == list(range(16))
-    assert design == sobol_design(16)(space, jax.random.key(3))
-    assert design != sobol_design(16)(space, jax.random.key(4))
-
-
-SWEEP = """
-import jax, jax.numpy as jnp, optax
-import paramjax as pj
-
-pj.sweep(
-    lambda hp: pj.train_step(lambda p, batch, key: (jnp.sum(p**2), {}), optax.sgd(hp["rate"])),
-    {"rate": pj.uniform(0.1, 0.2)},
-    pj.Problem(init=lambda key: jax.random.normal(key, (3,)), data=jnp.ones(4)),
-    trials=2, seeds=2, steps=3, key=jax.random.key(0),
-)
-"""
-
-
-def test_initialisation_and_training_of_the_first_sweep_are_cached(tmp_path):
-    env = {**os.environ, "PARAMJAX_CACHE_DIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", SWEEP], env=env, check=True)
-    assert list(tmp_path.glob("jit__prepare-*"))
-    assert list(tmp_path.glob("jit_population_segment-*"))
-
-
-def test_a_grid_of_a_conditional_space_is_trained_whole(line, line_loss):
-    """Two rates of plain descent, and of the other two with both ends of a momentum."""
-    chains = {
-        "plain": lambda hp: optax.sgd(hp["rate"]),
-        "momentum": lambda hp: optax.sgd(hp["rate"], momentum=hp["momentum"]),
-    }
-    result = pj.sweep(
-        lambda hp: pj.train_step(line_loss, chains[hp["chain"]](hp)),
-        {
-            "chain": pj.choice(["plain", "momentum"]),
-            "rate": pj.uniform(0.05, 0.2),
-            "momentum": pj.conditional("chain", "momentum", pj.uniform(0.0, 0.5)),
-        },
-        pj.Problem(init=draw, data=line),
-        seeds=1,
-        steps=5,
-        key=jax.random.key(1),
-        trials=pj.tuning.grid(2),
-    )
-    tried = [record.hyperparameters for record in result.records]
-    assert sum("momentum" in hp for hp in tried) == 4
-    assert len(tried) == 6
-    last = {
-        tuple(hp.values()): r.metrics["loss"] for hp, r in zip(tried, result.records, strict=True)
-    }
-    # without momentum both chains are the same descent
-    for rate in (0.05, 0.2):
-        rate = float(np.float32(rate))
-        np.testing.assert_allclose(last["momentum", rate, 0.0], last["plain", rate], rtol=1e-5)
-
-
-@pytest.mark.parametrize("trials", [1, 3, 5])
-def test_any_number_of_trials_is_drawn(trials):
-    assert len(sobol_design(trials)({"a": pj.uniform(0.0, 1.0)}, jax.random.key(0))) == trials
-
-
-def test_fewer_trials_are_the_first_of_more():
-    space = {"a": pj.uniform(0.0, 1.0)}
-    more = sobol_design(8)(space, jax.random.key(0))
-    assert sobol_design(5)(space, jax.random.key(0)) == more[:5]
-
-
-def test_negative_rates_are_refused():
-    with pytest.raises(ValueError, match="learning_rate: expected a number from 0"):
-        sobol_design(2)({"learning_rate": pj.uniform(-1.0, -0.5)}, jax.random.key(0))
-
-
-@pytest.mark.parametrize(
-    ("steps", "evaluations", "expected"),
-    [(10, 5, [2, 4, 6, 8, 10]), (7, 3, [1, 4, 7]), (3, 9, [1, 2, 3]), (5, 1, [5])],
-)
-def test_evaluations_are_even_and_end_at_the_end(steps, evaluations, expected):
-    assert evaluation_steps(steps, evaluations) == expected
-
-
-@pytest.mark.parametrize("evaluations", [1, 3, 4])
-def test_where_it_is_evaluated_changes_no_training(line, line_loss, evaluations):
-    starts = prepare_starts(draw, jax.random.key(0), [5])
-    population = Population(
-        lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-        {"rate": pj.uniform(0.1, 0.2)},
-        pj.Problem(
-            init=draw, data=line, batch_size=6,
-            evaluate=lambda params, data: {"w": params["w"][0, 0]},
-        ),
-        starts=starts, seeds=[5], steps=7, evaluations=evaluations,
-    )  # fmt: skip
-    trained = population.train([TrialRun(0, 5, {"rate": 0.15})], Layout(2))
-    assert trained.history["loss"].shape == (1, 7)
-    params = jax.tree.map(lambda leaf: leaf[0], starts.params)
-    weights = []
-    for rows in np.asarray(batch_order(starts.data_key[0], 20, 6, 7)):
-        grads = jax.grad(
-            lambda p, r=rows: line_loss(p, {k: v[r] for k, v in line.items()}, None)[0]
-        )
-        params = jax.tree.map(lambda p, g: p - 0.15 * g, params, grads(params))
-        weights.append(float(params["w"][0, 0]))
-    expected = [weights[step - 1] for step in population.evaluation_steps]
-    np.testing.assert_allclose(trained.curve["w"][0], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("losses", "expected"),
-    [
-        ([1.0, 0.5, 0.1], ("finished", None)),
-        ([1.0, np.inf, np.nan], ("diverged", 1)),
-        ([np.nan, np.nan], ("diverged", 0)),
-        # a guard rejected one step
-        ([1.0, np.inf, 0.1], ("finished", None)),
-        ([1.0, 2.0, 3.0], ("diverged", None)),
-        ([1.0, 1.0], ("finished", None)),
-        # noise around a loss that does not move is no divergence
-        ([1.0, 1.3, 0.9, 1.2], ("finished", None)),
-    ],
-)
-def test_status(losses, expected):
-    assert judge(np.array([losses, [1.0] * len(losses)])) == [expected, ("finished", None)]
+def quick(line, line_loss, **settings):
+    arguments = {
+        "make_trainer": lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
+        "space": {"rate": pj.uniform(0.1, 0.2)}, "init": draw, "data": line,
+        "trials": 1, "seeds": 1, "steps": 1, "key": jax.random.key(0),
+    } | settings  # fmt: skip
+    return pj.sweep(**sorted_arguments(arguments))
 
 
 @pytest.mark.parametrize(
@@ -254,18 +108,52 @@ def test_status(losses, expected):
     [
         ({"key": jax.random.PRNGKey(0)}, TypeError, "legacy PRNGKey"),
         ({"key": jax.random.key(0, impl="rbg")}, ValueError, "threefry"),
+        ({"make_trainer": 3}, TypeError, r"make_trainer: expected a function .*, got int 3"),
         ({"trials": 0}, ValueError, "trials: expected"),
         ({"seeds": 0}, ValueError, "seeds: expected"),
+        ({"seeds": 2.5}, TypeError, "seeds: expected a whole number, got float 2.5"),
+        ({"evaluations": 0}, ValueError, "evaluations: expected"),
         ({"space": {"rate": 0.1}}, TypeError, "'rate' must be drawn from"),
+        ({"problem": {"init": draw}}, TypeError, "problem: expected a pj.Problem, got dict"),
+        ({"init": 3}, TypeError, r"problem: init: expected a function \(key\) -> params"),
+        ({"evaluate": 3}, TypeError, "problem: evaluate: expected a function or None, got int 3"),
+        ({"metric": None}, TypeError, "problem: metric: expected a name, got None"),
+        ({"metric": "los"}, ValueError, "unknown metric 'los'; nearest: loss"),
         ({"data": np.full((3, 1), np.inf)}, ValueError, "NaN or infinite"),
         ({"batch_size": 99}, ValueError, "at most the 20 rows"),
+        ({"batch_size": 0}, ValueError, "batch_size: expected"),
+        ({"evaluate": lambda p, d: 1.0}, TypeError, "evaluate: expected it to return metrics"),
+        ({"stopping": 3}, TypeError, "stopping: expected a rule such as .*, got int 3"),
+        (
+            {"stopping": pj.tuning.hyperband, "trials": 4},
+            TypeError, "stopping: expected a rule .*, called",
+        ),
+        ({"execution": 3}, TypeError, "execution: expected a pj.Execution, got int 3"),
+        ({"layout": 4}, TypeError, "layout: expected a pj.populations.Layout or None, got int 4"),
+        ({"devices": []}, ValueError, "expected different devices, at least one"),
+        ({"memory": 2**60}, ValueError, "asked for 1024.0 PiB, and there is"),
+        ({"memory": 2**20}, ValueError, "less than the .* that the program takes before"),
+        ({"memory": "all"}, TypeError, "expected a number of bytes or 'auto', got str 'all'"),
     ],
-)
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)  # fmt: skip
 def test_bad_input_is_refused(line, line_loss, change, error, message):
-    arguments = {
-        "make_trainer": lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-        "space": {"rate": pj.uniform(0.1, 0.2)},
-        "init": draw, "data": line, "trials": 1, "seeds": 1, "steps": 1, "key": jax.random.key(0),
-    } | change  # fmt: skip
     with pytest.raises(error, match=message):
-        pj.sweep(**sorted_arguments(arguments))
+        quick(line, line_loss, **change)
+
+
+def test_a_single_run_that_memory_does_not_hold_is_refused(line, line_loss, monkeypatch):
+    monkeypatch.setattr(choose, "memory_limit", lambda memory: choose.memory_in_use() + 1)
+    with pytest.raises(ValueError, match="a single run takes .*; allow more, or take a smaller"):
+        quick(line, line_loss)
+
+
+def test_the_width_shrinks_until_it_fits(line, line_loss, monkeypatch):
+    room, layout = 400_000, pj.populations.Layout(128)
+    monkeypatch.setattr(choose, "memory_limit", lambda memory: 10**9 + room)
+    monkeypatch.setattr(choose, "memory_in_use", lambda: 10**9)
+    result = quick(line, line_loss, trials=64, seeds=2, steps=50, layout=layout)
+    (choice,) = result.plan.choices
+    assert choice.layout.width < 128
+    assert result.plan.peak <= 10**9 + room
+    assert len(result.records) == 128

@@ -1,4 +1,4 @@
-"""All combinations of some values: a grid."""
+"""Grids: all combinations of evenly spaced values."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from paramjax.space._integer import Integer
 from paramjax.tuning.designs._design import Design
 
 _MOST = 10_000_000
-"""Trials that a grid may have."""
+"""Most trials of a grid."""
 
 Levels = dict[str, Sequence[Any]]
-"""Hyperparameter name -> the values it is tried at."""
+"""Hyperparameter name -> its values."""
 
 
 def grid(points: int | Mapping[str, int]) -> Design:
     """A design of all combinations of evenly spaced values.
 
-    A choice contributes all its options and an integer all its values. Other
-    hyperparameters contribute evenly spaced quantiles that include both ends, so
-    `log_uniform` is spaced evenly in its logarithm. A conditional hyperparameter multiplies
-    only the trials where it exists, so that no two trials are equal.
+    A choice contributes all its options and an integer all its values. Other hyperparameters
+    contribute evenly spaced quantiles with both ends, so `log_uniform` is spaced evenly in its
+    logarithm. A conditional hyperparameter multiplies only the trials where it exists, so no two
+    trials are equal.
 
     Args:
-        points: Values of each continuous hyperparameter, at least 2; or name -> that
-            number, where an integer may be named too, so as to thin it out.
+        points: Number of values of each continuous hyperparameter, at least 2; or name -> number
+            of values, also for an integer that shall not take all of them.
 
     Returns:
         `(space, key) -> trials`, in the order of `itertools.product`: the last name changes
-        fastest. The key changes nothing. It raises TypeError or ValueError where `check_space`
-        does, and where `points` names what has no points or leaves out what needs them.
+        fastest; the key has no effect. It raises TypeError or ValueError if the space is not
+        valid, if `points` names a choice or lacks a continuous hyperparameter, or if there were
+        more than 10,000,000 trials.
 
     Raises:
-        TypeError: If a number of points is no whole number.
-        ValueError: If it is less than 2.
+        TypeError: If a number of points is not a whole number.
+        ValueError: If a number of points is less than 2.
 
     Example:
         >>> import jax
@@ -73,7 +74,7 @@ def grid(points: int | Mapping[str, int]) -> Design:
 
 
 def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
-    """The values of each hyperparameter, whether or not it exists."""
+    """The values of each hyperparameter, conditional ones as if they existed."""
     bare = {name: unconditional(d) for name, d in space.items()}
     given = points if isinstance(points, Mapping) else {}
     for name in given:
@@ -90,7 +91,7 @@ def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
 
 
 def _values(name: str, distribution: Distribution, points: int | None) -> Sequence[Any]:
-    """Distinct values, evenly spaced where only some are wanted."""
+    """The distinct values of a hyperparameter; all of them, or evenly spaced ones."""
     if isinstance(distribution, Choice):
         return _distinct(distribution.options)
     if points is not None:
@@ -104,7 +105,7 @@ def _values(name: str, distribution: Distribution, points: int | None) -> Sequen
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    """The values as trainings see them; float32 may make some of them equal."""
+    """Values rounded to float32, without those that this makes equal."""
     seen = [rounded(value) for value in values]
     return [value for index, value in enumerate(seen) if value not in seen[:index]]
 
@@ -119,10 +120,7 @@ def _children(space: Space, parent: str, value: Any) -> list[str]:
 
 
 def _count(space: Space, levels: Levels, name: str) -> int:
-    """How many combinations a hyperparameter has with those that depend on it.
-
-    They are counted before they are made: a number too large to hold is refused at once.
-    """
+    """The number of combinations of a hyperparameter and those that depend on it."""
     if name not in parents(space):
         return len(levels[name])
     return sum(
@@ -132,7 +130,7 @@ def _count(space: Space, levels: Levels, name: str) -> int:
 
 
 def _product(space: Space, levels: Levels, names: list[str]) -> Iterator[dict[str, Any]]:
-    """All combinations of some hyperparameters, each with those that depend on it."""
+    """All combinations of hyperparameters and those that depend on them."""
     if not names:
         yield {}
         return

@@ -1,4 +1,4 @@
-"""Hyperband: successive halving in brackets that begin to judge at different numbers of steps."""
+"""Hyperband: successive halving in brackets whose first rungs differ."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from paramjax.tuning.stopping._successive_halving import survivors, whole_log
 
 
 class Bracket(NamedTuple):
-    """Trials that are halved among themselves.
+    """Trials that are compared with each other only.
 
     Attributes:
-        trials: Their numbers.
-        rungs: Steps after which they are judged.
+        trials: Numbers of the trials.
+        rungs: Steps after which they are compared.
     """
 
     trials: tuple[int, ...]
@@ -31,11 +31,12 @@ class Bracket(NamedTuple):
 
 @dataclass(frozen=True)
 class Hyperband:
-    """The rule that `hyperband` makes.
+    """The rule of `hyperband`.
 
     Attributes:
-        reduction: One in so many trials of a bracket goes on at a rung.
-        least_steps: Steps before the first rung of the most eager bracket.
+        reduction: At each rung one in `reduction` trials of a bracket goes on, above 1.
+        least_steps: Least steps before the first rung of all; None for as many brackets as the
+            trials fill.
     """
 
     reduction: float = 3
@@ -46,7 +47,7 @@ class Hyperband:
         check_steps("hyperband", "least_steps", self.least_steps)
 
     def __call__(self, trials: int, steps: int) -> Schedule:
-        """The schedule for some trials of so many steps."""
+        """The schedule of a sweep of so many trials and steps."""
         if self.least_steps is not None:
             check_fewer("hyperband", "least_steps", self.least_steps, steps)
         found = brackets(trials, steps, self.reduction, self.least_steps)
@@ -55,33 +56,34 @@ class Hyperband:
             kept: list[int] = []
             for bracket in found:
                 own = {trial: scores[trial] for trial in bracket.trials if trial in scores}
-                judged = own and step in bracket.rungs
-                kept += best(own, survivors(len(own), self.reduction)) if judged else own
+                compared = own and step in bracket.rungs
+                kept += best(own, survivors(len(own), self.reduction)) if compared else own
             return sorted(kept)
 
         return Schedule(tuple(sorted({rung for b in found for rung in b.rungs})), keep)
 
 
 def hyperband(reduction: float = 3, least_steps: int | None = None) -> Hyperband:
-    """Halve trials in brackets, of which some judge early and others late.
+    """Successive halving in brackets, some of which stop trials early and others late.
 
-    Bracket s judges first after `steps / reduction**s` steps. Whether few steps tell the good
-    trials from the bad is not known beforehand; the late brackets insure against that (Li et
-    al., 2018, Hyperband, algorithm 1). The given trials are dealt to the brackets in the
-    proportions of that algorithm, `ceil((S + 1) / (s + 1) * reduction**s)`, the most eager one
-    first.
+    The first rung of bracket s is after `steps / reduction**s` steps. Whether so few steps
+    separate good trials from bad ones is not known beforehand, and the late brackets insure
+    against it (Li et al., 2018, Hyperband: a novel bandit-based approach to hyperparameter
+    optimization, algorithm 1). The trials are dealt to the brackets S, ..., 0 in the proportions
+    of that algorithm, `ceil((S + 1) / (s + 1) * reduction**s)`.
 
     Args:
-        reduction: One in so many trials of a bracket goes on, above 1.
-        least_steps: Steps before the first rung of the most eager bracket, at least; None for as
-            many brackets as the trials fill.
+        reduction: At each rung one in `reduction` trials of a bracket goes on, above 1.
+        least_steps: Least steps before the first rung of all, positive and fewer than those of a
+            run; None for as many brackets as the trials fill.
 
     Returns:
         A rule for `sweep(..., stopping=)`.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is out of range; `least_steps` when it is not less than the steps.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of range; for too large `least_steps`, when the rule is
+            called.
 
     Example:
         >>> hyperband(3, least_steps=9)(22, 81).rungs
@@ -93,7 +95,7 @@ def hyperband(reduction: float = 3, least_steps: int | None = None) -> Hyperband
 
 
 def brackets(trials: int, steps: int, reduction: float, least_steps: int | None) -> list[Bracket]:
-    """The brackets of some trials."""
+    """The brackets of a sweep, the one with the earliest rung first."""
     most = whole_log(steps / (least_steps or 1), reduction)
     if least_steps is None:
         while most and sum(sizes(most, reduction)) > max(trials, 1):
@@ -109,12 +111,12 @@ def brackets(trials: int, steps: int, reduction: float, least_steps: int | None)
 
 
 def sizes(most: int, reduction: float) -> list[int]:
-    """Trials of each bracket in Algorithm 1, the most eager one first."""
+    """Trials of each bracket in algorithm 1, the one with the earliest rung first."""
     return [math.ceil((most + 1) / (s + 1) * reduction**s - 1e-9) for s in range(most, -1, -1)]
 
 
 def _ends(trials: int, shares: Sequence[int]) -> list[int]:
-    """Where each bracket ends among the trials, in proportion to its share."""
+    """The number after the last trial of each bracket, in proportion to the shares."""
     total, so_far, ends = sum(shares), 0, []
     for share in shares:
         so_far += share

@@ -1,4 +1,4 @@
-"""The median rule: stop what does worse than half of the others did on average."""
+"""The median rule: stop trials that are worse than the median of the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from paramjax.tuning.stopping._schedule import Schedule, check_fewer, check_step
 
 @dataclass(frozen=True)
 class MedianStopping:
-    """The rule that `median_stopping` makes.
+    """The rule of `median_stopping`.
 
     Attributes:
-        first: Steps before the first rung.
-        every: Steps between rungs.
+        first: Steps before the first rung; None for a tenth of a run.
+        every: Steps between rungs; None for a tenth of a run.
     """
 
     first: int | None = None
@@ -27,7 +27,7 @@ class MedianStopping:
         check_steps("median_stopping", "every", self.every)
 
     def __call__(self, trials: int, steps: int) -> Schedule:
-        """The schedule for some trials of so many steps."""
+        """The schedule of a sweep of so many trials and steps."""
         del trials
         tenth = max(1, steps // 10)
         first, every = self.first or tenth, self.every or tenth
@@ -40,19 +40,20 @@ def median_stopping(first: int | None = None, every: int | None = None) -> Media
     """Stop a trial whose best score is worse than the median of the others' averages.
 
     A trial is stopped at a rung if the best of its scores so far is strictly worse than the
-    median of the running averages of the others' scores up to that rung (Golovin et al., 2017,
-    Google Vizier, section 3.2.2). Diverged trials are stopped.
+    median of the other trials' averages over the rungs so far (Golovin et al., 2017, Google
+    Vizier: a service for black-box optimization, section 3.2.2). Diverged trials are stopped.
 
     Args:
-        first: Steps before the first rung, fewer than those of a run; None for a tenth.
-        every: Steps between rungs; None for a tenth of a run.
+        first: Steps before the first rung, positive and fewer than those of a run; None for a
+            tenth of a run.
+        every: Steps between rungs, positive; None for a tenth of a run.
 
     Returns:
         A rule for `sweep(..., stopping=)`.
 
     Raises:
         TypeError: If an argument is not a whole number.
-        ValueError: If one is less than 1; `first` when it is not less than the steps.
+        ValueError: If an argument is less than 1; for too large `first`, when the rule is called.
 
     Example:
         >>> schedule = median_stopping()(3, 40)

@@ -1,4 +1,4 @@
-"""What a stopping rule is, and what its implementations share."""
+"""The form of a stopping rule, and checks that the rules share."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from paramjax._checks import check_count, describe
 
 
 class Schedule(NamedTuple):
-    """When trials are judged, and which go on.
+    """When trials are compared, and which of them go on.
 
     Attributes:
-        rungs: Increasing numbers of steps, from 1 to fewer than those of a run, at which trials
-            are judged.
-        keep: `(step, scores) -> trials`. Scores are trial number -> its scores at each rung so
-            far, the smaller the better and infinite for what diverged, of the trials that were
-            not stopped before; the trials that go on are returned.
+        rungs: Increasing numbers of steps after which trials are compared, from 1 to fewer than
+            the steps of a run.
+        keep: `(step, scores) -> trials that go on`. `scores` maps each trial that was not stopped
+            before to its scores at all rungs so far, the smaller the better, infinite if it
+            diverged.
+
+    Example:
+        >>> first_half = Schedule((10,), lambda step, scores: sorted(scores)[: len(scores) // 2])
+        >>> first_half.keep(10, {0: [0.5], 1: [0.1], 2: [0.3], 3: [0.2]})
+        [0, 1]
     """
 
     rungs: tuple[int, ...]
@@ -25,17 +30,28 @@ class Schedule(NamedTuple):
 
 
 Stopping = Callable[[int, int], Schedule]
-"""`(trials, steps) -> schedule`."""
+"""`(trials, steps) -> Schedule`, a stopping rule."""
+
+
+def schedule_of(stopping: Any, trials: int, steps: int) -> Schedule:
+    """The schedule of a stopping rule; raise if it returns something else."""
+    schedule = stopping(trials, steps) if callable(stopping) else None
+    if not isinstance(schedule, Schedule):
+        raise TypeError(
+            "stopping: expected a rule such as pj.tuning.successive_halving(), called, or None, "
+            f"got {describe(stopping)}"
+        )
+    return schedule
 
 
 def best(scores: Mapping[int, Sequence[float]], count: int) -> list[int]:
-    """The trials with the smallest last score, without those that are not finite."""
+    """The trials with the smallest finite last scores; ties go to the lower trial number."""
     finite = [trial for trial, own in scores.items() if math.isfinite(own[-1])]
     return sorted(sorted(finite, key=lambda trial: (scores[trial][-1], trial))[:count])
 
 
 def check_reduction(rule: str, reduction: Any) -> None:
-    """Raise unless the factor is a number above 1, so that it stops some trials."""
+    """Raise unless the factor is a finite number above 1."""
     if isinstance(reduction, bool) or not isinstance(reduction, int | float):
         raise TypeError(f"{rule}: reduction: expected a number above 1, got {describe(reduction)}")
     if not 1 < reduction < math.inf:
@@ -43,13 +59,13 @@ def check_reduction(rule: str, reduction: Any) -> None:
 
 
 def check_steps(rule: str, name: str, value: Any) -> None:
-    """Raise unless the number of steps is a positive whole number or None."""
+    """Raise unless a number of steps is a positive whole number or None."""
     if value is not None:
         check_count(f"{rule}: {name}", value)
 
 
 def check_fewer(rule: str, name: str, value: int, steps: int) -> None:
-    """Raise unless a run reaches the first rung before its end."""
+    """Raise unless the first rung comes before the end of a run."""
     if value >= steps:
         raise ValueError(
             f"{rule}: {name}: expected fewer than the {steps} steps of a run, got {value}"

@@ -16,16 +16,17 @@ from paramjax.tuning.stopping._schedule import (
 )
 
 SHARE = 1 / 3
-"""What halving costs at most by default, as a share of the whole sweep."""
+"""Most that halving costs by default, as a share of the sweep without stopping."""
 
 
 @dataclass(frozen=True)
 class SuccessiveHalving:
-    """The rule that `successive_halving` makes.
+    """The rule of `successive_halving`.
 
     Attributes:
-        reduction: One in so many trials goes on at a rung.
-        least_steps: Steps before the first rung, None for a third of the whole sweep's cost.
+        reduction: At each rung one in `reduction` trials goes on, above 1.
+        least_steps: Least steps before the first rung; None for the default of
+            `successive_halving`.
     """
 
     reduction: float = 3
@@ -36,7 +37,7 @@ class SuccessiveHalving:
         check_steps("successive_halving", "least_steps", self.least_steps)
 
     def __call__(self, trials: int, steps: int) -> Schedule:
-        """The schedule for some trials of so many steps."""
+        """The schedule of a sweep of so many trials and steps."""
         if self.least_steps is not None:
             check_fewer("successive_halving", "least_steps", self.least_steps, steps)
         rungs = geometric(trials, steps, self.reduction, self.least_steps)
@@ -49,30 +50,31 @@ class SuccessiveHalving:
 
 
 def successive_halving(reduction: float = 3, least_steps: int | None = None) -> SuccessiveHalving:
-    """Train all trials for a little, keep the best, train those for longer, and so on.
+    """Train all trials for a few steps, keep the best, train those for longer, and so on.
 
-    Rungs are at `steps / reduction**k` steps; at each, the best `1 / reduction` of the trials
-    go on, at least one (Jamieson and Talwalkar, 2016, algorithm 1; the rungs are those of Li
-    et al., 2020, which halves asynchronously). Diverged trials never go on; where all have
-    diverged, none does. With k rungs this costs `(1 + k (1 - 1 / reduction)) / reduction**k` of
-    the steps that all trials would take.
+    Rungs are after `steps / reduction**k` steps; at each, the best `1 / reduction` of the trials
+    go on, at least one (Jamieson and Talwalkar, 2016, Non-stochastic best arm identification and
+    hyperparameter optimization, algorithm 1; the rungs are those of Li et al., 2020, A system for
+    massively parallel hyperparameter tuning). Diverged trials never go on. With k rungs this costs
+    `(1 + k (1 - 1 / reduction)) / reduction**k` of the steps without stopping.
 
-    Few steps may not tell the good trials from the bad. So the first rung is by default the
-    latest with which halving costs at most a third of the whole sweep: after `steps / 9` by 3,
-    which costs 26 %, or after `steps / 8` by 2, 31 %. Fewer `least_steps` make it cheaper, and
-    more often wrong.
+    A few steps may not separate good trials from bad ones. The default first rung is therefore the
+    latest with which halving costs at most a third of the sweep: `steps / 9` with `reduction=3`,
+    which costs 26 %; `steps / 8` with `reduction=2`, 31 %. A smaller `least_steps` costs less and
+    errs more often.
 
     Args:
-        reduction: One in so many trials goes on, above 1.
-        least_steps: Steps before the first rung, at least; None for as few rungs as cost at most
-            a third, or as leave one trial.
+        reduction: At each rung one in `reduction` trials goes on, above 1.
+        least_steps: Least steps before the first rung, positive and fewer than those of a run;
+            None for the fewest rungs that cost at most a third or leave one trial.
 
     Returns:
         A rule for `sweep(..., stopping=)`.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If one is out of range; `least_steps` when it is not less than the steps.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of range; for too large `least_steps`, when the rule is
+            called.
 
     Example:
         >>> successive_halving(3)(27, 270).rungs, successive_halving(2)(27, 80).rungs
@@ -89,7 +91,7 @@ def successive_halving(reduction: float = 3, least_steps: int | None = None) -> 
 def geometric(
     trials: int, steps: int, reduction: float, least_steps: int | None
 ) -> tuple[int, ...]:
-    """Rungs that grow by a factor and would grow to the end of a run."""
+    """Rungs that grow geometrically towards the steps of a run."""
     if least_steps is None:
         enough = next(k for k in itertools.count(1) if cost(k, reduction) <= SHARE)
         count = min(enough, whole_log(trials, reduction))
@@ -100,16 +102,16 @@ def geometric(
 
 
 def cost(rungs: int, reduction: float) -> float:
-    """The share of all trials' steps that halving takes."""
+    """The cost of halving, as a share of the steps without stopping."""
     return (1 + rungs * (1 - 1 / reduction)) / reduction**rungs
 
 
 def whole_log(value: float, base: float) -> int:
-    """The largest k for which `base**k` is at most the value."""
+    """The largest whole k with `base**k <= value`."""
     # the logarithm alone rounds log(243) / log(3) to 4.999...
     return max(0, math.floor(math.log(max(value, 1.0)) / math.log(base) + 1e-9))
 
 
 def survivors(count: int, reduction: float) -> int:
-    """How many of some trials go on."""
+    """The number of trials that go on."""
     return max(1, math.floor(count / reduction + 1e-9))

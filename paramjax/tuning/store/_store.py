@@ -1,4 +1,4 @@
-"""`records.sqlite`: the trainings of one sweep, each with all that it left."""
+"""`records.sqlite`: every training of one sweep, with its arrays as bytes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._arrays import numbers
+from paramjax._checks import is_key
 from paramjax._status import Status
+from paramjax._types import PyTree
 from paramjax.populations._outcome import Outcome, Summary
 from paramjax.populations._trial_run import Record
-from paramjax.tuning.store._blobs import packed, unpacked
 from paramjax.tuning.store._tables import Tables
 
 FILE_NAME = "records.sqlite"
@@ -38,32 +44,32 @@ CREATE VIEW IF NOT EXISTS results AS
 _ADVICE = "bring the file back, or name another store"
 
 Templates = Callable[[int], tuple[Any, Any]]
-"""`(trial) -> ((params, history, curve), resume_state)`, trees of the form of its arrays."""
+"""`(trial) -> ((params, history, curve), resume_state)`, trees like those of its arrays."""
 
 
 class StoreMismatchError(ValueError):
-    """A store holds another sweep than the one that asks for it."""
+    """A store holds another sweep than the one that opens it."""
 
 
 class Store:
-    """The trainings of a sweep in a file; a record_store that survives the program."""
+    """The trainings of a sweep in a file, which survives the program: a `RecordStore`."""
 
     def __init__(
-        self, path: str | Path, trials: Sequence[dict[str, Any]], likes: Templates
+        self, path: str | Path, trials: Sequence[dict[str, Any]], templates: Templates
     ) -> None:
         self.path = _file(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._tables = Tables(self.path, _SCHEMA, _ADVICE)
-        self._trials, self._likes = trials, likes
+        self._trials, self._templates = trials, templates
 
     @staticmethod
     def delete(path: str | Path) -> None:
-        """Delete a store, if there is one, with the files that SQLite keeps beside it."""
+        """Delete a store, if it exists, with the files that SQLite keeps beside it."""
         for suffix in ("", "-wal", "-shm", "-journal"):
             Path(f"{_file(path)}{suffix}").unlink(missing_ok=True)
 
     def require(self, identity: Mapping[str, Any]) -> None:
-        """Note in an empty store what its sweep is, or refuse if it is another one."""
+        """Note the sweep in an empty store; raise if the store holds another sweep."""
         identity = json.loads(json.dumps(identity))
         for table in ("trainings", "arrays"):
             self._tables.check(table)
@@ -78,20 +84,20 @@ class Store:
                 for name in names
             )
             raise StoreMismatchError(
-                f"{self.path} belongs to another sweep: {changes}; make the sweep as it was, "
-                "name another store, or start over with fresh=True"
+                f"store: {self.path} belongs to another sweep: {changes}; call the sweep as it "
+                "was, name another store, or start over with fresh=True"
             )
 
     def notes(self) -> dict[str, Any]:
-        """What was noted so far."""
+        """All notes, name -> value."""
         return {name: json.loads(value) for name, value in self._tables.select("settings")}
 
     def note(self, notes: Mapping[str, Any]) -> None:
-        """Note things beside the trainings."""
+        """Add notes about the sweep."""
         self._tables.insert("settings", [(name, json.dumps(v)) for name, v in notes.items()])
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Keep some trainings, in one transaction."""
+        """Keep outcomes, all of them in one transaction."""
         self._tables.insert_all(
             {
                 "trainings": [_row(outcome.summary) for outcome in outcomes],
@@ -106,20 +112,19 @@ class Store:
         arrays = self._tables.select("arrays", **which)
         if not summaries or not arrays:
             raise KeyError((trial, seed))
-        like, carried_like = self._likes(trial)
-        *_, results, resume_state = arrays[0]
-        going_on = None if resume_state is None else unpacked(resume_state, carried_like)
+        like, state_like = self._templates(trial)
+        *_, results, packed_state = arrays[0]
+        resume_state = None if packed_state is None else unpacked(packed_state, state_like)
         params, history, curve = unpacked(results, like)
-        record, reached, computed = self._summary(summaries[0])
-        return Outcome(record, reached, computed, params, history, curve, going_on)
+        return Outcome(*self._summary(summaries[0]), params, history, curve, resume_state)
 
     def summaries(self) -> dict[tuple[int, int], Summary]:
-        """(trial, seed) -> what is known of the training without its arrays."""
+        """(trial, seed) -> the latest outcome without its arrays."""
         rows = self._tables.select("trainings")
         return {(trial, seed): self._summary((trial, seed, *rest)) for trial, seed, *rest in rows}
 
     def reached(self) -> dict[tuple[int, int], int]:
-        """(trial, seed) -> the rung that it reached, in steps."""
+        """(trial, seed) -> the step that the training has reached."""
         rows = self._tables.columns("trainings", ("trial", "seed", "reached"))
         return {(trial, seed): reached for trial, seed, reached in rows}
 
@@ -137,7 +142,7 @@ class Store:
 
 
 def _file(path: str | Path) -> Path:
-    """Return the file of a store that is named by its folder or by the file."""
+    """The file of a store, of which the path names the file or its folder."""
     path = Path(path).expanduser()
     return path if path.suffix == ".sqlite" else path / FILE_NAME
 
@@ -165,3 +170,32 @@ def _arrays(outcome: Outcome) -> tuple[Any, ...]:
         packed((outcome.params, outcome.history, outcome.curve)),
         None if outcome.resume_state is None else packed(outcome.resume_state),
     )
+
+
+def packed(tree: PyTree) -> bytes:
+    """A tree of arrays as bytes: a line with their dtypes and shapes, then their contents."""
+    forms, contents = [], []
+    for leaf in jax.tree.leaves(tree):
+        kind = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
+        array = np.asarray(numbers(leaf))
+        forms.append([str(array.dtype), array.shape, kind])
+        contents.append(np.ascontiguousarray(array).tobytes())
+    return b"".join([json.dumps(forms).encode(), b"\n", *contents])
+
+
+def unpacked(blob: bytes, tree: PyTree) -> PyTree:
+    """The tree of arrays that was packed; `tree` has its structure."""
+    head, _, contents = blob.partition(b"\n")
+    leaves, start = [], 0
+    for name, shape, kind in json.loads(head):
+        dtype = np.dtype(name)
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        array = np.frombuffer(contents, dtype, size // dtype.itemsize, start).reshape(shape)
+        leaves.append(
+            array if kind is None else jax.random.wrap_key_data(jnp.asarray(array), impl=kind)
+        )
+        start += size
+    structure: Any = jax.tree.structure(tree)
+    if structure.num_leaves != len(leaves):
+        raise ValueError(f"blob: expected {structure.num_leaves} arrays, got {len(leaves)}")
+    return jax.tree.unflatten(structure, leaves)

@@ -1,4 +1,4 @@
-"""SQLite tables in which every row carries a hash of itself, so that damage is seen."""
+"""SQLite tables in which every row carries its own hash, so that damage is found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paramjax._hashes import content_hash
 
 
 class DamagedError(ValueError):
-    """A file is no database, or a row is no longer what was written."""
+    """A file of records is not a database, or a row of it was changed."""
 
 
 class Tables:
@@ -67,13 +67,13 @@ class Tables:
             return list(self._read(table, query, tuple(equal.values())))
 
     def check(self, table: str) -> None:
-        """Read a table once, row by row."""
+        """Read every row of a table; raise if one is damaged."""
         with self._lock:
             for _ in self._read(table, f"SELECT * FROM {table}"):
                 continue
 
     def columns(self, table: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Some columns of every row, whose hashes are left unchecked."""
+        """Some columns of every row, without checking the hashes."""
         query = f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid"
         with self._lock, self._reading():
             return self._db.execute(query).fetchall()
@@ -81,7 +81,7 @@ class Tables:
     def _read(
         self, table: str, query: str, values: tuple[Any, ...] = ()
     ) -> Iterator[tuple[Any, ...]]:
-        """Rows without their hash, each compared with it."""
+        """Rows without their hash, after comparing it."""
         with self._reading():
             for row in self._db.execute(query, values):
                 if _hash(row[:-1]) != row[-1]:

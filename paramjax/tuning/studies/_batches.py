@@ -16,17 +16,16 @@ from paramjax.space._tracing import structure
 from paramjax.tuning._preflight import check_metrics, check_structures
 from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
-from paramjax.tuning._results import Results
 from paramjax.tuning._rounds import Score, train_rounds
 from paramjax.tuning._stored import in_temporary_file
-from paramjax.tuning.store._record_store import MemoryStore, RecordStore
+from paramjax.tuning.store._record_store import MemoryStore, RecordStore, Results
 
 
 class Batches:
-    """Trains batches of trials, and keeps what they leave.
+    """Trains batches of trials, and keeps their results.
 
-    A structure is laid out for as many runs as the batch has in which it is first met; later
-    batches fill calls of that width.
+    The layout of a structure is chosen for the batch in which it first occurs; later batches fill
+    calls of that width.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Batches:
         runs = [TrialRun(trial, seed, hp) for trial, hp in batch.items() for seed in seeds]
         plan = self._planned(runs)
         for trial, hp in batch.items():
-            # trials of other processes lie between those of this one
+            # other processes number trials of the same study
             self._tried += [{}] * (trial + 1 - len(self._tried))
             self._tried[trial] = hp
         train_rounds(self._population, plan, self._record_store, runs, progress=progress)
@@ -56,13 +55,12 @@ class Batches:
         return {trial: [known[trial, seed].record for seed in seeds] for trial in batch}
 
     def result(self) -> Sweep:
-        """All that was trained."""
+        """The trials of all batches."""
         assert self._plan is not None
         population = self._population
         choices = tuple(c._replace(runs=self._count(c.structure)) for c in self._plan.choices)
-        results = Results(
-            self._record_store, self._runs, population.steps, population.evaluation_steps
-        )
+        evaluations = len(population.evaluation_steps)
+        results = Results(self._record_store, self._runs, population.steps, evaluations)
         plan = self._plan._replace(choices=choices)
         problem = population.problem
         score = Score(problem.metric, problem.maximise)
@@ -70,7 +68,7 @@ class Batches:
         return Sweep(population.space, plan, [], results, again, score)
 
     def _planned(self, runs: Sequence[TrialRun]) -> ExecutionPlan:
-        """The plan, with structures that are new."""
+        """The plan, extended by the structures that occur for the first time."""
         known = () if self._plan is None else self._plan.choices
         met = [choice.structure for choice in known]
         new = [run for run in runs if self._structure(run) not in met]
@@ -89,7 +87,7 @@ class Batches:
         return self._plan
 
     def _begun(self, plan: ExecutionPlan) -> ExecutionPlan:
-        """Decide where results are kept, now that it is known how much they take."""
+        """The first plan; the results of all batches go to a file if they would fill the memory."""
         runs = self._trials * len(self._population.seeds)
         kept = runs * max(choice.result_bytes for choice in plan.choices)
         on_disk = plan.on_disk or kept > KEPT * max(0, plan.limit - plan.taken)

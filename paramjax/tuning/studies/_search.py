@@ -1,4 +1,4 @@
-"""Let an Optuna study search, and train what it proposes as populations."""
+"""`search`: an Optuna study proposes trials, which are trained as populations."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from paramjax.populations._problem import Problem
 from paramjax.runs._progress import Progress
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
-from paramjax.tuning._new_population import new_population
+from paramjax.tuning._preflight import new_population
 from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
-from paramjax.tuning.studies._checks import check_search, check_study
-from paramjax.tuning.studies._suggest import suggested
-from paramjax.tuning.studies._tell import abandon, tell
+from paramjax.tuning.studies._study import abandon, check_search, check_study, suggested, tell
 
 if TYPE_CHECKING:
     import optuna
@@ -42,50 +40,49 @@ def search(
     metrics: Sequence[str] | None = None,
     execution: Execution = Execution(),
 ) -> Sweep:
-    """Ask an Optuna study for trials, train them batch by batch, and tell it how they did.
+    """Ask an Optuna study for trials, train them batch by batch, and tell it their scores.
 
-    The study chooses by its sampler (Akiba et al., 2019, Optuna: a next-generation
-    hyperparameter optimization framework): within a batch without knowing how its trials do, then
-    from all that was told. Each batch is trained as a population, by the same programs and from
-    the same initial parameters, so trials with one seed share their start and their order of
-    batches. The study is told the mean over the seeds of each metric; user attributes of a trial
-    hold its `seeds` (name -> value of each), the `status` of each and its `diverged_step`.
+    The study's sampler proposes a batch of trials from the scores of all batches before (Akiba et
+    al., 2019, Optuna: a next-generation hyperparameter optimization framework). Each batch is
+    trained as a population: all batches share compiled programs, and all trials share the initial
+    parameters and the order of batches of a seed. The study is told the mean over the seeds of
+    each metric. User attributes of a trial hold the metrics of all `seeds`, their `status` and
+    their `diverged_step`.
 
-    A trial that lost a seed is told as pruned, with several objectives as failed. What ends the
-    search before its time, an interrupt too, leaves the trials of its batch as failed. Trials
-    that others have running are left alone, so several processes or machines may share a study
-    through its storage. The same sampler seed, key and `layout` give the same trials and values;
-    without `layout` another one may be measured to be faster, and values differ by rounding.
+    A trial that diverged with one of its seeds is told as pruned, or as failed if the study has
+    several objectives. If an error or an interrupt ends the search, the trials of the current
+    batch are told as failed. Trials that other processes run are left alone, so several processes
+    or machines can share a study through its storage. The same sampler seed, `key` and layout give
+    the same trials and values; a layout chosen by measurement may change them by rounding.
 
     Args:
-        study: What `optuna.create_study` or `optuna.load_study` returns; its directions say
-            whether larger is better, its storage keeps the trials.
-        make_trainer: `(hyperparameters) -> Trainer`.
+        study: A study of `optuna.create_study` or `optuna.load_study`, whose storage keeps the
+            trials.
+        make_trainer: `(hyperparameters) -> Trainer`, see `sweep`.
         space: Hyperparameter name -> distribution, see `sweep`. Options that a study cannot
             store, such as functions, are stored as labels.
-        problem: What is learned, from what, and how it is judged: by its `metric`, in the direction
-            of the study.
-        trials: How many more to ask for, those before not counted.
-        batch: How many of them are trained together.
-        seeds: Trainings of each, from seed 0.
-        steps: Steps of each training.
-        key: A typed key; it names the starts and the orders.
-        evaluations: How often to evaluate along a training, evenly spaced, positive.
-        metrics: For a study of several directions a metric for each of them; None for the
-            problem's metric.
-        execution: How runs are laid out on the machine, and whether progress is shown.
+        problem: What is learned, from which data, and which metric decides; the direction of the
+            study must be that of `problem.maximise`.
+        trials: Number of trials to ask for, positive, besides those that the study has already.
+        batch: Trials that are asked for and trained together, positive.
+        seeds: Trainings of each trial, positive; their seeds are 0, 1, ...
+        steps: Steps of each training, positive.
+        key: A typed key; it names the initial parameters and the orders of batches.
+        evaluations: Number of evaluations during each training, evenly spaced, positive.
+        metrics: A metric for each direction of a study with several; None for the problem's
+            metric.
+        execution: Memory, layout, devices and progress bar, a `pj.Execution`.
 
     Returns:
-        The trials of this call alone, numbered as in the study. They are fewer than asked for
-        if the sampler has nothing left to try, such as a grid.
+        The trials of this call, numbered as in the study; fewer than `trials` if the sampler has
+        nothing left to try, as a grid sampler.
 
     Raises:
-        ModuleNotFoundError: If Optuna is missing.
-        TypeError: For what is no study, and see `sweep`.
-        ValueError: If the number of metrics is not that of the directions, the study's direction
-            is not the problem's, for an unknown metric,
-            a space that trials of the study contradict, processes of one distributed program, and
-            see `sweep`.
+        ModuleNotFoundError: If Optuna is not installed.
+        TypeError: If `study` is not a study, `metrics` is not a list of names, or see `sweep`.
+        ValueError: If the study has another number of directions than there are metrics, or
+            another direction than the problem; if a metric is not reported; if the study holds
+            trials of another space; in a `jax.distributed` program; or see `sweep`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -112,7 +109,7 @@ def search(
     probe_key, run_key = jax.random.split(key)
     population = new_population(
         make_trainer, space, problem, seeds=seeds, steps=steps, key=run_key,
-        evaluations=evaluations, devices=execution.devices,
+        evaluations=evaluations, execution=execution,
     )  # fmt: skip
     check_search(population, names, probe_key)
     batches = Batches(population, names, trials, execution)
@@ -135,7 +132,7 @@ def _ask_and_tell(
     metrics: Sequence[str],
     progress: PopulationProgress,
 ) -> bool:
-    """One batch; returns whether the study has more to try."""
+    """Train one batch; return whether the study has more to try."""
     pending: list[optuna.Trial] = []
     try:
         batch: dict[int, dict[str, Any]] = {}

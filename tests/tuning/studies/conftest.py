@@ -1,45 +1,14 @@
-import jax
-import jax.numpy as jnp
-import optax
-import optuna
+import functools
+
 import pytest
-from problems import sorted_arguments
-
-import paramjax as pj
-from paramjax import search
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def draw(key):
-    return {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))}
+from searching import create_study, run_search
 
 
 @pytest.fixture
 def new_study():
-    """Studies whose sampler has a seed."""
-
-    def create(*directions, **settings):
-        sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=4)
-        directions = list(directions) or ["minimize"]
-        return optuna.create_study(directions=directions, **{"sampler": sampler} | settings)
-
-    return create
+    return create_study
 
 
 @pytest.fixture
 def searched(line, line_loss):
-    """Searches for the rate of gradient descent on a line; arguments may be replaced."""
-
-    def run(study, **settings):
-        arguments = {
-            "make_trainer": lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-            "space": {"rate": pj.log_uniform(1e-3, 0.9)},
-            "init": draw, "data": line, "trials": 6, "batch": 3, "seeds": 2, "steps": 10,
-            "key": jax.random.key(0), "layout": pj.populations.Layout(6),
-            "evaluate": lambda params, data: {"loss": line_loss(params, data, None)[0]},
-            "eval_data": line,
-        } | settings  # fmt: skip
-        return search(study, **sorted_arguments(arguments))
-
-    return run
+    return functools.partial(run_search, line, line_loss)

@@ -1,5 +1,3 @@
-"""The hyperparameters of a trial: every kind of distribution, and what exists where."""
-
 import math
 
 import numpy as np
@@ -8,7 +6,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 import paramjax as pj
-from paramjax.tuning.studies._suggest import categories, suggested
+
+# a search shows what is suggested, and not by which call
+from paramjax.tuning.studies._study import categories, suggested
 
 
 def relu(x):

@@ -1,4 +1,4 @@
-"""The store of a sweep: exact, refused when it is another's, never silently wrong."""
+"""The file of a sweep: exact, and never silently wrong."""
 
 import math
 import random
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from paramjax.populations import Record
+
+# a sweep writes whole results: values that it rarely has are put in by hand
 from paramjax.populations._outcome import Outcome
-from paramjax.tuning import DamagedError, StoreMismatchError
-from paramjax.tuning.store._blobs import packed, unpacked
-from paramjax.tuning.store._store import Store
+from paramjax.tuning import DamagedError
+from paramjax.tuning.store._store import Store, packed, unpacked
 
 TREE = {
     "single": np.array([1.5, -0.0, np.inf, np.nan], np.float32),
@@ -53,13 +54,13 @@ def outcome(trial, seed, loss=0.5, resume_state=None):
     return Outcome(record, 10, 12, params, {"loss": np.ones(10, np.float32)}, {}, resume_state)
 
 
-def likes(trial):
+def templates(trial):
     return ({"w": 0}, {"loss": 0}, {}), {"state": 0}
 
 
 @pytest.fixture
 def store(tmp_path):
-    made = Store(tmp_path, [{"rate": 0.1 * trial} for trial in range(4)], likes)
+    made = Store(tmp_path, [{"rate": 0.1 * trial} for trial in range(4)], templates)
     yield made
     made.close()
 
@@ -82,13 +83,6 @@ def test_the_latest_replaces_those_before(store):
     assert store.get(0, 0).resume_state is None
 
 
-def test_another_sweep_is_refused_by_name(store, tmp_path):
-    store.require({"steps": 10, "data x": "float32[3] abc"})
-    store.require({"steps": 10, "data x": "float32[3] abc"})
-    with pytest.raises(StoreMismatchError, match="another sweep: steps was 10 and is now 20;"):
-        store.require({"steps": 20, "data x": "float32[3] abc"})
-
-
 def test_a_training_that_is_not_there_is_no_outcome(store):
     with pytest.raises(KeyError):
         store.get(3, 0)
@@ -102,18 +96,19 @@ def test_a_person_can_read_it(store):
 
 
 def test_a_file_of_that_name_is_taken(tmp_path):
-    made = Store(tmp_path / "deep" / "mine.sqlite", [], likes)
+    made = Store(tmp_path / "deep" / "mine.sqlite", [], templates)
     made.close()
     assert (tmp_path / "deep" / "mine.sqlite").exists()
 
 
-def test_no_flipped_bit_and_no_cut_is_read_as_something_else(store, tmp_path):
+@pytest.mark.parametrize("changes", [40, pytest.param(400, marks=pytest.mark.slow)])
+def test_no_flipped_bit_and_no_cut_is_read_as_something_else(store, tmp_path, changes):
     store.add([outcome(t, s) for t in range(4) for s in range(3)])
     store.close()
     whole, generator = store.path.read_bytes(), random.Random(0)
     truth = {(t, s): repr(outcome(t, s)) for t in range(4) for s in range(3)}
     damaged = 0
-    for number in range(150):
+    for number in range(changes):
         changed = bytearray(whole)
         if number % 10 == 0:
             changed = changed[: generator.randrange(len(whole))]
@@ -123,10 +118,10 @@ def test_no_flipped_bit_and_no_cut_is_read_as_something_else(store, tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(bytes(changed))
         try:
-            other = Store(path, [{"rate": 0.1 * trial} for trial in range(4)], likes)
+            other = Store(path, [{"rate": 0.1 * trial} for trial in range(4)], templates)
             for which in other.reached():
                 assert repr(other.get(*which)) == truth[which]
             other.close()
         except (DamagedError, KeyError):
             damaged += 1
-    assert damaged > 30
+    assert damaged > changes / 5
