@@ -170,15 +170,14 @@ def _advance(
     groups: list[_Group], first: Array, *, steps: int,
 ) -> tuple[TrainState, Metrics]:  # fmt: skip
     """A segment of the steps of each fold."""
+    trained: tuple[TrainState, Metrics]
     if order is None:
-
-        def whole(state: TrainState, rows: Array) -> tuple[TrainState, Metrics]:
-            return scan_steps(trainer, state, _rows(data, rows), None, steps)
-
-        trained: tuple[TrainState, Metrics] = _by_group(whole, states, [g.train for g in groups])
-        return trained
-    batched = jax.vmap(lambda state, own: scan_steps(trainer, state, data, own, steps))
-    return batched(states, jax.lax.dynamic_slice_in_dim(order, first, steps, axis=1))
+        whole = lambda state, rows: scan_steps(trainer, state, _rows(data, rows), None, steps)  # noqa: E731
+        trained = _by_group(whole, states, [group.train for group in groups])
+    else:
+        batched: Any = jax.vmap(lambda state, own: scan_steps(trainer, state, data, own, steps))
+        trained = batched(states, jax.lax.dynamic_slice_in_dim(order, first, steps, axis=1))
+    return trained
 
 
 @functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "eval_batch_size", "stateful"))
