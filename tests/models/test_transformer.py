@@ -9,7 +9,6 @@ import pytest
 from refusing import assert_refused
 from scipy.special import erf, softmax
 
-import paramjax as pj
 from paramjax.models import Transformer
 
 TINY = Transformer(vocabulary=7, width=8, layers=1, heads=2, length=6)
@@ -89,33 +88,36 @@ def test_logits_depend_on_no_later_token(tokens, deep_params):
     np.testing.assert_allclose(shorter, before[:, :2], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [-1, 7, 2**31 - 1])
-def test_a_token_outside_gives_nan_from_its_position_on(tokens, deep_params, wrong):
-    bad = tokens.at[1, 2].set(wrong)
-    logits, good = deep(deep_params, bad), deep(deep_params, tokens)
-    assert jnp.isnan(logits[1, 2:]).all()
-    np.testing.assert_array_equal(logits[1, :2], good[1, :2])
-    np.testing.assert_array_equal(logits[jnp.array([0, 2])], good[jnp.array([0, 2])])
+def test_a_token_outside_gives_nan_from_its_position_on(tokens, deep_params):
+    good = deep(deep_params, tokens)
+    for wrong in (-1, 7, 2**31 - 1):
+        logits = deep(deep_params, tokens.at[1, 2].set(wrong))
+        assert jnp.isnan(logits[1, 2:]).all()
+        np.testing.assert_array_equal(logits[1, :2], good[1, :2])
+        np.testing.assert_array_equal(logits[::2], good[::2])
 
 
 def test_padding_that_the_loss_masks_leaves_the_gradient_of_the_rest(tokens, tiny_params):
-    def loss(params, tokens, kept):
-        losses = optax.losses.softmax_cross_entropy_with_integer_labels(
-            TINY.apply(params, tokens[:, :-1]), tokens[:, 1:] % 7
-        )
-        return jnp.where(kept, losses, 0.0).sum()
+    def loss(params, tokens):
+        cross_entropy = optax.losses.softmax_cross_entropy_with_integer_labels
+        losses = cross_entropy(TINY.apply(params, tokens[:, :-1]), tokens[:, 1:] % 7)
+        return jnp.where(jnp.arange(5)[None] < 3, losses, 0.0).sum()
 
-    kept = jnp.broadcast_to(jnp.arange(5) < 3, (3, 5))
-    padded = tokens.at[:, 4:].set(-1)
     grad = jax.jit(jax.grad(loss))
-    grads = grad(tiny_params, padded, kept)
-    chex.assert_trees_all_close(grads, grad(tiny_params, tokens, kept), rtol=1e-6)
+    grads = grad(tiny_params, tokens.at[:, 4:].set(-1))
+    chex.assert_trees_all_close(grads, grad(tiny_params, tokens), rtol=1e-6)
     chex.assert_tree_all_finite(grads)
 
 
-def test_unsigned_tokens_are_taken_as_they_are(tokens, tiny_params):
-    logits = tiny(tiny_params, tokens.astype(jnp.uint8))
-    np.testing.assert_array_equal(logits, tiny(tiny_params, tokens))
+def test_unsigned_tokens_are_taken_as_they_are_and_half_precision_stays(tokens, tiny_params):
+    logits = tiny(tiny_params, tokens)
+    np.testing.assert_array_equal(tiny(tiny_params, tokens.astype(jnp.uint8)), logits)
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), tiny_params)
+    exact = tiny(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half), tokens)
+    logits = tiny(half, tokens)
+    assert logits.dtype == jnp.bfloat16
+    # bfloat16 keeps 8 bits: 0.4 % a number, times the depth
+    np.testing.assert_allclose(logits.astype(jnp.float32), exact, atol=0.06, rtol=0.06)
 
 
 def test_size_and_first_values(deep_params):
@@ -143,22 +145,6 @@ def test_kernels_have_the_stated_deviation(key):
     assert len(np.unique(values)) > 0.99 * values.size
 
 
-def test_it_learns_a_cycle(key):
-    """The next token of 0 1 2 3 4 5 6 0 ... is certain, so that the loss goes to 0."""
-    data = jnp.asarray(np.add.outer(np.arange(14), np.arange(6)) % 7)
-
-    def loss_fn(params, batch, key):
-        logits = TINY.apply(params, batch[:, :-1])
-        losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, batch[:, 1:])
-        return losses.mean(), {}
-
-    trainer = pj.train_step(loss_fn, optax.adam(0.03))
-    run = pj.fit(trainer, jax.jit(TINY.init)(key, data), data, key=key, steps=150)
-    assert run.history["loss"][0] > 1.0
-    assert run.history["loss"][-1] < 0.02
-    assert all(jnp.abs(leaf).max() > 0 for leaf in jax.tree.leaves(run.params))
-
-
 def test_dropout_needs_a_key_only_in_training(tokens, deep_params):
     plain = deep(deep_params, tokens)
     without = jax.jit(functools.partial(DEEP.clone(dropout=0.0).apply, train=True))
@@ -172,15 +158,6 @@ def test_dropout_needs_a_key_only_in_training(tokens, deep_params):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert (first != plain).any()
-
-
-def test_half_precision_stays_and_agrees(tokens, tiny_params):
-    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), tiny_params)
-    logits = tiny(half, tokens)
-    assert logits.dtype == jnp.bfloat16
-    # bfloat16 keeps 8 bits: 0.4 % a number, times the depth
-    exact = tiny(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half), tokens)
-    np.testing.assert_allclose(logits.astype(jnp.float32), exact, atol=0.06, rtol=0.06)
 
 
 def test_what_is_refused(key):

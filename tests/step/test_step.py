@@ -60,13 +60,6 @@ def test_line_searches_get_the_loss_of_their_batch(line, line_loss, line_params,
     np.testing.assert_allclose(state.params["b"], 2.0, rtol=1e-4)
 
 
-def test_own_gradient_estimators_take_the_place_of_a_loss(line_params, key):
-    ones = pj.GradFn(lambda params, batch, key: (jax.tree.map(jnp.ones_like, params), 0.0, {}))
-    trainer = pj.train_step(ones, optax.sgd(1.0))
-    state, _ = trainer.step(trainer.init(key, line_params), None)
-    assert float(state.params["w"][0, 0]) == -1.0
-
-
 def test_what_is_refused(line, line_loss, line_params, key):
     def step(output):
         trainer = pj.train_step(pj.GradFn(lambda params, batch, key: output), optax.sgd(1.0))
