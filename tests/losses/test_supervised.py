@@ -27,12 +27,6 @@ def first(outputs, targets):
     return outputs[:, 0]
 
 
-def test_plain_models_take_neither_state_nor_key(line, line_loss, line_params):
-    loss, metrics = line_loss(line_params, line, None)
-    assert float(loss) == pytest.approx(float(np.mean(line["y"] ** 2)), rel=1e-6)
-    assert metrics == {}
-
-
 def test_state_goes_in_and_out(key):
     loss_fn = supervised(centred, squared_error, {"output": first}, stateful=True)
     loss, (mean, metrics) = loss_fn(2.0, jnp.float32(1.0), BATCH, key)
@@ -63,11 +57,11 @@ def test_examples_count_as_much_as_they_weigh(shape):
     weight = np.array([1.0, 0.0, 2.0, 1.0], np.float32)
     distance = lambda outputs, targets: (outputs - targets) ** 2
     loss_fn = supervised(lambda w, x: x * w, distance, {"distance": distance})
-    loss, metrics = loss_fn(jnp.float32(2.0), {"x": x, "y": y, "weight": weight}, None)
-    repeated = [0, 2, 2, 3]
-    expected = ((2 * x - y) ** 2)[repeated].mean()
-    np.testing.assert_allclose(loss, expected, rtol=1e-6)
-    np.testing.assert_allclose(metrics["distance"], expected, rtol=1e-6)
+    for weights, rows in (({}, [0, 1, 2, 3]), ({"weight": weight}, [0, 2, 2, 3])):
+        loss, metrics = loss_fn(jnp.float32(2.0), {"x": x, "y": y, **weights}, None)
+        expected = ((2 * x - y) ** 2)[rows].mean()
+        np.testing.assert_allclose(loss, expected, rtol=1e-6)
+        np.testing.assert_allclose(metrics["distance"], expected, rtol=1e-6)
 
 
 def test_what_is_refused(key):

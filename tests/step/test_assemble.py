@@ -58,15 +58,14 @@ def test_a_trainer_without_a_gradient_refuses_monitors_by_name(key):
 
 
 def test_a_rejection_keeps_the_counter_and_what_is_marked(key):
-    model_state = (KeptOnReject(jnp.float32(8.0)), 1.0)
-    old = pj.TrainState(jnp.int32(3), jnp.zeros(2), model_state, (), (), key)
-    model_state = (KeptOnReject(jnp.float32(4.0)), 2.0)
-    new = pj.TrainState(jnp.int32(4), jnp.ones(2), model_state, (), (), key)
+    def state(step, params, kept, lost):
+        model_state = KeptOnReject(jnp.float32(kept)), lost
+        return pj.TrainState(jnp.int32(step), params, model_state, (), (), key)
+
+    old, new = state(3, jnp.zeros(2), 8.0, 1.0), state(4, jnp.ones(2), 4.0, 2.0)
     kept = pj.hooks.reject(jnp.bool_(False), old, new)
-    assert int(kept.step) == 4
-    assert kept.params.tolist() == [0.0, 0.0]
-    assert float(kept.model_state[0].value) == 4.0
-    assert float(kept.model_state[1]) == 1.0
+    assert (int(kept.step), kept.params.tolist()) == (4, [0.0, 0.0])
+    assert (float(kept.model_state[0].value), float(kept.model_state[1])) == (4.0, 1.0)
     assert pj.hooks.reject(jnp.bool_(True), old, new).params.tolist() == [1.0, 1.0]
 
 

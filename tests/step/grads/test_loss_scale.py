@@ -12,16 +12,6 @@ from paramjax.step.grads import accumulate, dynamic_loss_scale
 from paramjax.step.hooks import skip_nonfinite
 
 
-def half(loss_fn):
-    """Parameters and inputs in float16, by hand."""
-
-    def wrapped(params, batch, key):
-        low = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), (params, batch))
-        return loss_fn(*low, key)
-
-    return wrapped
-
-
 def faint(params, batch, key):
     """Gradients of about 1e-8 to the weights: in float16 they are zero unless scaled."""
     hidden = jnp.tanh(batch @ params["w"]) * jnp.asarray(2.0**-20, batch.dtype)
@@ -34,9 +24,9 @@ FAINT = {"w": jnp.array([0.3, -0.2])}
 
 def test_small_gradients_survive_float16(key):
     exact = pj.gradient(faint)(FAINT, BATCH, key)[0]["w"]
-    lost = pj.gradient(half(faint))(FAINT, BATCH, key)[0]["w"]
+    lost = pj.gradient(mixed_precision(faint, jnp.float16))(FAINT, BATCH, key)[0]["w"]
     assert not np.allclose(lost, exact, rtol=0.1, atol=0)
-    grad_fn = dynamic_loss_scale(half(faint), initial=2.0**24)
+    grad_fn = dynamic_loss_scale(mixed_precision(faint, jnp.float16), initial=2.0**24)
     grads, loss, (_, metrics) = grad_fn(FAINT, grad_fn.init(FAINT, ()), BATCH, key)
     np.testing.assert_allclose(grads["w"], exact, rtol=5e-3)
     # the outputs, of 1e-7, have a few bits each
@@ -114,7 +104,7 @@ def test_the_models_own_state_is_carried_and_taken_back(key):
 
 def test_accumulated_in_float16(line, line_loss, line_params, key):
     """The scale goes from microbatch to microbatch; one that overflows loses the step."""
-    inner = dynamic_loss_scale(half(line_loss), initial=2.0**20)
+    inner = dynamic_loss_scale(mixed_precision(line_loss, jnp.float16), initial=2.0**20)
     trainer = pj.train_step(accumulate(inner, 4), optax.sgd(0.3), hooks=[skip_nonfinite()])
     state = trainer.init(key, line_params)
     step = jax.jit(trainer.step)

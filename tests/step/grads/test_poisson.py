@@ -7,7 +7,7 @@ from refusing import assert_refused
 from scipy import stats
 
 import paramjax as pj
-from paramjax.step.grads import poisson, private
+from paramjax.step.grads import poisson
 
 
 def recorder():
@@ -54,15 +54,12 @@ def test_the_default_capacity_overflows_with_less_than_a_billionth(rows, rate, k
     assert 1 <= capacity <= rows
 
 
-def test_rows_beyond_the_capacity_are_dropped_and_counted(key):
+def test_rows_beyond_the_capacity_are_dropped_and_steps_draw_other_rows(key):
     trainer = poisson(recorder(), 1.0, capacity=3)
     _, metrics = trainer.step(start(key), {"x": jnp.arange(5)})
     assert (int(metrics["sampled"]), int(metrics["overflow"])) == (5, 2)
     assert metrics["rows"]["x"].tolist() == [0, 1, 2]
     assert metrics["mask"].all()
-
-
-def test_steps_draw_other_rows_and_again_the_same(key):
     step = poisson(recorder(), 0.5).step
     state, first = step(start(key), jnp.arange(64))
     np.testing.assert_array_equal(first["rows"], step(start(key), jnp.arange(64))[1]["rows"])
@@ -92,19 +89,6 @@ def test_a_traced_rate_draws_the_same_rows(key):
     together = jax.vmap(sampled)(rates)
     assert together.tolist() == [int(sampled(rate)) for rate in rates.tolist()]
     assert together[-1] == 64
-
-
-def test_a_private_run_trains(key):
-    x = np.linspace(-1, 1, 200, dtype=np.float32)[:, None]
-    data = {"x": x, "y": 3 * x}
-    loss_fn = lambda params, batch, key: (jnp.mean((batch["x"] * params - batch["y"]) ** 2), {})
-    estimator = private(loss_fn, clip_norm=1.0, noise_multiplier=0.5, expected_batch_size=40.0)
-    trainer = poisson(pj.train_step(estimator, optax.sgd(0.5)), 0.2)
-    fit = pj.fit(trainer, jnp.zeros(()), data, key=key, steps=100)
-    np.testing.assert_allclose(fit.params, 3.0, atol=0.2)
-    assert fit.history["sampled"].shape == (100,)
-    np.testing.assert_allclose(fit.history["sampled"].mean(), 40, rtol=0.1)
-    assert fit.history["overflow"].sum() == 0
 
 
 def test_what_cannot_be_sampled_is_refused(key):

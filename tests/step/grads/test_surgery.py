@@ -3,7 +3,6 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from refusing import assert_refused
 from scipy.optimize import minimize
@@ -130,17 +129,6 @@ def test_tasks_share_the_batch_and_the_key_and_are_differentiated_once(key):
     np.testing.assert_allclose(grads, 3 * float(jax.random.normal(key)), rtol=1e-6)
     # a line search gets the reported loss
     np.testing.assert_allclose(grad_fn.loss_fn(jnp.float32(2.0), jnp.ones(3), key)[0], loss)
-
-
-def test_two_tasks_train(key):
-    """Two parabolas a unit apart: any combination of them ends between."""
-    losses = {
-        "left": lambda params, batch, key: (jnp.sum((params + 0.5) ** 2), {}),
-        "right": lambda params, batch, key: (jnp.sum((params - 0.5) ** 2), {}),
-    }
-    trainer = pj.train_step(surgery(losses), optax.sgd(0.1))
-    fit = pj.fit(trainer, jnp.array([3.0]), jnp.zeros(1), key=key, steps=100)
-    assert abs(float(fit.params[0])) <= 0.5 + 1e-3
 
 
 def test_what_is_no_set_of_tasks_is_refused(key):

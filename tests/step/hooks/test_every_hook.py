@@ -15,16 +15,15 @@ from comparing import at
 import paramjax as pj
 from paramjax import hooks
 
-# measured every second step, so that both branches of a cond run in each test
 HOOKS = {
     "average_metrics": lambda: hooks.average_metrics("loss", "grad_norm", window=3),
-    "best_params": lambda: hooks.best_params(),
+    "best_params": hooks.best_params,
     "ema": lambda: hooks.ema(0.9),
-    "monitor_groups": lambda: hooks.monitor_groups(),
+    "monitor_groups": hooks.monitor_groups,
     "noise_scale": lambda: hooks.noise_scale(2),
     "polyak_average": lambda: hooks.polyak_average(1, 2),
     "sharpness": lambda: hooks.sharpness(2, iterations=2),
-    "skip_nonfinite": lambda: hooks.skip_nonfinite(),
+    "skip_nonfinite": hooks.skip_nonfinite,
     "skip_spikes": lambda: hooks.skip_spikes(warmup=2),
 }
 
@@ -36,42 +35,26 @@ def quadratic(params, batch, key):
 
 
 def in_halves():
-    """Accumulation over two halves of the batch that also carries a count, as estimators do."""
-    once = pj.gradient(quadratic)
-
-    def estimate(params, own, batch, key):
-        grads, losses, _ = jax.lax.map(
-            lambda half: once(params, half, key), batch.reshape(2, -1, batch.shape[-1])
-        )
-        mean = jax.tree.map(lambda leaf: leaf.mean(0), grads)
-        return mean, losses.mean(), ({**own, "calls": own["calls"] + 1}, {})
-
-    def loss_fn(params, own, batch, key):
-        loss, metrics = quadratic(params, batch, key)
-        return loss, (own, metrics)
-
-    start = lambda params, model_state: {"model": model_state, "calls": jnp.int32(0)}
-    return pj.GradFn(estimate, loss_fn, stateful=True, init=start)
+    """Accumulation over two halves of the batch of a loss that counts its calls."""
+    counted = lambda params, calls, batch, key: (quadratic(params, batch, key)[0], (calls + 1, {}))
+    return pj.grads.accumulate(counted, 2, stateful=True)
 
 
 LABELS = {"w": "one", "b": "other"}
+SGD, FREE = optax.sgd(0.1), optax.contrib.schedule_free_sgd(0.1)
 TXS = {
-    "adam": lambda: optax.adam(0.1),
-    "lookahead": lambda: optax.lookahead(optax.sgd(0.1), 5, 0.5),
-    "schedule-free": lambda: optax.contrib.schedule_free_sgd(0.1),
-    "MultiSteps": lambda: optax.MultiSteps(optax.adam(0.1), 2),
-    "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.1), 3),
-    "freeze": lambda: optax.chain(optax.sgd(0.1), optax.freeze({"w": True, "b": False})),
-    "masked": lambda: optax.masked(optax.adam(0.1), {"w": True, "b": False}),
-    "partition": lambda: optax.partition(
-        {"one": optax.contrib.schedule_free_sgd(0.1), "other": optax.set_to_zero()}, LABELS
-    ),
-    "sam": lambda: optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.05), sync_period=2),
-    "mechanize": lambda: optax.contrib.mechanize(optax.sgd(0.1)),
-    "reduce_on_plateau": lambda: optax.chain(
-        optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=2)
-    ),
-    "lbfgs": lambda: optax.lbfgs(),
+    "adam": optax.adam(0.1),
+    "lookahead": optax.lookahead(SGD, 5, 0.5),
+    "schedule-free": FREE,
+    "MultiSteps": optax.MultiSteps(optax.adam(0.1), 2),
+    "apply_if_finite": optax.apply_if_finite(optax.adam(0.1), 3),
+    "freeze": optax.chain(SGD, optax.freeze({"w": True, "b": False})),
+    "masked": optax.masked(optax.adam(0.1), {"w": True, "b": False}),
+    "partition": optax.partition({"one": FREE, "other": optax.set_to_zero()}, LABELS),
+    "sam": optax.contrib.sam(SGD, optax.sgd(0.05), sync_period=2),
+    "mechanize": optax.contrib.mechanize(SGD),
+    "reduce_on_plateau": optax.chain(SGD, optax.contrib.reduce_on_plateau(patience=2)),
+    "lbfgs": optax.lbfgs(),
 }
 PLAIN = ("adam", "lookahead", "schedule-free")
 TRACED = {
@@ -131,7 +114,7 @@ def test_one_trace_for_all_rates_under_jit_vmap_and_scan():
 )
 def test_the_state_keeps_its_form_under_every_wrapper(tx, dtype):
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), PARAMS)
-    trainer = pj.train_step(in_halves(), TXS[tx](), every_hook())
+    trainer = pj.train_step(in_halves(), TXS[tx], every_hook())
     first = lambda p: trainer.init(jax.random.key(0), p, jnp.int32(0))
     state = jax.eval_shape(first, params)
     after, metrics = jax.eval_shape(trainer.step, state, BATCHES[0])
@@ -159,8 +142,8 @@ def test_numbers_may_be_traced(name):
 @pytest.mark.parametrize("tx", PLAIN)
 def test_a_run_goes_as_without_them(tx):
     """Each hook alone would leave a trace in the run; all of them together leave none."""
-    state, history = train(pj.train_step(in_halves(), TXS[tx](), every_hook()))
-    expected, plain = train(pj.train_step(in_halves(), TXS[tx]()))
+    state, history = train(pj.train_step(in_halves(), TXS[tx], every_hook()))
+    expected, plain = train(pj.train_step(in_halves(), TXS[tx]))
     strip = lambda state: state._replace(hook_state=(), key=())
     chex.assert_trees_all_close(strip(state), strip(expected), rtol=1e-6)
     chex.assert_trees_all_close(history["loss"], plain["loss"], rtol=1e-6)

@@ -38,10 +38,9 @@ def test_averages_half_precision_in_single(drift, key):
     trainer = pj.train_step(drift, optax.sgd(1.0), hooks=[polyak_average()])
     # bfloat16 cannot add 1/4 to 128: its average of 128, 129, 128, 129 would stay 128
     gradients = [[-128.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]]
-    state, _, evaluated = run(trainer, key, gradients, jnp.bfloat16)
+    state, _, _ = run(trainer, key, gradients, jnp.bfloat16)
     assert state.hook_state[0].average.dtype == jnp.float32
     assert float(state.hook_state[0].average[0]) == 128.5
-    assert evaluated.shape == (4, 2)
     assert trainer.eval_params(state).dtype == jnp.bfloat16
 
 
