@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.losses import distillation
@@ -74,8 +75,8 @@ def test_the_teacher_travels_in_the_state_and_is_no_constant(weights, key):
     # the closed-over batch and the scalars are constants, the teacher is not
     sizes = [np.size(c) for c in jax.make_jaxpr(trainer.step)(state, BATCH).consts]
     assert max(sizes, default=0) <= 1
-    run = jax.jit(lambda s: jax.lax.scan(lambda s, _: trainer.step(s, BATCH), s, length=4))
-    state, history = run(state)
+    batches = jax.tree.map(lambda leaf: jnp.stack([leaf] * 4), BATCH)
+    state, history = run_steps(trainer, params, key, batches, model_state=teacher)
     np.testing.assert_array_equal(state.model_state, teacher)
     assert history["loss"][-1] < history["loss"][0]
 

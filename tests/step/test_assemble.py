@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step import KeptOnReject, assemble
@@ -41,13 +42,9 @@ def test_monitors_see_the_step_before_a_guard_rejects_it(key):
     seen = counter(apply=pj.Hook().apply, observe=observe)
     poison = lambda params, batch, key: (params * batch, {})
     trainer = pj.train_step(poison, optax.sgd(1.0), [pj.hooks.skip_nonfinite(), seen])
-    state = trainer.init(key, jnp.float32(1.0))
-    for batch in (1.0, jnp.nan, 2.0):
-        state, metrics = trainer.step(state, batch)
-    assert int(state.hook_state[0].value) == 1
-    assert int(state.hook_state[1]) == 3
-    assert float(metrics["size"]) == 2.0
-    assert float(state.params) == -2.0
+    state, metrics = run_steps(trainer, jnp.float32(1.0), key, jnp.array([1.0, jnp.nan, 2.0]))
+    assert (int(state.hook_state[0].value), int(state.hook_state[1])) == (1, 3)
+    assert (float(metrics["size"][-1]), float(state.params)) == (2.0, -2.0)
 
 
 def test_a_trainer_without_a_gradient_refuses_monitors_by_name(key):

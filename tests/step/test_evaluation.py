@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import optax.contrib as contrib
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 
@@ -18,9 +19,7 @@ def bowl(params, batch, key):
 
 def final(tx, params, steps, key):
     trainer = pj.train_step(bowl, tx)
-    state = trainer.init(key, params)
-    for _ in range(steps):
-        state, _ = trainer.step(state, None)
+    state, _ = run_steps(trainer, params, key, steps=steps)
     return trainer.eval_params(state), state
 
 
@@ -79,12 +78,6 @@ def test_schedule_free_is_evaluated_at_its_average_in_a_chain_and_in_a_partition
 
 def test_a_monitor_keeps_its_form_from_the_first_step_on(key):
     tx = optax.chain(optax.monitor({"norm": optax.tree.norm}), optax.sgd(0.5))
-    trainer = pj.train_step(bowl, tx)
-    state = trainer.init(key, {"w": jnp.zeros(4)})
-    state, _ = jax.lax.scan(lambda s, _: trainer.step(s, None), state, length=2)
+    params, state = final(tx, {"w": jnp.zeros(4)}, 2, key)
     assert float(state.opt_state[0].measurements["norm"]) == 1.0  # half of the first, 2
-
-
-def test_other_optimizers_are_evaluated_at_their_parameters(key):
-    params, state = final(optax.adam(0.1), {"w": jnp.ones(3)}, 0, key)
-    assert params is state.params
+    chex.assert_trees_all_equal(params, state.params)

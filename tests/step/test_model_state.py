@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from comparing import at
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.data import batch_order
@@ -122,8 +123,7 @@ def test_a_recurrent_carry_crosses_the_windows_and_no_gradient_does(key):
     carry = jnp.zeros((2, 4))
     params = {"cell": CELL.init(key, carry, x[0])["params"], "readout": jnp.ones((4, 1))}
     trainer = pj.train_step(carry_loss, TX, stateful=True)
-    run = jax.jit(lambda state: jax.lax.scan(trainer.step, state, stacked))
-    state, metrics = run(trainer.init(key, params, carry))
+    state, metrics = run_steps(trainer, params, key, stacked, model_state=carry)
     expected = by_hand(carry_loss, params, carry, windows, key)
     assert_equals(state.params, state.model_state, metrics["loss"], expected)
     # a carry reset at each window would give another loss in the second window

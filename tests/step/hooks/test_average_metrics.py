@@ -1,9 +1,9 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step.hooks import average_metrics, skip_nonfinite
@@ -16,7 +16,7 @@ def given(params, batch, key):
 
 def history(key, values, *hooks):
     trainer = pj.train_step(given, optax.sgd(1.0), hooks)
-    return jax.lax.scan(trainer.step, trainer.init(key, jnp.zeros(())), jnp.asarray(values))[1]
+    return run_steps(trainer, jnp.zeros(()), key, jnp.asarray(values))[1]
 
 
 @pytest.mark.parametrize("window", [1, 3, 20])

@@ -5,6 +5,7 @@ import numpy as np
 import optax
 import pytest
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step.hooks import average_metrics, best_params
@@ -18,8 +19,7 @@ def scored(params, batch, key):
 def run(key, scores, *hooks, tx=None):
     """The parameters to evaluate after all steps, and the best scores; step t starts from t."""
     trainer = pj.train_step(scored, tx or optax.sgd(1.0), hooks or [best_params()])
-    state = trainer.init(key, jnp.zeros(()))
-    state, metrics = jax.lax.scan(trainer.step, state, jnp.asarray(scores, jnp.float32))
+    state, metrics = run_steps(trainer, jnp.zeros(()), key, jnp.asarray(scores, jnp.float32))
     return float(trainer.eval_params(state)), metrics["best_score"].tolist()
 
 
@@ -54,11 +54,10 @@ def test_a_score_stands_where_the_step_is_rejected(key, index):
     hooks = [best_params()]
     hooks.insert(index, pj.hooks.skip_nonfinite())
     trainer = pj.train_step(as_given, optax.sgd(1.0), hooks)
-    state = trainer.init(key, jnp.zeros(()))
-    for grad, loss in [(-1.0, 5.0), (jnp.inf, -9.0), (-1.0, 0.0)]:
-        state, metrics = trainer.step(state, jnp.array([grad, loss]))
+    grads_and_losses = jnp.array([(-1.0, 5.0), (jnp.inf, -9.0), (-1.0, 0.0)])
+    state, metrics = run_steps(trainer, jnp.zeros(()), key, grads_and_losses)
     assert float(state.params) == 2  # the second step was rejected
-    assert float(metrics["best_score"]) == -9
+    assert float(metrics["best_score"][-1]) == -9
     assert float(trainer.eval_params(state)) == 1
 
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from stepping import run_steps
 
 import paramjax as pj
 
@@ -22,9 +23,8 @@ def test_is_the_closed_form(drift, key):
 
 def test_averages_half_precision_in_single(drift, key):
     trainer = pj.train_step(drift, optax.sgd(1.0), hooks=[pj.hooks.ema(0.999)])
-    state = trainer.init(key, jnp.ones(2, jnp.bfloat16))
-    for _ in range(3):
-        state, _ = trainer.step(state, jnp.zeros(2, jnp.bfloat16))
+    batches = jnp.zeros((3, 2), jnp.bfloat16)
+    state, _ = run_steps(trainer, jnp.ones(2, jnp.bfloat16), key, batches)
     assert state.hook_state[0].average.dtype == jnp.float32
     average = trainer.eval_params(state)
     assert average.dtype == jnp.bfloat16

@@ -11,6 +11,7 @@ import optax
 import optax.contrib
 import pytest
 from comparing import at
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax import hooks
@@ -73,8 +74,7 @@ def every_hook(*without):
 
 
 def train(trainer, batches=BATCHES):
-    state = trainer.init(jax.random.key(0), PARAMS, jnp.int32(0))
-    return jax.jit(lambda s, b: jax.lax.scan(trainer.step, s, b))(state, batches)
+    return run_steps(trainer, PARAMS, jax.random.key(0), batches, model_state=jnp.int32(0))
 
 
 def forms(tree):

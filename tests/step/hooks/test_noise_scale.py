@@ -5,6 +5,7 @@ import numpy as np
 import optax
 import pytest
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step.hooks import noise_scale
@@ -27,11 +28,8 @@ def by_numpy(gradients, small):
 
 def measured(trainer, key, batches, params):
     """Noise scale after each batch, and the last state."""
-    state, step, reported = trainer.init(key, params), jax.jit(trainer.step), []
-    for batch in batches:
-        state, metrics = step(state, batch)
-        reported.append(float(metrics["noise_scale"]))
-    return reported, state
+    state, metrics = run_steps(trainer, params, key, jnp.asarray(batches))
+    return metrics["noise_scale"].tolist(), state
 
 
 @pytest.mark.parametrize(("fraction", "small"), [(0.25, 2), (0.01, 1), (0.99, 7)])
@@ -62,11 +60,10 @@ def test_finds_the_scale_of_gaussian_rows(key):
     rows = mean + deviation * jax.random.normal(jax.random.key(1), (steps, 16, dimensions))
     hook = noise_scale(1, fraction=0.25, decay=1 - 1 / steps)
     trainer = pj.train_step(to_the_mean, optax.set_to_zero(), [hook])
-    state = trainer.init(key, jnp.zeros(dimensions))
-    state, history = jax.lax.scan(trainer.step, state, rows)
+    reported, _ = measured(trainer, key, rows, jnp.zeros(dimensions))
     truth = dimensions * deviation**2 / (dimensions * mean**2)
     # the spread of the two averages over some 2000 batches is about 2 % and 4 %
-    assert float(history["noise_scale"][-1]) == pytest.approx(truth, rel=0.12)
+    assert reported[-1] == pytest.approx(truth, rel=0.12)
 
 
 def test_scales_of_zero_and_infinity_and_a_measurement_that_is_not_finite(key):

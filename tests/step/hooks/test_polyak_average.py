@@ -58,9 +58,9 @@ def test_the_order_decides_whether_a_rejected_step_counts(drift, key):
 def test_averages_what_the_optimizer_evaluates(line, line_loss, line_params, key):
     tx = optax.lookahead(optax.sgd(0.1), 2, 0.5)
     trainer = pj.train_step(line_loss, tx, hooks=[polyak_average()])
-    state, slow = trainer.init(key, line_params), []
+    state, step, slow = trainer.init(key, line_params), jax.jit(trainer.step), []
     for _ in range(4):
-        state, _ = trainer.step(state, line)
+        state, _ = step(state, line)
         slow.append(state.params.slow["w"])
     np.testing.assert_allclose(trainer.eval_params(state)["w"], np.mean(slow, 0), rtol=1e-6)
 

@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step.hooks import sharpness
@@ -25,9 +26,9 @@ def rotated(eigenvalues):
 def measured(key, loss_fn, params, hook, batches, tx=None, **options):
     """What is reported after each batch, and the last state."""
     trainer = pj.train_step(loss_fn, tx or optax.set_to_zero(), [hook], **options)
-    state = trainer.init(key, params, *([jnp.float32(1)] if options else []))
-    run = jax.jit(lambda state, batches: jax.lax.scan(trainer.step, state, batches))
-    state, metrics = run(state, jnp.asarray(batches, jnp.float32))
+    model_state = {"model_state": jnp.float32(1)} if options else {}
+    batches = jnp.asarray(batches, jnp.float32)
+    state, metrics = run_steps(trainer, params, key, batches, **model_state)
     return metrics["sharpness"].tolist(), state
 
 

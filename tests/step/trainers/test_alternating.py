@@ -10,6 +10,7 @@ import pytest
 from comparing import at
 from games import GAME, start
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step.trainers import alternating
@@ -19,10 +20,8 @@ SGD = {"x": optax.sgd(RATE), "y": optax.sgd(RATE)}
 
 
 def run(trainer, params, steps, key, batch=None, model_state=()):
-    def train(state):
-        return jax.lax.scan(lambda s, _: trainer.step(s, batch), state, length=steps)
-
-    return jax.jit(train)(trainer.init(key, params, model_state))
+    batches = None if batch is None else jnp.stack([batch] * steps)
+    return run_steps(trainer, params, key, batches, steps=steps, model_state=model_state)
 
 
 def pull(name, target):

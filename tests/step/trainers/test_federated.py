@@ -7,6 +7,7 @@ import optax.contrib
 import pytest
 from comparing import at
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.data import batch_order
@@ -148,8 +149,7 @@ def test_line_searches_see_the_proximal_term(key):
     trainer = federated(quadratic, tx, local_steps=1, proximal=3.0)
     state, _ = one_round(trainer, jnp.float32(10.0), data, key)
     whole = lambda p, rows, key: (quadratic(p, rows, key)[0] + 1.5 * (p - 10.0) ** 2, {})
-    alone = pj.train_step(whole, tx)
-    expected, _ = alone.step(alone.init(key, jnp.float32(10.0)), data[0])
+    expected, _ = run_steps(pj.train_step(whole, tx), jnp.float32(10.0), key, jnp.asarray(data))
     np.testing.assert_allclose(state.params, expected.params, rtol=1e-5)
 
 
@@ -204,9 +204,7 @@ def test_clients_send_what_their_optimizer_wants_evaluated(key):
     data = np.array([[1.0, 3.0]], np.float32)
     state, _ = one_round(federated(quadratic, tx, local_steps=3), jnp.float32(0.0), data, key)
     alone = pj.train_step(quadratic, tx)
-    own = alone.init(key, jnp.float32(0.0))
-    for _ in range(3):
-        own, _ = alone.step(own, data[0])
+    own, _ = run_steps(alone, jnp.float32(0.0), key, jnp.tile(data, (3, 1)))
     np.testing.assert_allclose(state.params, alone.eval_params(own), rtol=1e-6)
     assert float(state.params) != float(own.params)
 

@@ -7,6 +7,7 @@ import pytest
 from comparing import at
 from jax.test_util import check_grads
 from refusing import assert_refused
+from stepping import run_steps
 
 import paramjax as pj
 from paramjax.step.trainers import adapt, meta_loss
@@ -88,13 +89,11 @@ def test_an_inner_gradient_of_zero_leaves_a_finite_one(key):
 
 
 def test_adapting_equals_training(tasks, params, key):
-    support = at(tasks["support"], 0)
+    support = jax.tree.map(lambda leaf: jnp.stack([leaf[0]] * 4), tasks["support"])
     tx = optax.contrib.schedule_free_adamw(0.1)
     trainer = pj.train_step(quadratic, tx)
-    state = trainer.init(key, params)
-    for _ in range(4):
-        state, _ = trainer.step(state, support)
-    adapted = adapt(quadratic, tx, 4)(params, support, key)
+    state, _ = run_steps(trainer, params, key, support)
+    adapted = adapt(quadratic, tx, 4)(params, at(support, 0), key)
     np.testing.assert_allclose(adapted, trainer.eval_params(state), rtol=1e-5)
     assert (adapted != state.params).all()
 
