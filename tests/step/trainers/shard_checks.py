@@ -1,27 +1,26 @@
-"""What test_shard.py asserts, computed on eight simulated devices or in two processes.
+"""Tests of `shard` that test_shard.py runs on eight simulated devices, or in two processes."""
 
-python shard_checks.py FILE writes JSON; with PROCESS=0 or 1 it is one of two processes.
-"""
-
-import collections
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
+from comparing import at
 from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh
+from refusing import assert_refused
 
 import paramjax as pj
-from paramjax._cache import enable_cache
 from paramjax.step.trainers import shard
 
 KEY = jax.random.key
+eight_devices = pytest.mark.skipif("PROCESS" in os.environ, reason="needs eight devices")
+two_processes = pytest.mark.skipif("PROCESS" not in os.environ, reason="needs two processes")
 COLLECTIVE = re.compile(r" (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)\(")
 
 
@@ -30,15 +29,16 @@ def mesh_of(*shape):
 
 
 def layouts():
-    """Ways to split, by name."""
+    """Ways to split, by name, and what a device then holds of the leaf "first", [16, 64]."""
     line, grid = mesh_of(8), mesh_of(4, 2)
     small = {"min_size": 512}
+    both = {"data_axis": ("data", "model"), "params_axis": "model", **small}
     return {
-        "data": (line, {}),
-        "fsdp": (line, {"params_axis": "data", **small}),
-        "params": (line, {"data_axis": None, "params_axis": "data", **small}),
-        "grid": (grid, {"params_axis": "model", **small}),
-        "hybrid": (grid, {"data_axis": ("data", "model"), "params_axis": "model", **small}),
+        "data": (line, {}, [16, 64]),
+        "fsdp": (line, {"params_axis": "data", **small}, [16, 8]),
+        "params": (line, {"data_axis": None, "params_axis": "data", **small}, [16, 8]),
+        "grid": (grid, {"params_axis": "model", **small}, [16, 32]),
+        "hybrid": (grid, both, [16, 32]),
     }
 
 
@@ -72,6 +72,10 @@ def farthest(tree, other):
     return max(jax.tree.leaves(jax.tree.map(distance, tree, other)))
 
 
+def dtypes(tree):
+    return jax.tree.map(lambda leaf: str(leaf.dtype), tree)
+
+
 def held(tree):
     return jax.tree.map(lambda leaf: list(leaf.addressable_shards[0].data.shape), tree)
 
@@ -82,7 +86,7 @@ def fit(trainer, params, data):
 
 def run(trainer, params, data, steps=5):
     """Some jitted steps of 32 rows: state, history, parameters to evaluate, and the program."""
-    batches = [jax.tree.map(lambda leaf, i=i: leaf[i : i + 32], data) for i in range(steps)]
+    batches = [at(data, slice(i, i + 32)) for i in range(steps)]
     state = jax.jit(trainer.init)(KEY(1), params)
     step = jax.jit(trainer.step).lower(state, batches[0]).compile()
     history = []
@@ -92,47 +96,52 @@ def run(trainer, params, data, steps=5):
     return state, history, trainer.eval_params(state), step.as_text()
 
 
-def check_layouts():
-    """Each layout against the plain trainer: losses, parameters, placement, collectives."""
-    params, data = start()
-    plain, plain_history, plain_eval, _ = run(composed(), params, data)
-    return {
-        name: compare(
-            *run(shard(composed(), mesh, **options), params, data),
-            plain, plain_history, plain_eval,
-        )
-        for name, (mesh, options) in layouts().items()
-    }  # fmt: skip
+@pytest.fixture(scope="module", autouse=True)
+def process():
+    """The number of this process among two, once it has found the other one."""
+    number = int(os.environ.get("PROCESS", 0))
+    if "PROCESS" in os.environ:
+        jax.distributed.initialize(os.environ["COORDINATOR"], num_processes=2, process_id=number)
+    return number
 
 
-def compare(state, history, evaluated, program, plain, plain_history, plain_eval):
+@pytest.fixture(scope="module")
+def plain():
+    """The run of the plain trainer."""
+    return run(composed(), *start())
+
+
+@eight_devices
+@pytest.mark.parametrize("name", ["data", "fsdp", "params", "grid", "hybrid"])
+def test_eight_devices_compute_what_one_does(plain, name):
+    mesh, options, first = layouts()[name]
+    state, history, evaluated, program = run(shard(composed(), mesh, **options), *start())
+    expected, expected_history, expected_evaluated, _ = plain
+    losses = lambda history: [m["loss"] for m in history]
+    assert farthest(losses(history), losses(expected_history)) < 1e-5
+    # adam divides by the root of tiny second moments, which amplifies the order of a sum
     adam = state.opt_state[0]
-    whole = (state.key, state.step, adam.count, *history[-1].values())
-    return {
-        "losses": farthest([m["loss"] for m in history], [m["loss"] for m in plain_history]),
-        "params": farthest(state.params, plain.params),
-        "moments": farthest(adam.nu, plain.opt_state[0].nu),
-        "evaluated": farthest(evaluated, plain_eval),
-        "dropped": [int(m["dropped"]) for m in history]
-        == [int(m["dropped"]) for m in plain_history],
-        "key": bool((jax.random.key_data(state.key) == jax.random.key_data(plain.key)).all()),
-        "dtypes": dtypes(state) == dtypes(plain),
-        "held": held(state.params),
-        "held_alike": all(
-            held(tree) == held(state.params)
-            for tree in (adam.mu, adam.nu, state.hook_state[0].average, evaluated)
-        ),
-        "scalars_whole": all(leaf.sharding.is_fully_replicated for leaf in whole),
-        "collectives": collections.Counter(COLLECTIVE.findall(program)),
-    }
+    assert farthest(state.params, expected.params) < 1e-5
+    assert farthest(evaluated, expected_evaluated) < 1e-5
+    assert farthest(adam.nu, expected.opt_state[0].nu) < 1e-7
+    dropped = lambda history: [int(m["dropped"]) for m in history]
+    assert dropped(history) == dropped(expected_history)  # the same units, on every layout
+    assert (jax.random.key_data(state.key) == jax.random.key_data(expected.key)).all()
+    assert dtypes(state) == dtypes(expected)
+    # the devices divide no axis of "odd"; "bias" and "second" have fewer than 512 elements
+    whole = {"odd": [27, 25], "bias": [64], "second": [64, 4]}
+    for tree in (state.params, adam.mu, adam.nu, state.hook_state[0].average, evaluated):
+        assert held(tree) == {"first": first, **whole}
+    scalars = (state.key, state.step, adam.count, *history[-1].values())
+    assert all(leaf.sharding.is_fully_replicated for leaf in scalars)
+    collectives = set(COLLECTIVE.findall(program))
+    assert collectives & {"all-reduce", "reduce-scatter"}
+    # whole parameters are never sent where nothing but rows is split
+    assert ("all-gather" in collectives) == (name != "data")
 
 
-def dtypes(tree):
-    return jax.tree.map(lambda leaf: str(leaf.dtype), tree)
-
-
-def check_steps():
-    """Jitted steps trace once; an eager step agrees; a bad row anywhere stops everyone."""
+@eight_devices
+def test_steps_trace_once_and_run_eagerly_and_one_bad_row_stops_every_device():
     params, data = start()
     traces = []
 
@@ -145,31 +154,31 @@ def check_steps():
     step = jax.jit(trainer.step)
     second, metrics = step(first, data)
     step(second, data)
-    traced = len(traces)
+    assert len(traces) == 1
+    assert abs(float(metrics["target"]) - data["y"].mean()) < 1e-7  # a mean over all rows
     eager, _ = trainer.step(first, data)
+    assert farthest(eager.params, second.params) < 1e-5
+    assert held(eager.params) == held(second.params) == held(first.params)
     bad = {**data, "x": data["x"].copy()}
     bad["x"][100, 3] = np.nan  # one of the 16 rows of the seventh device
-    guarded, guard = step(second, bad)
-    return {
-        "traced": traced,
-        "eager": farthest(eager.params, second.params),
-        "eager_held": held(eager.params) == held(second.params) == held(first.params),
-        "target": float(metrics["target"]) - float(data["y"].mean()),
-        "moved": farthest(guarded.params, second.params),
-        "moments_moved": farthest(guarded.opt_state[0].mu, second.opt_state[0].mu),
-        "skipped": int(guard["skipped"]),
-        "step": int(guarded.step),
-    }
+    guarded, metrics = step(second, bad)
+    assert farthest(guarded.params, second.params) == 0.0
+    assert farthest(guarded.opt_state[0].mu, second.opt_state[0].mu) == 0.0
+    assert (int(metrics["skipped"]), int(guarded.step)) == (1, 2)
 
 
-def check_compositions():
-    """Accumulation, bfloat16 parameters, and batch statistics over all devices."""
+@eight_devices
+def test_accumulation_batch_statistics_and_bfloat16(plain):
     params, data = start()
     on_eight = lambda trainer: shard(trainer, mesh_of(8), params_axis="data", min_size=512)
     every = composed(tx=optax.MultiSteps(optax.adam(1e-2), 2))
-    accumulated = [run(trainer, params, data)[0] for trainer in (every, on_eight(every))]
+    alone, together = (run(trainer, params, data)[0] for trainer in (every, on_eight(every)))
+    assert farthest(alone.params, together.params) < 1e-5
+    # no row of the batch travels to a microbatch: only sums over rows do
     parts = composed(pj.grads.accumulate(loss_fn, 4))
-    whole_state, split = run(parts, params, data)[0], run(shard(parts, mesh_of(8)), params, data)
+    alone, split = run(parts, params, data), run(shard(parts, mesh_of(8)), params, data)
+    assert farthest(alone[0].params, split[0].params) < 1e-5
+    assert set(COLLECTIVE.findall(split[3])) == {"all-reduce"}
 
     def normed(params, model_state, batch, key):
         loss, metrics = loss_fn(params, batch, key)
@@ -178,36 +187,34 @@ def check_compositions():
     stateful = on_eight(pj.train_step(normed, optax.sgd(0.1), stateful=True))
     model_state = {"mean": jnp.zeros(16), "large": jnp.zeros((64, 8))}
     state, _ = jax.jit(stateful.step)(jax.jit(stateful.init)(KEY(0), params, model_state), data)
+    assert farthest(state.model_state["mean"], data["x"].mean(0)) < 1e-6
+    assert held(state.model_state) == {"mean": [16], "large": [8, 8]}
     half = on_eight(composed())
     narrow = jax.eval_shape(half.init, KEY(1), jax.tree.map(jnp.bfloat16, params))
     stepped, _ = jax.eval_shape(half.step, narrow, data)
-    return {
-        "accumulated": farthest(accumulated[0].params, accumulated[1].params),
-        "microbatches": farthest(whole_state.params, split[0].params),
-        "microbatches_move": sorted(set(COLLECTIVE.findall(split[3]))),
-        "narrow": sorted({str(leaf.dtype) for leaf in jax.tree.leaves(stepped.params)}),
-        "dtypes_stay": dtypes(narrow) == dtypes(stepped),
-        "batch_mean": farthest(state.model_state["mean"], data["x"].mean(0)),
-        "model_state_held": held(state.model_state),
-    }
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(stepped.params)} == {"bfloat16"}
+    assert dtypes(narrow) == dtypes(stepped)
 
 
-def check_refusals():
+@eight_devices
+def test_a_batch_that_does_not_fit_is_refused_with_its_numbers():
     params, data = start()
     trainer = shard(composed(), mesh_of(4, 2), data_axis=("data", "model"))
     state = jax.eval_shape(trainer.init, KEY(0), params)
-    batches = {
-        "division": jax.tree.map(lambda leaf: leaf[:30], data),
-        "lengths": {"x": data["x"], "y": data["y"][:64]},
-    }
-    return {
-        name: refusal(lambda batch=batch: jax.eval_shape(trainer.step, state, batch))
-        for name, batch in batches.items()
-    }
+    division = "leaf x of the batch has 30 rows.* 8 devices of mesh axes 'data', 'model' do not"
+    assert_refused(
+        lambda *batch: jax.eval_shape(trainer.step, state, *batch),
+        ((at(data, slice(30)),), ValueError, division + " divide.*take a batch of 24 rows"),
+        (({**data, "y": data["y"][:64]},), ValueError, "leaves of one length.*{'x': 128, 'y': 64}"),
+    )
 
 
-def check_script():
-    """A run as a user writes it, the same on one device, on several and in two processes."""
+def test_script():
+    """Write a run as users write it: the same on one device, on several and in two processes."""
+    Path(os.environ["REPORT"]).write_text(json.dumps(script()))
+
+
+def script():
     params, data = start()
     mesh = mesh_of(jax.device_count())
     trainer = shard(composed(), mesh, params_axis="data", min_size=1024)
@@ -221,44 +228,27 @@ def check_script():
     }
 
 
-def check_processes():
-    """Runs over both processes, and what differs between them."""
+@two_processes
+def test_processes_share_a_run_and_raise_where_they_differ(process):
     params, data = start()
     mesh = mesh_of(jax.device_count())
     plain, trainer = composed(), shard(composed(), mesh, params_axis="data", min_size=512)
     alone, both = fit(plain, params, data), fit(trainer, params, data)
-    own = {**data, "y": data["y"] + jax.process_index()}
-    return {
-        "processes": jax.process_count(),
-        "losses": farthest(both.history["loss"], alone.history["loss"]),
-        "goes_on": int(fit(trainer, both.params, data).state.step),
-        "held": held(both.params),
-        "disagreement": refusal(lambda: fit(trainer, params, own)),
-        # a trainer on the devices of one process is its own affair
-        "own": float(fit(plain, params, own).history["target"].mean()),
-        "lost": refusal(lambda: fit(trainer, jax.tree.map(lambda p: p * 1e30, params), data)),
-        "mesh": refusal(lambda: shard(plain, Mesh(jax.devices()[-1:], ("data",)))),
-    }
-
-
-def refusal(call):
-    try:
-        call()
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def main():
-    enable_cache()
-    checks = (check_layouts, check_steps, check_compositions, check_refusals, check_script)
-    if "PROCESS" in os.environ:
-        checks = (check_processes, check_script)
-        address, number = os.environ["COORDINATOR"], int(os.environ["PROCESS"])
-        jax.distributed.initialize(address, num_processes=2, process_id=number)
-    report = {check.__name__.removeprefix("check_"): check() for check in checks}
-    Path(sys.argv[1]).write_text(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main()
+    assert jax.process_count() == 2
+    assert farthest(both.history["loss"], alone.history["loss"]) < 1e-5
+    assert held(both.params)["first"] == [16, 16]
+    assert int(fit(trainer, both.params, data).state.step) == 8
+    own = {**data, "y": data["y"] + process}
+    with pytest.raises(ValueError, match="got different ones for data y; draw and shuffle"):
+        fit(trainer, params, own)
+    # without shard each process trains on its own
+    targets = [fit(plain, params, rows).history["target"].mean() for rows in (own, data)]
+    assert targets[0] == pytest.approx(targets[1] + process, abs=1e-5)
+    with pytest.raises(ValueError, match="the loss was not finite at any step"):
+        fit(trainer, jax.tree.map(lambda p: p * 1e30, params), data)
+    last = Mesh(jax.devices()[-1:], ("data",))
+    if process == 0:
+        with pytest.raises(ValueError, match="devices of every process, got none of process 0"):
+            shard(plain, last)
+    else:
+        shard(plain, last)

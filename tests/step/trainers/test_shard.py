@@ -21,116 +21,45 @@ from paramjax.step.trainers import shard
 from paramjax.step.trainers._shard import _partition  # a shape is too large to place
 
 CHECKS = Path(__file__).parent / "shard_checks.py"
-HELD = {  # what a device holds of the leaf "first", which is [16, 64]
-    "data": [16, 64],
-    "fsdp": [16, 8],
-    "params": [16, 8],
-    "grid": [16, 32],
-    "hybrid": [16, 32],
-}
 
 
-def launch(file, *, devices, **variables):
-    """Start the script on simulated devices, as strict as the tests are."""
+def launch(report, *, devices, **variables):
+    """Start the tests in shard_checks.py on simulated devices."""
     environment = {
         **os.environ,
         "XLA_FLAGS": simulating(devices),
         "JAX_PLATFORMS": "cpu",
-        "JAX_NUMPY_RANK_PROMOTION": "raise",
         "PYTHONPATH": str(CHECKS.parents[3]),
+        "PYTEST_ADDOPTS": "",
+        "REPORT": str(report),
         **variables,
     }
-    command = [sys.executable, "-W", "error", str(CHECKS), str(file)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen([*command, CHECKS], env=environment, stdout=pipe, text=True)
 
 
 def reports(running):
-    """What the scripts write, by file, once all of them have ended well."""
+    """What the scripts write, by file, once all tests of all processes have passed."""
     try:
         ends = [process.communicate(timeout=300) for process in running.values()]
     finally:
         for process in running.values():
             process.kill()
-    for process, (_, errors) in zip(running.values(), ends, strict=True):
-        assert process.returncode == 0, errors[-4000:]
+    for process, (output, _) in zip(running.values(), ends, strict=True):
+        assert process.returncode == 0, output[-8000:]
     return [json.loads(file.read_text()) for file in running]
 
 
-@pytest.fixture(scope="module")
-def eight(tmp_path_factory):
-    """On eight devices of one process."""
-    file = tmp_path_factory.mktemp("eight") / "report.json"
-    return reports({file: launch(file, devices=8)})[0]
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """In two processes of two devices each."""
-    folder = tmp_path_factory.mktemp("two")
+def test_the_checks_pass_and_one_script_runs_on_one_device_on_eight_and_in_two_processes(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    start = lambda n: launch(folder / n, devices=2, PROCESS=n, COORDINATOR=address)
-    return reports({folder / number: start(number) for number in ("0", "1")})
-
-
-@pytest.mark.parametrize("layout", HELD)
-def test_eight_devices_compute_what_one_does(eight, layout):
-    report = eight["layouts"][layout]
-    assert report["losses"] < 1e-5
-    # adam divides by the root of tiny second moments, which amplifies the order of a sum
-    assert report["params"] < 1e-5
-    assert report["evaluated"] < 1e-5
-    assert report["moments"] < 1e-7
-    assert report["dropped"]  # the same units, on every layout
-    assert report["key"]
-    assert report["dtypes"]
-    # the devices divide no axis of "odd"; "bias" and "second" have fewer than 512 elements
-    first = HELD[layout]
-    assert report["held"] == {"first": first, "odd": [27, 25], "bias": [64], "second": [64, 4]}
-    assert report["held_alike"]
-    assert report["scalars_whole"]
-    collectives = report["collectives"]
-    assert "all-reduce" in collectives or "reduce-scatter" in collectives
-    # whole parameters are never sent where nothing but rows is split
-    assert ("all-gather" in collectives) == (layout != "data")
-
-
-def test_steps_trace_once_and_run_eagerly_and_one_bad_row_stops_every_device(eight):
-    report = eight["steps"]
-    assert report["traced"] == 1
-    assert report["eager"] < 1e-5
-    assert report["eager_held"]
-    assert abs(report["target"]) < 1e-7  # metrics are means over all rows
-    assert report["moved"] == report["moments_moved"] == 0.0
-    assert (report["skipped"], report["step"]) == (1, 2)
-
-
-def test_accumulation_batch_statistics_and_bfloat16_on_eight_devices(eight):
-    report = eight["compositions"]
-    assert report["accumulated"] < 1e-5
-    assert report["batch_mean"] < 1e-6
-    assert report["model_state_held"] == {"mean": [16], "large": [8, 8]}
-    # no row of the batch travels to a microbatch: only sums over rows do
-    assert report["microbatches"] < 1e-5
-    assert report["microbatches_move"] == ["all-reduce"]
-    assert report["narrow"] == ["bfloat16"]
-    assert report["dtypes_stay"]
-
-
-def test_a_batch_that_does_not_fit_is_refused_with_its_numbers(eight):
-    messages = eight["refusals"]
-    assert "leaf x of the batch has 30 rows" in messages["division"]
-    assert "8 devices of mesh axes 'data', 'model' do not divide" in messages["division"]
-    assert "take a batch of 24 rows" in messages["division"]
-    assert "leaves of one length in the batch, got {'x': 128, 'y': 64}" in messages["lengths"]
-
-
-def test_one_script_runs_on_one_device_on_eight_and_in_two_processes(eight, two):
-    one = runpy.run_path(str(CHECKS))["check_script"]()
+    start = lambda n: launch(tmp_path / n, devices=2, PROCESS=n, COORDINATOR=address)
+    eight = reports({tmp_path / "eight": launch(tmp_path / "eight", devices=8)})
+    several = eight + reports({tmp_path / number: start(number) for number in ("0", "1")})
+    one = runpy.run_path(str(CHECKS))["script"]()
     assert one["history"]["loss"][-1] < 0.5 * one["history"]["loss"][0]
-    several = [report["script"] for report in (eight, *two)]
     assert [(r["devices"], r["held"]) for r in several] == [(8, [16, 8]), *[(4, [16, 16])] * 2]
     for report in several:
         for metric in ("loss", "target"):
@@ -138,25 +67,6 @@ def test_one_script_runs_on_one_device_on_eight_and_in_two_processes(eight, two)
             np.testing.assert_allclose(report["history"][metric], expected, rtol=1e-5, atol=1e-7)
         for name, expected in one["params"].items():
             np.testing.assert_allclose(report["params"][name], expected, atol=1e-5)
-
-
-def test_processes_share_a_run_and_read_its_history(two):
-    for report in (each["processes"] for each in two):
-        assert report["processes"] == 2
-        assert report["losses"] < 1e-5
-        assert report["held"]["first"] == [16, 16]
-        assert report["goes_on"] == 8
-        assert "the loss was not finite at any step" in report["lost"]
-
-
-def test_processes_with_different_data_or_without_a_device_raise(two):
-    first, second = (each["processes"] for each in two)
-    for report in (first, second):
-        assert "got different ones for data y; draw and shuffle" in report["disagreement"]
-    # without shard each process trains on its own
-    assert second["own"] == pytest.approx(first["own"] + 1, abs=1e-5)
-    assert "devices of every process, got none of process 0" in first["mesh"]
-    assert second["mesh"] is None
 
 
 def test_the_rule_splits_the_longest_axis_that_the_devices_divide():
