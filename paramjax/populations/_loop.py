@@ -20,43 +20,26 @@ from paramjax.step._state import TrainState
 
 
 class Carry(NamedTuple):
-    """The progress of a run; of mapped ones, leaves [runs, ...].
+    """The progress of a run; of mapped ones, leaves [runs, ...]."""
 
-    Attributes:
-        state: The state; of a diverged run, the one before the step that lost it.
-        alive: Whether the run goes on, bool[].
-        steps: Steps that the run has trained, int32[].
-    """
-
-    state: TrainState
-    alive: Array
-    steps: Array
+    state: TrainState  # of a diverged run, the one before the step that lost it
+    alive: Array  # bool[], whether the run goes on
+    steps: Array  # int32[], steps that the run has trained
 
 
 class Reading(NamedTuple):
-    """Which rows a segment of steps reads.
+    """Which rows a segment of steps reads."""
 
-    Attributes:
-        order: Rows of each step and seed, int32[steps, seeds, batch]; None reads all rows.
-        seed_index: The index of each run's seed in the order, int32[] or int32[runs].
-        offset: The index of the segment's first step in the order, int32[].
-        length: Steps of the segment, int32[].
-    """
-
-    order: Array | None
-    seed_index: Array
-    offset: Array
-    length: Array
+    order: Array | None  # int32[steps, seeds, batch]; None reads all rows
+    seed_index: Array  # int32[] or int32[runs], index of each run's seed in the order
+    offset: Array  # int32[], index of the segment's first step in the order
+    length: Array  # int32[], steps of the segment
 
 
 def begin(
-    traced: TracedTrainer,
-    mapped: bool,
-    numbers: Numbers,
-    seed_index: Array,
-    starts: Starts,
+    traced: TracedTrainer, mapped: bool, numbers: Numbers, seed_index: Array, starts: Starts,
     model: ModelState,
-) -> Carry:
+) -> Carry:  # fmt: skip
     """The carry before the first step."""
     params, key = jax.tree.map(lambda leaf: leaf[seed_index], (starts.params, starts.key))
     init = _over_runs(mapped, traced.init.call, (0, 0, 0, None))
@@ -65,14 +48,9 @@ def begin(
 
 
 def step(
-    traced: TracedTrainer,
-    mapped: bool,
-    numbers: Numbers,
-    carry: Carry,
-    batch: Batch,
-    *,
+    traced: TracedTrainer, mapped: bool, numbers: Numbers, carry: Carry, batch: Batch, *,
     shared: bool,
-) -> tuple[Carry, Metrics]:
+) -> tuple[Carry, Metrics]:  # fmt: skip
     """One step of every run that goes on; the metrics of the others are NaN.
 
     A step with a loss that is not finite loses its run, unless it left the parameters unchanged,
@@ -93,13 +71,9 @@ def step(
 
 
 def advance(
-    traced: TracedTrainer,
-    capacity: int,
-    numbers: Numbers,
-    carry: Carry,
-    reading: Reading,
+    traced: TracedTrainer, capacity: int, numbers: Numbers, carry: Carry, reading: Reading,
     data: PyTree,
-) -> tuple[Carry, Metrics, Array]:
+) -> tuple[Carry, Metrics, Array]:  # fmt: skip
     """A segment of steps of mapped runs: the carry, the metrics of its steps, steps computed."""
 
     def go_on(loop: tuple[Array, Carry, Metrics]) -> Array:

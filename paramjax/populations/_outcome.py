@@ -98,40 +98,23 @@ def cut(chunk: ChunkResult, count: int) -> ChunkResult:
 
 
 class Summary(NamedTuple):
-    """One training so far, without its arrays.
-
-    Attributes:
-        record: Its record.
-        reached: The step that its chunk has reached; a diverged run trained fewer.
-        computed: Steps computed for it: its own, those after it diverged, those of lanes that
-            only fill a call, and those that were computed again.
-    """
+    """One training so far, without its arrays."""
 
     record: Record
-    reached: int
-    computed: int
+    reached: int  # the step that its chunk has reached; a diverged run trained fewer
+    computed: int  # steps: its own, those of lanes that had diverged or fill a call, repeated ones
 
 
 class Outcome(NamedTuple):
-    """One training so far: a `Summary` and its arrays.
-
-    Attributes:
-        record: See `Summary`.
-        reached: See `Summary`.
-        computed: See `Summary`.
-        params: Parameters to evaluate.
-        history: Metric of the steps -> [steps].
-        curve: Metric of the evaluations -> [evaluations].
-        resume_state: What the next segment of steps starts from; None after the last step.
-    """
+    """One training so far: a `Summary` and its arrays."""
 
     record: Record
     reached: int
     computed: int
-    params: Params
-    history: dict[str, np.ndarray]
-    curve: dict[str, np.ndarray]
-    resume_state: PyTree = None
+    params: Params  # to evaluate
+    history: dict[str, np.ndarray]  # metric of the steps -> [steps]
+    curve: dict[str, np.ndarray]  # metric of the evaluations -> [evaluations]
+    resume_state: PyTree = None  # where the next segment starts; None after the last step
 
     @property
     def summary(self) -> Summary:

@@ -36,23 +36,14 @@ MakeTrainer = Callable[[Hyperparameters], Trainer]
 
 
 class SingleRun(NamedTuple):
-    """The inputs of one run, to train it alone.
+    """The inputs of one run, to train it alone."""
 
-    Attributes:
-        trainer: Made with hyperparameters that are plain numbers.
-        key: Key of the initial state.
-        params: Initial parameters.
-        model_state: Initial state of a stateful model.
-        data: Training data, leaves [rows, ...].
-        order: `(steps) -> int32[steps, batch]`, or None if each step reads all rows.
-    """
-
-    trainer: Trainer
+    trainer: Trainer  # made with hyperparameters that are plain numbers
     key: Key
     params: Params
     model_state: ModelState
     data: PyTree
-    order: Callable[[int], Array | None]
+    order: Callable[[int], Array | None]  # (steps) -> int32[steps, batch]; None reads all rows
 
 
 class Population:

@@ -29,18 +29,11 @@ _LOCKS = [threading.Lock() for _ in range(64)]
 
 
 class Shared(NamedTuple):
-    """Inputs that all runs of a structure share, on the devices.
+    """Inputs that all runs of a structure share, on the devices."""
 
-    Attributes:
-        starts: Initial parameters and keys, leaves [seeds, ...].
-        model_state: Initial state of a stateful model.
-        data: Training data, leaves [rows, ...].
-        eval_data: The last argument of `evaluate`.
-    """
-
-    starts: PendingStarts
+    starts: PendingStarts  # leaves [seeds, ...]
     model_state: ModelState
-    data: PyTree
+    data: PyTree  # leaves [rows, ...]
     eval_data: PyTree
 
 

@@ -18,33 +18,20 @@ from paramjax.step._state import TrainState
 
 
 class _Loop(NamedTuple):
-    """The progress of a segment.
+    """The progress of a segment."""
 
-    Attributes:
-        state: The last state known to be good.
-        done: Steps of the segment up to that state.
-        end: The step of the segment at which the next attempt ends.
-        alive: Whether the run goes on.
-        computed: Steps computed in all attempts.
-        metrics: Metrics of the steps, [capacity, ...].
-    """
-
-    state: TrainState
-    done: Array
-    end: Array
-    alive: Array
-    computed: Array
-    metrics: Metrics
+    state: TrainState  # the last one known to be good
+    done: Array  # steps of the segment up to that state
+    end: Array  # the step of the segment at which the next attempt ends
+    alive: Array  # whether the run goes on
+    computed: Array  # steps computed in all attempts
+    metrics: Metrics  # of the steps, [capacity, ...]
 
 
 def advance(
-    traced: TracedTrainer,
-    capacity: int,
-    numbers: Numbers,
-    carry: Carry,
-    reading: Reading,
+    traced: TracedTrainer, capacity: int, numbers: Numbers, carry: Carry, reading: Reading,
     data: PyTree,
-) -> tuple[Carry, Metrics, Array]:
+) -> tuple[Carry, Metrics, Array]:  # fmt: skip
     """`_loop.advance` of one run."""
 
     def attempted(loop: _Loop) -> _Loop:

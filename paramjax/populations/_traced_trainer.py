@@ -21,50 +21,26 @@ Make = Callable[[Numbers], Trainer]
 
 
 class Traced(NamedTuple):
-    """A traced function; calling it does not trace it again.
-
-    Attributes:
-        call: The function.
-        jaxpr: Its closed jaxpr.
-        out: Shapes and dtypes of its result.
-        names: Names of the hyperparameters, which are the first inputs of the jaxpr.
-    """
+    """A traced function; calling it does not trace it again."""
 
     call: Callable[..., Any]
-    jaxpr: Any
-    out: Any
-    names: tuple[str, ...]
+    jaxpr: Any  # closed
+    out: Any  # shapes and dtypes of the result
+    names: tuple[str, ...]  # of the hyperparameters, the first inputs of the jaxpr
 
 
 class TracedTrainer(NamedTuple):
-    """The functions of a run, each traced once.
+    """The functions of a run, each traced once."""
 
-    Attributes:
-        init: `(numbers, key, params, model_state) -> state`.
-        step: `(numbers, state, batch) -> (state, metrics)`.
-        evaluate: `(numbers, state, eval_data) -> metrics`.
-        eval_params: `(numbers, state) -> params`.
-        whole_data: Whether a step draws its own rows from the whole data.
-    """
-
-    init: Traced
-    step: Traced
-    evaluate: Traced
-    eval_params: Traced
-    whole_data: bool
+    init: Traced  # (numbers, key, params, model_state) -> state
+    step: Traced  # (numbers, state, batch) -> (state, metrics)
+    evaluate: Traced  # (numbers, state, eval_data) -> metrics
+    eval_params: Traced  # (numbers, state) -> params
+    whole_data: bool  # whether a step draws its own rows from the whole data
 
 
 class Inputs(NamedTuple):
-    """Shapes and dtypes with which the functions of a run are traced.
-
-    Attributes:
-        numbers: Traced hyperparameters, name -> scalar.
-        key: Key of the run.
-        params: Initial parameters.
-        model_state: Initial state of a stateful model.
-        batch: One batch.
-        eval_data: The last argument of `evaluate`.
-    """
+    """Shapes and dtypes with which the functions of a run are traced."""
 
     numbers: Numbers
     key: Key

@@ -128,17 +128,11 @@ def cross_validate(
 
 
 class _Group(NamedTuple):
-    """Folds of one size.
+    """Folds of one size."""
 
-    Attributes:
-        fold: Numbers of the folds, int32[folds].
-        train: Rows to train on, int32[folds, rows].
-        held_out: Rows to evaluate on, int32[folds, rows].
-    """
-
-    fold: np.ndarray
-    train: np.ndarray
-    held_out: np.ndarray
+    fold: np.ndarray  # numbers of the folds, int32[folds]
+    train: np.ndarray  # rows to train on, int32[folds, rows]
+    held_out: np.ndarray  # rows to evaluate on, int32[folds, rows]
 
 
 _SEGMENTS = 20

@@ -37,7 +37,7 @@ def new_population(
     if not callable(make_trainer):
         raise TypeError(
             "make_trainer: expected a function (hyperparameters) -> trainer, got "
-            + describe(make_trainer)
+            f"{type(make_trainer).__name__}"
         )
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")

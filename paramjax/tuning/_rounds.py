@@ -41,12 +41,7 @@ class Rung(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The metric that ranks trials.
-
-    Attributes:
-        metric: Name of a metric of the records.
-        maximise: Whether larger is better.
-    """
+    """The metric that ranks trials, and whether larger is better."""
 
     metric: str = "loss"
     maximise: bool = False
@@ -57,15 +52,10 @@ class Score(NamedTuple):
 
 
 def train_rounds(
-    population: Population,
-    plan: ExecutionPlan,
-    record_store: RecordStore,
-    runs: Sequence[TrialRun],
-    *,
-    schedule: Schedule | None = None,
-    score: Score | None = None,
+    population: Population, plan: ExecutionPlan, record_store: RecordStore,
+    runs: Sequence[TrialRun], *, schedule: Schedule | None = None, score: Score | None = None,
     progress: PopulationProgress,
-) -> list[Rung]:
+) -> list[Rung]:  # fmt: skip
     """Train runs from rung to rung; those in the record store are not trained again."""
     rungs: list[Rung] = []
     going = list(runs)
@@ -109,19 +99,15 @@ def _trainer(
 
 
 def _jobs(
-    population: Population,
-    plan: ExecutionPlan,
-    record_store: RecordStore,
-    going: Sequence[TrialRun],
-    first: int,
-    end: int,
-) -> list[Job]:
+    population: Population, plan: ExecutionPlan, record_store: RecordStore,
+    going: Sequence[TrialRun], first: int, end: int,
+) -> list[Job]:  # fmt: skip
     """The chunks with a run that has not reached a rung, cut alike after a restart."""
     reached = _agreed(record_store.reached(), going)
     jobs = []
     for group in population.groups(going):
         layout = plan.layout_of(structure(population.space, group[0].hyperparameters))
-        layout = _packed(population, record_store, layout, group, first)
+        layout = _packed(population, layout, group, first)
         jobs += [
             Job(chunk, layout)
             for chunk in population.chunks(group, layout)
@@ -142,11 +128,7 @@ def _agreed(
 
 
 def _packed(
-    population: Population,
-    record_store: RecordStore,
-    layout: Layout,
-    group: Sequence[TrialRun],
-    first: int,
+    population: Population, layout: Layout, group: Sequence[TrialRun], first: int
 ) -> Layout:
     """The layout, or a narrower one if the survivors would not fill its calls."""
     devices = 1 if population.mesh is None else population.mesh.size

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from paramjax._checks import check_key
+from paramjax._checks import check_key, describe
 from paramjax._types import Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
@@ -105,6 +106,8 @@ def sweep(
     """
     check_key(key)
     space = check_space(space)
+    if store is not None and not isinstance(store, str | PathLike):
+        raise TypeError(f"store: expected a folder or None, got {describe(store)}")
     if fresh and store is None:
         raise ValueError("fresh: expected a store to start over; pass store= too, or drop fresh")
     design_key, run_key = jax.random.split(key)

@@ -1,18 +1,13 @@
 """Studies and searches for the rate of gradient descent on a line."""
 
 import jax
-import jax.numpy as jnp
 import optax
 import optuna
-from problems import sorted_arguments
+from problems import draw_line, sorted_arguments
 
 import paramjax as pj
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def draw(key):
-    return {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))}
 
 
 def create_study(*directions, **settings):
@@ -27,7 +22,7 @@ def run_search(line, line_loss, study, **settings):
     arguments = {
         "make_trainer": lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
         "space": {"rate": pj.log_uniform(1e-3, 0.9)},
-        "init": draw, "data": line, "trials": 6, "batch": 3, "seeds": 2, "steps": 10,
+        "init": draw_line, "data": line, "trials": 6, "batch": 3, "seeds": 2, "steps": 10,
         "key": jax.random.key(0), "layout": pj.populations.Layout(6),
         "evaluate": lambda params, data: {"loss": line_loss(params, data, None)[0]},
         "eval_data": line,

@@ -9,10 +9,9 @@ import time
 import chex
 import jax
 import numpy as np
-import optax
 import pytest
 import restarted
-from problems import sorted_arguments
+from problems import draw_line, sweep_line
 
 import paramjax as pj
 from paramjax.populations import Layout
@@ -52,19 +51,8 @@ def test_killed_and_started_again_the_table_is_the_same(tmp_path, kind, kills):
     assert any(name.startswith("jit_population_segment") for name in cached)
 
 
-def draw(key):
-    return {"w": jax.random.normal(key, (1, 1)), "b": jax.numpy.zeros((1, 1))}
-
-
 def swept(line, loss, store, **settings):
-    arguments = {
-        "init": draw, "data": line, "trials": 4, "seeds": 2, "steps": 6, "batch_size": 10,
-        "key": jax.random.key(0), "layout": Layout(2),
-    } | settings  # fmt: skip
-    return pj.sweep(
-        lambda hp: pj.train_step(loss, optax.sgd(hp["rate"])),
-        {"rate": pj.log_uniform(1e-3, 1.0)}, store=store, **sorted_arguments(arguments),
-    )  # fmt: skip
+    return sweep_line(line, loss, store=store, **{"batch_size": 10, "layout": Layout(2)} | settings)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +99,7 @@ def test_fresh_starts_over(line, line_loss, tmp_path):
         ({"seeds": 3}, "seeds was 2 and is now 3"),
         ({"batch_size": 5}, "program was"),
         ({"stopping": pj.tuning.successive_halving(2)}, "stopping was 'none' and is now"),
-        ({"init": lambda key: draw(jax.random.fold_in(key, 1))}, "initial b|initial w was"),
+        ({"init": lambda key: draw_line(jax.random.fold_in(key, 1))}, "initial b|initial w was"),
         ({"data": {"x": np.ones((20, 1)), "y": np.ones((20, 1))}}, "data x was .*, data y was"),
         ({"loss": lambda p, batch, key: (2.0 * p["w"].sum(), {})}, "program was"),
     ],

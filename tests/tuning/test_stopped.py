@@ -1,11 +1,9 @@
 """Trials stopped early: which go on, what it costs, and that survivors are as without stopping."""
 
 import chex
-import jax
 import numpy as np
-import optax
 import pytest
-from problems import sorted_arguments
+from problems import sweep_line
 
 import paramjax as pj
 from paramjax.populations import Layout
@@ -15,20 +13,13 @@ MOST = SEEDS * (9 * 3 + 3 * 6 + 1 * 18)
 """Steps if none diverges."""
 
 
-def draw(key):
-    return {"w": jax.random.normal(key, (1, 1)), "b": jax.numpy.zeros((1, 1))}
-
-
 def swept(line, loss, **settings):
     arguments = {
-        "init": draw, "data": line, "batch_size": 10, "eval_data": line, "metric": "error",
-        "evaluate": lambda p, data: {"error": loss(p, data, None)[0]},
+        "space": {"rate": pj.log_uniform(1e-3, 3.0)}, "batch_size": 10, "eval_data": line,
+        "metric": "error", "evaluate": lambda p, data: {"error": loss(p, data, None)[0]},
+        "trials": TRIALS, "seeds": SEEDS, "steps": STEPS, "evaluations": 3,
     } | settings  # fmt: skip
-    return pj.sweep(
-        lambda hp: pj.train_step(loss, optax.sgd(hp["rate"])), {"rate": pj.log_uniform(1e-3, 3.0)},
-        trials=TRIALS, seeds=SEEDS, steps=STEPS, key=jax.random.key(0), evaluations=3,
-        **sorted_arguments(arguments),
-    )  # fmt: skip
+    return sweep_line(line, loss, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +102,9 @@ def test_other_rules_stop_as_they_say(line, line_loss, full, stopping):
 
 
 def test_where_all_diverge_the_sweep_ends(line, line_loss):
-    result = pj.sweep(
-        lambda hp: pj.train_step(line_loss, optax.sgd(hp["rate"])),
-        {"rate": pj.uniform(1e6, 1e7)}, pj.Problem(init=draw, data=line), trials=4, seeds=1,
-        steps=90, key=jax.random.key(0), stopping=pj.tuning.successive_halving(2),
-        execution=pj.Execution(layout=Layout(4)),
+    result = sweep_line(
+        line, line_loss, space={"rate": pj.uniform(1e6, 1e7)}, seeds=1, steps=90,
+        stopping=pj.tuning.successive_halving(2), layout=Layout(4),
     )  # fmt: skip
     assert {record.status for record in result.records} == {"diverged"}
     assert result.budget.trained < 4 * 90 / 2

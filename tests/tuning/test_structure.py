@@ -7,22 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from problems import sorted_arguments
+from problems import sweep_line
 
 import paramjax as pj
 from paramjax.models import MLP
 
 
-def draw(key):
-    return {"w": jax.random.normal(key, (1, 1)), "b": jnp.zeros((1, 1))}
-
-
 def swept(line, make, space, **settings):
-    arguments = {
-        "init": draw, "data": line, "trials": 3, "seeds": 1, "steps": 5, "key": jax.random.key(0),
-        "layout": pj.populations.Layout(2),
-    } | settings  # fmt: skip
-    return pj.sweep(make, space, **sorted_arguments(arguments))
+    arguments = {"seeds": 1, "steps": 5, "layout": pj.populations.Layout(2)} | settings
+    return sweep_line(line, None, make_trainer=make, space=space, **arguments)
 
 
 def test_parameters_and_batches_follow_the_structure(line, tmp_path):
@@ -184,4 +177,4 @@ def test_hyperparameters_may_be_unpacked(line, line_loss):
         {"learning_rate": pj.uniform(0.01, 0.1), "nesterov": pj.choice([True, False], static=True),
          "momentum": pj.uniform(0.0, 0.9)},
     )  # fmt: skip
-    assert len(result.records) == 3
+    assert len(result.records) == 4

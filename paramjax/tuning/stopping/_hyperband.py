@@ -7,30 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from paramjax.tuning.stopping._schedule import (
-    Schedule,
-    best,
-    check_fewer,
-    check_reduction,
-    check_steps,
-)
+from paramjax.tuning.stopping._schedule import Reducing, Schedule, best
 from paramjax.tuning.stopping._successive_halving import survivors, whole_log
 
 
 class Bracket(NamedTuple):
-    """Trials that are compared with each other only.
-
-    Attributes:
-        trials: Numbers of the trials.
-        rungs: Steps after which they are compared.
-    """
+    """Trials that are compared with each other only."""
 
     trials: tuple[int, ...]
-    rungs: tuple[int, ...]
+    rungs: tuple[int, ...]  # steps after which they are compared
 
 
 @dataclass(frozen=True)
-class Hyperband:
+class Hyperband(Reducing):
     """The rule of `hyperband`.
 
     Attributes:
@@ -39,17 +28,11 @@ class Hyperband:
             trials fill.
     """
 
-    reduction: float = 3
-    least_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        check_reduction("hyperband", self.reduction)
-        check_steps("hyperband", "least_steps", self.least_steps)
+    rule = "hyperband"
 
     def __call__(self, trials: int, steps: int) -> Schedule:
         """The schedule of a sweep of so many trials and steps."""
-        if self.least_steps is not None:
-            check_fewer("hyperband", "least_steps", self.least_steps, steps)
+        self.check(steps)
         found = brackets(trials, steps, self.reduction, self.least_steps)
 
         def keep(step: int, scores: Mapping[int, Sequence[float]]) -> list[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 from paramjax._checks import check_count, describe
 
@@ -38,8 +39,8 @@ def schedule_of(stopping: Any, trials: int, steps: int) -> Schedule:
     schedule = stopping(trials, steps) if callable(stopping) else None
     if not isinstance(schedule, Schedule):
         raise TypeError(
-            "stopping: expected a rule such as pj.tuning.successive_halving(), called, or None, "
-            f"got {describe(stopping)}"
+            "stopping: expected None or a rule such as pj.tuning.successive_halving(), with its "
+            f"parentheses, got {getattr(stopping, '__name__', None) or describe(stopping)}"
         )
     return schedule
 
@@ -50,12 +51,26 @@ def best(scores: Mapping[int, Sequence[float]], count: int) -> list[int]:
     return sorted(sorted(finite, key=lambda trial: (scores[trial][-1], trial))[:count])
 
 
-def check_reduction(rule: str, reduction: Any) -> None:
-    """Raise unless the factor is a finite number above 1."""
-    if isinstance(reduction, bool) or not isinstance(reduction, int | float):
-        raise TypeError(f"{rule}: reduction: expected a number above 1, got {describe(reduction)}")
-    if not 1 < reduction < math.inf:
-        raise ValueError(f"{rule}: reduction: expected a number above 1, got {reduction}")
+@dataclass(frozen=True)
+class Reducing:
+    """Arguments of a rule that reduces trials by a factor at each rung."""
+
+    reduction: float = 3
+    least_steps: int | None = None
+    rule: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        message = f"{self.rule}: reduction: expected a number above 1, got "
+        if isinstance(self.reduction, bool) or not isinstance(self.reduction, int | float):
+            raise TypeError(message + describe(self.reduction))
+        if not 1 < self.reduction < math.inf:
+            raise ValueError(f"{message}{self.reduction}")
+        check_steps(self.rule, "least_steps", self.least_steps)
+
+    def check(self, steps: int) -> None:
+        """Raise unless a run has more than the least steps."""
+        if self.least_steps is not None:
+            check_fewer(self.rule, "least_steps", self.least_steps, steps)
 
 
 def check_steps(rule: str, name: str, value: Any) -> None:

@@ -7,20 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paramjax.tuning.stopping._schedule import (
-    Schedule,
-    best,
-    check_fewer,
-    check_reduction,
-    check_steps,
-)
+from paramjax.tuning.stopping._schedule import Reducing, Schedule, best
 
 SHARE = 1 / 3
 """Most that halving costs by default, as a share of the sweep without stopping."""
 
 
 @dataclass(frozen=True)
-class SuccessiveHalving:
+class SuccessiveHalving(Reducing):
     """The rule of `successive_halving`.
 
     Attributes:
@@ -29,17 +23,11 @@ class SuccessiveHalving:
             `successive_halving`.
     """
 
-    reduction: float = 3
-    least_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        check_reduction("successive_halving", self.reduction)
-        check_steps("successive_halving", "least_steps", self.least_steps)
+    rule = "successive_halving"
 
     def __call__(self, trials: int, steps: int) -> Schedule:
         """The schedule of a sweep of so many trials and steps."""
-        if self.least_steps is not None:
-            check_fewer("successive_halving", "least_steps", self.least_steps, steps)
+        self.check(steps)
         rungs = geometric(trials, steps, self.reduction, self.least_steps)
 
         def keep(step: int, scores: Mapping[int, Sequence[float]]) -> list[int]:

@@ -4,7 +4,8 @@ import optax
 import optuna
 import pytest
 from optuna.trial import TrialState
-from searching import create_study, draw, run_search
+from problems import draw_line
+from searching import create_study, run_search
 
 import paramjax as pj
 from paramjax.populations import prepare_starts
@@ -39,10 +40,10 @@ def test_it_finds_the_best_rate_of_gradient_descent(line, found):
     study, result = found
     for trial in study.trials:
         # the loss itself is a difference of float32 numbers of size 3, squared
-        expected = descended(line, draw, trial.params["rate"])
+        expected = descended(line, draw_line, trial.params["rate"])
         assert trial.value == pytest.approx(expected, rel=1e-3, abs=1e-9)
     rates = np.linspace(1e-3, 0.9, 2000)
-    losses = [descended(line, draw, rate) for rate in rates]
+    losses = [descended(line, draw_line, rate) for rate in rates]
     best = rates[int(np.argmin(losses))]
     assert study.best_params["rate"] == pytest.approx(best, abs=0.05)
     assert result.best().value == study.best_value
