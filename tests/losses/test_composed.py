@@ -100,6 +100,6 @@ def test_they_map_over_hyperparameters(key):
         return losses.remat(losses.l1(tasks, strength))(PARAMS, BATCH, key)[0]
 
     ours = jax.jit(jax.vmap(loss))(jnp.array([0.0, 1.0]), jnp.array([1.0, 2.0]))
-    plain = jnp.square(apply(PARAMS, BATCH["x"])).sum(axis=1).mean()
+    plain = size(apply(PARAMS, BATCH["x"]), None).mean()
     total = sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(PARAMS))
     np.testing.assert_allclose(ours, [plain, 2 * plain + total], rtol=1e-5)

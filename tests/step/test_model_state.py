@@ -87,20 +87,6 @@ def test_batch_statistics_and_dropout_in_a_run(sine, start, key):
     assert_equals(run.params, run.state.model_state, run.history["loss"], expected)
 
 
-def test_statistics_step_by_step_until_a_step_is_rejected(sine, start, key):
-    trainer = pj.train_step(net_loss, TX, [pj.hooks.skip_nonfinite()], stateful=True)
-    batch = at(sine, slice(8))
-    state, step, losses = trainer.init(key, *start), jax.jit(trainer.step), []
-    for _ in range(4):
-        state, metrics = step(state, batch)
-        losses.append(metrics["loss"])
-    expected = by_hand(net_loss, *start, [batch] * 4, key)
-    assert_equals(state.params, state.model_state, losses, expected)
-    after, _ = step(state, {**batch, "x": batch["x"].at[0, 0].set(jnp.nan)})
-    chex.assert_trees_all_equal(after.model_state, state.model_state)
-    chex.assert_trees_all_equal(after.params, state.params)
-
-
 def carry_loss(params, carry, batch, key):
     """One window of truncated backpropagation: the carry is an argument, so a constant."""
     del key

@@ -4,6 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+POINT = jnp.array([0.5, 1.0, -1.0])
+SLOPE = jnp.array([1.0, -2.0, 0.5])
+
+
+def quartic(params, batch, key):
+    """A loss whose gradient is 4 p^3."""
+    return jnp.sum(params**4), {"first": params[0]}
+
 
 def perceptron(params, batch, key):
     """A loss of layers `params` whose activations take the memory."""

@@ -3,14 +3,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from estimating import estimates, temporary_bytes
+from estimating import POINT, SLOPE, estimates, quartic, temporary_bytes
 from refusing import assert_refused
 
 from paramjax.step.grads import evolution
 
-SLOPE = jnp.array([1.0, -2.0, 0.5])
 CURVATURE = jnp.array([1.0, 4.0, 9.0])
-POINT = jnp.array([0.5, 1.0, -1.0])
 
 
 def linear(params, batch, key):
@@ -19,10 +17,6 @@ def linear(params, batch, key):
 
 def quadratic(params, batch, key):
     return 0.5 * jnp.sum(CURVATURE * params**2), {}
-
-
-def quartic(params, batch, key):
-    return jnp.sum(params**4), {}
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from estimating import estimates
+from estimating import POINT, estimates, quartic
 from refusing import assert_refused
 
 import paramjax as pj
 from paramjax.step.grads import forward_gradient
-
-SLOPE = jnp.array([1.0, -2.0, 0.5])
-POINT = jnp.array([0.5, 1.0, -1.0])
-
-
-def quartic(params, batch, key):
-    return jnp.sum(params**4), {"first": params[0]}
 
 
 def test_unbiased_with_the_variance_of_a_normal_direction(key):

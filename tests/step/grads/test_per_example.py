@@ -25,17 +25,13 @@ def test_each_row_has_its_own_gradient_and_the_mean_is_that_of_the_batch(line, l
 @pytest.mark.filterwarnings("ignore:.*seed.*:DeprecationWarning")  # optax's own, no way around
 def test_dpsgd_of_optax_through_a_step_equals_the_loop_by_hand(line, line_loss, line_params, key):
     tx = optax.contrib.dpsgd(0.1, l2_norm_clip=1.0, noise_multiplier=0.5, seed=7)
-    trainer = pj.train_step(per_example(line_loss), tx)
-    state = trainer.init(key, line_params)
+    grad_fn = per_example(line_loss)
+    trainer = pj.train_step(grad_fn, tx)
+    state, step = trainer.init(key, line_params), jax.jit(trainer.step)
     params, opt_state = line_params, tx.init(line_params)
-
-    def of_row(params, row):
-        return line_loss(params, jax.tree.map(lambda leaf: leaf[None], row), None)[0]
-
-    step, rows_of = jax.jit(trainer.step), jax.jit(jax.vmap(jax.grad(of_row), in_axes=(None, 0)))
     for _ in range(3):
         state, metrics = step(state, line)
-        rows = rows_of(params, line)
+        rows, _, _ = grad_fn(params, line, key)
         updates, opt_state = tx.update(rows, opt_state, params)
         params = optax.apply_updates(params, updates)
     chex.assert_trees_all_close(state.params, params, rtol=1e-5)

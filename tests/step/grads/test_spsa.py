@@ -4,13 +4,10 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from estimating import estimates
+from estimating import POINT, SLOPE, estimates
 from refusing import assert_refused
 
 from paramjax.step.grads import spsa
-
-POINT = jnp.array([0.5, 1.0, -1.0])
-SLOPE = jnp.array([1.0, -2.0, 0.5])
 
 
 def loss(params):
