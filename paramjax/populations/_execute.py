@@ -29,7 +29,7 @@ def execute(jobs: Iterable[Job], train: Callable[[Job], ChunkResult]) -> Iterato
 def _side_by_side(
     pool: ThreadPoolExecutor, most: int, jobs: Iterator[Job], train: Callable[[Job], ChunkResult]
 ) -> Iterator[ChunkResult]:
-    """Submit at most so many jobs ahead, so that results do not pile up."""
+    """Submit at most `most` jobs ahead, so that results do not pile up."""
     waiting = {pool.submit(train, job) for job in itertools.islice(jobs, most)}
     try:
         while waiting:

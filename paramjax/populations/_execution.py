@@ -46,8 +46,8 @@ class Layout:
         """The layout in words, as a plan prints it."""
         runs = "single runs" if self.width == 1 else f"{self.width} runs mapped"
         steps = ", step by step" if self.stepwise else ""
-        beside = f", {self.workers} side by side" if self.workers > 1 else ""
-        return runs + steps + beside
+        workers = f", {self.workers} side by side" if self.workers > 1 else ""
+        return runs + steps + workers
 
 
 @dataclass(frozen=True)

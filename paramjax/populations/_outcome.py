@@ -11,7 +11,7 @@ import numpy as np
 
 from paramjax._status import Status
 from paramjax._types import Params, PyTree
-from paramjax.populations._trial_run import Record, TrialRun, judge, segments, tail_mean
+from paramjax.populations._trial_run import Record, TrialRun, segments, status_of, tail_mean
 
 
 class ChunkResult(NamedTuple):
@@ -61,8 +61,8 @@ def records(chunk: ChunkResult) -> list[Record]:
     """
     stepped = {name: v for name, v in chunk.history.items() if v.ndim == 2}
     curve = {name: v.astype(float) for name, v in chunk.curve.items() if v.ndim == 2}
-    judged = judge(stepped["loss"])
-    lost = np.array([np.inf if step is None else step for _, step in judged])
+    ended = status_of(stepped["loss"])
+    lost = np.array([np.inf if step is None else step for _, step in ended])
     beyond = np.array(chunk.evaluation_steps) > lost[:, None]
     curve = {name: np.where(beyond, np.nan, values) for name, values in curve.items()}
     last = {name: values[:, -1] for name, values in curve.items()}
@@ -78,7 +78,7 @@ def records(chunk: ChunkResult) -> list[Record]:
             step, metrics, {"step": list(steps), **along}, done,
         )
         for run, (status, step), metrics, along, done in zip(
-            chunk.runs, judged, _by_run(last), _by_run(curve), chunk.steps.tolist(), strict=True
+            chunk.runs, ended, _by_run(last), _by_run(curve), chunk.steps.tolist(), strict=True
         )
     ]  # fmt: skip
 

@@ -70,9 +70,9 @@ def replay(population: Population, outcome: Outcome) -> Replay:
 def _distance(mine: Params, other: Params) -> float:
     """The norm of the difference, relative to the norm of the second tree, in float64."""
     pairs = list(zip(jax.tree.leaves(mine), jax.tree.leaves(other), strict=True))
-    apart = sum(float(np.sum((np.float64(a) - np.float64(b)) ** 2)) for a, b in pairs)
+    squares = sum(float(np.sum((np.float64(a) - np.float64(b)) ** 2)) for a, b in pairs)
     norm = sum(float(np.sum(np.float64(b) ** 2)) for _, b in pairs)
-    return float(np.sqrt(apart / max(norm, np.finfo(float).tiny)))
+    return float(np.sqrt(squares / max(norm, np.finfo(float).tiny)))
 
 
 def _largest(mine: np.ndarray, other: np.ndarray) -> float:
@@ -80,5 +80,5 @@ def _largest(mine: np.ndarray, other: np.ndarray) -> float:
     if not len(mine):
         return 0.0
     tiny = np.finfo(np.float32).tiny
-    apart = np.abs(np.float64(mine) - np.float64(other)) / np.maximum(np.abs(other), tiny)
-    return float(apart.max())
+    difference = np.abs(np.float64(mine) - np.float64(other)) / np.maximum(np.abs(other), tiny)
+    return float(difference.max())

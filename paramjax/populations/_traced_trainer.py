@@ -151,7 +151,7 @@ class TrackedHyperparameters(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         if name in self._space:
             raise UnknownHyperparameterError(
-                f"make_trainer: reads {name!r}, which does not exist beside {self._fixed()}; ask "
+                f"make_trainer: reads {name!r}, which does not exist with {self._fixed()}; ask "
                 f"with `{name!r} in hyperparameters` first"
             )
         raise UnknownHyperparameterError(

@@ -43,6 +43,14 @@ class Record(NamedTuple):
         curve: Name -> values at the steps listed under `step`, NaN from `diverged_step` on;
             `train_loss` is the mean loss since the evaluation before.
         steps: Steps that were trained.
+
+    Example:
+        >>> record = Record(
+        ...     0, 2, {"learning_rate": 0.1}, Status.FINISHED, None, {"loss": 0.25},
+        ...     {"step": [5.0, 10.0], "train_loss": [1.0, 0.5], "loss": [0.5, 0.25]}, 10,
+        ... )
+        >>> str(record.status), record.metrics["loss"] == record.curve["loss"][-1]
+        ('finished', True)
     """
 
     trial: int
@@ -55,7 +63,7 @@ class Record(NamedTuple):
     steps: int
 
 
-def judge(losses: np.ndarray) -> list[tuple[Status, int | None]]:
+def status_of(losses: np.ndarray) -> list[tuple[Status, int | None]]:
     """Status and lost step of each training, from its losses [trainings, steps]."""
     finite = np.isfinite(losses)
     whole, lost = finite.all(axis=1), ~finite[:, -1]

@@ -21,7 +21,7 @@ from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._progress import Progress
 from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
-from paramjax.tuning._cross_validation import CrossValidation, judge_folds
+from paramjax.tuning._cross_validation import CrossValidation, status_of_folds
 
 
 def cross_validate(
@@ -123,7 +123,7 @@ def cross_validate(
     )  # fmt: skip
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
     params, metrics, history = _rows((params, jax.device_get(metrics), history), in_order)
-    status, diverged = judge_folds(metrics, history["loss"])
+    status, diverged = status_of_folds(metrics, history["loss"])
     return CrossValidation(params, metrics, history, fold, status, diverged)
 
 

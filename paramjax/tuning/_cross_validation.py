@@ -10,7 +10,7 @@ import numpy as np
 from paramjax._checks import needs_extra
 from paramjax._status import Status
 from paramjax._types import Params
-from paramjax.populations._trial_run import judge
+from paramjax.populations._trial_run import status_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,11 +106,11 @@ class CrossValidation(NamedTuple):
         }
 
 
-def judge_folds(
+def status_of_folds(
     metrics: dict[str, np.ndarray], losses: np.ndarray
 ) -> tuple[tuple[Status, ...], tuple[int | None, ...]]:
     """Status of each fold, and its first step whose loss was not finite."""
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
-    judged = judge(losses)
-    status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(judged, finite, strict=True))
-    return status, tuple(step for _, step in judged)
+    ended = status_of(losses)
+    status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(ended, finite, strict=True))
+    return status, tuple(step for _, step in ended)

@@ -27,7 +27,7 @@ class PopulationProgress:
         self._best: float | None = None
 
     def advance(self, runs: int, first: int, end: int, records: Iterable[Record]) -> None:
-        """Show that so many runs went from one step to another, and left records."""
+        """Show that `runs` runs went from step `first` to step `end`, with these records."""
         self._done += runs * (end - first)
         self._ended += runs * (end == self._steps)
         values = [record.metrics.get(self._metric or "", math.nan) for record in records]
@@ -36,7 +36,7 @@ class PopulationProgress:
         self._show()
 
     def stop(self, runs: int, step: int) -> None:
-        """Show that so many runs go on no longer."""
+        """Show that `runs` runs were stopped at a step."""
         self._total -= runs * (self._steps - step)
         self._ended += runs
         self._show()

@@ -55,6 +55,10 @@ class Trial(NamedTuple):
         value: Mean of the metric over the seeds; if one is not finite, infinite in the bad
             direction.
         values: The metric of each seed.
+
+    Example:
+        >>> Trial(3, {"learning_rate": 0.1}, value=0.5, values=(0.25, 0.75)).value
+        0.5
     """
 
     trial: int
@@ -215,7 +219,7 @@ class Sweep:
         Returns:
             A data frame with a row a training. A hyperparameter that does not exist in a trial is
             a missing value; one with the name of another column, such as `loss`, becomes
-            `hyperparameter/loss`, and such a metric `metric/steps`.
+            `hyperparameter/loss`, and a metric likewise `metric/steps`.
 
         Raises:
             ModuleNotFoundError: If pandas is not installed.

@@ -71,7 +71,7 @@ def train_rounds(
         if schedule is None or end == population.steps or not going:
             continue
         assert score is not None
-        rungs.append(_judged(record_store, schedule, score, going, rungs, end))
+        rungs.append(_decided(record_store, schedule, score, going, rungs, end))
         kept = set(rungs[-1].kept)
         stopped = [run for run in going if run.trial not in kept]
         _stop(record_store, stopped)
@@ -138,7 +138,7 @@ def _packed(
     return replace(layout, width=even_width(share, layout.width, layout.workers))
 
 
-def _judged(
+def _decided(
     record_store: RecordStore, schedule: Schedule, score: Score, going: Sequence[TrialRun],
     rungs: list[Rung], step: int,
 ) -> Rung:  # fmt: skip

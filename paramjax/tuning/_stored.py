@@ -57,12 +57,12 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
 def templates(population: Population, trials: Trials) -> Callable[[int], tuple[Any, Any]]:
     """A function that returns the trees of a trial's arrays."""
 
-    def likes(trial: int) -> tuple[Any, Any]:
+    def trees(trial: int) -> tuple[Any, Any]:
         traced = population.structure_group(TrialRun(trial, 0, dict(trials[trial]))).traced
         arrays = (traced.eval_params.out, traced.step.out[1], traced.evaluate.out)
         return arrays, Carry(traced.init.out, jnp.bool_(True), jnp.int32(0))
 
-    return likes
+    return trees
 
 
 def open_store(

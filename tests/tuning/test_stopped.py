@@ -54,7 +54,7 @@ def test_the_best_at_each_rung_go_on(full, halved):
 
 
 def test_a_survivor_is_what_it_is_without_stopping(full, halved):
-    """Single runs: the same bits whoever else is trained, and whenever they are resumed."""
+    """Single runs: the same bits whichever others are trained, and whenever they are resumed."""
     (trial,) = {r.trial for r in halved.records if r.status == "finished"}
     for seed in range(SEEDS):
         chex.assert_trees_all_equal(halved.params_of(trial, seed), full.params_of(trial, seed))

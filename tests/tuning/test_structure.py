@@ -156,7 +156,7 @@ RATE = pj.uniform(0.1, 0.2)
                 "chain": pj.choice(["a", "b"]),
                 "momentum": pj.conditional("chain", "a", pj.uniform(0.0, 0.5)),
             },
-            "reads 'momentum', which does not exist beside chain='b'",
+            "reads 'momentum', which does not exist with chain='b'",
         ),
     ],
     ids=["unread", "unread choice", "typo", "branch", "loop", "conditional"],

@@ -45,10 +45,10 @@ def layouts(structure_group: StructureGroup, count: int) -> list[Layout]:
 
 def _on_cpu(structure_group: StructureGroup, share: int) -> list[Layout]:
     # each simulated device has a thread of its own
-    beside = min(cores() if structure_group.devices == 1 else 1, share)
+    workers = min(cores() if structure_group.devices == 1 else 1, share)
     width = cached_width(structure_group)
-    single = Layout(1, workers=beside)
-    mapped = Layout(even_width(share, width, beside), workers=beside)
+    single = Layout(1, workers=workers)
+    mapped = Layout(even_width(share, width, workers), workers=workers)
     small = operations(structure_group.traced.step.jaxpr) < SINGLE
     first = [mapped, single] if small else [single, mapped]
     stepwise = [Layout(1, stepwise=True), Layout(mapped.width, stepwise=True)]
@@ -61,9 +61,9 @@ def cached_width(structure_group: StructureGroup) -> int:
     return max(least, min(most, _CACHE // max(1, nbytes(structure_group.traced.init.out))))
 
 
-def even_width(count: int, most: int, beside: int) -> int:
+def even_width(count: int, most: int, workers: int) -> int:
     """The width of equally full calls, as many on every worker."""
-    calls = math.ceil(math.ceil(count / most) / beside) * beside
+    calls = math.ceil(math.ceil(count / most) / workers) * workers
     return math.ceil(count / calls)
 
 

@@ -31,7 +31,7 @@ class Hyperband(Reducing):
     rule = "hyperband"
 
     def __call__(self, trials: int, steps: int) -> Schedule:
-        """The schedule of a sweep of so many trials and steps."""
+        """The schedule of a sweep with these numbers of trials and steps."""
         self.check(steps)
         found = brackets(trials, steps, self.reduction, self.least_steps)
 

@@ -27,7 +27,7 @@ class MedianStopping:
         check_steps("median_stopping", "every", self.every)
 
     def __call__(self, trials: int, steps: int) -> Schedule:
-        """The schedule of a sweep of so many trials and steps."""
+        """The schedule of a sweep with these numbers of trials and steps."""
         del trials
         tenth = max(1, steps // 10)
         first, every = self.first or tenth, self.every or tenth

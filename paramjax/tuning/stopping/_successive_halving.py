@@ -26,7 +26,7 @@ class SuccessiveHalving(Reducing):
     rule = "successive_halving"
 
     def __call__(self, trials: int, steps: int) -> Schedule:
-        """The schedule of a sweep of so many trials and steps."""
+        """The schedule of a sweep with these numbers of trials and steps."""
         self.check(steps)
         rungs = geometric(trials, steps, self.reduction, self.least_steps)
 

@@ -18,8 +18,8 @@ from paramjax.tuning.studies import _batches as batches
 def descended(line, init, rate, steps=10):
     """The mean loss over two seeds of gradient descent on y = 3x + 2, in closed form.
 
-    Slope and intercept are apart, as the mean of x is 0: their errors shrink by 1 - 2 r mean(x^2)
-    and by 1 - 2 r at each step.
+    Slope and intercept are independent, as the mean of x is 0: their errors shrink by
+    1 - 2 r mean(x^2) and by 1 - 2 r at each step.
     """
     starts = prepare_starts(init, jax.random.split(jax.random.key(0))[1], range(2))
     square = float(np.mean(np.float64(line["x"]) ** 2))

@@ -16,7 +16,7 @@ def relu(x):
 
 
 class Squared:
-    """A distribution of somebody's own: the square of an even draw."""
+    """A distribution of the user's own: the square of a uniform draw."""
 
     static = logarithmic = False
 
