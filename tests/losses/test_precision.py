@@ -64,9 +64,7 @@ def test_model_state_keeps_its_dtypes():
         state = {"mean": mean, "count": model_state["count"] + 1}
         return jnp.sum(params * batch), (state, {"mean": mean})
 
-    def body(state, batch):
-        return mixed_precision(loss_fn)(jnp.ones(2), state, batch, None)[1]
-
+    body = lambda state, batch: mixed_precision(loss_fn)(jnp.ones(2), state, batch, None)[1]
     start = {"mean": jnp.zeros([]), "count": jnp.int32(0)}
     state, metrics = jax.lax.scan(body, start, jnp.ones((3, 2)))
     assert (state["mean"].dtype, state["count"].dtype) == (jnp.float32, jnp.int32)

@@ -130,9 +130,8 @@ def test_rates_may_be_traced_and_mapped(case, key):
     evaluated, losses = jax.jit(jax.vmap(train))(jnp.array([0.02, 0.1]))
     states, expected = case.steps(case.trainer.init(key, case.params))
     np.testing.assert_allclose(losses[1], expected, rtol=1e-4, atol=1e-6)
-    one = at(evaluated, 1)
     alone = case.trainer.eval_params(states[-1])
-    chex.assert_trees_all_close(one, alone, rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(at(evaluated, 1), alone, rtol=1e-4, atol=1e-6)
     assert (losses[0] != losses[1]).any()
 
 
