@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from paramjax._checks import is_key
+
+partition_spec: Callable[..., PartitionSpec] = PartitionSpec
+"""The specification of a sharding; JAX leaves its constructor without types."""
 
 
 def numbers(leaf: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from paramjax._arrays import numbers, place
+from paramjax._arrays import numbers, partition_spec, place
 from paramjax._checks import is_key
 from paramjax._types import PyTree
 
@@ -43,9 +43,7 @@ def over_devices(function: Callable[..., Any], mesh: Mesh | None, split: Sequenc
 
 
 def _spec(split: bool) -> PartitionSpec:
-    spec: Any = PartitionSpec
-    found: PartitionSpec = spec(AXIS) if split else spec()
-    return found
+    return partition_spec(AXIS) if split else partition_spec()
 
 
 def placed(tree: PyTree, mesh: Mesh | None, *, split: bool) -> PyTree:

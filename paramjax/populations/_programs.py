@@ -15,11 +15,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from paramjax._types import Metrics, ModelState, Params, PyTree
-from paramjax.populations import _loop as loop
+from paramjax.populations import _mapped_loop as loop
 from paramjax.populations import _single_run as single
 from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, for_backend
 from paramjax.populations._devices import fetched, over_devices, placed
-from paramjax.populations._loop import Carry, Reading
+from paramjax.populations._mapped_loop import Carry, Reading
 from paramjax.populations._orders import Orders
 from paramjax.populations._starts import PendingStarts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer

@@ -1,4 +1,4 @@
-"""A segment of steps of one run, which keeps no copy of the state before, see `runs._attempt`.
+"""A segment of steps of one run, without a copy of the state before: see `runs._until_nonfinite`.
 
 If a loss is not finite, the segment is computed again up to the step before.
 """
@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._types import Array, Metrics, PyTree
-from paramjax.populations._loop import Carry, Reading, batch_of, moved
+from paramjax.populations._mapped_loop import Carry, Reading, batch_of, moved
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
-from paramjax.runs._attempt import Attempt, attempt_until, no_metrics
+from paramjax.runs._until_nonfinite import Attempt, attempt_until, no_metrics
 from paramjax.step._state import TrainState
 
 

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from paramjax._types import PyTree
 from paramjax.populations._devices import fetched, placed
 from paramjax.populations._execution import Layout
-from paramjax.populations._loop import Carry
+from paramjax.populations._mapped_loop import Carry
 from paramjax.populations._orders import Orders
 from paramjax.populations._outcome import ChunkResult, cut
 from paramjax.populations._programs import Programs, Shared

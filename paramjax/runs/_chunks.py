@@ -16,7 +16,6 @@ import numpy as np
 
 from paramjax._checks import is_key
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
-from paramjax.runs._attempt import Attempt, attempt_step, attempt_until, no_metrics
 from paramjax.runs._batch_spec import (
     BatchSpec,
     Cursor,
@@ -25,6 +24,7 @@ from paramjax.runs._batch_spec import (
     first_cursor,
     rest_batch,
 )
+from paramjax.runs._until_nonfinite import Attempt, attempt_step, attempt_until, no_metrics
 from paramjax.step._state import Trainer, TrainState
 
 _CHUNK_STEPS = 2**16

@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
-from paramjax._arrays import place
+from paramjax._arrays import partition_spec, place
 from paramjax._checks import INT32_MAX
 from paramjax._types import Batch, Key, PyTree
 from paramjax.data.streams._batches import Stack
@@ -174,7 +174,7 @@ def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], Py
     meshes = [s.mesh for s in shardings if isinstance(s, NamedSharding) and s.mesh.size > 1]
     if not meshes:
         return jax.device_put if private else lambda data: jax.tree.map(jnp.asarray, data)
-    whole = NamedSharding(meshes[0], PartitionSpec())
+    whole = NamedSharding(meshes[0], partition_spec())
     return lambda data: jax.tree.map(lambda leaf: _replicated(leaf, whole), data)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from paramjax._hashes import checksums, content_hash, program_hash
 from paramjax._types import Key
 from paramjax.populations._execution import Layout
-from paramjax.populations._loop import Carry
+from paramjax.populations._mapped_loop import Carry
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from paramjax._arrays import partition_spec
 from paramjax._checks import check_count, check_rows, is_key, leaf_name
 from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.step._state import Trainer, TrainState
 
 Axes = tuple[str, ...]
-_spec: Callable[..., PartitionSpec] = PartitionSpec  # JAX leaves it untyped
 _constrain: Callable[[Any, NamedSharding], Any] = jax.lax.with_sharding_constraint
 
 
@@ -103,13 +103,13 @@ def shard(
         return _partition(leaf, state_over, _devices(mesh, state_over), min_size)
 
     def whole(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda leaf: _on(mesh, leaf, _spec()), tree)
+        return jax.tree.map(lambda leaf: _on(mesh, leaf, partition_spec()), tree)
 
     def by_rows(batch: Batch) -> Batch:
         if not rows_over:
             return whole(batch)
         _check_division(batch, _devices(mesh, rows_over), rows_over)
-        return jax.tree.map(lambda leaf: _on(mesh, leaf, _spec(rows_over)), batch)
+        return jax.tree.map(lambda leaf: _on(mesh, leaf, partition_spec(rows_over)), batch)
 
     def init(key: Key, params: Params, model_state: ModelState = ()) -> TrainState:
         state: TrainState = placed(trainer.init(key, params, model_state))
@@ -135,9 +135,9 @@ def _partition(leaf: Any, axes: Axes, devices: int, min_size: int) -> PartitionS
     shape = jnp.shape(leaf)
     even = [axis for axis, length in enumerate(shape) if length % devices == 0]
     if not axes or is_key(leaf) or not even or math.prod(shape) < min_size:
-        return _spec()
+        return partition_spec()
     longest = max(even, key=lambda axis: shape[axis])
-    return _spec(*[None] * longest, axes)
+    return partition_spec(*[None] * longest, axes)
 
 
 def _devices(mesh: Mesh, axes: Axes) -> int:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from paramjax._types import Array, Batch, Metrics, ModelState, PyTree
 from paramjax.populations._starts import Starts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
-from paramjax.runs._attempt import no_metrics, nothing, written
+from paramjax.runs._until_nonfinite import no_metrics, nothing, written
 from paramjax.step._state import TrainState
 
 
