@@ -23,10 +23,10 @@ demo: $(VENV)/bench.stamp
 	$(BIN)/paramjax bench --out paramjax-bench --open $(DEMO)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TEST)
 
 test-all: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist loadfile $(TEST)
+	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TEST)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
