@@ -34,7 +34,7 @@ ESTIMATORS = {
     "per_example": lambda f, n: est.per_example(scaled(f, n)),
     "private": lambda f, n: est.private(f, clip_norm=n, noise_multiplier=n),
     "spsa": lambda f, n: est.spsa(f, scale=n, samples=2),
-    "surgery": lambda f, n: est.surgery({"one": f, "two": scaled(f, -n)}),
+    "surgery": lambda f, n: est.surgery({"one": f, "two": opposed(f, n)}),
 }
 # two values of the number, where 0.5 and 2 are out of its range
 NUMBERS = {"adversarial": (0.1, 0.2), "conflict_averse": (0.25, 0.5), "dynamic_loss_scale": (2, 4)}
@@ -42,6 +42,11 @@ NUMBERS = {"adversarial": (0.1, 0.2), "conflict_averse": (0.25, 0.5), "dynamic_l
 
 def scaled(loss, number):
     return lambda params, batch, key: (number * loss(params, batch, key)[0], {})
+
+
+def opposed(loss, number):
+    """A loss in conflict with another one, whose gradient is not on the same line."""
+    return lambda *inputs: (0.3 * inputs[0]["w"][0] - number * loss(*inputs)[0], {})
 
 
 def unstated(grad_fn):
