@@ -25,7 +25,7 @@ from paramjax.runs._chunks import begin
 from paramjax.runs._identity import check_agreement, identity, spans_processes
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
-from paramjax.runs._preflight import check_rates, check_saving, check_source, make_plan
+from paramjax.runs._preflight import batch_spec, check_rates, check_saving, check_source
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
@@ -122,10 +122,10 @@ def fit(
     check_params(params)
     check_count("steps", steps)
     check_saving(checkpoints, nonfinite)
-    plan = make_plan(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
+    spec = batch_spec(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
     check_source(data, nonfinite)
     enable_cache()
-    state, cursor, data_key = begin(trainer, plan, params, model_state, key)
+    state, cursor, data_key = begin(trainer, spec, params, model_state, key)
     resident = None if is_stream(data) else data
     joint = spans_processes(state)
     if joint:
@@ -135,10 +135,10 @@ def fit(
     check_rates(state, nonfinite, validation)
     source: BatchSource
     if resident is None:
-        source = StreamSource(trainer, plan, data, placer(state, private=True), steps)
+        source = StreamSource(trainer, spec, data, placer(state, private=True), steps)
     else:
-        source = ArraySource(trainer, plan, placer(state)(data), cursor, data_key)
-        if plan.last == "pad":
+        source = ArraySource(trainer, spec, placer(state)(data), cursor, data_key)
+        if spec.last == "pad":
             check_weight_is_read(trainer, state, source.form)
     validator = _validator(trainer, validation, state)
     every = None if checkpoints is None else checkpoints.every
@@ -147,7 +147,7 @@ def fit(
         opened.enter_context(contextlib.closing(source))
         store = None
         if checkpoints is not None:
-            made_of = identity(plan, key, resident)
+            made_of = identity(spec, key, resident)
             store = CheckpointStore(
                 checkpoints.folder, identity=made_of, keep=checkpoints.keep,
                 fresh=checkpoints.fresh, allow_new_program=checkpoints.allow_new_program,

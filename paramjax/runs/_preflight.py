@@ -17,33 +17,10 @@ from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 
 
-def make_plan(
+def batch_spec(
     trainer: Trainer, data: Any, batch_size: int | None, last_batch: LastBatch, *, stop: bool
 ) -> BatchSpec:
-    """What is static about a run.
-
-    Args:
-        trainer: What a step is.
-        data: Arrays [rows, ...], or a stream.
-        batch_size: Rows a step; None for all of them.
-        last_batch: What becomes of an epoch's last incomplete batch.
-        stop: Whether a step that is not finite ends a chunk.
-
-    Returns:
-        The plan.
-
-    Raises:
-        TypeError: If the trainer is none, or an argument has another type.
-        ValueError: If data, batch size, last batch and trainer do not fit each other.
-
-    Example:
-        >>> import numpy as np
-        >>> import optax
-        >>> from paramjax import train_step
-        >>> trainer = train_step(lambda p, batch, key: (p**2, {}), optax.sgd(1.0))
-        >>> make_plan(trainer, np.ones(10), 4, "keep", stop=True).per_epoch
-        3
-    """
+    """Check what is static about a run: trainer, data, batch size and last batch."""
     if not isinstance(trainer, Trainer):
         raise TypeError(f"trainer: expected one such as pj.train_step returns, got {trainer!r}")
     if last_batch not in typing.get_args(LastBatch):
@@ -61,9 +38,9 @@ def make_plan(
     rows = check_data(data)
     if last_batch == "pad":
         check_can_be_padded(data)
-    plan = BatchSpec(rows, batch_size, last_batch, stop)
-    _ = plan.per_epoch  # refuses a batch that is larger than the data
-    return plan
+    spec = BatchSpec(rows, batch_size, last_batch, stop)
+    _ = spec.per_epoch  # refuses a batch that is larger than the data
+    return spec
 
 
 def check_saving(checkpoints: Any, nonfinite: str | Rollback) -> None:
@@ -86,18 +63,7 @@ def check_saving(checkpoints: Any, nonfinite: str | Rollback) -> None:
 
 
 def check_source(data: Any, nonfinite: str | Rollback) -> None:
-    """Refuse to roll back where the batches cannot be had again.
-
-    Args:
-        data: Arrays, or a stream.
-        nonfinite: What to do about a step that is not finite.
-
-    Raises:
-        ValueError: If the stream cannot be opened again at an earlier step.
-
-    Example:
-        >>> check_source(range(3), Rollback())
-    """
+    """Raise if a run may roll back and its stream cannot be opened again at an earlier step."""
     if isinstance(nonfinite, Rollback) and is_stream(data) and not can_rewind(data):
         raise ValueError(
             "nonfinite: a run that rolls back needs its batches again, got "
@@ -109,19 +75,7 @@ def check_source(data: Any, nonfinite: str | Rollback) -> None:
 def check_rates(
     state: TrainState, nonfinite: str | Rollback, validation: Validation | None
 ) -> None:
-    """Refuse rates that are to be lowered and cannot be.
-
-    Args:
-        state: The first state.
-        nonfinite: What to do about a step that is not finite.
-        validation: What to measure, or None.
-
-    Raises:
-        ValueError: If nothing in the state lowers a rate, or a plateau waits in vain.
-
-    Example:
-        >>> check_rates(TrainState(0, 1.0, (), (), (), None), "stop", None)
-    """
+    """Raise if nothing in the state can lower a rate, or a plateau waits for validations in vain."""
     if isinstance(nonfinite, Rollback) and not can_lower(state):
         raise ValueError(
             "nonfinite: pj.Rollback() lowers a learning rate, and the chain holds none that can "

@@ -56,16 +56,7 @@ class RunConfig:
 
 
 class TrainLoop:
-    """A run in progress.
-
-    Args:
-        config: What it is asked to do.
-        state: Where it starts.
-        source: Where its batches come from.
-        validator: Its validations.
-        store: Its checkpoints, or None.
-        writers: Its logs.
-    """
+    """A run in progress."""
 
     def __init__(
         self,
