@@ -75,7 +75,7 @@ def check_source(data: Any, nonfinite: str | Rollback) -> None:
 def check_rates(
     state: TrainState, nonfinite: str | Rollback, validation: Validation | None
 ) -> None:
-    """Raise if nothing in the state can lower a rate, or a plateau waits for validations in vain."""
+    """Raise if nothing in the state can lower a rate, or a plateau waits in vain."""
     if isinstance(nonfinite, Rollback) and not can_lower(state):
         raise ValueError(
             "nonfinite: pj.Rollback() lowers a learning rate, and the chain holds none that can "
