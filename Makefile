@@ -53,7 +53,7 @@ comma := ,
 define set_up
 @test -n "$(PYTHON)" || { echo "paramjax needs Python 3.11 or newer, and found none; name one: make PYTHON=/path/to/python3"; exit 1; }
 test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(1)]"
+$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable ".[$(1)]"
 touch $@
 endef
 

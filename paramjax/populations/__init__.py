@@ -7,7 +7,6 @@ from paramjax.populations._problem import Problem
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.populations._traced_trainer import UnknownHyperparameterError
 from paramjax.populations._trial_run import Record, TrialRun, evaluation_steps
-from paramjax.populations.planning._choose import make_plan
 from paramjax.populations.planning._execution_plan import Candidate, ExecutionPlan, GroupPlan
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "TrialRun",
     "UnknownHyperparameterError",
     "evaluation_steps",
-    "make_plan",
     "prepare_starts",
     "records",
 ]

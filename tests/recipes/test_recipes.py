@@ -36,9 +36,13 @@ def load(name, file):
 record = load("record", DOCS / "record.py")
 PAGES = {name: file for name, file in record.pages().items() if name.startswith("recipes/")}
 RECIPES = [name.removeprefix("recipes/") for name in PAGES]
+LONG = {"character_language_model"}  # it takes a core as long as the next three together
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in RECIPES],
+)
 def test_prints_what_is_recorded_with_the_losses_written_by_hand(recipe):
     name = f"recipes/{recipe}"
     text = PAGES[name].read_text(encoding="utf-8")
