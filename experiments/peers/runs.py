@@ -175,7 +175,7 @@ def extras(args):
 
 @contextlib.contextmanager
 def terminal():
-    """Make the standard error a terminal that somebody reads."""
+    """Make the standard error a terminal."""
     master, slave = pty.openpty()
     before = os.dup(2)
     os.dup2(slave, 2)

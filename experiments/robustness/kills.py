@@ -4,7 +4,7 @@ A child process trains with validations, hooks, model state, logs and checkpoint
 other. The parent kills it, over and over, and starts it again: while it starts and restores, at
 any time, while a validation is measured, while a checkpoint is written. At the end parameters,
 optimizer state, hooks, model state, key, history, validations and log files must equal those of
-a run that nobody killed, bit for bit, and no temporary file may be left. The variants take
+an uninterrupted run, bit for bit, and no temporary file may be left. The variants take
 turns: data on the device with checkpoints by steps and by the clock, a stream with a state of
 its own, and an iterable that is read again.
 
@@ -92,7 +92,7 @@ def _entries(folder: Path) -> list[Path]:
 def prove(
     place: Path, run: tuple[str, int], aims: list[str], rng: random.Random
 ) -> collections.Counter:
-    """Kill runs until all aims are taken, and compare each with the one that nobody kills.
+    """Kill runs until all aims are taken, and compare each with an uninterrupted one.
 
     Args:
         place: An empty folder.

@@ -35,7 +35,7 @@ def inspect(
         json: Print JSON, leaves included; numbers that are not finite are null.
 
     Returns:
-        Exit code: 0; 1 if a checkpoint is damaged; 2 if there is none.
+        Exit code: 0; 1 if a checkpoint is damaged; 2 without a checkpoint.
     """
     try:
         found = checkpoints.inspect(folder)

@@ -127,7 +127,7 @@ def score_trials(records: Sequence[TrainingRecord], metric: str, *, maximise: bo
 
 
 def value_of(record: TrainingRecord, metric: str) -> float:
-    """The last value of a metric, NaN if there is none."""
+    """The last value of a metric, NaN if it is missing."""
     return record.metrics.get(metric, math.nan)
 
 

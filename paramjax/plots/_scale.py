@@ -52,7 +52,7 @@ class Scale(NamedTuple):
         return LANE / 2 if self.maximise else 1 - LANE / 2
 
     def linear(self, values: Any) -> np.ndarray:
-        """Values, or their decimal logarithms on a logarithmic axis; NaN where there is none."""
+        """Values, or their decimal logarithms on a logarithmic axis; NaN for a missing value."""
         array = np.asarray(values, float)
         if not self.log:
             return array
@@ -63,7 +63,7 @@ class Scale(NamedTuple):
 
 
 def scale_of(values: Any, fallback: Any = (), *, maximise: bool = False) -> Scale:
-    """The axis, with a margin, for the finite values, or for the fallback if there are none.
+    """The axis, with a margin, for the finite values, or for the fallback without any.
 
     It is logarithmic if a metric to be minimised is positive and spans more than two decades; one
     to be maximised, such as an accuracy, would be squeezed at its good end.

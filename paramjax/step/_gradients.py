@@ -20,7 +20,7 @@ class GradFn:
         estimate: `(params, batch, key) -> (grads, loss, metrics)`; stateful:
             `(params, model_state, batch, key) -> (grads, loss, (model_state, metrics))`.
         loss_fn: The loss whose gradient is estimated, for optimizers that search along it
-            (line searches); None if there is none.
+            (line searches); None without such a loss.
         stateful: Whether it takes and returns model state.
         init: `(params, model_state) -> model_state`, the first `state.model_state` of an
             estimator that adds state of its own to the model's; None if it adds none.

@@ -28,7 +28,7 @@ def curve_plot(
     maximise: bool,
     baseline: str | None = None,
 ) -> Figure | None:
-    """The curves of one metric, or of `train_loss`, of all optimizers; None if there are none.
+    """The curves of one metric, or of `train_loss`, of all optimizers; None without a curve.
 
     The mean stops where the first seed diverges, because a mean over the other seeds would
     flatter the optimizer; a cross at the bad end of the axis marks each seed that diverged.

@@ -119,7 +119,7 @@ def _epsilon_at(noise_multiplier: float, run: Any, accountant: Accountant | None
 def _smallest(
     suffices: Callable[[float], bool], start: float, ratio: float, tolerance: float
 ) -> float | None:
-    """The smallest number that suffices, by growth and bisection; None if there is none."""
+    """The smallest number that suffices, by growth and bisection; None if no number does."""
     high = start
     while not suffices(high):
         high *= ratio

@@ -62,7 +62,7 @@ def private(
 
     Returns:
         A GradFn for batches [rows, ...] or `Masked` ones; loss and metrics are means over
-        the rows that count, 0 if there are none. Its `loss_fn` is None, because a line
+        the rows that count, 0 without any. Its `loss_fn` is None, because a line
         search would spend privacy.
 
     Raises:
