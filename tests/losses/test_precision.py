@@ -77,5 +77,7 @@ def test_other_dtypes_and_another_tree_of_state_are_refused():
         with pytest.raises(TypeError, match="compute: expected a floating-point dtype such as"):
             mixed_precision(squares, compute)
     loss_fn = lambda params, model_state, batch, key: (jnp.sum(params), ({"other": 0.0}, {}))
-    with pytest.raises(ValueError, match="expected the loss to return a model_state of the same t"):
+    with pytest.raises(
+        ValueError, match="mixed_precision: expected the loss to return a model_state of the same t"
+    ):
         mixed_precision(loss_fn)(jnp.ones(2), {"mean": jnp.zeros([])}, None, None)

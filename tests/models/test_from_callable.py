@@ -141,7 +141,8 @@ def test_what_is_refused(sine):
         (Dense(jnp.arange(3), 1.0), ValueError, "at least one floating-point array"),
         (Net(shared, jnp.tanh, 1.0, None), ValueError,
          "module: layers/1/kernel is the same array as layers/0/kernel, but .* copy one with"),
-        (Dense(jnp.ones(3), rbg), ValueError, "stream bias has a key of .*rbg.* expected threef"),
+        (Dense(jnp.ones(3), rbg), ValueError,
+         "random stream bias has a key of .*rbg.* expected threefry"),
     )  # fmt: skip
     adapted = from_callable(net())
     with pytest.raises(ValueError, match="params: expected the tree of the parameters"):

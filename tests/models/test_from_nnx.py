@@ -206,9 +206,12 @@ def test_what_is_refused(sine):
     rbg = nnx.Dropout(0.5, rngs=nnx.Rngs(jax.random.key(0, impl="rbg")))
     assert_refused(
         first_call,
-        (MLP((2, 1)), TypeError, "expected a flax nnx module, got MLP; a linen module needs"),
-        (nnx.List([]), TypeError, "module: expected it to be callable; give List a __call__"),
-        (nnx.Sequential(jnp.tanh), ValueError, "at least one floating-point nnx.Param, got none"),
+        (MLP((2, 1)), TypeError,
+         "module: expected a flax nnx module, got MLP; a linen module needs no"),
+        (nnx.List([]), TypeError,
+         "module: expected it to be callable; give List a __call__"),
+        (nnx.Sequential(jnp.tanh), ValueError,
+         "module: expected at least one floating-point nnx.Param, got none"),
         (nnx.Sequential(linear, rbg), ValueError,
          "stream layers/1/rngs/key has a key of .*rbg.*threefry"),
         (Grows(rngs), ValueError, "its call added or removed the variables seen; create them bef"),

@@ -168,8 +168,12 @@ def test_what_is_refused(key):
         ({"layers": 0}, ValueError, "layers: expected a whole number from 1"),
         ({"vocabulary": 2.5}, TypeError, "vocabulary: expected a whole number"),
         ({"dropout": 1.0}, ValueError, "dropout: expected a number from 0, below 1, got 1"),
-        (jnp.zeros((1, 7), int), ValueError, r"from 1 to 6, got shape \(1, 7\); cut the sequence"),
-        (jnp.zeros(6, int), ValueError, r"tokens: expected \[batch, length\] .* shape \(6,\)"),
+        (
+            jnp.zeros((1, 7), int),
+            ValueError,
+            r"a length from 1 to 6, got shape \(1, 7\); cut the sequences",
+        ),
+        (jnp.zeros(6, int), ValueError, r"tokens: expected \[batch, length\] .* got shape \(6,\)"),
         (jnp.zeros((1, 0), int), ValueError, r"got shape \(1, 0\)"),
         (jnp.zeros((1, 6)), TypeError, "tokens: expected integers, got float32"),
     )

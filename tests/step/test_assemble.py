@@ -22,7 +22,11 @@ def test_hooks_given_twice_and_a_missing_one_are_refused_by_name(line_loss):
     needy = pj.GradFn(pj.gradient(line_loss).estimate, needs=("skip_nonfinite",))
     assert_refused(
         lambda loss_fn, *hooks: pj.train_step(loss_fn, optax.sgd(0.1), hooks),
-        ((line_loss, ema(0.9), guard, ema(0.99)), ValueError, r"hooks\[2\]: ema is given twice, h"),
+        (
+            (line_loss, ema(0.9), guard, ema(0.99)),
+            ValueError,
+            r"hooks\[2\]: ema is given twice, hooks\[0\]",
+        ),
         ((line_loss, nameless, nameless), ValueError, r"hooks\[1\]: this hook is given twice"),
         (needy, ValueError, r"needs skip_nonfinite; add pj.hooks.skip_nonfinite\(\)"),
     )

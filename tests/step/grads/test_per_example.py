@@ -63,7 +63,11 @@ def test_what_has_no_rows_or_is_no_loss_is_refused(line_loss, line_params, key):
     rows = jnp.zeros(3)
     assert_refused(
         lambda loss, batch=rows: per_example(loss)(line_params, batch, key),
-        ((line_loss, {"x": jnp.float32(0)}), ValueError, "per_example: leaf x .* is a scalar"),
+        (
+            (line_loss, {"x": jnp.float32(0)}),
+            ValueError,
+            "per_example: leaf x of the batch is a scalar",
+        ),
         (pj.gradient(line_loss), TypeError, "per_example: expected a loss, .* got GradFn"),
         (vector, ValueError, r"per_example: expected a scalar loss, got shape \(1,\)"),
         (bare, TypeError, r"expected the loss to return \(loss, metrics\)"),

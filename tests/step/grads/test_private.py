@@ -110,12 +110,16 @@ def test_what_is_refused(key):
         (
             {"noise_multiplier": 0.0},
             ValueError,
-            "noise_multiplier: expected a number above 0, got 0;",
+            "noise_multiplier: expected a number above 0, got 0; a priv",
         ),
         ({"noise_multiplier": -1.0}, ValueError, "noise_multiplier: expected a number from 0"),
         ({"clip_norm": 0}, ValueError, "clip_norm: expected a number above 0"),
         ({"clip_norm": float("inf")}, ValueError, "clip_norm: expected a number from 0, finite"),
-        ({"expected_batch_size": 0.0}, ValueError, "expected_batch_size: expected a number above"),
+        (
+            {"expected_batch_size": 0.0},
+            ValueError,
+            "expected_batch_size: expected a number above 0",
+        ),
         ({"microbatch": 0}, ValueError, "microbatch: expected a whole number from 1"),
         (pj.gradient(linear), TypeError, "private: expected a loss"),
     )

@@ -122,7 +122,11 @@ def test_what_is_refused(key):
         lambda *batch: trainer.step(state, *batch),
         (jnp.ones((1, 2)), ValueError, "noise_scale: expected a batch of at least 2 rows, got 1"),
         ((uneven,), ValueError, "noise_scale: expected leaves of one length"),
-        (None, ValueError, r"noise_scale: expected a batch of arrays \[rows, ...\], got an empty"),
+        (
+            None,
+            ValueError,
+            r"noise_scale: expected a batch of arrays \[rows, ...\], got an empty tree",
+        ),
     )
 
 

@@ -205,7 +205,11 @@ def test_a_batch_that_does_not_fit_is_refused_with_its_numbers():
     assert_refused(
         lambda *batch: jax.eval_shape(trainer.step, state, *batch),
         ((at(data, slice(30)),), ValueError, division + " divide.*take a batch of 24 rows"),
-        (({**data, "y": data["y"][:64]},), ValueError, "leaves of one length.*{'x': 128, 'y': 64}"),
+        (
+            ({**data, "y": data["y"][:64]},),
+            ValueError,
+            "leaves of one length in the batch, got {'x': 128, 'y': 64}",
+        ),
     )
 
 

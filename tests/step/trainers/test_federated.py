@@ -253,11 +253,31 @@ def test_what_is_refused(clients, params, key):
         lambda y=clients["y"], **options: one_round(
             make(**options), params, {**clients, "y": y}, key
         ),
-        ({"clients_per_round": 5}, ValueError, "clients_per_round: .* at most the 4 clients .* 5"),
-        ({"local_batch_size": 7}, ValueError, "local_batch_size: .* at most the 6 rows .* got 7"),
-        (few, ValueError, "federated: .* {'mask': 4, 'x': 4, 'y': 3}"),
-        ({"y": short, "local_batch_size": 2}, ValueError, "one client: .* 'x': 6, 'y': 5}"),
-        ({"weight": lambda client: client["x"]}, ValueError, r"weight: .*one number .* \(6,\)"),
+        (
+            {"clients_per_round": 5},
+            ValueError,
+            "clients_per_round: expected at most the 4 clients .* got 5",
+        ),
+        (
+            {"local_batch_size": 7},
+            ValueError,
+            "local_batch_size: expected at most the 6 rows .* got 7",
+        ),
+        (
+            few,
+            ValueError,
+            "federated: expected leaves of one length .* {'mask': 4, 'x': 4, 'y': 3}",
+        ),
+        (
+            {"y": short, "local_batch_size": 2},
+            ValueError,
+            "federated: one client: .* {'mask': 6, 'x': 6, 'y': 5}",
+        ),
+        (
+            {"weight": lambda client: client["x"]},
+            ValueError,
+            r"weight: expected one number .* \(6,\)",
+        ),
     )
     count = lambda params, state, batch, key: (params, ({"steps": state["steps"] + 1}, {}))
     trainer = make(loss_fn=count, stateful=True)

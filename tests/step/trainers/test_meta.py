@@ -127,7 +127,7 @@ def test_what_is_refused(tasks, params, key):
     support, uneven = tasks["support"], {**tasks, "query": at(tasks["query"], slice(2))}
     assert_refused(
         lambda *batch: outer(params, *batch, key),
-        (({"support": support},), TypeError, r"a batch {'support': .*, got \['support'\]"),
+        (({"support": support},), TypeError, r"expected a batch {'support': .*, got \['support'\]"),
         (np.zeros((3, 2)), TypeError, "expected a batch .*, got ndarray"),
         ((uneven,), ValueError, "meta_loss: expected leaves of one length"),
     )
