@@ -145,7 +145,8 @@ def test_a_run_goes_as_without_them(tx):
     state, history = train(pj.train_step(in_halves(), TXS[tx], every_hook()))
     expected, plain = train(pj.train_step(in_halves(), TXS[tx]))
     strip = lambda state: state._replace(hook_state=(), key=())
-    chex.assert_trees_all_close(strip(state), strip(expected), rtol=1e-6)
+    # schedule-free keeps a sum of steps of size 1, which rounds by an ulp of 1
+    chex.assert_trees_all_close(strip(state), strip(expected), rtol=1e-6, atol=2**-23)
     chex.assert_trees_all_close(history["loss"], plain["loss"], rtol=1e-6)
 
 
