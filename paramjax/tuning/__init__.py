@@ -6,6 +6,7 @@ from paramjax.tuning._result import Sweep, Trial
 from paramjax.tuning._sweep import sweep
 from paramjax.tuning.designs._design import Design, random_design, sobol_design
 from paramjax.tuning.designs._grid import grid
+from paramjax.tuning.designs._latin import latin_design
 from paramjax.tuning.stopping._hyperband import Hyperband, hyperband
 from paramjax.tuning.stopping._median_stopping import MedianStopping, median_stopping
 from paramjax.tuning.stopping._schedule import Schedule, Stopping
@@ -29,6 +30,7 @@ __all__ = [
     "cross_validate",
     "grid",
     "hyperband",
+    "latin_design",
     "median_stopping",
     "random_design",
     "search",

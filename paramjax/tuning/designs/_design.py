@@ -89,12 +89,18 @@ def random_design(trials: int) -> Design:
 
 def _drawn(space: Space, trials: int, key: Key, points: Points) -> list[dict[str, Any]]:
     """The trials at points that a key names."""
-    space, count = check_space(space), check_count("trials", trials)
-    seed = np.asarray(jax.random.key_data(check_key(key))).tolist()
-    return [_trial_at(space, p) for p in points(np.random.default_rng(seed), count, len(space))]
+    space = check_space(space)
+    generator = np.random.default_rng(key_words(key))
+    return [trial_at(space, point) for point in points(generator, trials, len(space))]
 
 
-def _trial_at(space: Space, point: Iterable[float]) -> dict[str, Any]:
+def key_words(key: Key) -> list[int]:
+    """The words of a key, the seed of a numpy generator."""
+    words: list[int] = np.asarray(jax.random.key_data(check_key(key))).tolist()
+    return words
+
+
+def trial_at(space: Space, point: Iterable[float]) -> dict[str, Any]:
     """The hyperparameters at a point of the unit cube, rounded to float32."""
     pairs = zip(space.items(), point, strict=True)
     return active(space, {name: rounded(d.quantile(float(u))) for (name, d), u in pairs})
