@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
 import pytest
+from paramjax.bench._rows import WorkloadRow
 
 import paramjax as pj
 from paramjax.bench import Protocol, Records
-from paramjax.bench._rows import WorkloadRow
 from paramjax.optim import Optimizer
 
 PROTOCOL = Protocol(trials=4, tuning_seeds=2, seeds=6, steps=30, evaluations=3)

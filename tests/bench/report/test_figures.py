@@ -4,10 +4,10 @@ import json
 import math
 
 import pytest
+from paramjax.bench._rows import OptimizerRow, Training
 
 from paramjax.bench import verdicts
 from paramjax.bench._protocol import REPORT, TUNING
-from paramjax.bench._rows import OptimizerRow, Training
 from paramjax.bench.report._curves import curve_plot
 from paramjax.bench.report._forest import forest_plot
 from paramjax.bench.report._search import search_plot, shared_scale
