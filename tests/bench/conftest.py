@@ -1,16 +1,10 @@
-"""Small benchmarks, and optimizers from a user's file, good and bad."""
+"""Optimizers from a user's file, good and bad."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-from paramjax.bench import Protocol
-from paramjax.bench._benchmark import Options, make_ready, run  # what the command line calls
-
-SMALL = Protocol(trials=2, tuning_seeds=1, seeds=3, steps=12)
-WORKLOAD = "breast_cancer_logistic"
 
 USERS_FILE = """
 import jax, jax.numpy as jnp, optax
@@ -80,21 +74,3 @@ def users_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("user") / "mine.py"
     path.write_text(USERS_FILE)
     return path
-
-
-@pytest.fixture
-def benchmark(users_file):
-    """Run a small benchmark: `benchmark(folder, "sgd", "mine:good")`."""
-
-    def go(folder, *optimizers, baseline="adamw", on_progress=lambda progress: None, **more):
-        specs = tuple(
-            o.replace("mine:", f"{users_file}:") if o.startswith("mine:") else o for o in optimizers
-        )
-        options = Options((WORKLOAD,), specs, baseline, out=folder, protocol=SMALL, **more)
-        ready = make_ready(options)
-        try:
-            return run(options, ready, on_progress)
-        finally:
-            ready.records.close()
-
-    return go
