@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._types import Array, Batch, Metrics, ModelState, PyTree
+from paramjax.populations._seed_rows import rows_of
 from paramjax.populations._starts import Starts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
 from paramjax.runs._until_nonfinite import no_metrics, nothing, written
@@ -100,11 +101,16 @@ def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
 
 
 def evaluate(
-    traced: TracedTrainer, mapped: bool, numbers: Numbers, carry: Carry, eval_data: PyTree
-) -> Metrics:
-    """Evaluate every run."""
-    over = _over_runs(mapped, traced.evaluate.call, (0, 0, None))
-    metrics: Metrics = over(numbers, carry.state, eval_data)
+    traced: TracedTrainer, mapped: bool, numbers: Numbers, carry: Carry, seed_index: Array,
+    eval_data: PyTree,
+) -> Metrics:  # fmt: skip
+    """Evaluate every run, on the rows of its seed."""
+
+    def measure(numbers: Numbers, state: TrainState, index: Array) -> Metrics:
+        metrics: Metrics = traced.evaluate.call(numbers, state, rows_of(eval_data, index))
+        return metrics
+
+    metrics: Metrics = _over_runs(mapped, measure, (0, 0, 0))(numbers, carry.state, seed_index)
     return metrics
 
 

@@ -23,10 +23,10 @@ class Orders:
 
     def __init__(
         self, data_key: Callable[[], Key], seeds: int, rows: int, batch_size: int | None,
-        steps: int,
+        steps: int, seed_rows: Array | None = None,
     ) -> None:  # fmt: skip
         self.batch_size = batch_size
-        self._data_key, self._seeds = data_key, seeds
+        self._data_key, self._seeds, self._seed_rows = data_key, seeds, seed_rows
         self._rows, self._steps = rows, steps
         self._blocks: dict[int, Array] = {}
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Orders:
                 first = number * self._epochs
                 draw = jit_to_run_once(_draw, "rows", "batch_size", "epochs", "steps")
                 drawn = draw(
-                    self._data_key(), np.int32(first), rows=self._rows,
+                    self._data_key(), np.int32(first), self._seed_rows, rows=self._rows,
                     batch_size=self.batch_size, epochs=self._epochs, steps=self.length,
                 )  # fmt: skip
                 kept = list(self._blocks.items())[-1:]
@@ -76,11 +76,14 @@ class Orders:
 
 
 def _draw(
-    data_key: Key, first: Array, *, rows: int, batch_size: int, epochs: int, steps: int
-) -> Array:
+    data_key: Key, first: Array, seed_rows: Array | None, *, rows: int, batch_size: int,
+    epochs: int, steps: int,
+) -> Array:  # fmt: skip
     """The first steps of some epochs of every seed, int32[steps, seeds, batch]."""
 
-    def one(key: Key) -> Array:
-        return epoch_batches(key, first, epochs, rows, batch_size)[0][:steps]
+    def one(seed: tuple[Key, Array | None]) -> Array:
+        key, own = seed
+        drawn = epoch_batches(key, first, epochs, rows, batch_size)[0][:steps]
+        return drawn if own is None else own[drawn]
 
-    return jnp.swapaxes(jax.lax.map(one, data_key), 0, 1)
+    return jnp.swapaxes(jax.lax.map(one, (data_key, seed_rows)), 0, 1)

@@ -18,6 +18,7 @@ from paramjax.populations._orders import Orders
 from paramjax.populations._outcome import ChunkResult
 from paramjax.populations._problem import Problem, evaluation, rows_a_step
 from paramjax.populations._programs import Shared
+from paramjax.populations._seed_rows import SeedRows, all_rows, row_shapes
 from paramjax.populations._starts import PendingStarts, Starts
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._traced_trainer import (
@@ -52,7 +53,8 @@ class Population:
     Args:
         make_trainer: `(hyperparameters) -> Trainer`.
         space: Hyperparameter name -> distribution, which says what is structure.
-        problem: What is learned, from which data, and what is measured; `init` is not called.
+        problem: What is learned, from which data, and what is measured; `init` is not called. Its
+            `data` and `eval_data` may be `SeedRows`, of which each seed reads rows of its own.
         starts: Initial parameters and keys of the seeds, see `prepare_starts`; or
             `(structure) -> starts` if they depend on the structure.
         seeds: The seeds, in the order of `starts`.
@@ -100,8 +102,10 @@ class Population:
         self.problem = problem
         self.evaluation_steps = sorted({*evaluation_steps(steps, evaluations), *rungs})
         self._make_trainer, self._starts = make_trainer, starts
-        arrays = jax.tree.map(jnp.asarray, (problem.model_state, problem.data))
+        arrays = jax.tree.map(jnp.asarray, (problem.model_state, all_rows(problem.data)))
         self._model_state, self.data = placed(arrays, mesh, split=False)
+        own = problem.data.rows if isinstance(problem.data, SeedRows) else None
+        self._seed_rows = None if own is None else jnp.asarray(own, jnp.int32)
         self.eval_data = placed(problem.eval_data, mesh, split=False)
         self.read: set[str] = set()
         self._structure_groups: dict[Any, StructureGroup] = {}
@@ -209,15 +213,17 @@ class Population:
             Trainer, initial state and order of batches.
         """
         fixed = TrackedHyperparameters(structure(self.space, hyperparameters), self.space, set())
-        starts, batch_size = self._starts_of(fixed).made(), rows_a_step(self.problem, fixed)
+        starts, batch_size = self._starts_of(fixed).made(), self._batch_size(fixed)
+        index = self.seeds.index(seed)
         params, key, data_key = jax.tree.map(
-            lambda leaf: leaf[self.seeds.index(seed)], (starts.params, starts.key, starts.data_key)
+            lambda leaf: leaf[index], (starts.params, starts.key, starts.data_key)
         )
 
         def order(steps: int) -> Array | None:
             if batch_size is None or steps == 0:
                 return None if batch_size is None else jnp.zeros((0, batch_size), jnp.int32)
-            return batch_order(data_key, self._rows(), batch_size, steps)
+            drawn = batch_order(data_key, self._rows(), batch_size, steps)
+            return drawn if self._seed_rows is None else self._seed_rows[index][drawn]
 
         trainer = self._make_trainer(TrackedHyperparameters(hyperparameters, self.space, set()))
         return SingleRun(trainer, key, params, self._model_state, self.data, order)
@@ -226,14 +232,16 @@ class Population:
         self, fixed: TrackedHyperparameters, run: TrialRun, eval_data: PyTree
     ) -> StructureGroup:
         starts = self._starts_of(fixed)
-        batch_size = rows_a_step(self.problem, fixed)
-        seeds = len(self.seeds)
-        orders = Orders(lambda: starts.made().data_key, seeds, self._rows(), batch_size, self.steps)
+        batch_size = self._batch_size(fixed)
+        orders = Orders(
+            lambda: starts.made().data_key, len(self.seeds), self._rows(), batch_size, self.steps,
+            self._seed_rows,
+        )  # fmt: skip
         traced = self._trace(fixed, starts, run, eval_data)
         if traced.whole_data and batch_size is not None:
             raise ValueError(
                 "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
-                f"batch_size out, got {batch_size}"
+                f"batch_size out and the data unsplit, got batches of {batch_size} rows"
             )
         there = PendingStarts(lambda: placed(starts.made(), self.mesh, split=False), starts.shapes)
         shared = Shared(there, self._model_state, self.data, eval_data)
@@ -247,14 +255,14 @@ class Population:
     ) -> TracedTrainer:  # fmt: skip
         numbers = {n: own[0] for n, own in traced(self.space, [run.hyperparameters]).items()}
         plain = {name: value.item() for name, value in numbers.items() if name in known}
-        batch_size = rows_a_step(self.problem, fixed)
+        batch_size = self._batch_size(fixed)
         inputs = Inputs(
             {name: value for name, value in numbers.items() if name not in plain},
             _shapes_of(starts.shapes.key),
             _shapes_of(starts.shapes.params),
             self._model_state,
             self.data if batch_size is None else _shapes_of(self.data, batch_size),
-            eval_data,
+            row_shapes(eval_data),
         )
 
         def make(numbers: dict[str, Any]) -> Trainer:
@@ -268,7 +276,15 @@ class Population:
             return PendingStarts.of(self._starts)
         return PendingStarts.of(self._starts(fixed))
 
+    def _batch_size(self, fixed: Hyperparameters) -> int | None:
+        """Rows a step; None if every seed reads all of the data."""
+        batch_size = rows_a_step(self.problem, fixed)
+        return self._rows() if batch_size is None and self._seed_rows is not None else batch_size
+
     def _rows(self) -> int:
+        """Rows that each seed trains on."""
+        if self._seed_rows is not None:
+            return int(self._seed_rows.shape[1])
         return len(jax.tree.leaves(self.data)[0])
 
 

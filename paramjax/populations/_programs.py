@@ -34,7 +34,7 @@ class Shared(NamedTuple):
     starts: PendingStarts  # leaves [seeds, ...]
     model_state: ModelState
     data: PyTree  # leaves [rows, ...]
-    eval_data: PyTree
+    eval_data: PyTree  # SeedRows if seeds differ in the rows they are evaluated on
 
 
 class Programs:
@@ -185,7 +185,7 @@ def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -
     reading = Reading(order, seed_index, offset, count)
     advance = loop.advance if mapped else single.advance
     carry, history, computed = advance(traced, capacity, numbers, carry, reading, data)
-    measured = loop.evaluate(traced, mapped, numbers, carry, eval_data)
+    measured = loop.evaluate(traced, mapped, numbers, carry, seed_index, eval_data)
     if mapped:
         history = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history)
     return _again(mapped, (carry, history, measured, computed))
@@ -201,9 +201,10 @@ def _once(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> A
 
 def _measure(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Metrics:
     del capacity
-    numbers, carry, *_, eval_data = inputs
-    numbers, carry = _single(mapped, (numbers, carry))
-    metrics: Metrics = _again(mapped, loop.evaluate(traced, mapped, numbers, carry, eval_data))
+    numbers, carry, seed_index, *_, eval_data = inputs
+    numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
+    measured = loop.evaluate(traced, mapped, numbers, carry, seed_index, eval_data)
+    metrics: Metrics = _again(mapped, measured)
     return metrics
 
 
