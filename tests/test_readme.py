@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import optax
 import pytest
 from paramjax.bench._preflight import first_step  # what `paramjax bench` does before it trains
-from paramjax.bench._runner import prepare
 
 import paramjax as pj
 from paramjax.bench import Protocol, find_entries
+from paramjax.bench._runner import prepare
 from paramjax.bench.workloads import get
 
 ROOT = Path(__file__).parent.parent

@@ -1,182 +1,180 @@
-"""One benchmark from the options to the verdicts, without any display."""
+"""One benchmark from workloads and entries to verdicts, without any display."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from paramjax.bench._entries import Entry, Excluded, find_entries, spec_name
-from paramjax.bench._manifest import manifest, write_json
+import jax
+
+from paramjax._version import versions
+from paramjax.bench._folder import clear, note_excluded, read_results, start_folder
 from paramjax.bench._protocol import Protocol
-from paramjax.bench._records import FILE_NAME, Records
-from paramjax.bench._runner import Progress, Stage, note_rules, preflight, prepare, train_all
-from paramjax.bench._statistics import Verdict, verdicts
-from paramjax.bench.report._html import write_report
-from paramjax.bench.workloads._registry import WORKLOADS
-from paramjax.bench.workloads._registry import get as get_workload
-from paramjax.optim import CATALOGUE
-
-VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html"
+from paramjax.bench._results import Results
+from paramjax.bench._runner import Contestant, Progress, train_all
+from paramjax.bench._stage import Stage, data_hash, make_stage, untrained
+from paramjax.bench._stored import check_folder, check_rules, store_path
+from paramjax.bench.entries import Entry, Excluded, first_steps
+from paramjax.bench.statistics import UNDECIDED, looks_until
+from paramjax.bench.workloads import Workload, default_margin, workload_warnings
+from paramjax.populations.planning._guess import cores
 
 
 class BaselineError(ValueError):
     """The baseline cannot take part, so there is nothing to compare with."""
 
 
-class NoRecordsError(ValueError):
-    """A folder holds no benchmark."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a benchmark.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is compared, and by which rules.
 
     Attributes:
-        workloads: Names; empty means all.
-        optimizers: Names of the catalogue or `FILE.py:FACTORY`; empty means the whole catalogue.
-        baseline: The optimizer that the others are compared with; always takes part.
-        protocol: Counts and key.
+        workloads: Workloads of different names.
+        entries: Optimizers of different names, the baseline among them.
+        baseline: The name of the optimizer that the others are compared with.
+        protocol: The rules of a comparison.
         out: Folder of the results.
+        excluded: Optimizers that are known not to take part.
         fresh: Whether to delete the results of an earlier benchmark there.
+        most: Replicates up to which those are added that are undecided; None adds none.
+        flags: What the user asked for, as values of JSON, for the manifest.
     """
 
-    workloads: tuple[str, ...] = ()
-    optimizers: tuple[str, ...] = ()
-    baseline: str = "adamw"
+    workloads: Sequence[Workload]
+    entries: Sequence[Entry]
+    baseline: str
     protocol: Protocol = field(default_factory=Protocol)
     out: Path = Path("paramjax-bench")
+    excluded: Sequence[Excluded] = ()
     fresh: bool = False
+    most: int | None = None
+    flags: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def specs(self) -> tuple[str, ...]:
-        """The optimizers with the baseline among them."""
-        return (*(self.optimizers or tuple(CATALOGUE)), self.baseline)
-
-    @property
-    def flags(self) -> dict[str, Any]:
-        """The options as values of JSON, for the manifest."""
-        return {
-            "workload": list(self.workloads or WORKLOADS),
-            "optimizer": list(dict.fromkeys(self.specs)),
-            "baseline": self.baseline,
-            **asdict(self.protocol),
-            "out": str(self.out),
-            "fresh": self.fresh,
-        }
+    def looks(self) -> list[int]:
+        """The numbers of replicates at which it is decided, fixed before anything is trained."""
+        if self.most is None:
+            return [self.protocol.replicates]
+        return looks_until(self.most, self.protocol.replicates)
 
 
-class Ready(NamedTuple):
+class Benchmark:
     """A benchmark that can start training.
 
     Attributes:
-        stages: The workloads with data and starts.
+        stages: The workloads with data, splits and starts.
         entries: The optimizers that take part.
         excluded: The optimizers that cannot, with reasons.
-        records: The open records.
     """
 
-    stages: list[Stage]
-    entries: list[Entry]
-    excluded: list[Excluded]
-    records: Records
+    def __init__(self, plan: Plan) -> None:
+        """Load data, try first steps, check the folder: all checks that come before training.
 
+        Raises:
+            ValueError: If data cannot be used.
+            BaselineError: If the baseline cannot take part.
+            RecordsMismatchError: If the folder holds a benchmark made under other rules.
+        """
+        self.plan, self._looks = plan, plan.looks
+        if not plan.fresh:
+            check_folder(plan.out)
+        most = self._looks[-1]
+        with ThreadPoolExecutor(cores()) as pool:
+            self.stages = list(
+                pool.map(lambda w: make_stage(w, plan.protocol, most), plan.workloads)
+            )
+            unfit = first_steps(self.stages, plan.entries)
+            self._initial = list(pool.map(untrained, self.stages))
+        self.excluded = [*plan.excluded, *unfit]
+        self._require_baseline()
+        out = {one.name for one in unfit}
+        self.entries = [entry for entry in plan.entries if entry.optimizer.name not in out]
+        if plan.fresh:
+            clear(plan.out)
+        self._stop = threading.Event()
+        rules = {stage.workload.name: self._rules(stage) for stage in self.stages}
+        for name, own in rules.items():
+            for entry in self.entries:
+                check_rules(store_path(plan.out, name, entry.optimizer.name), own)
+        names = [entry.optimizer.name for entry in plan.entries]
+        start_folder(plan, [stage.workload.name for stage in self.stages], names, self.excluded)
+        self._about = [
+            self._described(*pair) for pair in zip(self.stages, self._initial, strict=True)
+        ]
+        self._shared_rules = rules
 
-def make_ready(options: Options) -> Ready:
-    """Load data, resolve optimizers, open the records: all checks that come before training.
+    def run(self, on_progress: Callable[[Progress], None] = lambda progress: None) -> Results:
+        """Train what is missing, and return what the folder then holds.
 
-    Raises:
-        ValueError: For an unknown workload or optimizer, or bad data.
-        BaselineError: If the baseline cannot take part.
-        RecordsMismatchError: If the folder holds records made under other rules.
-    """
-    workloads = [get_workload(name) for name in dict.fromkeys(options.workloads or WORKLOADS)]
-    entries, broken = find_entries(options.specs)
-    stages = [prepare(workload, options.protocol) for workload in workloads]
-    entries, unfit = preflight(stages, entries, options.protocol)
-    excluded = [*broken, *unfit]
-    baseline = spec_name(options.baseline)
-    for name, reason in excluded:
-        if name == baseline:
-            raise BaselineError(f"the baseline {name} cannot take part: {reason}")
-    about = manifest(options.flags, [c.file for c in entries if c.file is not None])
-    if options.fresh:
-        clear(options.out)
-    records = Records(options.out)
-    try:
-        note_rules(records, options.protocol, stages, entries, baseline, about)
-    except ValueError:
-        records.close()
-        raise
-    write_json(options.out / MANIFEST, {**about, "excluded": [x._asdict() for x in excluded]})
-    return Ready(stages, entries, excluded, records)
+        `on_progress` is called, from several threads, whenever trainings were recorded.
+        """
+        contestants = [
+            Contestant(
+                stage, entry, self.plan.out, self._shared_rules[stage.workload.name], about,
+                on_progress, self._stop,
+            )
+            for stage, about in zip(self.stages, self._about, strict=True)
+            for entry in self._baseline_first()
+        ]  # fmt: skip
+        try:
+            return self._to_looks(contestants)
+        finally:
+            for one in contestants:
+                one.close()
 
+    def _to_looks(self, contestants: Sequence[Contestant]) -> Results:
+        """Train to one look after the other, each time those that are undecided."""
+        going = {one.names for one in contestants}
+        for look in self._looks:
+            failed = train_all([one for one in contestants if one.names in going], look)
+            if failed:
+                self.excluded += failed
+                note_excluded(self.plan.out, self.excluded)
+                self._require_baseline()
+            results = read_results(self.plan.out)
+            undecided = {
+                (v.workload, v.optimizer) for v in results.verdicts if v.verdict == UNDECIDED
+            }
+            waiting = {workload for workload, _ in undecided}
+            going = undecided | {(workload, self.plan.baseline) for workload in waiting}
+            if not going:
+                break
+        return results
 
-def run(
-    options: Options, ready: Ready, on_progress: Callable[[Progress], None]
-) -> tuple[list[Verdict], list[Excluded]]:
-    """Train what is missing, then write verdicts and report; return verdicts and exclusions.
+    @property
+    def trainings(self) -> int:
+        """Trainings of one optimizer on one workload up to the first look."""
+        return self._looks[0] * self.plan.protocol.trainings
 
-    `on_progress` is called, from several threads, whenever trainings were recorded.
-    """
-    failed = train_all(ready.records, options.protocol, ready.stages, ready.entries, on_progress)
-    excluded = [*ready.excluded, *failed]
-    if failed:
-        about = read_manifest(options.out)
-        about["excluded"] = [entry._asdict() for entry in excluded]
-        write_json(options.out / MANIFEST, about)
-    return write_results(ready.records, options.out), excluded
+    def _baseline_first(self) -> list[Entry]:
+        return sorted(self.entries, key=lambda entry: entry.optimizer.name != self.plan.baseline)
 
+    def _require_baseline(self) -> None:
+        for name, reason in self.excluded:
+            if name == self.plan.baseline:
+                raise BaselineError(f"the baseline {name} cannot take part: {reason}")
 
-def redraw(folder: Path) -> list[Verdict]:
-    """Write verdicts and report of a folder again, without training.
+    def _rules(self, stage: Stage) -> dict[str, Any]:
+        """What trainings of one folder share; more replicates may be added to them."""
+        protocol = {n: v for n, v in asdict(self.plan.protocol).items() if n != "replicates"}
+        used = {f"version of {name}": versions()[name] for name in ("paramjax", "jax", "optax")}
+        devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
+        return {**protocol, **used, "devices": devices, "data": data_hash(stage)}
 
-    Raises:
-        NoRecordsError: If the folder holds no benchmark, or a damaged manifest.
-        DamagedError: If its records are damaged.
-    """
-    missing = [name for name in (FILE_NAME, MANIFEST) if not (folder / name).is_file()]
-    if missing:
-        raise NoRecordsError(
-            f"{folder}: no {' and no '.join(missing)} there; make them with: "
-            f"paramjax bench --out {folder}"
-        )
-    records = Records(folder)
-    try:
-        return write_results(records, folder)
-    finally:
-        records.close()
-
-
-def write_results(records: Records, folder: Path) -> list[Verdict]:
-    """`verdicts.json` and `report.html`, from the records and the manifest alone."""
-    found = verdicts(records)
-    write_json(folder / VERDICTS, [verdict._asdict() for verdict in found])
-    about = read_manifest(folder)
-    excluded = [Excluded(**entry) for entry in about.get("excluded", [])]
-    write_report(records, about, excluded, folder / REPORT_PAGE)
-    return found
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder; raise NoRecordsError if it is damaged."""
-    try:
-        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if not isinstance(about, dict):
-            raise ValueError("expected a JSON object")
-    except ValueError as error:
-        raise NoRecordsError(
-            f"{folder / MANIFEST}: damaged ({error}); the same bench command writes it anew"
-        ) from error
-    return about
-
-
-def clear(folder: Path) -> None:
-    """Delete what a benchmark wrote into a folder, and nothing else."""
-    for name in (FILE_NAME, f"{FILE_NAME}-journal", VERDICTS, MANIFEST, REPORT_PAGE):
-        path = folder / name
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder, expected a file; remove it by hand")
-        path.unlink(missing_ok=True)
+    def _described(self, stage: Stage, initial: list[float]) -> dict[str, Any]:
+        """The fields of a `WorkloadResult`, without what was trained."""
+        own, splits, rows = stage.workload, stage.splits, stage.splits.rows
+        margin, reason = own.margin, own.margin_reason
+        if margin is None:
+            margin, reason = default_margin(own, rows["test"])
+        return {
+            "name": own.name, "description": own.description, "metric": own.metric,
+            "maximise": own.maximise, "margin": margin, "margin_reason": reason,
+            "bears_verdicts": own.bears_verdicts, "split": splits.kind, "rows": rows,
+            "variance_ratio": splits.variance_ratio, "target": own.target, "initial": initial,
+            "warnings": workload_warnings(own, rows["validation"], rows["test"]),
+        }  # fmt: skip

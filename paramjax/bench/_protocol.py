@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
+import numpy as np
 
-from paramjax._checks import check_count, check_rate, check_seed
+from paramjax._checks import check_count, check_rate, describe
 from paramjax._types import Key
 
 
@@ -29,7 +30,7 @@ class Protocol:
         tuning_seeds: Trainings of each trial.
         report_seeds: Trainings of the chosen trial.
         steps: Steps of each training.
-        key: Integer that names all randomness, in [0, 2**32).
+        key: Integer that names all randomness, in [0, 2**64).
         clip_norm: Global norm at which every optimizer's gradient is clipped.
         evaluations: Points of a learning curve.
 
@@ -58,7 +59,10 @@ class Protocol:
             "replicates", "trials", "tuning_seeds", "report_seeds", "steps", "evaluations"
         ):  # fmt: skip
             check_count(name, getattr(self, name))
-        check_seed(self.key)
+        if isinstance(self.key, bool) or not isinstance(self.key, int):
+            raise TypeError(f"key: expected a whole number, got {describe(self.key)}")
+        if not 0 <= self.key < 2**64:
+            raise ValueError(f"key: expected a whole number from 0 to 2**64 - 1, got {self.key}")
         check_rate("clip_norm", self.clip_norm, low=1e-30)
 
     @property
@@ -88,4 +92,7 @@ class Protocol:
     def keyed(self, what: str) -> Key:
         """The key of one kind of randomness: `starts`, `trials` or `splits`."""
         kinds = ("starts", "trials", "splits")
-        return jax.random.fold_in(jax.random.key(self.key), kinds.index(what))
+        # the bits of `jax.random.key(self.key)` where that is in [0, 2**32)
+        words = np.array([self.key >> 32, self.key & 0xFFFFFFFF], np.uint32)
+        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        return jax.random.fold_in(key, kinds.index(what))

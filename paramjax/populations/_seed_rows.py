@@ -1,4 +1,4 @@
-"""Data of which each seed reads rows of its own, so that seeds with different splits train together."""
+"""Data of which each seed reads its own rows, so that seeds with other splits train together."""
 
 from __future__ import annotations
 

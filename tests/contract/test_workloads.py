@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 from paramjax.bench._preflight import first_step
-from paramjax.bench._runner import prepare
 
 from paramjax.bench import Protocol
+from paramjax.bench._runner import prepare
 from paramjax.bench.workloads import WORKLOADS, get
 from paramjax.data import batch_order
 from paramjax.optim import CATALOGUE

@@ -1,0 +1,205 @@
+"""The folder of a benchmark: manifest, stores, verdicts and report."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paramjax.bench._manifest import manifest, write_json
+from paramjax.bench._protocol import Protocol
+from paramjax.bench._replicates import replicates_of, trainings_of
+from paramjax.bench._results import OptimizerResult, Results, WorkloadResult
+from paramjax.bench._stored import FOLDER, OLD_FILE, read_store
+from paramjax.bench._verdicts import flat, ranks_of, verdicts_of
+from paramjax.bench.entries import Excluded
+
+if TYPE_CHECKING:
+    from paramjax.bench._benchmark import Plan
+
+VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html"
+CALIBRATION = "calibration.json"
+
+
+class NoRecordsError(ValueError):
+    """A folder holds no benchmark."""
+
+
+def start_folder(
+    plan: Plan, workloads: Sequence[str], optimizers: Sequence[str], excluded: Sequence[Excluded]
+) -> None:
+    """Write the manifest; the keys that were used in the folder before stay in it."""
+    flags = {**asdict(plan.protocol), **plan.flags, "baseline": plan.baseline}
+    about = manifest(flags, [entry.file for entry in plan.entries if entry.file is not None])
+    known = _manifest_or_nothing(plan.out)
+    about |= {
+        "protocol": asdict(plan.protocol),
+        "baseline": plan.baseline,
+        "workloads": list(dict.fromkeys([*workloads, *known.get("workloads", [])])),
+        "optimizers": list(dict.fromkeys([*optimizers, *known.get("optimizers", [])])),
+        "looks": plan.looks if plan.most is not None else [],
+        "keys": list(dict.fromkeys([*known.get("keys", []), plan.protocol.key])),
+        "excluded": [one._asdict() for one in excluded],
+    }
+    plan.out.mkdir(parents=True, exist_ok=True)
+    write_json(plan.out / MANIFEST, about)
+
+
+def note_excluded(out: Path, excluded: Sequence[Excluded]) -> None:
+    """Write into the manifest which optimizers could not take part."""
+    write_json(
+        out / MANIFEST, {**read_manifest(out), "excluded": [one._asdict() for one in excluded]}
+    )
+
+
+def read_results(out: Path) -> Results:
+    """What the folder holds: every optimizer whose trainings were made by the same rules.
+
+    Raises:
+        NoRecordsError: If the folder holds no benchmark, or a damaged manifest.
+        DamagedError: If a store is damaged.
+    """
+    about = read_manifest(out)
+    protocol, baseline = Protocol(**about["protocol"]), about["baseline"]
+    workloads = [w for name in about["workloads"] if (w := _workload(out, name, about, protocol))]
+    rules = {**asdict(protocol), "looks": about["looks"]}
+    return Results(
+        rules=rules,
+        baseline=baseline,
+        workloads=workloads,
+        verdicts=verdicts_of(workloads, baseline, rules),
+        ranks={workload.name: ranks_of(workload) for workload in workloads},
+        excluded=[Excluded(**one) for one in about["excluded"]],
+        keys=about["keys"],
+        calibration=_calibration(out),
+        manifest=about,
+    )
+
+
+def write_results(results: Results, out: Path) -> None:
+    """`verdicts.json` and `report.html`."""
+    from paramjax.bench.report import write_report  # loads the drawing libraries
+
+    write_json(out / VERDICTS, [_plain(flat(verdict)) for verdict in results.verdicts])
+    write_report(results, out / REPORT_PAGE)
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """The manifest of a folder.
+
+    Raises:
+        NoRecordsError: If there is none, or a damaged one.
+    """
+    path = out / MANIFEST
+    if not path.is_file():
+        old = f", but {OLD_FILE} of an older paramjax" if (out / OLD_FILE).exists() else ""
+        raise NoRecordsError(
+            f"{out}: no {MANIFEST} there{old}; make a benchmark with: paramjax bench --out {out}"
+        )
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"protocol", "baseline", "workloads", "keys", "excluded", "looks"} - set(about)
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    except (ValueError, TypeError) as error:
+        raise NoRecordsError(
+            f"{path}: damaged ({error}); the same bench command writes it anew"
+        ) from error
+    return dict(about)
+
+
+def clear(out: Path) -> None:
+    """Delete what a benchmark wrote into a folder, and nothing else; the keys stay noted."""
+    known = _manifest_or_nothing(out)
+    for name in (VERDICTS, MANIFEST, REPORT_PAGE, CALIBRATION, OLD_FILE, f"{OLD_FILE}-journal"):
+        path = out / name
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder, expected a file; remove it by hand")
+        path.unlink(missing_ok=True)
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    if known.get("keys"):
+        write_json(out / MANIFEST, {"keys": known["keys"]})
+
+
+def _workload(
+    out: Path, name: str, about: dict[str, Any], protocol: Protocol
+) -> WorkloadResult | None:
+    """One workload with the optimizers that were trained by the rules of the baseline."""
+    found: dict[str, tuple[dict[str, Any], OptimizerResult]] = {}
+    for path in sorted((out / FOLDER).glob("*/*.sqlite")):
+        store, notes = read_store(path)
+        try:
+            if notes.get("names", [""])[0] == name:
+                own = _optimizer(store.summaries(), notes, protocol)
+                found[own.optimizer] = (notes, own)
+        finally:
+            store.close()
+    if not found:
+        return None
+    first = found.get(about["baseline"], next(iter(found.values())))[0]
+    order = [*about["optimizers"], *found]
+    optimizers = {
+        n: found[n][1]
+        for n in dict.fromkeys(order)
+        if n in found and found[n][0]["rules"] == first["rules"]
+    }
+    described = dict(first["workload"])
+    if described["margin"] is None:
+        described["margin"] = _won(described, optimizers.get(about["baseline"]))
+    return WorkloadResult(**described, optimizers=optimizers)
+
+
+def _optimizer(summaries: Any, notes: dict[str, Any], protocol: Protocol) -> OptimizerResult:
+    own, trials = notes["workload"], notes["trials"]
+    trainings = trainings_of(
+        {which: s for which, s in summaries.items() if which[0] < len(trials)}, own["metric"]
+    )
+    count = len(trials) // protocol.trials
+    return OptimizerResult(
+        optimizer=notes["names"][1],
+        source=notes["source"],
+        space=notes["space"],
+        schedule=notes["schedule"],
+        audit=notes["audit"],
+        replicates=replicates_of(trainings, protocol, count, maximise=own["maximise"]),
+    )
+
+
+def _won(described: dict[str, Any], baseline: OptimizerResult | None) -> float:
+    """A hundredth of what training with the baseline wins over the untrained parameters."""
+    if baseline is None:
+        return 0.0
+    scores = np.array(baseline.scores)
+    finite = scores[np.isfinite(scores)]
+    if not finite.size:
+        return 0.0
+    return 0.01 * abs(float(np.mean(described["initial"])) - float(finite.mean()))
+
+
+def _calibration(out: Path) -> dict[str, Any] | None:
+    path = out / CALIBRATION
+    return dict(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _manifest_or_nothing(out: Path) -> dict[str, Any]:
+    """The manifest of a folder, which may be there, damaged or not yet whole."""
+    try:
+        known = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return dict(known) if isinstance(known, dict) else {}
+
+
+def _plain(value: Any) -> Any:
+    """A value of JSON, with null for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

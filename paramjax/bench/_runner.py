@@ -1,0 +1,215 @@
+"""Training: the replicates of every optimizer on every workload, into their stores."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from paramjax.bench._replicates import best_trial, trainings_of
+from paramjax.bench._results import Training
+from paramjax.bench._stage import Stage
+from paramjax.bench._stored import add_chunk, open_store, store_path
+from paramjax.bench.entries import (
+    Audit,
+    Entry,
+    Excluded,
+    Refused,
+    audit,
+    describe_space,
+    make_trainer,
+    one_line,
+)
+from paramjax.populations import Layout, Population, TrialRun
+from paramjax.populations._seed_rows import SeedRows
+from paramjax.populations.planning._guess import SINGLE, cores, operations
+from paramjax.tuning import DamagedError, latin_design
+from paramjax.tuning._preflight import check_metrics, check_trainers
+from paramjax.tuning.store._store import Store
+
+COMPILING, TUNING, REPORT = "compiling", "tuning", "report"
+
+
+class Progress(NamedTuple):
+    """What one optimizer on one workload has just done.
+
+    Attributes:
+        workload: Name of the workload.
+        optimizer: Name of the optimizer.
+        phase: `compiling`, `tuning` or `report`.
+        trainings: Trainings that were found or made since the last call.
+        trained: False if an earlier call had made them.
+    """
+
+    workload: str
+    optimizer: str
+    phase: str
+    trainings: int = 0
+    trained: bool = True
+
+
+class StoppedError(Exception):
+    """Training ended early because the user asked for it."""
+
+
+class Contestant:
+    """One optimizer on one workload: what is stored of it, and the programs that train more."""
+
+    def __init__(
+        self, stage: Stage, entry: Entry, out: Path, rules: Mapping[str, Any],
+        about: Mapping[str, Any], on_progress: Callable[[Progress], None], stop: threading.Event,
+    ) -> None:  # fmt: skip
+        self.stage, self.entry = stage, entry
+        self.names = (stage.workload.name, entry.optimizer.name)
+        self.retrained = False
+        self._out, self._rules, self._about = out, rules, about
+        self._on_progress, self.stop = on_progress, stop
+        self._trials = trials_of(stage, entry)
+        self._opened: tuple[Store, Population, Audit] | None = None
+
+    def train(self, replicates: int) -> None:
+        """Train what the store does not hold of the first replicates, and keep each chunk."""
+        store, population = self._open(replicates)
+        protocol, numbers = self.stage.protocol, range(replicates)
+        runs = [
+            TrialRun(trial, seed, self._trials[trial])
+            for k in numbers
+            for trial in protocol.trial_numbers(k)
+            for seed in protocol.tuning_seed_numbers(k)
+        ]
+        self._complete(TUNING, runs, store, population, None)
+        known = self._trainings(store)
+        chosen = [self._chosen(known, k) for k in numbers]
+        report = [
+            TrialRun(trial, seed, self._trials[trial])
+            for k, trial in zip(numbers, chosen, strict=True)
+            for seed in protocol.report_seed_numbers(k)
+        ]
+        self._complete(REPORT, report, store, population, self.stage.test_data)
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._opened is not None:
+            self._opened[0].close()
+
+    def _open(self, replicates: int) -> tuple[Store, Population]:
+        """The store and the population, which is traced here; notes what a reader must know."""
+        if self._opened is None:
+            self._on_progress(Progress(*self.names, COMPILING))
+            own = self.stage.workload
+            make = make_trainer(own, self.entry.optimizer, self.stage.protocol.clip_norm)
+            population = Population(
+                make, self.entry.optimizer.space, self.stage.problem, starts=self.stage.starts,
+                seeds=self.stage.seeds, steps=self.stage.protocol.steps,
+                evaluations=self.stage.protocol.evaluations,
+            )  # fmt: skip
+            first = self._trials[: self.stage.protocol.trials]
+            groups = check_trainers(population, [TrialRun(t, 0, hp) for t, hp in enumerate(first)])
+            check_metrics(groups, [own.metric])
+            found = audit(self.stage, self.entry, self._trials)
+            path = store_path(self._out, *self.names)
+            store, self.retrained = open_store(path, self._trials, self._rules, found.program)
+            self._opened = (store, population, found)
+        store, population, found = self._opened
+        used = self._trials[: replicates * self.stage.protocol.trials]
+        optimizer = self.entry.optimizer
+        store.note(
+            {
+                "workload": dict(self._about),
+                "names": list(self.names),
+                "source": optimizer.source,
+                "space": describe_space(optimizer),
+                "schedule": optimizer.schedule,
+                "audit": found._asdict(),
+                "trials": used,
+            }
+        )
+        return store, population
+
+    def _complete(
+        self, phase: str, runs: Sequence[TrialRun], store: Store, population: Population,
+        eval_data: SeedRows | None,
+    ) -> None:  # fmt: skip
+        """Train the runs of a phase that the store does not hold."""
+        done = store.reached()
+        missing = [run for run in runs if (run.trial, run.seed) not in done]
+        if len(missing) < len(runs):
+            found = len(runs) - len(missing)
+            self._on_progress(Progress(*self.names, phase, found, trained=False))
+        for group in population.groups(missing):
+            layout = layout_of(population, group[0], self.stage)
+            for chunk in population.chunks(group, layout):
+                if self.stop.is_set():
+                    raise StoppedError
+                made = population.train(chunk, layout, eval_data)
+                add_chunk(store, made, self.stage.protocol.steps)
+                self._on_progress(Progress(*self.names, phase, len(chunk)))
+
+    def _trainings(self, store: Store) -> dict[tuple[int, int], Training]:
+        return trainings_of(store.summaries(), self.stage.workload.metric)
+
+    def _chosen(self, known: Mapping[tuple[int, int], Training], replicate: int) -> int:
+        protocol = self.stage.protocol
+        seeds = protocol.tuning_seed_numbers(replicate)
+        tuning = [known[t, s] for t in protocol.trial_numbers(replicate) for s in seeds]
+        return best_trial(tuning, maximise=self.stage.workload.maximise)
+
+
+def trials_of(stage: Stage, entry: Entry) -> list[dict[str, Any]]:
+    """The trials of all replicates; hyperparameters of one name have the same points everywhere."""
+    design, key = latin_design(stage.protocol.trials), stage.protocol.keyed("trials")
+    return [
+        trial
+        for k in range(stage.replicates)
+        for trial in design(entry.optimizer.space, jax.random.fold_in(key, k))
+    ]
+
+
+def layout_of(population: Population, run: TrialRun, stage: Stage) -> Layout:
+    """How the runs of a structure are laid out: by its size alone, so that bits do not depend on
+    how many replicates there are or which of them were stored before."""
+    one = stage.protocol.trials * stage.protocol.tuning_seeds
+    if jax.default_backend() != "cpu":
+        return Layout(16 * one)
+    step = population.structure_group(run).traced.step.jaxpr
+    return Layout(1) if operations(step) >= SINGLE else Layout(2 * one)
+
+
+def train_all(contestants: Sequence[Contestant], replicates: int) -> list[Excluded]:
+    """Train contestants side by side, one on each core, to a number of replicates.
+
+    A run inside a loop uses one core, so as many contestants as there are cores train side by
+    side, and one compiles while another trains. An interrupt lets the chunks under way finish,
+    and keeps them.
+
+    Returns:
+        The optimizers that cannot take part, or whose training raised; the others went on.
+    """
+    with ThreadPoolExecutor(max_workers=cores()) as pool:
+        futures = {pool.submit(one.train, replicates): one for one in contestants}
+        try:
+            return _wait(futures)
+        except BaseException:
+            for one in contestants:
+                one.stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _wait(futures: dict[Future[None], Contestant]) -> list[Excluded]:
+    """Wait for all; an error of an optimizer excludes it, one of the stores is raised."""
+    failed: dict[str, Excluded] = {}
+    for future in as_completed(futures):
+        (workload, name), error = futures[future].names, future.exception()
+        if isinstance(error, Refused):
+            failed[name] = Excluded(name, f"on {workload}: {error}")
+        elif isinstance(error, sqlite3.Error | OSError | DamagedError | StoppedError):
+            raise error
+        elif error is not None:
+            failed[name] = Excluded(name, f"on {workload}: training raised {one_line(error)}")
+    return list(failed.values())

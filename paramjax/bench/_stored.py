@@ -1,0 +1,96 @@
+"""The stores of a benchmark's folder: one file for each optimizer on each workload."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paramjax.populations import ChunkResult
+from paramjax.populations._outcome import outcomes
+from paramjax.tuning.store._store import Store, StoreMismatchError
+
+FOLDER = "records"
+OLD_FILE = "records.sqlite"
+"""The file of the protocol that compared seeds of one chosen trial, before replicates."""
+
+
+class RecordsMismatchError(StoreMismatchError):
+    """A folder holds a benchmark that was made under other rules."""
+
+
+def store_path(out: Path, workload: str, optimizer: str) -> Path:
+    """The file of one optimizer on one workload."""
+    safe = (re.sub(r"[^\w.-]", "-", name) for name in (workload, f"{optimizer}.sqlite"))
+    return Path(out, FOLDER, *safe)
+
+
+def check_folder(out: Path) -> None:
+    """Raise if the folder holds a benchmark of the protocol before replicates."""
+    if (out / OLD_FILE).exists():
+        raise RecordsMismatchError(
+            f"{out / OLD_FILE} was written by an older paramjax, which compared seeds of one "
+            "chosen trial; its trainings cannot be used again: name another --out, or start over "
+            "with --fresh"
+        )
+
+
+def check_rules(path: Path, rules: Mapping[str, Any]) -> None:
+    """Raise if a store exists whose trainings were made under other rules."""
+    if path.exists():
+        store, notes = read_store(path)
+        store.close()
+        _require(path, notes.get("rules", rules), json.loads(json.dumps(dict(rules))))
+
+
+def open_store(
+    path: Path, trials: Sequence[dict[str, Any]], rules: Mapping[str, Any], program: str
+) -> tuple[Store, bool]:
+    """The store of an optimizer, and whether trainings of another program of it were deleted.
+
+    Raises:
+        DamagedError: If the file is damaged.
+    """
+    store = Store(path, trials, _templates)
+    changed = store.notes().get("program", program) != program
+    if changed:
+        store.close()
+        Store.delete(path)
+        store = Store(path, trials, _templates)
+    store.note({"rules": rules, "program": program})
+    return store, changed
+
+
+def read_store(path: Path) -> tuple[Store, dict[str, Any]]:
+    """The store of an optimizer and its notes, to read; its trials come from the notes."""
+    trials: list[dict[str, Any]] = []
+    store = Store(path, trials, _templates)
+    notes = store.notes()
+    trials.extend(notes.get("trials", []))
+    return store, notes
+
+
+def add_chunk(store: Store, chunk: ChunkResult, steps: int) -> None:
+    """Keep the trainings of a chunk without their arrays."""
+    bare = {"params": (), "history": {}, "curve": {}}
+    store.add([outcome._replace(**bare) for outcome in outcomes(chunk, steps)])
+
+
+def _templates(trial: int) -> tuple[Any, Any]:
+    del trial
+    return ((), {}, {}), None
+
+
+def _require(path: Path, known: Mapping[str, Any], rules: Mapping[str, Any]) -> None:
+    """Raise unless trainings were made under the same rules."""
+    names = sorted(n for n in {*known, *rules} if known.get(n) != rules.get(n))
+    if names:
+        changes = "; ".join(
+            f"{name} was {known.get(name)!r} and is now {rules.get(name)!r}" for name in names
+        )
+        raise RecordsMismatchError(
+            f"{path} was made under other rules: {changes}; call the benchmark as it was, name "
+            "another --out, or start over with --fresh"
+        )
