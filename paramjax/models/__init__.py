@@ -6,7 +6,7 @@ from paramjax.models._dense import Dense
 from paramjax.models._from_callable import from_callable
 from paramjax.models._from_nnx import from_nnx
 from paramjax.models._lstm import LSTM
-from paramjax.models._networks import CNN, MLP, Linear, activation
+from paramjax.models._networks import CNN, MLP, BatchNormMLP, Linear, activation
 from paramjax.models._pooling import max_pool
 from paramjax.models._transformer import Transformer
 
@@ -15,6 +15,7 @@ __all__ = [
     "LSTM",
     "MLP",
     "Adapted",
+    "BatchNormMLP",
     "Conv",
     "Dense",
     "Linear",

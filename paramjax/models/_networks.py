@@ -1,4 +1,4 @@
-"""Small networks: a linear model, a multilayer perceptron, a convolutional network."""
+"""Small networks: linear, multilayer perceptrons, convolutional."""
 
 from __future__ import annotations
 
@@ -96,6 +96,43 @@ class MLP(nn.Module):
         between = activation(self.activation)
         for width in self.features[:-1]:
             x = between(Dense(width)(x))
+        return Dense(self.features[-1])(x)
+
+
+class BatchNormMLP(nn.Module):
+    """Dense layers, each but the last followed by batch normalisation and an activation.
+
+    Ioffe and Szegedy (2015). Training normalises by the mean and variance of the batch and keeps
+    their running averages in the collection `batch_stats`; evaluation normalises by those.
+
+    Attributes:
+        features: Width of each layer; the last one is the number of outputs.
+        activation: Name of the activation between layers, see `activation`.
+        momentum: Share of the running average that a step keeps, in [0, 1).
+
+    Raises:
+        ValueError: On the first call, if the activation is unknown.
+
+    Example:
+        >>> model = BatchNormMLP((16, 10))
+        >>> start = model.init(jax.random.key(0), jnp.zeros((1, 64)), train=False)
+        >>> x = jnp.ones((5, 64))
+        >>> logits, state = model.apply(start, x, train=True, mutable=["batch_stats"])
+        >>> logits.shape, state["batch_stats"]["BatchNorm_0"]["mean"].shape
+        ((5, 10), (16,))
+    """
+
+    features: Sequence[int]
+    activation: str = "relu"
+    momentum: float = 0.9
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        """Map [batch, inputs] to [batch, features[-1]]."""
+        between = activation(self.activation)
+        for width in self.features[:-1]:
+            normalise = nn.BatchNorm(use_running_average=not train, momentum=self.momentum)
+            x = between(normalise(Dense(width)(x)))
         return Dense(self.features[-1])(x)
 
 
