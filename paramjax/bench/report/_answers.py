@@ -1,203 +1,131 @@
-"""What the statistics say of one workload, as rows of a table and as sentences."""
+"""What a verdict is about and what to be wary of, in sentences."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from paramjax._status import Status
-from paramjax.bench._protocol import REPORT, TUNING
-from paramjax.bench._records import Records
-from paramjax.bench._rows import Training, WorkloadRow
-from paramjax.bench._selection import by_trial, diverged_trials
-from paramjax.bench._statistics import BETTER, FEWEST_SEEDS, UNDECIDED, WORSE, Result, Verdict
-from paramjax.bench.report._forest import best_first
-from paramjax.bench.report._formatting import (
-    bracketed,
-    count,
-    decimals,
-    fixed,
-    listed,
-    settings,
-    signed,
-)
+from paramjax._format import number
+from paramjax.bench._results import Results
+from paramjax.bench.report._formatting import count, listed, percent
+from paramjax.bench.report._view import View, lost, reported
+from paramjax.bench.statistics import UNDECIDED
 
-BASELINE, INCOMPLETE, WAITING = "baseline", "incomplete", "no verdict"
+FEWEST_REPLICATES = 6
+"""Replicates from which the exact test can call an optimizer better or worse at 5 %."""
 
-
-class Row(NamedTuple):
-    """One optimizer on one workload, as the table shows it.
-
-    Attributes:
-        optimizer: Its name.
-        status: A verdict, or `baseline`, `incomplete` or `no verdict`.
-        difference: From the baseline, or empty.
-        interval: In brackets, or empty.
-        value: Mean test metric over the report seeds, or empty.
-        seeds: Number of report trainings.
-        diverged_trials: Diverged trials of all trials.
-        diverged_seeds: Diverged report trainings of all.
-        hyperparameters: `name = value` of the chosen trial.
-        notes: Reasons to read the row with care.
-    """
-
-    optimizer: str
-    status: str
-    difference: str
-    interval: str
-    value: str
-    seeds: int
-    diverged_trials: str
-    diverged_seeds: str
-    hyperparameters: list[str]
-    notes: list[str]
+_SPLITS = {
+    "anew": "Each replicate splits the rows anew",
+    "published": "Every replicate uses the published split, so the verdicts are on this split",
+    "test fixed": (
+        "The test rows are always the same; training and validation rows are drawn anew in each "
+        "replicate"
+    ),
+    "training fixed": (
+        "The training rows are always the same; validation and test rows are drawn anew in each "
+        "replicate"
+    ),
+}
 
 
-class Evidence(NamedTuple):
-    """Everything that the records and the statistics hold of one workload.
-
-    Attributes:
-        workload: The workload.
-        baseline: Name of the baseline, or None if the records name none.
-        verdicts: Verdicts on this workload, best difference first.
-        results: Optimizer -> result, for complete optimizers.
-        tuning: Optimizer -> tuning trainings.
-        report: Optimizer -> report trainings.
-        rules: The rules of the records.
-    """
-
-    workload: WorkloadRow
-    baseline: str | None
-    verdicts: list[Verdict]
-    results: dict[str, Result]
-    tuning: dict[str, list[Training]]
-    report: dict[str, list[Training]]
-    rules: dict[str, Any]
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the baseline is incomplete, so that there is no verdict yet."""
-        return self.baseline not in self.results
-
-    @property
-    def incomplete(self) -> list[str]:
-        """The optimizers of which trainings are missing."""
-        return [name for name in self.report if name not in self.results]
-
-
-def gather(
-    records: Records,
-    workload: WorkloadRow,
-    verdicts: Sequence[Verdict],
-    results: dict[str, Result],
-) -> Evidence:
-    """The trainings of one workload with its verdicts."""
-    names = [row.optimizer for row in records.optimizers()]
-    own = [verdict for verdict in verdicts if verdict.workload == workload.workload]
-    rules = records.rules()
-    return Evidence(
-        workload=workload,
-        baseline=rules.get("baseline"),
-        verdicts=best_first(own, maximise=workload.maximise),
-        results=results,
-        tuning={name: records.trainings(workload.workload, name, TUNING) for name in names},
-        report={name: records.trainings(workload.workload, name, REPORT) for name in names},
-        rules=rules,
+def about(view: View) -> list[str]:
+    """Budget and replicates; margin, split and its rows; the variance factor that decided."""
+    workload, rules = view.workload, view.rules
+    seeds = count(rules["tuning_seeds"], "seed")
+    procedure = (
+        f"A verdict is about the whole procedure: {count(rules['trials'], 'trial')} of tuning "
+        f"({seeds} each), the trial that is best on validation rows, its score on test rows "
+        f"(mean of {count(rules['report_seeds'], 'new training')}), in "
+        f"{count(rules['replicates'], 'replicate')} paired with those of {view.baseline}."
     )
+    reason = f" ({workload.margin_reason.rstrip('.')})" if workload.margin_reason else ""
+    rows = ", ".join(f"{size:,} {part}" for part, size in workload.rows.items())
+    split = _SPLITS.get(workload.split, f"Split: {workload.split}")
+    margin = (
+        f"Differences in test {workload.metric} of up to {number(workload.margin)} do not "
+        f"matter{reason}. {split}{f' ({rows})' if rows else ''}."
+    )
+    return [procedure, margin, *_factor(view)]
 
 
-def rows(evidence: Evidence) -> list[Row]:
-    """The table of one workload: the baseline, the verdicts from the best on, then the rest."""
-    digits = decimals(evidence.verdicts)
-    verdicts = {verdict.optimizer: verdict for verdict in evidence.verdicts}
-    first = [name for name in evidence.report if name == evidence.baseline]
-    others = [name for name in evidence.report if name not in verdicts and name not in first]
-    names = [*first, *verdicts, *others]
-    return [_row(evidence, name, verdicts.get(name), digits) for name in names]
-
-
-def answer(evidence: Evidence) -> list[tuple[str, list[str]]]:
-    """`better`, `worse` and `undecided`, each with the names of its optimizers, best first."""
+def _factor(view: View) -> list[str]:
+    """Which variance factor decided, if an interval did."""
+    decided = [v.decision for v in view.verdicts if math.isfinite(v.decision.factor)]
+    if not decided:
+        return []
+    replicates, factor = decided[0].replicates, decided[0].factor
+    plain = 1 / max(replicates, 1)
+    if factor <= plain * (1 + 1e-9):
+        return [
+            f"The variance of a mean difference is that of the differences times 1/{replicates}, "
+            "as between independent replicates."
+        ]
+    wider = math.sqrt(factor / plain)
     return [
-        (word, [v.optimizer for v in evidence.verdicts if v.verdict == word])
-        for word in (BETTER, WORSE, UNDECIDED)
+        f"The variance of a mean difference is that of the differences times {number(factor, 3)} "
+        f"= 1/{replicates} + {number(view.workload.variance_ratio, 3)}, because replicates share "
+        f"rows (Nadeau and Bengio, 2003); intervals are {wider:.2f} times as wide as with "
+        f"1/{replicates} alone."
     ]
 
 
-def warnings(evidence: Evidence) -> list[str]:
-    """Reasons to read the results of a workload with care, in sentences."""
-    found = []
-    for name, result in evidence.results.items():
-        if result.edges:
+def cautions(view: View) -> list[str]:
+    """Reasons to read the verdicts of a workload with care."""
+    workload, found = view.workload, list(view.workload.warnings)
+    if not workload.bears_verdicts:
+        found.insert(0, "This workload is kept for speed and cannot carry a verdict.")
+    few = min((v.decision.replicates for v in view.verdicts), default=FEWEST_REPLICATES)
+    if few < FEWEST_REPLICATES:
+        found.append(
+            f"With {count(few, 'replicate')} no optimizer can be better or worse; take "
+            f"{FEWEST_REPLICATES} or more."
+        )
+    changed = [
+        f"{v.optimizer} (alone {v.decision.alone}, among all {v.verdict})"
+        for v in view.verdicts
+        if v.decision.alone != v.verdict
+    ]
+    if changed:
+        found.append(f"Corrected for the number of comparisons (Holm, 1979): {listed(changed)}.")
+    for name, result in view.optimizers.items():
+        trainings = reported(result)
+        gone = sum(map(lost, trainings))
+        if gone:
             found.append(
-                f"{name}: the chosen {listed(result.edges)} lies at the edge of its range. "
-                "A wider search space might have found a better one."
+                f"{name} lost {gone} of {count(len(trainings), 'report training')}; a replicate "
+                "with a lost training is lost."
             )
-        found += [f"{name}: {note}." for note in _not_finite(evidence.report[name])]
-        if result.diverged_trials:
-            trials = count(len(by_trial(evidence.tuning[name])), "trial")
-            found.append(f"{name}: {result.diverged_trials} of {trials} diverged during tuning.")
+        found += [f"{name}: {flag}" for flag in result.audit.get("flags", [])]
     return found
 
 
-def few_seeds(evidence: Sequence[Evidence]) -> int | None:
-    """The number of report seeds if it is too small for a bootstrap interval, else None."""
-    seeds = [verdict.seeds for item in evidence for verdict in item.verdicts]
-    return min(seeds) if seeds and min(seeds) < FEWEST_SEEDS else None
-
-
-def _row(evidence: Evidence, name: str, verdict: Verdict | None, digits: int) -> Row:
-    result, report = evidence.results.get(name), evidence.report[name]
-    trials = len(by_trial(evidence.tuning[name]))
-    diverged = sum(training.status == Status.DIVERGED for training in report)
-    return Row(
-        optimizer=name,
-        status=_status(evidence, name, verdict),
-        difference=signed(verdict.difference, digits) if verdict else "",
-        interval=bracketed(verdict.interval, digits) if verdict else "",
-        value=fixed(result.mean, digits) if result else "",
-        seeds=len(report),
-        diverged_trials=f"{diverged_trials(evidence.tuning[name])} of {trials}",
-        diverged_seeds=f"{diverged} of {len(report)}",
-        hyperparameters=settings(report[0].hyperparameters) if report else [],
-        notes=_notes(evidence, name, result),
+def keys_sentence(results: Results) -> str:
+    """The keys that were used in the folder, and what more than one means."""
+    keys = [str(key) for key in results.keys]
+    if len(keys) < 2:
+        return f"Key: {listed(keys)}; no other was used in this folder."
+    return (
+        f"{len(keys)} keys were used in this folder: {listed(keys)}. This report shows key "
+        f"{results.rules.get('key')}. Choosing among keys is choosing a result: report all of "
+        "them, or the first."
     )
 
 
-def _status(evidence: Evidence, name: str, verdict: Verdict | None) -> str:
-    if verdict is not None:
-        return verdict.verdict
-    if name not in evidence.results:
-        return INCOMPLETE
-    return BASELINE if name == evidence.baseline else WAITING
-
-
-def _notes(evidence: Evidence, name: str, result: Result | None) -> list[str]:
-    if result is None:
-        role = ["this is the baseline"] if name == evidence.baseline else []
-        return [*role, _progress(evidence, name)]
-    edges = [f"edge of the search: {edge}" for edge in result.edges]
-    waits = ["waits for the baseline"] if evidence.waiting else []
-    return [*edges, *waits, *_not_finite(evidence.report[name])]
-
-
-def _progress(evidence: Evidence, name: str) -> str:
-    """How many trainings of an incomplete optimizer are done."""
-    tuning, report = len(evidence.tuning[name]), len(evidence.report[name])
-    if not tuning + report:
-        return "not trained on this workload"
-    rules = evidence.rules
-    planned = rules.get("trials", 0) * rules.get("tuning_seeds", 0)
-    return f"{tuning} of {planned} tuning and {report} of {rules.get('seeds', 0)} report trainings"
-
-
-def _not_finite(report: Sequence[Training]) -> list[str]:
-    """A note if report trainings ended without a finite value."""
-    lost = sum(not math.isfinite(training.value) for training in report)
-    if not lost:
-        return []
+def calibration_rows(calibration: dict[str, Any] | None) -> list[tuple[str, str, str, str]]:
+    """Case, rate, interval and number of comparisons of each rate that was measured."""
     return [
-        f"{lost} of {count(len(report), 'report training')} ended without a finite value, "
-        "counted as the worst value of any optimizer on this workload"
+        (
+            str(row["case"]),
+            percent(row["rate"]),
+            f"{percent(row['interval'][0])} to {percent(row['interval'][1])}",
+            str(row["comparisons"]),
+        )
+        for row in (calibration or {}).get("rates", [])
     ]
+
+
+def tally(view: View) -> list[tuple[str, int]]:
+    """Each word with how many got it, undecided last."""
+    words = [verdict.verdict for verdict in view.verdicts]
+    order = [word for word in dict.fromkeys(words) if word != UNDECIDED]
+    return [(word, words.count(word)) for word in [*order, UNDECIDED] if word in words]

@@ -1,113 +1,136 @@
-"""Learning curves: a metric along the report trainings, mean and range over seeds."""
+"""Learning curves: a metric along the report trainings of all replicates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from paramjax._format import number
 from paramjax._status import Status
-from paramjax.bench._rows import Training
-from paramjax.bench.report._formatting import count, fixed
-from paramjax.bench.report._style import Figure, Style, axis, hover, log_axis, make_figure
+from paramjax.bench._results import Training
+from paramjax.bench.report._formatting import count, listed
+from paramjax.bench.report._measures import Band, bad_end, curve_scale, late_gain, typical
+from paramjax.bench.report._style import (
+    Block,
+    Figure,
+    Style,
+    axis,
+    hover,
+    line,
+    make_figure,
+    scaled_axis,
+)
+from paramjax.bench.report._view import View, curve_of, lost, reported
+from paramjax.plots._scale import Scale
 from paramjax.plots._style import plotly_text
 
 _HEIGHT = 380
 
 
-def curve_plot(
-    id: str,
-    name: str,
-    trainings: dict[str, list[Training]],
-    styles: dict[str, Style],
-    *,
-    title: str,
-    maximise: bool,
-    baseline: str | None = None,
-) -> Figure | None:
-    """The curves of one metric, or of `train_loss`, of all optimizers; None without a curve.
+def curve_block(view: View) -> Block | None:
+    """The deciding metric on test rows and the loss on training rows; None without trainings."""
+    metric, maximise = view.workload.metric, view.workload.maximise
+    names = [(metric, f"test {metric}", maximise), ("train_loss", "training loss", False)]
+    figures = [
+        figure
+        for i, (name, title, larger) in enumerate(names)
+        if (figure := _figure(f"{view.id}-curve-{i}", view, name, title, maximise=larger))
+    ]
+    if not figures:
+        return None
+    return Block(
+        title="Learning curves",
+        hint=(
+            "The chosen trial of each replicate, trained with its report seeds: line = median, "
+            "band = middle half; lost trainings count as worst. Verdicts rest on means of the "
+            "last values, paired by replicate, so bands may overlap where the difference is "
+            "clear. \u00d7 marks where a training diverged; the thick line is the baseline. The "
+            "axis is that of the second half of the training, without the worst curves."
+        ),
+        question="Would more steps change the order?",
+        answer=_answer(view),
+        figures=[(None, figure) for figure in figures],
+        layout="pair",
+    )
 
-    The mean stops where the first seed diverges, because a mean over the other seeds would
-    flatter the optimizer; a cross at the bad end of the axis marks each seed that diverged.
-    """
-    curves = {key: rows for key, rows in trainings.items() if rows and name in rows[0].curve}
+
+def _answer(view: View) -> str:
+    """Who still wins more than the margin, and who ends beyond the axis."""
+    maximise, margin = view.workload.maximise, view.workload.margin
+    curves = _curves(view, view.workload.metric, maximise)
+    gains = {
+        name: late_gain(curve.middle, maximise=maximise) for name, (_, curve) in curves.items()
+    }
+    still = [f"{name} {number(gain, 2)}" for name, gain in gains.items() if gain > margin]
+    texts = [
+        f"It may. More than the margin of {number(margin)} was won in the last fifth of the "
+        f"training by {listed(still)}."
+        if still
+        else f"Hardly: no median wins more than the margin of {number(margin)} in its last fifth."
+    ]
+    scale = _scale(curves, view, maximise)
+    off = [name for name, (_, curve) in curves.items() if not scale.holds(curve.middle[-1])]
+    return " ".join([*texts, *([f"Beyond the axis: {listed(off)}."] if off else [])])
+
+
+def _curves(view: View, name: str, maximise: bool) -> dict[str, tuple[list[float], Band]]:
+    """Optimizer -> steps and typical curve, for those with a finite value."""
+    found = {}
+    for optimizer, result in view.optimizers.items():
+        steps, values = curve_of(reported(result), name)
+        if np.isfinite(values).any():
+            found[optimizer] = (steps, typical(values, maximise=maximise))
+    return found
+
+
+def _scale(curves: dict[str, tuple[list[float], Band]], view: View, maximise: bool) -> Scale:
+    """The axis that holds the baseline and most of the others."""
+    longest = max((len(steps) for steps, _ in curves.values()), default=0)
+    middles = np.full((len(curves), longest), np.nan)
+    for row, (_, band) in zip(middles, curves.values(), strict=True):
+        row[: len(band.middle)] = band.middle
+    base = curves[view.baseline][1].middle if view.baseline in curves else ()
+    return curve_scale(middles, base, maximise=maximise)
+
+
+def _figure(id: str, view: View, name: str, title: str, *, maximise: bool) -> Figure | None:
+    curves = _curves(view, name, maximise)
     if not curves:
         return None
+    scale = _scale(curves, view, maximise)
     traces = []
-    for optimizer, rows in curves.items():
-        width = 3.5 if optimizer == baseline else 2.0
-        traces += _mean_and_range(optimizer, rows, name, styles[optimizer], width)
-    height = 0.03 if maximise else 0.97
-    for optimizer, rows in curves.items():
-        traces += _crosses(optimizer, rows, styles[optimizer], height)
-    values = [v for rows in curves.values() for t in rows for v in t.curve[name]]
-    finite = [value for value in values if math.isfinite(value)]
-    log = not maximise and finite and min(finite) > 0
+    for optimizer, (steps, band) in curves.items():
+        width = 3.5 if optimizer == view.baseline else 2.0
+        traces += line(
+            optimizer, steps, band, view.styles[optimizer], "step {x:.0f}: median {y}", width=width
+        )
+    for optimizer, result in view.optimizers.items():
+        traces += _crosses(optimizer, reported(result), view.styles[optimizer], scale)
     layout = {
         "xaxis": axis(title="step", rangemode="tozero"),
-        "yaxis": axis(plotly_text(title), **(log_axis(min(finite), max(finite)) if log else {})),
-        # heights of the crosses are shares of the panel
-        "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+        "yaxis": scaled_axis(plotly_text(title), scale),
     }
-    seeds = max(len(rows) for rows in curves.values())
+    trainings = max(len(reported(view.optimizers[name])) for name in curves)
     label = (
-        f"{title} along the training for {count(len(curves), 'optimizer')}, mean and range "
-        f"over {count(seeds, 'report seed')}; the last values stand in the verdict table."
+        f"{title} along the training for {count(len(curves), 'optimizer')}, median and middle "
+        f"half of {count(trainings, 'training')}."
     )
     return make_figure(id, title, label, traces, height=_HEIGHT, layout=layout)
 
 
-def _mean_and_range(
-    optimizer: str, trainings: Sequence[Training], name: str, style: Style, width: float
-) -> list[go.Scatter]:
-    """A band from the lowest to the highest seed, and the mean of all seeds."""
-    steps = [float(step) for step in trainings[0].curve["step"]]
-    values = np.array([training.curve[name] for training in trainings], np.float64)
-    finite = np.isfinite(values)
-    low = np.where(finite, values, np.inf).min(axis=0)
-    high = np.where(finite, values, -np.inf).max(axis=0)
-    mean = np.where(finite.all(axis=0), np.where(finite, values, 0).mean(axis=0), np.nan).tolist()
-    known: list[bool] = np.any(finite, axis=0).tolist()
-    band = [(s, lo, hi) for s, lo, hi, there in zip(steps, low, high, known, strict=True) if there]
-    common: dict[str, Any] = {"mode": "lines", "legendgroup": style.group}
-    area = go.Scatter(
-        x=[s for s, _, _ in band] + [s for s, _, _ in reversed(band)],
-        y=[float(hi) for _, _, hi in band] + [float(lo) for _, lo, _ in reversed(band)],
-        fill="toself",
-        fillcolor=style.band,
-        line={"width": 0},
-        hoverinfo="skip",
-        **common,
-    )
-    line = go.Scatter(
-        x=steps,
-        y=mean,
-        line={"color": style.colour, "dash": style.dash, "width": width},
-        hoverinfo="text",
-        hovertext=[
-            hover(f"<b>{plotly_text(optimizer)}</b>", f"step {step:.0f}: {fixed(value, 5)}")
-            for step, value in zip(steps, mean, strict=True)
-        ],
-        **common,
-    )
-    return [area, line]
-
-
 def _crosses(
-    optimizer: str, trainings: Sequence[Training], style: Style, height: float
+    optimizer: str, trainings: Sequence[Training], style: Style, scale: Scale
 ) -> list[go.Scatter]:
-    """A trace with a cross for each training that diverged, at the step where it did."""
-    bad = [t for t in trainings if t.status == Status.DIVERGED or not math.isfinite(t.value)]
+    """A cross at the bad end of the axis for each training that diverged, where it did."""
+    bad = [t for t in trainings if t.status == Status.DIVERGED or lost(t)]
     if not bad:
         return []
-    steps = [t.curve["step"][-1] if t.diverged_step is None else t.diverged_step for t in bad]
     crosses = go.Scatter(
-        x=[float(step) for step in steps],
-        y=[height] * len(bad),
-        yaxis="y2",
+        x=[_lost_at(training) for training in bad],
+        y=[bad_end(scale)] * len(bad),
         mode="markers",
         marker={"symbol": "x", "size": 9, "color": style.colour},
         hoverinfo="text",
@@ -118,6 +141,11 @@ def _crosses(
         legendgroup=style.group,
     )
     return [crosses]
+
+
+def _lost_at(training: Training) -> float:
+    steps = training.curve.get("step") or [math.nan]
+    return float(steps[-1] if training.diverged_step is None else training.diverged_step)
 
 
 def _reason(training: Training) -> str:

@@ -1,43 +1,100 @@
-"""The forest plot: every difference with its interval beside zero."""
+"""The forest plot: every difference with its interval, its replicates, and the margin."""
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
-from paramjax.bench._rows import WorkloadRow
-from paramjax.bench._statistics import BETTER, UNDECIDED, WORSE, Verdict
-from paramjax.bench.report._formatting import bracketed, decimals, signed
-from paramjax.bench.report._style import Figure, Style, axis, hover, make_figure, tick_text
+from paramjax._format import number
+from paramjax.bench._results import Verdict
+from paramjax.bench.report._formatting import bracketed, count, decimals, listed, signed
+from paramjax.bench.report._measures import difference_span
+from paramjax.bench.report._style import (
+    Block,
+    Figure,
+    Style,
+    axis,
+    hover,
+    make_figure,
+    tick_text,
+)
+from paramjax.bench.report._view import View
+from paramjax.bench.statistics import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from paramjax.plots._style import plotly_text
 
-SYMBOLS = {BETTER: "triangle-right", WORSE: "triangle-left", UNDECIDED: "circle-open"}
+SYMBOLS = {
+    BETTER: "triangle-right",
+    WORSE: "triangle-left",
+    EQUIVALENT: "square",
+    UNDECIDED: "circle-open",
+}
 
 _GREY = "#868e99"
-_ROW, _FRAME = 30, 110
+_BAND = "rgba(134,142,153,0.22)"
+_ROW, _FRAME = 46, 110
+_ABOVE, _BELOW = -0.12, 0.2
+"""Where the interval and the replicates of a row stand, in rows."""
 
 
-def best_first(verdicts: Sequence[Verdict], *, maximise: bool) -> list[Verdict]:
-    """Verdicts with the best difference first."""
-    sign = -1.0 if maximise else 1.0
-    return sorted(verdicts, key=lambda verdict: sign * verdict.difference)
+def forest_block(view: View) -> Block | None:
+    """The differences from the baseline with everything that they rest on; None without any."""
+    if not view.verdicts:
+        return None
+    metric, replicates = view.workload.metric, view.verdicts[0].decision.replicates
+    return Block(
+        title=f"Differences from {view.baseline}",
+        hint=(
+            f"Difference in test {metric}: symbol = mean, thin line = 95 % interval, thick "
+            f"line = 90 % interval (equivalent if it lies within the margin), shaded = margin, "
+            f"dots = the paired difference of each of the {count(replicates, 'replicate')}. "
+            "Right is better. \u25b6 better, \u25c0 worse, \u25a0 equivalent, \u25cb undecided; "
+            "\u00d7 a pair with a lost run, at the side of who lost it (in the middle: both); "
+            "a hollow triangle lies beyond the axis."
+        ),
+        question="Why is one undecided, and how many more replicates would decide it?",
+        answer=_answer(view.verdicts),
+        figures=[(None, _figure(view))],
+    )
 
 
-def forest_plot(
-    id: str, workload: WorkloadRow, verdicts: Sequence[Verdict], styles: dict[str, Style]
-) -> Figure:
-    """At least one difference from the baseline on one workload, better always to the right."""
-    ordered = best_first(verdicts, maximise=workload.maximise)
-    baseline, places = ordered[0].baseline, decimals(ordered)
-    traces = [_interval(row, v, styles[v.optimizer], places) for row, v in enumerate(ordered)]
-    names = [verdict.optimizer for verdict in ordered]
-    span = _span(ordered)
+def _answer(verdicts: Sequence[Verdict]) -> str:
+    waiting = [verdict for verdict in verdicts if verdict.verdict == UNDECIDED]
+    if not waiting:
+        return "None is undecided."
+    needed = [f"{v.optimizer} {v.decision.needed}" for v in waiting if v.decision.needed]
+    never = [v.optimizer for v in waiting if not v.decision.needed]
+    texts = ["The reason stands below each verdict."]
+    if needed:
+        texts.append(
+            f"Replicates in all that would decide it with probability 80 %: {listed(needed)}."
+        )
+    if never:
+        texts.append(
+            f"For {listed(never)} more replicates alone would not: the difference may lie too "
+            "close to the end of the margin, or replicates share too many rows."
+        )
+    return " ".join(texts)
+
+
+def _figure(view: View) -> Figure:
+    """Better is always to the right."""
+    verdicts, maximise = view.verdicts, view.workload.maximise
+    margin, places = view.workload.margin, decimals(v.decision.interval for v in verdicts)
+    intervals = [verdict.decision.interval for verdict in verdicts]
+    span = difference_span(intervals, [verdict.differences for verdict in verdicts], margin)
+    traces = []
+    for row, verdict in enumerate(verdicts):
+        style = view.styles[verdict.optimizer]
+        traces += _interval(row, verdict, style, places)
+        traces.append(_replicates(row, verdict, view, span, places))
+    names = [verdict.optimizer for verdict in verdicts]
     layout = {
         "xaxis": axis(
-            title=plotly_text(f"difference in test {workload.metric} from {baseline}"),
-            range=span if workload.maximise else span[::-1],
+            title=plotly_text(f"difference in test {view.workload.metric} from {view.baseline}"),
+            range=list(span if maximise else span[::-1]),
             nticks=7,
         ),
         "yaxis": axis(
@@ -48,82 +105,148 @@ def forest_plot(
             fixedrange=True,
             ticks="",
         ),
-        "shapes": [_zero_line()],
+        "shapes": [_margin_band(margin), _zero_line()],
         "annotations": [
             _direction("\u2190 worse", "right", -8),
             _direction("better \u2192", "left", 8),
-            *_off_axis(ordered, span, places),
+            *_off_axis(verdicts, span, places, maximise),
         ],
         "margin": {"l": 8, "r": 16, "t": 34, "b": 8},
     }
     label = (
-        f"Differences in test {workload.metric} from {baseline} with 95 % intervals, best "
-        "first; the same numbers stand in the verdict table."
+        f"Differences in test {view.workload.metric} from {view.baseline} with 95 % intervals, "
+        f"the margin of {number(margin)} and each replicate, best first; the means and intervals "
+        "stand in the verdict table."
     )
-    title = f"Differences from {baseline}"
-    return make_figure(id, title, label, traces, height=_FRAME + _ROW * len(names), layout=layout)
+    title = f"Differences from {view.baseline}"
+    return make_figure(
+        f"{view.id}-forest", title, label, traces, height=_FRAME + _ROW * len(names), layout=layout
+    )
 
 
-def _span(verdicts: Sequence[Verdict]) -> list[float]:
-    """Low and high end of the axis, zero within it.
+def _interval(row: int, verdict: Verdict, style: Style, places: int) -> list[go.Scatter]:
+    """The 95 % interval, the 90 % interval on it, and the mean; none of what is not finite."""
+    decision = verdict.decision
+    if not math.isfinite(decision.difference):
+        return []
+    text = hover(
+        f"<b>{plotly_text(verdict.optimizer)}</b>: {verdict.verdict}",
+        f"{signed(decision.difference, places)}",
+        f"95 %: {bracketed(decision.interval, places)}",
+        f"90 %: {bracketed(decision.equivalence_interval, places)}",
+        f"{count(decision.replicates, 'replicate')}, {decision.method}",
+    )
+    shared: dict[str, Any] = {
+        "hoverinfo": "text", "hovertext": text, "legendgroup": style.group,
+    }  # fmt: skip
+    lines = [
+        go.Scatter(
+            x=list(ends), y=[row + _ABOVE] * 2, mode="lines",
+            line={"color": style.colour, "width": width}, **shared,
+        )
+        for ends, width in ((decision.interval, 2), (decision.equivalence_interval, 6))
+        if all(map(math.isfinite, ends))
+    ]  # fmt: skip
+    mean = go.Scatter(
+        x=[decision.difference],
+        y=[row + _ABOVE],
+        mode="markers",
+        marker={
+            "color": style.colour,
+            "symbol": SYMBOLS[verdict.verdict],
+            "size": 15,
+            "line": {"width": 3 if verdict.verdict == UNDECIDED else 0, "color": style.colour},
+        },
+        **shared,
+    )
+    return [*lines, mean]
 
-    An interval that reaches over five times as far from zero as the median one is left to
-    `_off_axis`: one broken optimizer would squeeze all the others to a point.
-    """
-    reach = [max(map(abs, verdict.interval)) for verdict in verdicts]
-    near = 5 * statistics.median(reach)
-    ends = [v.interval for v, far in zip(verdicts, reach, strict=True) if far <= near]
-    low = min(0.0, *(end for interval in ends for end in interval))
-    high = max(0.0, *(end for interval in ends for end in interval))
-    margin = 0.08 * (high - low) or 1.0
-    return [low - margin, high + margin]
+
+def _replicates(
+    row: int, verdict: Verdict, view: View, span: tuple[float, float], places: int
+) -> go.Scatter:
+    """A mark for each replicate; beyond the axis and for lost pairs at the side they belong to."""
+    marks = [_mark(k, d, verdict, view, span, places) for k, d in enumerate(verdict.differences)]
+    style = view.styles[verdict.optimizer]
+    return go.Scatter(
+        x=[x for x, _, _ in marks],
+        y=[row + _BELOW] * len(marks),
+        mode="markers",
+        marker={
+            "symbol": [symbol for _, symbol, _ in marks],
+            "size": 7,
+            "color": style.colour,
+            "opacity": 0.75,
+        },
+        hoverinfo="text",
+        hovertext=[text for _, _, text in marks],
+        legendgroup=style.group,
+    )
+
+
+def _mark(
+    k: int, difference: float, verdict: Verdict, view: View, span: tuple[float, float], places: int
+) -> tuple[float, str, str]:
+    """Position, symbol and text of one replicate."""
+    who = f"<b>{plotly_text(verdict.optimizer)}</b>, replicate {k}"
+    if not math.isfinite(difference):
+        mine, other = (_is_lost(view, name, k) for name in (verdict.optimizer, verdict.baseline))
+        sides = [
+            name for name, gone in ((verdict.optimizer, mine), (verdict.baseline, other)) if gone
+        ]
+        text = hover(who, f"lost by {plotly_text(listed(sides))}")
+        if mine == other:
+            return 0.0, "x", text
+        return _edge(span, left=mine == view.workload.maximise), "x", text
+    text = hover(who, signed(difference, places))
+    if span[0] <= difference <= span[1]:
+        return difference, "circle", text
+    low = difference < span[0]
+    symbol = "triangle-left-open" if low == view.workload.maximise else "triangle-right-open"
+    return _edge(span, left=low), symbol, text
+
+
+def _is_lost(view: View, name: str, k: int) -> bool:
+    """Whether an optimizer has no score in a replicate."""
+    scores = {r.number: r.score for r in view.optimizers[name].replicates}
+    return not math.isfinite(scores.get(k, math.nan))
+
+
+def _edge(span: tuple[float, float], *, left: bool) -> float:
+    """A place just within the lower or the upper end of the axis."""
+    inset = 0.015 * (span[1] - span[0])
+    return span[0] + inset if left else span[1] - inset
 
 
 def _off_axis(
-    verdicts: Sequence[Verdict], span: list[float], places: int
+    verdicts: Sequence[Verdict], span: tuple[float, float], places: int, maximise: bool
 ) -> list[dict[str, object]]:
     """A number at the side of the axis for each difference that lies beyond it."""
     marks: list[dict[str, object]] = []
     for row, verdict in enumerate(verdicts):
-        if span[0] <= verdict.difference <= span[1]:
+        difference = verdict.decision.difference
+        if span[0] <= difference <= span[1] or math.isnan(difference):
             continue
-        worse, text = verdict.verdict == WORSE, signed(verdict.difference, places)
+        worse, text = (difference < 0) == maximise, signed(difference, places)
         marks.append({
             "text": f"\u25c0 {text}" if worse else f"{text} \u25b6",
-            "xref": "paper", "yref": "y", "x": 0 if worse else 1, "y": row,
+            "xref": "paper", "yref": "y", "x": 0 if worse else 1, "y": row + _ABOVE, "yshift": 13,
             "xanchor": "left" if worse else "right", "showarrow": False,
         })  # fmt: skip
     return marks
 
 
-def _interval(row: int, verdict: Verdict, style: Style, places: int) -> go.Scatter:
-    low, high = verdict.interval
-    text = hover(
-        f"<b>{plotly_text(verdict.optimizer)}</b>: {verdict.verdict}",
-        f"{signed(verdict.difference, places)} {bracketed(verdict.interval, places)}",
-        f"{verdict.seeds} pairs of seeds",
-    )
-    return go.Scatter(
-        x=[low, verdict.difference, high],
-        y=[row] * 3,
-        mode="lines+markers",
-        line={"color": style.colour, "width": 2.5},
-        marker={
-            "color": style.colour,
-            "symbol": ["line-ns-open", SYMBOLS[verdict.verdict], "line-ns-open"],
-            "size": [10, 13, 10],
-            "line": {"width": 2.5, "color": style.colour},
-        },
-        hoverinfo="text",
-        hovertext=[text] * 3,
-        legendgroup=style.group,
-    )
+def _margin_band(margin: float) -> dict[str, object]:
+    return {
+        "type": "rect", "xref": "x", "yref": "paper", "x0": -margin, "x1": margin,
+        "y0": 0, "y1": 1, "line": {"width": 0}, "fillcolor": _BAND, "layer": "below",
+    }  # fmt: skip
 
 
 def _zero_line() -> dict[str, object]:
     return {
         "type": "line", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1,
-        "line": {"color": _GREY, "width": 2, "dash": "dash"}, "layer": "below",
+        "line": {"color": _GREY, "width": 1.5, "dash": "dash"}, "layer": "below",
     }  # fmt: skip
 
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from paramjax._format import number
-from paramjax.bench._statistics import Verdict
+
+ABSENT = "\N{EN DASH}"
+"""Stands for a number that there is not."""
 
 _FEWEST, _MOST = 4, 8
 
 
-def decimals(verdicts: Sequence[Verdict]) -> int:
+def decimals(intervals: Iterable[tuple[float, float]]) -> int:
     """Decimals that show the width of every interval, and every end that differs from zero.
 
     Example:
-        >>> decimals([])
-        4
+        >>> decimals([]), decimals([(0.00001, 0.00004)])
+        (4, 6)
     """
     needed = [_FEWEST]
-    for low, high in (verdict.interval for verdict in verdicts):
+    for low, high in intervals:
         half = (high - low) / 2
-        needed += [_first_digit(half) + 1] if half else []
-        needed += [_first_digit(abs(end)) for end in (low, high) if abs(end) > half / 100]
+        if math.isfinite(half):
+            needed += [_first_digit(half) + 1] if half else []
+            needed += [_first_digit(abs(end)) for end in (low, high) if abs(end) > half / 100]
     return min(max(needed), _MOST)
 
 
@@ -53,14 +56,61 @@ def signed(value: float, digits: int = _FEWEST) -> str:
 
 
 def bracketed(interval: tuple[float, float], digits: int = _FEWEST) -> str:
-    """An interval in brackets.
+    """An interval in brackets; a dash if an end is not finite.
 
     Example:
         >>> bracketed((0.001, 0.0025))
         '[+0.0010, +0.0025]'
     """
+    if not all(map(math.isfinite, interval)):
+        return ABSENT
     low, high = interval
     return f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def probability(value: float) -> str:
+    """A probability to two decimals.
+
+    Example:
+        >>> probability(0.5), probability(float("nan"))
+        ('0.50', '\N{EN DASH}')
+    """
+    return f"{value:.2f}" if math.isfinite(value) else ABSENT
+
+
+def p_text(value: float) -> str:
+    """A p-value to two digits or three decimals.
+
+    Example:
+        >>> p_text(0.5), p_text(0.0312), p_text(1e-5)
+        ('0.50', '0.031', '<0.001')
+    """
+    if value < 0.001:
+        return "<0.001"
+    return f"{value:.3f}" if value < 0.1 else probability(value)
+
+
+def percent(value: float) -> str:
+    """A share in percent.
+
+    Example:
+        >>> percent(0.034), percent(0.0)
+        ('3.4 %', '0 %')
+    """
+    return f"{number(100 * value, 2)} %"
+
+
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """An interval of ranks.
+
+    Example:
+        >>> rank_text((1, 3)), rank_text((2, 2)), rank_text(None)
+        ('1\N{EN DASH}3', '2', '\N{EN DASH}')
+    """
+    if rank is None:
+        return ABSENT
+    first, last = rank
+    return str(first) if first == last else f"{first}\N{EN DASH}{last}"
 
 
 def setting(value: Any) -> str:
@@ -87,7 +137,7 @@ def listed(names: Sequence[str]) -> str:
         >>> listed(["a", "b", "c"])
         'a, b and c'
     """
-    *first, last = names
+    *first, last = names or ["none"]
     return f"{', '.join(first)} and {last}" if first else last
 
 

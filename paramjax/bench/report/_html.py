@@ -4,59 +4,47 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from paramjax._files import write_atomic
-from paramjax.bench._entries import Excluded
-from paramjax.bench._records import Records
-from paramjax.bench.report._formatting import count, listed
-from paramjax.bench.report._page import describe, make_page
+from paramjax._format import number
+from paramjax.bench._results import Results
+from paramjax.bench.report._formatting import count
+from paramjax.bench.report._page import make_page
 
 _PACKAGE = "paramjax.bench.report"
 
 
-def write_report(
-    records: Records, manifest: dict[str, Any], excluded: Sequence[Excluded], path: Path
-) -> Path:
+def write_report(results: Results, path: Path) -> None:
     """Write `report.html`: one file that opens in a browser without a network.
 
-    The report shows what the records hold and what the statistics say of them. That of an
-    interrupted benchmark names the missing trainings. Equal records and manifest give equal bytes.
+    It shows what was measured and what the statistics say of it; that of an interrupted
+    benchmark names what is missing. Equal results give equal bytes.
 
     Args:
-        records: Of a benchmark, finished or not.
-        manifest: Versions, platform, command and flags of the benchmark; missing entries are left
-            out of the report.
-        excluded: The optimizers that could not take part.
+        results: Of a benchmark, finished or not.
         path: The file to write.
-
-    Returns:
-        `path`.
 
     Raises:
         OSError: If the file cannot be written.
 
     Example:
         >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> records = Records(folder)
-        >>> write_report(records, {}, [], folder / "report.html").name
-        'report.html'
-        >>> records.close()
+        >>> from paramjax.bench._results import Results
+        >>> path = Path(tempfile.mkdtemp()) / "report.html"
+        >>> write_report(Results({}, "adamw", [], [], {}, [], [0], None, {}), path)
+        >>> "holds no workload" in path.read_text()
+        True
     """
-    text = _render(records, manifest, excluded)
     # a command line may hold bytes that are not text, which Python keeps as single surrogates
-    write_atomic(path, text.encode("utf-8", "backslashreplace"))
-    return path
+    write_atomic(path, _render(results).encode("utf-8", "backslashreplace"))
 
 
-def _render(records: Records, manifest: dict[str, Any], excluded: Sequence[Excluded]) -> str:
+def _render(results: Results) -> str:
     loader = PackageLoader(_PACKAGE, ".")
     environment = Environment(
         loader=loader,
@@ -65,11 +53,10 @@ def _render(records: Records, manifest: dict[str, Any], excluded: Sequence[Exclu
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"listed": listed, "describe": describe}
-    environment.globals |= {"count": count}
+    environment.globals |= {"count": count, "number": number}
     scripts = [get_plotlyjs(), loader.get_source(environment, "figures.js")[0]]
     return environment.get_template("template.html.jinja").render(
-        page=make_page(records, manifest, excluded),
+        page=make_page(results),
         css=Markup(loader.get_source(environment, "style.css")[0]),
         scripts=[Markup(script) for script in scripts],
         hashes=" ".join(_hash(script) for script in scripts),

@@ -1,173 +1,186 @@
-"""Everything that the template shows, gathered from records, statistics and manifest."""
+"""Everything that the template shows, gathered from the results."""
 
 from __future__ import annotations
 
 import json
+import math
 import shlex
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from paramjax.bench._entries import Excluded
-from paramjax.bench._records import Records
-from paramjax.bench._rows import OptimizerRow
-from paramjax.bench._statistics import LEVEL, results, verdicts
-from paramjax.bench.report._answers import Evidence, Row, answer, few_seeds, gather, rows, warnings
-from paramjax.bench.report._curves import curve_plot
-from paramjax.bench.report._forest import forest_plot
+from paramjax.bench._results import Results
+from paramjax.bench.entries import Excluded
+from paramjax.bench.report._answers import (
+    about,
+    calibration_rows,
+    cautions,
+    keys_sentence,
+    tally,
+)
+from paramjax.bench.report._curves import curve_block
+from paramjax.bench.report._forest import forest_block
 from paramjax.bench.report._formatting import setting
-from paramjax.bench.report._search import search_plot, shared_scale
-from paramjax.bench.report._style import Figure, Style, styles
+from paramjax.bench.report._search import search_block, shared_scale
+from paramjax.bench.report._style import Block, Style, styles
+from paramjax.bench.report._table import Cost, Row, costs, rows, worth
+from paramjax.bench.report._target import target_block
+from paramjax.bench.report._tuning import budget_block, rate_block
+from paramjax.bench.report._view import View, views
 
 
 class Section(NamedTuple):
     """One workload on the page.
 
     Attributes:
-        id: Of its heading.
-        evidence: Its trainings, results and verdicts.
-        answer: Verdicts with the optimizers that got them.
-        rows: Of the table.
-        warnings: In sentences.
-        forest: The differences, or None without verdicts.
-        curves: Learning curves, empty without report trainings.
-        searches: Style and search plot of each optimizer with trials.
-        curved: The optimizers that have learning curves.
+        view: What it is drawn from.
+        tally: Each word with how many got it.
+        about: What its verdicts are about.
+        cautions: Reasons to read them with care.
+        rows: Of the table of verdicts.
+        costs: Of the table of costs.
+        worth: Whether equal steps are equal work.
+        blocks: Figures with their texts.
     """
 
-    id: str
-    evidence: Evidence
-    answer: list[tuple[str, list[str]]]
+    view: View
+    tally: list[tuple[str, int]]
+    about: list[str]
+    cautions: list[str]
     rows: list[Row]
-    warnings: list[str]
-    forest: Figure | None
-    curves: list[Figure]
-    searches: list[tuple[Style, Figure]]
-    curved: list[str]
+    costs: list[Cost]
+    worth: str
+    blocks: list[Block]
+
+
+class Entry(NamedTuple):
+    """An optimizer in the section on integrity.
+
+    Attributes:
+        name: Its name.
+        source: Paper or file.
+        schedule: What it says of its own schedule.
+        space: Hyperparameter -> its range in words.
+        programs: Hashes of its program, one for each workload.
+    """
+
+    name: str
+    source: str
+    schedule: str
+    space: dict[str, str]
+    programs: list[str]
 
 
 class Page(NamedTuple):
     """The whole report.
 
     Attributes:
-        rules: Of the records.
-        baseline: Name of the baseline, or None.
+        rules: The fields of the protocol.
+        baseline: Name of the baseline.
         sections: One for each workload.
-        optimizers: The optimizers that took part.
+        entries: The optimizers that took part.
         styles: Optimizer -> style.
         excluded: The optimizers that could not take part.
-        few_seeds: The number of report seeds if it is small, else None.
-        comparisons: Number of verdicts.
-        by_chance: Expected number of decided verdicts if no optimizer differed.
+        keys: Which keys were used, in a sentence.
+        many_keys: Whether more than one was.
+        calibration: Case, rate, interval and comparisons of the last calibration.
         incomplete: Whether trainings are missing.
         command: The command to run the benchmark again, or empty.
         manifest: Name and value, as text.
     """
 
     rules: dict[str, Any]
-    baseline: str | None
+    baseline: str
     sections: list[Section]
-    optimizers: list[OptimizerRow]
+    entries: list[Entry]
     styles: dict[str, Style]
-    excluded: Sequence[Excluded]
-    few_seeds: int | None
-    comparisons: int
-    by_chance: float
+    excluded: list[Excluded]
+    keys: str
+    many_keys: bool
+    calibration: list[tuple[str, str, str, str]]
     incomplete: bool
     command: str
     manifest: list[tuple[str, str]]
 
 
-def make_page(records: Records, manifest: dict[str, Any], excluded: Sequence[Excluded]) -> Page:
+def make_page(results: Results) -> Page:
     """Gather the report of a benchmark, finished or not."""
-    optimizers, rules = records.optimizers(), records.rules()
-    by_name = styles([row.optimizer for row in optimizers])
-    decided = verdicts(records)
-    evidence = [
-        gather(records, workload, decided, results(records, workload))
-        for workload in records.workloads()
-    ]
+    names = dict.fromkeys(name for w in results.workloads for name in w.optimizers)
+    by_name = styles(list(names))
+    every = [result for w in results.workloads for result in w.optimizers.values()]
     return Page(
-        rules=rules,
-        baseline=rules.get("baseline"),
-        sections=[_section(i, item, optimizers, by_name) for i, item in enumerate(evidence)],
-        optimizers=optimizers,
+        rules=results.rules,
+        baseline=results.baseline,
+        sections=[_section(view) for view in views(results, by_name)],
+        entries=[_entry(results, name) for name in names],
         styles=by_name,
-        excluded=excluded,
-        few_seeds=few_seeds(evidence),
-        comparisons=len(decided),
-        by_chance=(1 - LEVEL) * len(decided),
-        incomplete=any(item.incomplete for item in evidence),
-        command=_command(manifest),
-        manifest=[(name, _text(value)) for name, value in manifest.items() if name != "command"],
+        excluded=results.excluded,
+        keys=keys_sentence(results),
+        many_keys=len(results.keys) > 1,
+        calibration=calibration_rows(results.calibration),
+        incomplete=not all(result.complete and result.replicates for result in every),
+        command=_command(results.manifest),
+        manifest=[(name, _text(v)) for name, v in results.manifest.items() if name != "command"],
     )
 
 
 def describe(distribution: dict[str, Any]) -> str:
-    """A distribution of a search space in words.
+    """A distribution of a search space in words, with its volume.
 
     Example:
-        >>> describe({"kind": "LogUniform", "logarithmic": True, "low": 0.1, "high": 1.0})
-        '0.1 to 1, logarithmic'
+        >>> describe({"kind": "LogUniform", "logarithmic": True, "low": 0.001, "high": 1.0})
+        '0.001 to 1, logarithmic, 3 decades'
+        >>> describe({"kind": "Choice", "options": ["a", "b"]})
+        'one of 2: a, b'
     """
     if "low" in distribution:
-        scaled = ", logarithmic" if distribution.get("logarithmic") else ""
-        return f"{setting(distribution['low'])} to {setting(distribution['high'])}{scaled}"
+        low, high = distribution["low"], distribution["high"]
+        ends = f"{setting(low)} to {setting(high)}"
+        if not distribution.get("logarithmic"):
+            return ends
+        return f"{ends}, logarithmic, {math.log10(high / low):.3g} decades"
     if "options" in distribution:
-        return "one of " + ", ".join(setting(option) for option in distribution["options"])
+        options = [setting(option) for option in distribution["options"]]
+        return f"one of {len(options)}: {', '.join(options)}"
     return str(distribution.get("kind", ""))
 
 
-def _section(
-    index: int, evidence: Evidence, optimizers: Sequence[OptimizerRow], by_name: dict[str, Style]
-) -> Section:
-    id, workload, decided = f"workload-{index}", evidence.workload, evidence.verdicts
+def _section(view: View) -> Section:
+    scale = shared_scale(view)
+    blocks = [
+        forest_block(view),
+        curve_block(view),
+        budget_block(view),
+        search_block(view, scale),
+        rate_block(view, scale),
+        target_block(view),
+    ]
     return Section(
-        id=id,
-        evidence=evidence,
-        answer=answer(evidence),
-        rows=rows(evidence),
-        warnings=warnings(evidence),
-        forest=forest_plot(f"{id}-forest", workload, decided, by_name) if decided else None,
-        curves=_curves(id, evidence, by_name),
-        searches=_searches(id, evidence, optimizers, by_name),
-        curved=[name for name, trainings in evidence.report.items() if trainings],
+        view=view,
+        tally=tally(view),
+        about=about(view),
+        cautions=cautions(view),
+        rows=rows(view),
+        costs=costs(view),
+        worth=worth(view),
+        blocks=[block for block in blocks if block is not None],
     )
 
 
-def _curves(id: str, evidence: Evidence, by_name: dict[str, Style]) -> list[Figure]:
-    """The deciding metric on test data and the loss on training data."""
-    metric, higher = evidence.workload.metric, evidence.workload.maximise
-    names = [(metric, f"test {metric}", higher), ("train_loss", "training loss", False)]
-    figures = [
-        curve_plot(
-            f"{id}-curve-{i}",
-            name,
-            evidence.report,
-            by_name,
-            title=title,
-            maximise=maximise,
-            baseline=evidence.baseline,
-        )
-        for i, (name, title, maximise) in enumerate(names)
-    ]
-    return [figure for figure in figures if figure is not None]
-
-
-def _searches(
-    id: str, evidence: Evidence, optimizers: Sequence[OptimizerRow], by_name: dict[str, Style]
-) -> list[tuple[Style, Figure]]:
-    """Style and search plot of each optimizer with trials, all on one scale."""
-    workload = evidence.workload
-    trainings = [training for group in evidence.tuning.values() for training in group]
-    scale = shared_scale(trainings, maximise=workload.maximise)
-    plots = []
-    for i, row in enumerate(optimizers):
-        tuning, report = evidence.tuning[row.optimizer], evidence.report[row.optimizer]
-        if tuning:
-            chosen, style = report[0].trial if report else None, by_name[row.optimizer]
-            figure = search_plot(f"{id}-search-{i}", workload, row, tuning, chosen, style, scale)
-            plots.append((style, figure))
-    return plots
+def _entry(results: Results, name: str) -> Entry:
+    own = {w.name: w.optimizers[name] for w in results.workloads if name in w.optimizers}
+    first = next(iter(own.values()))
+    return Entry(
+        name=name,
+        source=first.source,
+        schedule=first.schedule or "none declared",
+        space={key: describe(distribution) for key, distribution in first.space.items()},
+        programs=list(
+            dict.fromkeys(
+                f"{workload}: {str(result.audit['program'])[:12]}"
+                for workload, result in own.items()
+                if result.audit.get("program")
+            )
+        ),
+    )
 
 
 def _command(manifest: dict[str, Any]) -> str:

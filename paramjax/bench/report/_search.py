@@ -1,143 +1,149 @@
-"""Search plots: the validation metric of every trial, and which trial was chosen."""
+"""Search panels: the validation score of every trial against its learning rate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import plotly.graph_objects as go
 
-from paramjax._status import Status
-from paramjax.bench._rows import OptimizerRow, Training, WorkloadRow
-from paramjax.bench._selection import by_trial
-from paramjax.bench.report._formatting import count, fixed, settings
-from paramjax.bench.report._style import Figure, Style, axis, hover, log_axis, make_figure
+from paramjax.bench.report._formatting import count, fixed, listed, settings
+from paramjax.bench.report._measures import bad_end, search_scale
+from paramjax.bench.report._style import (
+    Block,
+    Figure,
+    Style,
+    axis,
+    hover,
+    log_axis,
+    make_figure,
+    scaled_axis,
+)
+from paramjax.bench.report._view import Trial, View, all_trials
+from paramjax.plots._scale import Scale
 from paramjax.plots._style import plotly_text
 
+LEARNING_RATE = "learning_rate"
+
 _HEIGHT = 250
-_FIRST = "learning_rate"
-_MARGIN = 0.12
 
 
-class Scale(NamedTuple):
-    """The value axis that all search plots of a workload share.
-
-    Attributes:
-        logarithmic: Whether the axis is logarithmic.
-        ends: Ends of the axis as plotly takes them: exponents if logarithmic.
-        bad: Height of a trial without a finite value, in the metric's units.
-    """
-
-    logarithmic: bool
-    ends: tuple[float, float]
-    bad: float
+def shared_scale(view: View) -> Scale:
+    """The axis of validation scores that all panels of a workload share."""
+    trials = [trial for result in view.optimizers.values() for trial in all_trials(result)]
+    chosen = [trial.value for trial in trials if trial.chosen]
+    return search_scale([trial.value for trial in trials], chosen, maximise=view.workload.maximise)
 
 
-def shared_scale(tuning: Sequence[Training], *, maximise: bool) -> Scale:
-    """An axis for every finite value, with room for diverged trials at the bad end."""
-    values = [t.value for t in tuning if math.isfinite(t.value)] or [0.0, 1.0]
-    logarithmic = not maximise and min(values) > 0
-    linear = [math.log10(value) for value in values] if logarithmic else values
-    margin = _MARGIN * ((max(linear) - min(linear)) or max(abs(max(linear)), 1.0) * 0.1)
-    low, high = min(linear) - margin, max(linear) + margin
-    bad = low + margin / 3 if maximise else high - margin / 3
-    return Scale(logarithmic, (low, high), 10**bad if logarithmic else bad)
-
-
-def search_plot(
-    id: str,
-    workload: WorkloadRow,
-    optimizer: OptimizerRow,
-    tuning: Sequence[Training],
-    chosen: int | None,
-    style: Style,
-    scale: Scale,
-) -> Figure:
-    """One optimizer's trials on one workload against its learning rate.
-
-    Each trial has a marker at the mean over its tuning seeds with a line over their range: a
-    cross if a seed diverged, a star if it was chosen for the report.
-    """
-    name = _horizontal(optimizer)
-    groups = by_trial(tuning)
-    traces = [
-        _trial(groups[trial], name, style, scale, chosen=trial == chosen)
-        for trial in sorted(groups, key=lambda trial: trial == chosen)
+def search_block(view: View, scale: Scale) -> Block | None:
+    """A panel for each optimizer with trials; None without any."""
+    figures = [
+        (view.styles[name], _panel(f"{view.id}-search-{i}", view, name, scale))
+        for i, (name, result) in enumerate(view.optimizers.items())
+        if all_trials(result)
     ]
-    distribution = optimizer.space.get(name or "", {})
-    title = plotly_text((name or "trial").replace("_", " "))
-    ticks = log_axis(*(10**end for end in scale.ends)) if scale.logarithmic else {"nticks": 6}
+    if not figures:
+        return None
+    side = "below" if view.workload.maximise else "above"
+    return Block(
+        title="Search",
+        hint=(
+            f"Validation {view.workload.metric} of every trial of every replicate. \u2605 was "
+            f"chosen in its replicate; \u25bd lies {side} the axis, which all panels share; "
+            "\u00d7 was lost. Hover for the other hyperparameters."
+        ),
+        question="Did the search stop at an edge of its space?",
+        answer=_answer(view, scale),
+        figures=figures,
+        layout="grid",
+    )
+
+
+def _answer(view: View, scale: Scale) -> str:
+    edges = [
+        f"{verdict.optimizer} at {listed(verdict.edges)}"
+        for verdict in view.verdicts
+        if verdict.edges
+    ]
+    text = (
+        f"Yes, in most replicates: {listed(edges)}. A wider space might find better trials."
+        if edges
+        else "No: none chose an edge in most of its replicates."
+    )
+    tried = {name: all_trials(result) for name, result in view.optimizers.items()}
+    beyond = {name: sum(_beyond(trial, scale) for trial in own) for name, own in tried.items()}
+    off = [f"{name} {n} of {len(tried[name])}" for name, n in beyond.items() if n]
+    return f"{text} Trials beyond the axis: {listed(off)}."
+
+
+def _beyond(trial: Trial, scale: Scale) -> bool:
+    """Whether a trial that is not lost lies outside the axis."""
+    return math.isfinite(trial.value) and not scale.holds(trial.value)
+
+
+def _panel(id: str, view: View, name: str, scale: Scale) -> Figure:
+    tried, style = all_trials(view.optimizers[name]), view.styles[name]
+    space = view.optimizers[name].space
+    horizontal = LEARNING_RATE if LEARNING_RATE in space else next(iter(space), None)
+    title = plotly_text((horizontal or "trial").replace("_", " "))
     label = (
-        f"Validation {workload.metric} of {count(len(groups), 'trial')} of "
-        f"{optimizer.optimizer} against {name or 'the number of the trial'}."
+        f"Validation {view.workload.metric} of {count(len(tried), 'trial')} of {name} against "
+        f"{horizontal or 'the number of the trial'}."
     )
     layout = {
-        "xaxis": axis(title, **_horizontal_axis(name, distribution)),
-        "yaxis": axis(range=list(scale.ends), **ticks),
+        "xaxis": axis(title, **_horizontal_axis(horizontal, space)),
+        "yaxis": scaled_axis("", scale),
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
     }
-    return make_figure(id, optimizer.optimizer, label, traces, height=_HEIGHT, layout=layout)
+    ordered = sorted(tried, key=lambda trial: trial.chosen)
+    traces = [_marks(ordered, horizontal, style, scale)]
+    return make_figure(id, name, label, traces, height=_HEIGHT, layout=layout)
 
 
-def _horizontal(optimizer: OptimizerRow) -> str | None:
-    """The hyperparameter on the horizontal axis: the learning rate, else the first one."""
-    return _FIRST if _FIRST in optimizer.space else next(iter(optimizer.space), None)
-
-
-def _horizontal_axis(name: str | None, distribution: dict[str, Any]) -> dict[str, Any]:
+def _horizontal_axis(name: str | None, space: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Logarithmic, linear or by category, as the hyperparameter is drawn."""
+    distribution = space.get(name or "", {})
     if name is not None and "low" not in distribution:
         return {"type": "category"}
     if distribution.get("logarithmic"):
-        return log_axis(distribution["low"], distribution["high"])
+        return log_axis(distribution["low"], distribution["high"], most=3)
     return {"nticks": 6}
 
 
-def _trial(
-    trainings: Sequence[Training], name: str | None, style: Style, scale: Scale, *, chosen: bool
-) -> go.Scatter:
-    finite = [t.value for t in trainings if math.isfinite(t.value)]
-    lost = len(trainings) - len(finite)
-    diverged = lost > 0 or any(t.status == Status.DIVERGED for t in trainings)
-    mean = scale.bad if lost else sum(finite) / len(finite)
-    value = trainings[0].hyperparameters.get(name) if name else trainings[0].trial
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    error = None if lost else {
-        "type": "data",
-        "symmetric": False,
-        "array": [max(finite) - mean],
-        "arrayminus": [mean - min(finite)],
-        "color": style.colour,
-        "thickness": 1.2,
-        "width": 0,
-    }  # fmt: skip
+def _marks(trials: list[Trial], name: str | None, style: Style, scale: Scale) -> go.Scatter:
+    values = [trial.hyperparameters.get(name) if name else trial.number for trial in trials]
+    held = [bool(scale.holds(trial.value)) for trial in trials]
+    bad = "triangle-down-open" if scale.maximise else "triangle-up-open"
     return go.Scatter(
-        x=[value if numeric else plotly_text(str(value))],
-        y=[mean],
-        error_y=error,
+        x=[v if _numeric(v) else plotly_text(str(v)) for v in values],
+        y=[t.value if inside else bad_end(scale) for t, inside in zip(trials, held, strict=True)],
         mode="markers",
         marker={
-            "symbol": "x" if diverged else "star" if chosen else "circle",
-            "size": 15 if chosen else 9,
+            "symbol": [
+                "x" if math.isnan(t.value) else bad if not inside else _symbol(t)
+                for t, inside in zip(trials, held, strict=True)
+            ],
+            "size": [14 if trial.chosen else 8 for trial in trials],
             "color": style.colour,
-            "opacity": 1.0 if chosen or diverged else 0.6,
+            "opacity": [1.0 if trial.chosen else 0.6 for trial in trials],
         },
         hoverinfo="text",
-        hovertext=[_hover(trainings, lost, chosen=chosen)],
+        hovertext=[_hover(trial) for trial in trials],
         legendgroup=style.group,
     )
 
 
-def _hover(trainings: Sequence[Training], lost: int, *, chosen: bool) -> str:
-    first = trainings[0]
-    values = [
-        f"seed {t.seed}: {fixed(t.value, 5)}{' (diverged)' * (t.status == Status.DIVERGED)}"
-        for t in trainings
-    ]
+def _symbol(trial: Trial) -> str:
+    return "star" if trial.chosen else "circle"
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _hover(trial: Trial) -> str:
     return hover(
-        f"<b>trial {first.trial}</b>{', chosen' if chosen else ''}",
-        *[plotly_text(line) for line in settings(first.hyperparameters)],
-        *values,
-        *([f"{lost} of {len(trainings)} without a finite value"] if lost else []),
+        f"<b>replicate {trial.replicate}, trial {trial.number}</b>{', chosen' * trial.chosen}",
+        *[plotly_text(text) for text in settings(trial.hyperparameters)],
+        f"{fixed(trial.value, 5)}" if math.isfinite(trial.value) else "lost",
     )

@@ -7,10 +7,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 
 from paramjax._format import number
+from paramjax.bench.report._formatting import fixed
+from paramjax.bench.report._measures import Band
 from paramjax.plots._axis import log_ticks
+from paramjax.plots._scale import Scale
 from paramjax.plots._style import plotly_text
 
 COLOURS = (
@@ -67,6 +71,26 @@ class Figure(NamedTuple):
     label: str
     height: int
     json: str
+
+
+class Block(NamedTuple):
+    """Figures under one heading, with how to read them and what a reader asks next.
+
+    Attributes:
+        title: Heading.
+        hint: What is drawn, and how to read it.
+        question: The reader's next question.
+        answer: In a sentence or two.
+        figures: Each with the style of its optimizer, or None if it shows several.
+        layout: Class of the element around them: `single`, `pair` or `grid`.
+    """
+
+    title: str
+    hint: str
+    question: str
+    answer: str
+    figures: Sequence[tuple[Style | None, Figure]]
+    layout: str = "single"
 
 
 def styles(names: Sequence[str]) -> dict[str, Style]:
@@ -142,17 +166,57 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
     }
 
 
-def log_axis(low: float, high: float) -> dict[str, Any]:
-    """Type, values and texts of the ticks of a logarithmic axis.
+def log_axis(low: float, high: float, most: int = 7) -> dict[str, Any]:
+    """Type, values and texts of the ticks of a logarithmic axis, every second one if too many.
 
     Example:
         >>> log_axis(1e-5, 0.1)["ticktext"]
         ['1e-5', '0.0001', '0.001', '0.01', '0.1']
     """
     values = log_ticks(low, high)
+    values = values if len(values) <= most else values[::2]
     if len(values) < 2:
         return {"type": "log", "nticks": 6}
     return {"type": "log", "tickvals": values, "ticktext": [number(value) for value in values]}
+
+
+def scaled_axis(title: str, scale: Scale, **settings: Any) -> dict[str, Any]:
+    """An axis with the ends and ticks of a scale."""
+    ends = [float(scale.linear(end)) for end in (scale.low, scale.high)]
+    ticks = log_axis(scale.low, scale.high) if scale.log else {"nticks": 6}
+    return axis(title, range=ends, **ticks, **settings)
+
+
+def line(
+    name: str, x: Any, band: Band, style: Style, label: str, **settings: Any
+) -> list[go.Scatter]:
+    """A band and the line in its middle; `label` says `{x}` and `{y}` of a point."""
+    where, middles = np.asarray(x, float).tolist(), band.middle.tolist()
+    known = np.isfinite(band.low) & np.isfinite(band.high)
+    there = np.asarray(x, float)[known].tolist()
+    area = go.Scatter(
+        x=there + there[::-1],
+        y=band.high[known].tolist() + band.low[known].tolist()[::-1],
+        fill="toself",
+        fillcolor=style.band,
+        mode="lines",
+        line={"width": 0},
+        hoverinfo="skip",
+        legendgroup=style.group,
+    )
+    middle = go.Scatter(
+        x=where,
+        y=middles,
+        line={"color": style.colour, "dash": style.dash, "width": settings.pop("width", 2.0)},
+        hoverinfo="text",
+        hovertext=[
+            hover(f"<b>{plotly_text(name)}</b>", label.format(x=at, y=fixed(value, 5)))
+            for at, value in zip(where, middles, strict=True)
+        ],
+        legendgroup=style.group,
+        **{"mode": "lines", **settings},
+    )
+    return [area, middle]
 
 
 def _finite(value: Any) -> Any:

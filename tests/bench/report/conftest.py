@@ -1,4 +1,4 @@
-"""Records made by hand, every number known, and a reader that takes a report apart."""
+"""Results made by hand, every number known, and a reader that takes a report apart."""
 
 import json
 import math
@@ -6,90 +6,126 @@ from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
 import pytest
-from paramjax.bench._rows import WorkloadRow
 
-import paramjax as pj
-from paramjax.bench import Protocol, Records
-from paramjax.optim import Optimizer
+from paramjax.bench._results import (
+    OptimizerResult,
+    Replicate,
+    Results,
+    Training,
+    Verdict,
+    WorkloadResult,
+)
+from paramjax.bench.statistics import adjust, decide
 
-PROTOCOL = Protocol(trials=4, tuning_seeds=2, seeds=6, steps=30, evaluations=3)
-SEEDS = PROTOCOL.report_seed_numbers
+RULES = {
+    "replicates": 6, "trials": 4, "tuning_seeds": 1, "report_seeds": 2, "steps": 30, "key": 0,
+    "clip_norm": 1.0, "evaluations": 3,
+}  # fmt: skip
+RATES = (0.002, 0.02, 0.2, 0.9)
+SPACE = {
+    "learning_rate": {"kind": "LogUniform", "low": 0.001, "high": 1.0, "logarithmic": True}
+}  # fmt: skip
+AUDIT = {"flops": 100.0, "gradients": 1.0, "constants": 0, "flags": [], "program": "0123456789abcd"}
 
 
-def training(trial, seed, value, *, metric, lost=None):
+def training(trial, seed, value, metric="accuracy", lost=None):
     """A training that rises to `value`, or whose loss is not finite from step `lost` on."""
     level = 0.9 if math.isnan(value) else value
     along = [math.nan if lost and at >= lost else level * at / 30 for at in (10, 20, 30)]
-    return pj.populations.Record(
+    return Training(
         trial=trial,
         seed=seed,
-        hyperparameters={"learning_rate": (0.002, 0.02, 0.2, 0.9)[trial]},
+        hyperparameters={"learning_rate": RATES[trial % 4]},
         status="diverged" if lost else "finished",
         diverged_step=lost,
-        metrics={metric: math.nan if lost else value},
+        value=math.nan if lost else value,
         curve={"step": [10.0, 20.0, 30.0], "train_loss": [1.0, 0.5, 0.25], metric: along},
-        steps=lost or 30,
     )
 
 
-def add_tuning(records, workload, name, metric):
-    """Four trials; the second seed of the last one diverges."""
-    rows = [
-        training(trial, seed, 0.5 + 0.1 * trial + 0.01 * seed, metric=metric)
-        for trial in range(3)
-        for seed in range(2)
-    ]
-    rows += [training(3, 0, 0.6, metric=metric), training(3, 1, 0.6, metric=metric, lost=15)]
-    records.add(workload, name, "tuning", metric, rows)
+def replicate(k, score, metric="accuracy"):
+    """Four trials with validation scores 0.5, 0.6, 0.7 and a lost one; the third is chosen.
+
+    A score of NaN is a replicate whose first report training diverges at step 12; None is one
+    of which only the tuning is done.
+    """
+    first, seeds = 4 * k, range(3 * k, 3 * k + 3)
+    tuning = [training(first + t, seeds[0], 0.5 + 0.1 * t, metric) for t in range(3)]
+    tuning.append(training(first + 3, seeds[0], math.nan, metric, lost=15))
+    if score is None:
+        return Replicate(k, tuning, first + 2, [], math.nan, False)
+    gone = math.isnan(score)
+    report = [training(first + 2, seeds[1], score, metric, lost=12 if gone else None)]
+    report.append(training(first + 2, seeds[2], 0.9 if gone else score, metric))
+    return Replicate(k, tuning, first + 2, report, score, True)
 
 
-def add_report(records, workload, name, values, metric):
-    """The third trial, one value a report seed; NaN is a training that diverges at step 12."""
-    rows = [
-        training(2, seed, value, metric=metric, lost=12 if math.isnan(value) else None)
-        for seed, value in zip(SEEDS, values, strict=False)
-    ]
-    records.add(workload, name, "report", metric, rows)
+def workload_result(scores, name, metric, maximise, **more):
+    optimizers = {
+        optimizer: OptimizerResult(
+            optimizer, f"{optimizer} (2020)", SPACE, "", AUDIT,
+            [replicate(k, score, metric) for k, score in enumerate(own)],
+        )
+        for optimizer, own in scores.items()
+    }  # fmt: skip
+    plain = dict(  # noqa: C408
+        name=name, description="a workload", metric=metric, maximise=maximise, margin=0.005,
+        margin_reason="half a point", bears_verdicts=True, split="published",
+        rows={"train": 60, "validation": 20, "test": 20}, variance_ratio=0.0, target=0.6,
+        initial=[0.1 if maximise else 2.0] * 6, warnings=[], optimizers=optimizers,
+    )  # fmt: skip
+    return WorkloadResult(**{**plain, **more})
+
+
+def verdicts_of(workload, baseline):
+    """A verdict for each complete optimizer, if the baseline is complete."""
+    complete = {n: o.scores for n, o in workload.optimizers.items() if o.complete and o.replicates}
+    others = [name for name in complete if name != baseline]
+    if baseline not in complete:
+        return []
+    decisions = adjust([
+        decide(
+            complete[name], complete[baseline], margin=workload.margin,
+            maximise=workload.maximise, variance_ratio=workload.variance_ratio,
+        )
+        for name in others
+    ])  # fmt: skip
+    return [
+        Verdict(
+            workload=workload.name, optimizer=name, baseline=baseline, metric=workload.metric,
+            margin=workload.margin, decision=decision, value=0.0, baseline_value=0.0,
+            differences=[a - b for a, b in zip(complete[name], complete[baseline], strict=True)],
+            sentence=f"{name} is {decision.word} beside {baseline} after 4 trials of tuning",
+            hyperparameters=[{"learning_rate": 0.2}] * len(complete[name]), diverged_trials=6,
+            edges=[],
+        )
+        for name, decision in zip(others, decisions, strict=True)
+    ]  # fmt: skip
 
 
 @pytest.fixture
-def make(tmp_path):
-    """`{optimizer: report values, or None to train nothing} -> records`."""
-    opened = []
+def make():
+    """`{optimizer: score of each replicate} -> Results`."""
 
-    def build(values, workloads=(("digits", "accuracy", True),)):
-        records = Records(tmp_path / f"out{len(opened)}")
-        opened.append(records)
-        records.require({**vars(PROTOCOL), "report_seeds": [SEEDS.start, SEEDS.stop]})
-        records.note({"baseline": "adamw"})
-        for workload, metric, higher in workloads:
-            untrained = dict.fromkeys(SEEDS, 0.1 if higher else 2.0)
-            records.add_workload(
-                WorkloadRow(workload, "a workload", metric, higher, untrained, "data")
-            )
-            for name, reported in values.items():
-                space = {"learning_rate": pj.log_uniform(1e-3, 1.0)}
-                optimizer = Optimizer(name, lambda **_: None, space, f"{name} (2020)")
-                records.add_optimizer(optimizer, "v1")
-                if reported is not None:
-                    add_tuning(records, workload, name, metric)
-                    add_report(records, workload, name, reported, metric)
-        return records
+    def build(scores, workloads=(("digits", "accuracy", True),), baseline="adamw", **more):
+        made = [workload_result(scores, *workload, **more) for workload in workloads]
+        found = [verdict for workload in made for verdict in verdicts_of(workload, baseline)]
+        ranks = {w.name: {name: (1, len(scores)) for name in scores} for w in made}
+        return Results(RULES, baseline, made, found, ranks, [], [0], None, {})
 
-    yield build
-    for records in opened:
-        records.close()
+    return build
 
 
 @pytest.fixture
-def values():
-    """Report values with one verdict of each kind."""
-    base = [0.90, 0.91, 0.92, 0.90, 0.91, 0.92]
+def scores():
+    """Scores that get one verdict of each kind from six replicates."""
+    base = [0.80, 0.82, 0.81, 0.79, 0.80, 0.83]
     return {
         "adamw": base,
-        "good": [value + 0.05 + 0.001 * i for i, value in enumerate(base)],
-        "bad": [value - 0.05 - 0.001 * i for i, value in enumerate(base)],
-        "alike": [value + 0.01 * (-1) ** i for i, value in enumerate(base)],
+        "good": [score + 0.05 + 0.001 * k for k, score in enumerate(base)],
+        "bad": [score - 0.05 - 0.001 * k for k, score in enumerate(base)],
+        "alike": [score + 0.0002 * (-1) ** k for k, score in enumerate(base)],
+        "noisy": [score + 0.01 * (-1) ** k + 0.012 for k, score in enumerate(base)],
     }
 
 

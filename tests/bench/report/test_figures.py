@@ -4,16 +4,16 @@ import json
 import math
 
 import pytest
-from paramjax.bench._rows import OptimizerRow, Training
 
-from paramjax.bench import verdicts
-from paramjax.bench._protocol import REPORT, TUNING
-from paramjax.bench.report._curves import curve_plot
-from paramjax.bench.report._forest import forest_plot
-from paramjax.bench.report._search import search_plot, shared_scale
+from paramjax.bench.report._curves import curve_block
+from paramjax.bench.report._forest import forest_block
+from paramjax.bench.report._page import describe
+from paramjax.bench.report._search import search_block, shared_scale
 from paramjax.bench.report._style import COLOURS, log_axis, script_json, styles, tick_text
-
-STYLES = styles(["adamw", "good", "bad", "alike"])
+from paramjax.bench.report._table import costs, rows, worth
+from paramjax.bench.report._target import target_block
+from paramjax.bench.report._tuning import budget_block, rate_block
+from paramjax.bench.report._view import views
 
 
 def luminance(colour):
@@ -25,6 +25,28 @@ def luminance(colour):
 def contrast(one, other):
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def drawn(block, index=0):
+    """A figure of a block as the page reads it."""
+    return json.loads(block.figures[index][1].json)
+
+
+@pytest.fixture
+def look(make):
+    """`scores -> the view of the one workload`."""
+
+    def build(scores, *arguments, **more):
+        results = make(scores, *arguments, **more)
+        return views(results, styles(list(scores)))[0]
+
+    return build
+
+
+def change(view, name, **fields):
+    """The view with other fields of one optimizer."""
+    optimizers = {**view.optimizers, name: view.optimizers[name]._replace(**fields)}
+    return view._replace(workload=view.workload._replace(optimizers=optimizers))
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#181c23"])
@@ -58,79 +80,194 @@ def test_log_ticks_are_few_and_inside(low, high):
 
 
 @pytest.mark.parametrize("higher", [True, False])
-def test_the_forest_plot_shows_the_statistics_with_better_to_the_right(make, values, higher):
-    records = make(values)
-    decided = {verdict.optimizer: verdict for verdict in verdicts(records)}
-    workload = records.workloads()[0]._replace(maximise=higher)
-    figure = json.loads(forest_plot("id", workload, list(decided.values()), STYLES).json)
+def test_the_forest_plot_has_better_to_the_right_and_the_margin_around_zero(look, scores, higher):
+    view = look(scores, (("digits", "accuracy", higher),))
+    figure = drawn(forest_block(view))
     left, right = figure["layout"]["xaxis"]["range"]
     assert (left < right) == higher
     first = "good" if higher else "bad"
     assert figure["layout"]["yaxis"]["ticktext"][0] == first
-    low, high = decided[first].interval
-    assert figure["data"][0]["x"] == [low, decided[first].difference, high]
+    band = figure["layout"]["shapes"][0]
+    assert (band["x0"], band["x1"]) == (-0.005, 0.005)
+    decision = view.verdicts[0].decision
+    interval, equivalence, mean, points = figure["data"][:4]
+    assert interval["x"] == list(decision.interval)
+    assert equivalence["x"] == list(decision.equivalence_interval)
+    assert mean["x"] == [decision.difference]
+    assert points["x"] == view.verdicts[0].differences
+    assert {verdict.verdict for verdict in view.verdicts} == {
+        "better", "worse", "equivalent", "undecided",
+    }  # fmt: skip
 
 
-def test_one_broken_optimizer_does_not_squeeze_the_others(make, values):
-    records = make(values)
-    one = verdicts(records)[0]._replace(difference=0.01, interval=(0.005, 0.015))
-    names = [f"o{i}" for i in range(6)]
-    many = [one._replace(optimizer=name) for name in names]
-    many[-1] = many[-1]._replace(difference=-900.0, interval=(-910.0, -890.0), verdict="worse")
-    figure = forest_plot("id", records.workloads()[0], many, styles(names))
-    layout = json.loads(figure.json)["layout"]
-    assert layout["xaxis"]["range"] == pytest.approx([-0.0012, 0.0162])
-    assert layout["annotations"][-1]["text"] == "\u25c0 \u2212900.0000"
-    assert layout["annotations"][-1]["y"] == 5
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_lost_pair_stands_at_the_side_of_who_lost_it(look, scores, higher):
+    scores["good"][0] = math.nan
+    scores["adamw"][1] = math.nan
+    scores["good"][2] = scores["adamw"][2] = math.nan
+    view = look(scores, (("digits", "accuracy", higher),))
+    figure = drawn(forest_block(view))
+    points = next(t for t in figure["data"] if "good" in str(t["hovertext"]) and len(t["x"]) == 6)
+    left, right = figure["layout"]["xaxis"]["range"]  # as they stand on the screen
+    places = [(x - left) / (right - left) for x in points["x"][:2]]
+    assert places == pytest.approx([0.015, 0.985])
+    assert points["x"][2] == 0
+    assert points["marker"]["symbol"][:4] == ["x", "x", "x", "circle"]
+    texts = [text.split(">")[-1] for text in points["hovertext"][:3]]
+    assert texts == ["lost by good", "lost by adamw", "lost by good and adamw"]
 
 
-def test_a_mean_stops_where_a_seed_diverges(make, values):
-    values["good"][0] = math.nan
-    trainings = {"good": make(values).trainings("digits", "good", REPORT)}
-    figure = curve_plot("id", "accuracy", trainings, STYLES, title="a", maximise=True)
-    band, line, crosses = json.loads(figure.json)["data"]
-    assert line["y"][0] == pytest.approx((0.9 + sum(values["good"][1:])) / 3 / 6)
-    assert line["y"][1:] == [None, None]
-    assert len(band["x"]) == 6
+def test_one_broken_optimizer_stands_at_the_edge(look, scores):
+    scores["bad"] = [score - 0.7 for score in scores["bad"]]
+    figure = drawn(forest_block(look(scores)))
+    assert figure["layout"]["xaxis"]["range"][0] > -0.2
+    assert figure["layout"]["annotations"][-1]["text"].startswith("\u25c0 \u22120.75")
+    points = next(t for t in figure["data"] if "bad" in str(t["hovertext"]) and len(t["x"]) == 6)
+    assert set(points["marker"]["symbol"]) == {"triangle-left-open"}
+
+
+def test_the_reader_is_told_how_many_replicates_would_decide(look, scores):
+    view = look(scores)
+    needed = next(v.decision.needed for v in view.verdicts if v.verdict == "undecided")
+    assert f"noisy {needed}" in forest_block(view).answer
+    assert forest_block(look({"adamw": scores["adamw"]})) is None
+
+
+def test_a_median_counts_a_lost_training_as_the_worst(look, scores):
+    scores["good"][0] = math.nan
+    block = curve_block(look({"good": scores["good"]}))
+    _band, median, crosses = drawn(block)["data"]
+    known = sorted([*[s for s in scores["good"][1:] for _ in range(2)], 0.9])
+    assert median["y"][-1] == pytest.approx((known[4] + known[5]) / 2)  # the lost one is first
     assert (crosses["marker"]["symbol"], crosses["x"]) == ("x", [12.0])
+    assert curve_block(look({"good": []})) is None
 
 
-def test_no_trainings_have_no_curves():
-    assert curve_plot("id", "a", {"good": []}, STYLES, title="", maximise=True) is None
+def test_curves_that_still_climb_are_named(look, scores):
+    answer = curve_block(look(scores)).answer  # the last point is a third higher
+    assert answer.startswith("It may.")
+    assert "good 0.29" in answer
 
 
-def test_every_trial_is_in_the_search_plot(make, values):
-    records = make(values)
-    tuning = records.trainings("digits", "good", TUNING)
-    scale = shared_scale(tuning, maximise=True)
-    row = next(row for row in records.optimizers() if row.optimizer == "good")
-    figure = search_plot("id", records.workloads()[0], row, tuning, 2, STYLES["good"], scale)
-    traces = json.loads(figure.json)["data"]
-    marks = {trace["x"][0]: trace["marker"]["symbol"] for trace in traces}
-    assert len(traces) == len(marks)
-    assert marks == {0.002: "circle", 0.02: "circle", 0.2: "star", 0.9: "x"}
-    bad = next(trace for trace in traces if trace["x"] == [0.9])
-    assert bad["y"][0] < min(t.value for t in tuning if math.isfinite(t.value))
+def test_every_trial_is_in_its_panel(look, scores):
+    view = look(scores)
+    scale = shared_scale(view)
+    block = search_block(view, scale)
+    (marks,) = drawn(block, 1)["data"]
+    assert len(marks["x"]) == 24
+    symbols = dict(zip(marks["x"], marks["marker"]["symbol"], strict=True))
+    assert symbols[0.2] == "star"
+    assert symbols[0.9] == "x"
+    assert symbols[0.002] in ("circle", "triangle-down-open")
+    assert "No: none chose an edge" in block.answer
+
+
+def test_trials_beyond_the_axis_are_counted(look, scores):
+    view = look(scores)
+    below = search_block(view, shared_scale(view)._replace(low=0.55)).answer
+    assert "adamw 6 of 24" in below
+
+
+def test_an_edge_is_named(look, scores):
+    view = look(scores)
+    view = view._replace(verdicts=[view.verdicts[0]._replace(edges=["learning_rate"])])
+    assert "good at learning_rate" in search_block(view, shared_scale(view)).answer
 
 
 @pytest.mark.parametrize(
-    ("space", "hyperparameters"),
+    ("space", "value"),
     [
         ({"kind": {"kind": "Choice", "options": ["a", "b"]}}, {"kind": "a"}),
         ({"nesterov": {"kind": "Choice", "options": [True, False]}}, {"nesterov": True}),
         ({}, {}),
     ],
 )
-def test_spaces_without_a_learning_rate_are_drawn(make, space, hyperparameters):
-    workload = make({}).workloads()[0]
-    tuning = [Training(0, 0, hyperparameters, "finished", None, 0.5, {})]
-    scale = shared_scale(tuning, maximise=True)
-    row = OptimizerRow("mine", "", space, "")
-    figure = search_plot("id", workload, row, tuning, None, STYLES["good"], scale)
-    assert json.loads(figure.json)["data"][0]["y"] == [0.5]
+def test_spaces_without_a_learning_rate_are_drawn(look, scores, space, value):
+    view = look({"adamw": scores["adamw"][:1]})
+    replicate = view.optimizers["adamw"].replicates[0]
+    tuning = [training._replace(hyperparameters=value) for training in replicate.tuning]
+    view = change(view, "adamw", space=space, replicates=[replicate._replace(tuning=tuning)])
+    assert len(drawn(search_block(view, shared_scale(view)))["data"][0]["y"]) == 4
+    assert rate_block(view, shared_scale(view)) is None
 
 
-def test_a_scale_exists_if_every_training_diverged():
-    tuning = [Training(0, 0, {}, "diverged", 1, math.nan, {})]
-    low, high = shared_scale(tuning, maximise=False).ends
-    assert low < high
+def test_a_scale_exists_if_every_training_diverged(look):
+    view = look({"adamw": [math.nan]})
+    replicate = view.optimizers["adamw"].replicates[0]
+    tuning = [training._replace(value=math.nan) for training in replicate.tuning]
+    view = change(view, "adamw", replicates=[replicate._replace(tuning=tuning)])
+    scale = shared_scale(view)
+    assert scale.low < bad_of(search_block(view, scale)) < scale.high
+
+
+def bad_of(block):
+    return drawn(block)["data"][0]["y"][0]
+
+
+def test_the_expected_best_counts_a_lost_trial_as_untrained(look, scores):
+    view = look(scores)
+    data = drawn(budget_block(view))["data"]
+    line = data[1]["y"]  # trials 0.5, 0.6, 0.7 and one lost; untrained parameters have 0.1
+    assert line == pytest.approx([1.9 / 4, 3.8 / 6, 2.7 / 4, 0.7])
+    assert "leads after one trial as after 4" in budget_block(view).answer
+
+
+def test_the_sensitivity_is_the_mean_distance_from_the_best(look, scores):
+    block = rate_block(look(scores), shared_scale(look(scores)))
+    assert "adamw 0.225" in block.answer  # of 0, 0.1, 0.2 and 0.6 from 0.7
+    line = drawn(block)["data"][1]
+    assert line["x"] == pytest.approx([0.002, 0.02, 0.2, 0.9])
+    assert line["y"] == pytest.approx([0.5, 0.6, 0.7, 0.1])
+
+
+def test_time_to_target_counts_gradients_and_misses(look, scores):
+    scores["good"][0] = math.nan
+    view = look(scores)
+    view = change(view, "good", audit={"flops": 300.0, "gradients": 4.0})
+    view = change(view, "bad", audit={"gradients": math.inf})
+    block = target_block(view)
+    line = next(t for t in drawn(block)["data"] if "good" in t["hovertext"][0])
+    # 0.6 is reached at the last of 30 steps, at once by 11 of 12; two thirds of 0.9 at step 20
+    assert line["x"] == [0.0, 80.0, 120.0, 120.0]
+    assert line["y"] == pytest.approx([0, 1 / 12, 11 / 12, 11 / 12])
+    assert "good 1 of 12" in block.answer
+    assert "Not counted: bad." in block.answer
+    costly = {cost.optimizer: cost for cost in costs(view)}
+    assert (costly["good"].flops, costly["good"].gradients) == ("3.00×", "4")
+    assert (costly["good"].target, costly["good"].misses) == ("120", "1 of 12")
+    assert costly["bad"].gradients == "unbounded"
+    assert "good 3.00×" in worth(view)
+    assert "bad unbounded" in worth(view)
+    assert target_block(look(scores, target=None)) is None
+
+
+def test_the_table_shows_the_decision(look, scores):
+    view = look(scores, split="anew", variance_ratio=0.25)
+    by_name = {row.optimizer: row for row in rows(view)}
+    assert next(iter(by_name)) == "good"
+    assert by_name["adamw"].status == "baseline"
+    good = by_name["good"]
+    assert (good.difference, good.pairs, good.lost) == ("+0.05250", "6 / 0 / 0", "0 / 0")
+    assert (good.probability, good.rank) == ("1.00", "1–5")
+    assert good.interval != good.fixed_interval
+    assert by_name["noisy"].needed == "–"
+    assert {row.fixed_interval for row in rows(look(scores))} == {""}
+
+
+def test_the_uncorrected_verdict_stands_beside_a_corrected_one(look, scores):
+    view = look(scores)
+    decision = view.verdicts[0].decision._replace(word="undecided", alone="better")
+    view = view._replace(verdicts=[view.verdicts[0]._replace(decision=decision)])
+    assert rows(view)[0].notes == ["alone: better"]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "text"),
+    [
+        ({"kind": "Uniform", "low": 0.5, "high": 0.9}, "0.5 to 0.9"),
+        ({"kind": "Mine"}, "Mine"),
+        ({}, ""),
+    ],
+)
+def test_spaces_in_words(distribution, text):
+    assert describe(distribution) == text

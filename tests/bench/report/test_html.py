@@ -3,11 +3,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import re
 
 import pytest
 
-from paramjax.bench import Excluded, Records
+from paramjax.bench.entries import Excluded
 from paramjax.bench.report import write_report
 
 HOSTILE = "mine.py:</script><b onclick=alert(1)>&x</b>"
@@ -21,26 +20,32 @@ MANIFEST = {
 
 @pytest.fixture
 def draw(tmp_path, read):
-    """`(records, ...) -> (the page as text, the page as a browser reads it)`."""
+    """`results -> (the page as text, the page as a browser reads it)`."""
 
-    def write(records, manifest=MANIFEST, excluded=()):
-        path = write_report(records, manifest, excluded, tmp_path / "report.html")
+    def write(results):
+        path = tmp_path / "report.html"
+        write_report(results, path)
         html = path.read_bytes().decode("utf-8")
         return html, read(html)
 
     return write
 
 
-def test_a_finished_benchmark(make, values, draw):
+def test_a_finished_benchmark(make, scores, draw):
     """Verdicts in words and numbers, described figures, and nothing from the network."""
-    html, page = draw(make(values))
-    assert "good is better than adamw . bad is worse than it." in page.text
-    assert "The data do not decide whether alike differs from it." in page.text
-    assert "+0.0525 [+0.0" in page.text
-    assert "0.9100" in page.text
-    assert "about 0.2 of 3" in re.sub(r"\s", " ", page.text)
+    results = make(scores)._replace(manifest=MANIFEST)
+    html, page = draw(results)
+    for verdict in results.verdicts:
+        assert verdict.sentence in page.text
+        assert verdict.decision.reason in page.text
+    assert "+0.05250 [+0.05" in page.text
+    assert "4 trials of tuning (1 seed each)" in page.text
+    assert "up to 0.005 do not matter (half a point)" in page.text
+    assert "verdicts are on this split (60 train, 20 validation, 20 test)" in page.text
     assert "paramjax bench 'my file.py:x'" in page.text
     assert '"jax": "0.10"' in page.text
+    assert "0.001 to 1, logarithmic, 3 decades" in page.text
+    assert "digits: 0123456789ab" in page.text
 
     plots = [a for tag, a in page.tags if tag == "div" and a.get("class") == "plot"]
     assert [plot["id"] for plot in plots] == list(page.figures)
@@ -50,7 +55,8 @@ def test_a_finished_benchmark(make, values, draw):
 
     for tag, attributes in page.tags:
         assert tag not in {"link", "iframe", "img", "object", "embed", "base", "form"}
-        assert not {"src", "href", "srcset", "action", "background"} & attributes.keys()
+        assert not {"src", "srcset", "action", "background"} & attributes.keys()
+        assert attributes.get("href", "#").startswith("#")
     assert "@import" not in html.replace(page.scripts[0], "")
     assert "url(" not in html.replace(page.scripts[0], "")
     policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
@@ -62,14 +68,18 @@ def test_a_finished_benchmark(make, values, draw):
     assert html.count("plotly.js v") == 1
     assert len(page.scripts) == 2
     assert len(html) < 6_000_000
-    assert html == draw(make(values))[0], "equal records give equal bytes"
+    assert html == draw(make(scores)._replace(manifest=MANIFEST))[0], "equal results, equal bytes"
 
 
-def test_what_users_write_stays_text(make, values, draw):
-    records = make({**values, HOSTILE: values["good"]})
-    html, page = draw(
-        records, {**MANIFEST, HOSTILE: HOSTILE}, [Excluded(HOSTILE, f"raised {HOSTILE}")]
+def test_what_users_write_stays_text(make, scores, draw):
+    results = make({**scores, HOSTILE: scores["good"]})._replace(
+        manifest={**MANIFEST, HOSTILE: HOSTILE},
+        excluded=[Excluded(HOSTILE, f"raised {HOSTILE}")],
+        calibration={
+            "rates": [{"case": HOSTILE, "rate": 0.1, "interval": [0.0, 0.2], "comparisons": 10}]
+        },
     )
+    html, page = draw(results)
     assert "b" not in {tag for tag, _ in page.tags}
     assert not any("onclick" in attributes for _, attributes in page.tags)
     assert "onclick=alert" in page.text
@@ -82,54 +92,85 @@ def test_what_users_write_stays_text(make, values, draw):
     assert "</script" not in figures
 
 
-def test_an_incomplete_optimizer_is_listed_without_a_verdict(make, values, draw):
-    text = draw(make({**values, "slow": [0.9, 0.9]}))[1].text
+def test_the_variance_factor_that_decided_is_named(make, scores, draw):
+    text = draw(make(scores))[1].text
+    assert "times 1/6, as between independent replicates" in text
+    text = draw(make(scores, split="anew", variance_ratio=0.25))[1].text
+    assert "times 0.417 = 1/6 + 0.25" in text
+    assert "1.58 times as wide" in text
+    assert "Each replicate splits the rows anew" in text
+
+
+def test_warnings_stand_at_the_top(make, scores, draw):
+    text = draw(make(scores, bears_verdicts=False, warnings=["Twenty test rows are few."]))[1].text
+    assert "kept for speed and cannot carry a verdict" in text
+    assert "Twenty test rows are few." in text
+    few = {name: own[:3] for name, own in scores.items()}
+    assert "With 3 replicates no optimizer can be better or worse" in draw(make(few))[1].text
+
+
+def test_one_replicate_has_a_page(make, scores, draw):
+    text = draw(make({name: own[:1] for name, own in scores.items()}))[1].text
+    assert "one replicate cannot show its own spread" in text
+    assert "nan" not in text.lower().replace("finance", "")
+
+
+def test_an_incomplete_optimizer_is_listed_without_a_verdict(make, scores, draw):
+    text = draw(make({**scores, "slow": [0.8, 0.8, None]}))[1].text
     assert "This benchmark is not finished." in text
-    assert "Incomplete, without a verdict: slow ." in text
-    assert "8 of 8 tuning and 2 of 6 report trainings" in text
+    assert "… incomplete 2 of 6 replicates" in " ".join(text.split())
 
 
-def test_without_the_baseline_there_is_no_verdict(make, values, draw):
-    _, page = draw(make({**values, "adamw": []}))
-    assert "The baseline adamw is incomplete , so there is no verdict" in page.text.replace(
-        "incomplete,", "incomplete ,"
-    )
-    assert "waits for the baseline" in page.text
+def test_without_the_baseline_there_is_no_verdict(make, scores, draw):
+    _, page = draw(make({**scores, "adamw": [None]}))
+    assert "There is no verdict yet" in page.text
     assert "workload-0-forest" not in page.figures
-    assert "workload-0-curve-0" in page.figures
+    assert {"workload-0-curve-0", "workload-0-budget"} <= set(page.figures)
 
 
-def test_a_diverged_training_is_counted_and_shown(make, values, draw):
-    values["good"][1] = math.nan
-    _, page = draw(make(values))
-    assert "1 of 6 report trainings ended without a finite value" in page.text
-    marks = [t for t in page.figures["workload-0-curve-0"]["data"] if t.get("yaxis") == "y2"]
-    assert [mark["x"] for mark in marks] == [[12.0]]
-    _, page = draw(make({**values, "good": [math.nan] * 6}))
-    assert "6 of 6 report trainings ended without a finite value" in page.text
+def test_a_lost_training_is_counted_and_shown(make, scores, draw):
+    scores["good"][1] = math.nan
+    _, page = draw(make(scores))
+    assert "good lost 1 of 12 report trainings" in page.text
+    assert "sign test" in page.text
+    crosses = [t for t in page.figures["workload-0-curve-0"]["data"] if t["mode"] == "markers"]
+    assert [mark["x"] for mark in crosses] == [[12.0]]
+    text = draw(make({**scores, "good": [math.nan] * 6}))[1].text
+    assert "good lost 6 of 12 report trainings" in text
 
 
-def test_an_excluded_optimizer_is_named_with_the_reason(make, values, draw):
-    text = draw(make(values), excluded=[Excluded("mine.py:f", "it returned None")])[1].text
-    assert "Excluded from the comparison" in text
+def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, draw):
+    results = make(scores)
+    text = draw(results)[1].text
+    assert "run paramjax calibrate" in text
+    assert "Key: 0; no other was used in this folder." in text
+    rate = {"case": "a copy", "rate": 0.025, "interval": [0.001, 0.13], "comparisons": 40}
+    results = results._replace(
+        excluded=[Excluded("mine.py:f", "it returned None")],
+        keys=[0, 7],
+        calibration={"rates": [rate]},
+    )
+    text = draw(results)[1].text
     assert "mine.py:f : it returned None" in text
+    assert "Choosing among keys is choosing a result" in text
+    assert "a copy 2.5 % 0.1 % to 13 % 40" in text
+    assert "Not calibrated" not in text
 
 
-def test_records_without_trainings_are_drawn(make, tmp_path, draw):
-    records = Records(tmp_path / "empty")
-    assert "The records hold no workload yet." in draw(records, {})[1].text
-    records.close()
-    _, page = draw(make({"adamw": None}))
-    assert "not trained on this workload" in page.text
+def test_a_benchmark_without_trainings_is_drawn(make, draw):
+    _, page = draw(make({"adamw": [], "good": []}))
+    assert "There is no verdict yet" in page.text
     assert page.figures == {}
+    assert "holds no workload" in draw(make({}, workloads=()))[1].text
 
 
-def test_workloads_have_their_own_answers(make, values, draw):
-    both = [("digits", "accuracy", True), ("other", "loss", False)]
-    text = draw(make(values, both))[1].text
-    assert "good is better than adamw" in text
-    assert "bad is better than adamw" in text
+def test_workloads_have_their_own_answers(make, scores, draw):
+    _, page = draw(make(scores, (("digits", "accuracy", True), ("other", "loss", False))))
+    assert "good is better beside adamw" in page.text
+    assert "bad is better beside adamw" in page.text
+    assert {"workload-0-forest", "workload-1-forest"} <= set(page.figures)
 
 
 def test_a_command_that_is_not_text_is_written(make, draw):
-    assert "\\udcff" in draw(make({}), {"command": ["paramjax", "\udcff.py:x"]})[0]
+    results = make({})._replace(manifest={"command": ["paramjax", "\udcff.py:x"]})
+    assert "\\udcff" in draw(results)[0]
