@@ -2,134 +2,202 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 
 from paramjax.cli._terminal import Exit, console, fail, warn
 from paramjax.cli._verdicts import show_results
 
 if TYPE_CHECKING:
-    from paramjax.bench._benchmark import Options, Ready
-    from paramjax.bench._runner import Progress
+    from paramjax.bench import Protocol
+    from paramjax.bench._benchmark import Plan
+    from paramjax.bench.workloads import Workload
 
 _Names = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")]
+
+QUICK = ("digits_mlp", "table_logistic", "quadratic_deep")
+"""The workloads that are compared on by default: they bear verdicts and train in seconds."""
 
 
 def bench(
     workload: _Names = (),
     optimizer: _Names = (),
     baseline: str = "adamw",
-    trials: int = 16,
-    tuning_seeds: int = 2,
-    seeds: int = 10,
+    replicates: int = 6,
+    trials: int = 6,
+    tuning_seeds: int = 1,
+    report_seeds: int = 2,
     steps: int = 500,
     key: int = 0,
+    margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None,
+    until_decided: bool = False,
+    max_replicates: int = 24,
     out: Path = Path("paramjax-bench"),
     fresh: bool = False,
     open: bool = False,
 ) -> int:
-    """Train every optimizer on every workload, and say which beat the baseline.
+    """Tune and train every optimizer on every workload, and say which beat the baseline.
 
-    Every optimizer gets the same number of trials. The best one is chosen on validation
-    data with the tuning seeds; the verdict comes from test data with other seeds. Stop it
-    with Ctrl-C: the same command goes on from there.
+    A replicate is the whole search: its own split of the data, its own trials, the best of
+    them chosen on validation rows and scored on test rows. The verdict rests on the paired
+    differences of all replicates. Stop it with Ctrl-C: the same command goes on from there.
 
     Args:
-        workload: A name from `paramjax list`; repeat for more. Default: all.
+        workload: A name from `paramjax list`, or FILE.py:NAME; repeat for more. "all" takes all
+            of the list. Default: those that bear verdicts and train in seconds.
         optimizer: A name from `paramjax list`, or FILE.py:FACTORY; repeat for more. Default: all.
         baseline: The optimizer that the others are compared with.
-        trials: Hyperparameters tried for each optimizer.
+        replicates: Replicates of each optimizer; below 6 none can be better or worse.
+        trials: Hyperparameters tried in each replicate.
         tuning_seeds: Trainings of each trial.
-        seeds: Trainings of the chosen trial on which the verdict rests, at least 2.
+        report_seeds: Trainings of the best trial of each replicate.
         steps: Steps of each training.
-        key: Integer from 0 to 2**32 - 1 that names all randomness.
+        key: Integer from 0 to 2**64 - 1 that names all randomness.
+        margin: The largest difference that does not matter, in units of the metric, in place of
+            the workload's own.
+        until_decided: Add replicates while a verdict is undecided, at looks fixed in advance.
+        max_replicates: Most replicates that --until-decided adds up to.
         out: Folder of the results.
         fresh: Delete the results that are there, and start over.
         open: Open the report in a browser.
 
     Returns:
-        Exit code: 0 all compared, 2 bad input, 3 an optimizer was left out, 130 interrupted.
+        Exit code: 0 all compared, 1 damaged records, 2 bad input, 3 an optimizer was left out,
+        130 interrupted.
     """
     started = time.perf_counter()
     from paramjax.bench import Protocol
-    from paramjax.bench._benchmark import REPORT_PAGE, Options, make_ready, run
-    from paramjax.tuning import DamagedError
 
-    terminal = console()
     try:
-        protocol = Protocol(trials, tuning_seeds, seeds, steps, key)
-        options = Options(workload, optimizer, baseline, protocol, out, fresh)
-        with terminal.status("loading data, compiling initialisation"):
-            ready = make_ready(options)
+        protocol = Protocol(
+            replicates=replicates, trials=trials, tuning_seeds=tuning_seeds,
+            report_seeds=report_seeds, steps=steps, key=key,
+        )  # fmt: skip
+        plan = make_plan(
+            workload, optimizer, baseline, protocol, margin=margin, out=out, fresh=fresh,
+            most=max_replicates if until_decided else None,
+        )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         return fail(error)
-    for name, reason in ready.excluded:
-        warn(f"{name} is left out: {reason}")
+    return _run(plan, started, open_it=open)
+
+
+def make_plan(
+    workloads: Sequence[str], optimizers: Sequence[str], baseline: str, protocol: Protocol, *,
+    margin: float | None, out: Path, fresh: bool, most: int | None,
+) -> Plan:  # fmt: skip
+    """What the words of the command line ask for, before any data is loaded.
+
+    Raises:
+        ValueError: For an unknown workload or optimizer, two of one name, or a margin that does
+            not fit.
+    """
+    from paramjax.bench import find_entries
+    from paramjax.bench._benchmark import Plan
+    from paramjax.bench.entries import spec_name
+    from paramjax.optim import CATALOGUE
+
+    entries, excluded = find_entries([baseline, *(optimizers or CATALOGUE)])
+    if len(entries) + len(excluded) < 2:
+        raise ValueError(
+            f"optimizers: expected one beside the baseline {baseline}, got none; name it with "
+            "--optimizer, or another --baseline"
+        )
+    if most is not None and most < protocol.replicates:
+        raise ValueError(
+            f"max_replicates: expected at least the {protocol.replicates} of --replicates, "
+            f"got {most}"
+        )
+    asked = {"workload": list(workloads or QUICK), "optimizer": list(optimizers or CATALOGUE)}
+    return Plan(
+        workloads=_with_margin(find_workloads(workloads), margin),
+        entries=entries,
+        baseline=spec_name(baseline),
+        protocol=protocol,
+        out=out,
+        excluded=excluded,
+        fresh=fresh,
+        most=most,
+        flags={**asked, "margin": margin, "max_replicates": most},
+    )
+
+
+def find_workloads(specs: Sequence[str]) -> list[Workload]:
+    """The workloads that a user named, each once; those by default if none was named.
+
+    Raises:
+        ValueError: For an unknown one, or two of one name.
+    """
+    from paramjax.bench.workloads import WORKLOADS, find_workload
+
+    names = [one for spec in specs or QUICK for one in (WORKLOADS if spec == "all" else [spec])]
+    found: dict[str, Workload] = {}
+    for spec in dict.fromkeys(names):
+        workload = find_workload(spec)
+        if workload.name in found:
+            raise ValueError(
+                f"workload {spec!r}: another one is called {workload.name!r} too; rename it"
+            )
+        found[workload.name] = workload
+    return list(found.values())
+
+
+def _with_margin(workloads: list[Workload], margin: float | None) -> list[Workload]:
+    """The workloads with the margin of the command line, if there is one."""
+    if margin is None:
+        return workloads
+    metrics = {workload.metric: workload.name for workload in workloads}
+    if len(metrics) > 1:
+        decided = ", ".join(f"{name} by {metric}" for metric, name in metrics.items())
+        raise ValueError(
+            f"margin: {margin:g} cannot hold for metrics of different units ({decided}); name "
+            "the workloads of one metric with --workload"
+        )
+    given = {"margin": margin, "margin_reason": "set on the command line"}
+    return [dataclasses.replace(workload, **given) for workload in workloads]
+
+
+def _run(plan: Plan, started: float, *, open_it: bool) -> Exit:
+    """Train what is missing, show it, and return the exit code."""
+    from paramjax.bench._benchmark import BaselineError, Benchmark
+    from paramjax.bench._folder import REPORT_PAGE, write_results
+    from paramjax.cli._display import Display
+    from paramjax.tuning import DamagedError
+
     # what was typed, without what would delete the records
     command = shlex.join(["paramjax", *(word for word in sys.argv[1:] if word != "--fresh")])
     go_on = f"what is finished is kept, go on with: {command}"
+    terminal = console()
     try:
-        with _Display(terminal, options, ready) as display:
-            verdicts, excluded = run(options, ready, display.show)
+        try:
+            with terminal.status("loading data, compiling initialisation"):
+                benchmark = Benchmark(plan)
+        except DamagedError:
+            raise
+        except (ValueError, TypeError, OSError) as error:
+            return fail(error)
+        for name, reason in benchmark.excluded:
+            warn(f"{name} is left out: {reason}")
+        known = len(benchmark.excluded)
+        with Display(terminal, plan, len(benchmark.entries)) as display:
+            results = benchmark.run(display.show)
+        write_results(results, plan.out)
     except KeyboardInterrupt:
         return fail(f"interrupted; {go_on}", Exit.INTERRUPTED)
-    except (sqlite3.Error, DamagedError) as error:
-        return fail(f"{out}: {error}; {go_on}", Exit.FAILED)
-    finally:
-        ready.records.close()
-    for name, reason in excluded[len(ready.excluded) :]:
+    except BaselineError as error:
+        return fail(error)
+    except (sqlite3.Error, DamagedError, OSError) as error:
+        return fail(f"{plan.out}: {error}; {go_on}", Exit.FAILED)
+    for name, reason in results.excluded[known:]:
         warn(f"{name} is left out: {reason}")
-    show_results(verdicts, out / REPORT_PAGE, open_it=open)
+    show_results(results, plan.out / REPORT_PAGE, open_it=open_it)
     terminal.print(f"{time.perf_counter() - started:.1f} s in all")
-    return Exit.EXCLUDED if excluded else Exit.DONE
-
-
-class _Display:
-    """A bar for each workload in a terminal, a line for each finished optimizer elsewhere."""
-
-    def __init__(self, terminal: Console, options: Options, ready: Ready) -> None:
-        from rich import progress as columns
-
-        self._terminal = terminal
-        self._each = options.protocol.trainings
-        self._done: dict[tuple[str, str], int] = {}
-        self._bars = columns.Progress(
-            columns.TextColumn("{task.description}"),
-            columns.BarColumn(),
-            columns.MofNCompleteColumn(),
-            columns.TextColumn("trainings"),
-            columns.TimeElapsedColumn(),
-            columns.TextColumn("left"),
-            columns.TimeRemainingColumn(),
-            columns.TextColumn("[dim]{task.fields[now]}"),
-            console=terminal,
-            disable=not terminal.is_terminal,
-        )
-        total = self._each * len(ready.entries)
-        self._tasks = {
-            stage.workload.name: self._bars.add_task(stage.workload.name, total=total, now="")
-            for stage in ready.stages
-        }
-
-    def __enter__(self) -> _Display:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.stop()
-
-    def show(self, progress: Progress) -> None:
-        """Count trainings that were recorded; called from the training threads."""
-        where = (progress.workload, progress.optimizer)
-        self._done[where] = self._done.get(where, 0) + progress.trainings
-        now = f"{progress.optimizer}: {progress.phase}"
-        self._bars.update(self._tasks[progress.workload], advance=progress.trainings, now=now)
-        if self._done[where] == self._each and not self._terminal.is_terminal:
-            self._terminal.print(f"{progress.workload}: {progress.optimizer} done", markup=False)
+    return Exit.EXCLUDED if results.excluded else Exit.DONE

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.table import Table
 
-from paramjax.cli._terminal import Exit, console
+from paramjax.cli._terminal import Exit, console, table
 
 
 def list_() -> int:
@@ -13,19 +14,43 @@ def list_() -> int:
     Returns:
         Exit code 0.
     """
-    from paramjax.bench.workloads import WORKLOADS
+    out = console()
+    out.print(_optimizers())
+    out.print(_workloads())
+    out.print("`paramjax bench` also takes your own: FILE.py:FACTORY and FILE.py:WORKLOAD")
+    return Exit.DONE
+
+
+def _optimizers() -> Table:
     from paramjax.optim import CATALOGUE
 
-    optimizers = Table("optimizer", "search space", "source", title="Optimizers")
+    made = table("[bold]Optimizers[/]")
+    made.add_column("optimizer", no_wrap=True)
+    made.add_column("search space", no_wrap=True)
+    made.add_column("source")
     for optimizer in CATALOGUE.values():
         space = "\n".join(f"{name}: {d}" for name, d in optimizer.space.items())
-        optimizers.add_row(optimizer.name, space, optimizer.source)
-    workloads = Table("workload", "decided by", "what it is", title="Workloads")
+        made.add_row(optimizer.name, escape(space), escape(optimizer.source))
+    return made
+
+
+def _workloads() -> Table:
+    from paramjax.bench.workloads import WORKLOADS
+
+    made = table("[bold]Workloads[/]")
+    made.add_column("workload", no_wrap=True)
+    made.add_column("decided by")
+    made.add_column("margin")
+    made.add_column("what it is")
     for workload in WORKLOADS.values():
-        better = "higher" if workload.maximise else "lower"
-        metric = f"test {workload.metric} ({better} is better)"
-        workloads.add_row(workload.name, metric, workload.description)
-    out = console()
-    out.print(optimizers)
-    out.print(workloads)
-    return Exit.DONE
+        better = "larger" if workload.maximise else "smaller"
+        speed = "" if workload.bears_verdicts else "; kept for speed, too small for a verdict"
+        own = workload.margin
+        margin = "by its metric" if own is None else f"{own:g}: {workload.margin_reason}"
+        made.add_row(
+            workload.name,
+            f"test {workload.metric}, {better} is better",
+            escape(margin),
+            escape(workload.description + speed),
+        )
+    return made

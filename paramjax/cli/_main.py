@@ -27,6 +27,11 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "verify": verify,
 }
 _EXTRA = {"sklearn", "jinja2", "markupsafe", "plotly", "matplotlib"}
+_GONE = {
+    "--seeds": "bench: there is no --seeds any more, because more seeds of one chosen trial say "
+    "nothing about the choice: take --replicates for whole searches, --report-seeds for trainings "
+    "of the trial that each of them chose",
+}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -39,6 +44,10 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: Always: 0 all went well, 1 a check failed, 2 bad input, 3 an optimizer
             was left out, 130 interrupted.
     """
+    words = sys.argv[1:] if args is None else args
+    for gone in {word.partition("=")[0] for word in words[1:]} & set(_GONE):
+        if words[0] == "bench":
+            sys.exit(fail(_GONE[gone]))
     try:
         code: Any = tyro.extras.subcommand_cli_from_dict(
             _COMMANDS,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from paramjax.cli._terminal import Exit, fail
+from paramjax.cli._terminal import Exit, fail, warn
 from paramjax.cli._verdicts import show_results
 
 
@@ -22,13 +23,23 @@ def report(
         open: Open the report in a browser.
 
     Returns:
-        Exit code: 0, or 2 if the folder holds no benchmark.
+        Exit code: 0, 1 if its records are damaged, or 2 if the folder holds no benchmark.
     """
-    from paramjax.bench._benchmark import REPORT_PAGE, redraw
+    from paramjax.bench._folder import REPORT_PAGE, NoRecordsError, read_results, write_results
+    from paramjax.tuning import DamagedError
 
     try:
-        verdicts = redraw(folder)
-    except (ValueError, OSError) as error:
+        results = read_results(folder)
+        if not results.workloads:
+            raise NoRecordsError(
+                f"{folder}: no training is recorded there; train with: paramjax bench --out {folder}"
+            )
+        write_results(results, folder)
+    except (sqlite3.Error, DamagedError) as error:
+        return fail(f"{folder}: {error}", Exit.FAILED)
+    except (ValueError, TypeError, OSError) as error:
         return fail(error)
-    show_results(verdicts, folder / REPORT_PAGE, open_it=open)
+    for name, reason in results.excluded:
+        warn(f"{name} is left out: {reason}")
+    show_results(results, folder / REPORT_PAGE, open_it=open)
     return Exit.DONE

@@ -39,8 +39,9 @@ def fail(message: object, code: Exit = Exit.BAD_INPUT) -> Exit:
 
 
 def warn(message: str) -> None:
-    """Print a warning."""
-    console(stderr=True).print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=True)
+    """Print a warning, in one line where nobody reads it in a terminal."""
+    out = console(stderr=True)
+    out.print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=not out.is_terminal)
 
 
 def table(title: str | None = None) -> Table:

@@ -1,7 +1,8 @@
-"""The verdicts of a benchmark in the terminal: tables, what to know about them, the report."""
+"""The verdicts of a benchmark in the terminal: sentences, tables, warnings, the report."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import webbrowser
@@ -9,31 +10,47 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
+from paramjax.cli._cautions import cautions
 from paramjax.cli._terminal import console, table, warn
 
 if TYPE_CHECKING:
-    from paramjax.bench import Verdict
+    from paramjax.bench._results import Results, Verdict, WorkloadResult
 
 _WIDE = 110
-"""Columns from which there is room for the chosen hyperparameters."""
+"""Columns from which there is room for more than the verdict."""
 
-_COLOURS = {"better": "green", "worse": "red", "undecided": "yellow"}
+_COLOURS = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "yellow"}
+_SPLITS = {
+    "anew": "rows split anew in each replicate",
+    "published": "the published split, the same in every replicate",
+    "test fixed": "the same test rows in every replicate, the others split anew",
+    "training fixed": "the same training rows in every replicate, the others split anew",
+}
 
 
-def show_results(verdicts: Sequence[Verdict], page: Path, *, open_it: bool) -> None:
-    """Print the verdicts, warnings about them, and the address of the report."""
+def show_results(results: Results, page: Path, *, open_it: bool) -> None:
+    """Print verdicts, warnings about them, and the address of the report."""
     out = console()
-    workloads = {v.workload: [w for w in verdicts if w.workload == v.workload] for v in verdicts}
-    for of_workload in workloads.values():
-        out.print(_verdict_table(of_workload, wide=out.width >= _WIDE))
-    if not verdicts:
-        out.print("no verdicts: neither the baseline nor a second optimizer has all its trainings")
-    for text in verdict_warnings(workloads):
+    if results.verdicts:
+        out.print(procedure(results), markup=False)
+    else:
+        out.print(
+            f"no verdicts: neither the baseline {results.baseline} nor a second optimizer has all "
+            "its trainings",
+            markup=False,
+        )
+    for workload in results.workloads:
+        if verdicts := [v for v in results.verdicts if v.workload == workload.name]:
+            _show_workload(out, workload, verdicts)
+    for text in cautions(results):
         warn(text)
-    out.print(f"report: {page.absolute().as_uri()}", soft_wrap=True)
+    out.print(f"report: {page.absolute().as_uri()}", soft_wrap=True, markup=False)
     has_screen = sys.platform in ("win32", "darwin") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
     )
@@ -41,62 +58,136 @@ def show_results(verdicts: Sequence[Verdict], page: Path, *, open_it: bool) -> N
         webbrowser.open(page.absolute().as_uri())
 
 
-def verdict_warnings(workloads: dict[str, list[Verdict]]) -> list[str]:
-    """What a reader should know before trusting the tables."""
-    from paramjax.bench._statistics import FEWEST_SEEDS
-
-    found = []
-    for workload, verdicts in workloads.items():
-        lost = [v.optimizer for v in verdicts if v.diverged_seeds == v.seeds]
-        at_edge = [f"{v.optimizer} {', '.join(v.edges)}" for v in verdicts if v.at_edge]
-        if lost:
-            found.append(f"{workload}: every training of the report diverged: {', '.join(lost)}")
-        if at_edge:
-            found.append(
-                f"{workload}: the best trial lies at the edge of its space, widen it: "
-                + "; ".join(at_edge)
-            )
-    seeds = [verdict.seeds for verdicts in workloads.values() for verdict in verdicts]
-    if seeds and (fewest := min(seeds)) < FEWEST_SEEDS:
-        found.append(
-            f"with {fewest} seeds the intervals rest on normality; take {FEWEST_SEEDS} or more"
-        )
-    return found
-
-
-def _verdict_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
-    from paramjax.bench.report._formatting import decimals, fixed
-
-    first, digits = verdicts[0], decimals(verdicts)
-    made = table(
-        f"[bold]{first.workload}[/]: test {first.metric}, against {escape(first.baseline)} "
-        f"at {fixed(first.baseline_value, digits)}, {first.seeds} seeds"
+def procedure(results: Results) -> str:
+    """What was done once in each replicate, and how often."""
+    rules = results.rules
+    used = {verdict.decision.replicates for verdict in results.verdicts}
+    low, high = min(used), max(used)
+    replicates = _count(high, "replicate") if low == high else f"{low} to {high} replicates"
+    until = ", added until decided" if rules["looks"] else ""
+    return (
+        f"Each verdict compares whole searches: {replicates}{until}, paired with those "
+        f"of {results.baseline}; in each, {_count(rules['trials'], 'trial')} of "
+        f"{_count(rules['steps'], 'step')} on validation rows "
+        f"({_count(rules['tuning_seeds'], 'seed')}), and the best one on test rows "
+        f"({_count(rules['report_seeds'], 'seed')}). Key {rules['key']}. A pair is won or lost if "
+        "the difference is more than the margin."
     )
+
+
+def _show_workload(out: Console, workload: WorkloadResult, verdicts: Sequence[Verdict]) -> None:
+    out.print()
+    out.print(Text.assemble((workload.name, "bold"), ": ", _terms(workload)))
+    for line in sentences(verdicts):
+        text = Text(line)
+        for word, colour in _COLOURS.items():
+            text.highlight_words([word], colour)
+        out.print(Padding(text, (0, 0, 0, 2), expand=False))
+    out.print(_table(workload, verdicts, wide=out.width >= _WIDE))
+    if corrected := [v for v in verdicts if v.decision.alone != v.verdict]:
+        alone = ", ".join(f"{v.optimizer} {v.decision.alone}" for v in corrected)
+        out.print(f"* before the correction for many comparisons (Holm): {alone}", markup=False)
+
+
+def _terms(workload: WorkloadResult) -> str:
+    """By which metric, within which margin and on which rows it is decided."""
+    better = "larger" if workload.maximise else "smaller"
+    reason = f" ({workload.margin_reason})" if workload.margin_reason else ""
+    rows = ", ".join(f"{n:,} {part}" for part, n in workload.rows.items())
+    split = _SPLITS.get(workload.split, workload.split)
+    speed = "" if workload.bears_verdicts else "; too small to carry a verdict, kept for its speed"
+    return (
+        f"test {workload.metric}, {better} is better; differences up to {workload.margin:.3g} do "
+        f"not matter{reason}; {split} ({rows}){speed}"
+    )
+
+
+def sentences(verdicts: Sequence[Verdict]) -> list[str]:
+    """The verdicts in words; those that are equivalent share one sentence, as do the undecided."""
+    equal = [v for v in verdicts if v.verdict == "equivalent"]
+    open_ = [v for v in verdicts if v.verdict == "undecided"]
+    decided = [v.sentence for v in verdicts if v not in equal and v not in open_]
+    within = [v.sentence for v in equal] if len(equal) < 2 else [_equivalent(equal)]
+    return [*decided, *within, *([v.sentence for v in open_] if len(open_) < 2 else _open(open_))]
+
+
+def _equivalent(verdicts: Sequence[Verdict]) -> str:
+    """The sentence of the first, about all of them."""
+    first, names = verdicts[0], [verdict.optimizer for verdict in verdicts]
+    rest = first.sentence.removeprefix(f"{names[0]} is ")
+    return f"{', '.join(names[:-1])} and {names[-1]} are {rest}"
+
+
+def _open(verdicts: Sequence[Verdict]) -> list[str]:
+    """What is undecided, and the replicates that would probably decide it."""
+    needed = {verdict.optimizer: verdict.decision.needed for verdict in verdicts}
+    line = f"undecided against {verdicts[0].baseline}: {', '.join(needed)}"
+    if len({verdict.decision.reason for verdict in verdicts}) == 1:
+        return [f"{line}: {verdicts[0].decision.reason}"]
+    reachable = [f"{name} {count}" for name, count in needed.items() if count is not None]
+    rest = [name for name, count in needed.items() if count is None]
+    if reachable:
+        line += f"; replicates that would probably decide it: {', '.join(reachable)}"
+    return [line + (f"; no number of them alone: {', '.join(rest)}" if rest else "")]
+
+
+def _table(workload: WorkloadResult, verdicts: Sequence[Verdict], *, wide: bool) -> Table:
+    digits = decimals(workload.margin, [v.decision.interval for v in verdicts])
+    made = table()
     made.add_column("optimizer", overflow="fold")
     made.add_column("verdict", no_wrap=True)
-    for column in ("value", "difference", "95 % interval"):
+    for column in ("mean", "difference", "95 % interval", "won/lost"):
         made.add_column(column, justify="right", no_wrap=True)
-    made.add_column("diverged", overflow="fold")
     if wide:
-        made.add_column("chosen hyperparameters", overflow="fold")
+        made.add_column("wins", justify="right", no_wrap=True)
+        made.add_column("p", justify="right", no_wrap=True)
+        made.add_column("needed", justify="right")
+        made.add_column("diverged", justify="right")
+    made.add_row(*_baseline_row(verdicts[0], digits))
+    counted = len({verdict.decision.replicates for verdict in verdicts}) > 1
     for verdict in verdicts:
-        made.add_row(*_row(verdict, digits)[: len(made.columns)])
+        made.add_row(*_row(verdict, digits, counted)[: len(made.columns)])
     return made
 
 
-def _row(verdict: Verdict, digits: int) -> list[str]:
-    from paramjax.bench.report._formatting import bracketed, fixed, setting, signed
+def decimals(margin: float, intervals: Sequence[tuple[float, float]]) -> int:
+    """Decimals that show a tenth of the margin, or of the narrowest interval if it is zero.
 
-    colour = _COLOURS[verdict.verdict]
-    diverged = [f"{verdict.diverged_trials} trials"] if verdict.diverged_trials else []
-    diverged += [f"{verdict.diverged_seeds} seeds"] if verdict.diverged_seeds else []
-    chosen = (f"{name}={setting(v)}" for name, v in verdict.hyperparameters.items())
+    Example:
+        >>> decimals(0.0056, []), decimals(2.66, []), decimals(0.0, [(-0.02, 0.04)])
+        (4, 1, 3)
+    """
+    widths = [high - low for low, high in intervals if math.isfinite(high - low) and high > low]
+    scale = margin or min(widths, default=0.0) / 2 or 0.001
+    return min(max(1 - math.floor(math.log10(scale)), 0), 8)
+
+
+def _baseline_row(verdict: Verdict, digits: int) -> list[str]:
+    from paramjax.bench.report._formatting import fixed
+
+    return [escape(verdict.baseline), "[dim]baseline[/]", fixed(verdict.baseline_value, digits)]
+
+
+def _row(verdict: Verdict, digits: int, counted: bool) -> list[str]:
+    from paramjax.bench.report._formatting import bracketed, fixed, number, signed
+
+    own, colour = verdict.decision, _COLOURS[verdict.verdict]
+    mark = "" if own.alone == verdict.verdict else "*"
+    known = math.isfinite(own.difference)
+    ends = known and all(map(math.isfinite, own.interval))
     return [
         escape(verdict.optimizer),
-        f"[{colour}]{verdict.verdict}[/]",
-        fixed(verdict.optimizer_value, digits),
-        signed(verdict.difference, digits),
-        escape(bracketed(verdict.interval, digits)),
-        ", ".join(diverged) or "0",
-        escape(" ".join(chosen)),
+        f"[{colour}]{verdict.verdict}[/]{mark}",
+        fixed(verdict.value, digits) if math.isfinite(verdict.value) else "lost",
+        signed(own.difference, digits) if known else "-",
+        escape(bracketed(own.interval, digits)) if ends else "-",
+        f"{own.wins}/{own.losses}" + (f" of {own.replicates}" if counted else ""),
+        f"{100 * own.probability:.0f} %",
+        number(own.p_adjusted, 2) if math.isfinite(own.p_adjusted) else "-",
+        str(own.needed or "-"),
+        str(verdict.diverged_trials),
     ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,129 @@
+"""The progress of a benchmark: a line for each workload that does not change its width."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Column
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from paramjax.bench._benchmark import Plan
+    from paramjax.bench._runner import Progress
+
+_WIDEST = 132
+"""Columns beyond which a line grows no wider."""
+
+_NAME, _LEFT = 22, len("0:00:00 left")
+
+
+class Display:
+    """A bar for each workload in a terminal, a line for each finished optimizer elsewhere.
+
+    Args:
+        terminal: Where it is shown.
+        plan: What is compared.
+        optimizers: How many of its optimizers take part.
+    """
+
+    def __init__(self, terminal: Console, plan: Plan, optimizers: int) -> None:
+        self._terminal, self._lock = terminal, threading.Lock()
+        self._looks = [look * plan.protocol.trainings for look in plan.looks]
+        self._done: dict[tuple[str, str], dict[str, int]] = {}
+        self._told: set[tuple[str, str, int]] = set()
+        names = [workload.name for workload in plan.workloads]
+        self._bars = Bars(
+            *_columns(min(terminal.width, _WIDEST), names, self._looks[-1] * optimizers),
+            console=terminal,
+            disable=not terminal.is_terminal,
+            speed_estimate_period=600.0,  # a chunk of trainings may take longer than rich's 30 s
+        )
+        self._totals = dict.fromkeys(names, self._looks[0] * optimizers)
+        self._tasks = {
+            name: self._bars.add_task(name, total=self._totals[name], now="waiting")
+            for name in names
+        }
+
+    def __enter__(self) -> Display:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        for name, task in self._tasks.items() if kind is None else ():
+            # an optimizer that was left out on the way has trained less than was expected
+            done = sum(self._counted(w, o) for w, o in self._done if w == name)
+            self._bars.update(task, total=done, completed=done, now="done")
+        self._bars.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Count trainings that were found or made; called from the training threads."""
+        with self._lock:
+            self._count(progress)
+            name = progress.workload
+            done = sum(self._counted(w, o) for w, o in self._done if w == name)
+            self._totals[name] = max(self._totals[name], done)
+            now = f"{progress.optimizer}: {progress.phase}"
+            if done == self._totals[name]:
+                now = "done"
+            task = self._tasks[name]
+            self._bars.update(task, completed=done, total=self._totals[name], now=now)
+
+    def _count(self, progress: Progress) -> None:
+        """Add to the trainings of a phase; those that were there are said first, once a look."""
+        which = (progress.workload, progress.optimizer)
+        of_phase = self._done.setdefault(which, {})
+        before = of_phase.get(progress.phase, 0) if progress.trained else 0
+        of_phase[progress.phase] = before + progress.trainings
+        done = self._counted(*which)
+        if done in self._looks and (*which, done) not in self._told:
+            self._told.add((*which, done))
+            if not self._terminal.is_terminal:
+                self._terminal.print(f"{which[0]}: {which[1]} done", markup=False)
+
+    def _counted(self, workload: str, optimizer: str) -> int:
+        return sum(self._done[workload, optimizer].values())
+
+
+class _Left(ProgressColumn):
+    """Time that is left, and the whole time at the end."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(f"{_clock(task.finished_time)}", style="progress.elapsed")
+        return Text(f"{_clock(task.time_remaining)} left", style="progress.remaining")
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "-:--:--"
+    whole = min(int(seconds), 35_999)  # one digit of hours
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _columns(width: int, names: list[str], most: int) -> list[ProgressColumn]:
+    """Columns of fixed width, which fill a line."""
+    name = min(max(map(len, names)), _NAME)
+    counted = 2 * len(str(most)) + 1
+    rest = width - name - counted - _LEFT - 4  # a space between two columns
+    bar = max(4, min(rest // 3, 40))
+    return [
+        TextColumn("{task.description}", markup=False, table_column=_column(name)),
+        BarColumn(bar_width=None, table_column=_column(bar)),
+        MofNCompleteColumn(table_column=_column(counted)),
+        _Left(table_column=_column(_LEFT)),
+        TextColumn("{task.fields[now]}", markup=False, table_column=_column(max(4, rest - bar))),
+    ]
+
+
+def _column(width: int) -> Column:
+    return Column(width=width, no_wrap=True, overflow="ellipsis")
