@@ -161,8 +161,10 @@ def _with_margin(workloads: list[Workload], margin: float | None) -> list[Worklo
             f"margin: {margin:g} cannot hold for metrics of different units ({decided}); name "
             "the workloads of one metric with --workload"
         )
-    given = {"margin": margin, "margin_reason": "set on the command line"}
-    return [dataclasses.replace(workload, **given) for workload in workloads]
+    return [
+        dataclasses.replace(workload, margin=margin, margin_reason="set on the command line")
+        for workload in workloads
+    ]
 
 
 def _run(plan: Plan, started: float, *, open_it: bool) -> Exit:

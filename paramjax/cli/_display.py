@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -72,7 +72,7 @@ class Display:
             name = progress.workload
             done = sum(self._counted(w, o) for w, o in self._done if w == name)
             self._totals[name] = max(self._totals[name], done)
-            now = f"{progress.optimizer}: {progress.phase}"
+            now = f"{progress.phase} {progress.optimizer}"
             if done == self._totals[name]:
                 now = "done"
             task = self._tasks[name]
@@ -119,11 +119,11 @@ def _columns(width: int, names: list[str], most: int) -> list[ProgressColumn]:
     return [
         TextColumn("{task.description}", markup=False, table_column=_column(name)),
         BarColumn(bar_width=None, table_column=_column(bar)),
-        MofNCompleteColumn(table_column=_column(counted)),
-        _Left(table_column=_column(_LEFT)),
+        MofNCompleteColumn(table_column=_column(counted, "right")),
+        _Left(table_column=_column(_LEFT, "right")),
         TextColumn("{task.fields[now]}", markup=False, table_column=_column(max(4, rest - bar))),
     ]
 
 
-def _column(width: int) -> Column:
-    return Column(width=width, no_wrap=True, overflow="ellipsis")
+def _column(width: int, justify: JustifyMethod = "left") -> Column:
+    return Column(width=width, no_wrap=True, overflow="ellipsis", justify=justify)

@@ -32,7 +32,8 @@ def report(
         results = read_results(folder)
         if not results.workloads:
             raise NoRecordsError(
-                f"{folder}: no training is recorded there; train with: paramjax bench --out {folder}"
+                f"{folder}: no training is recorded there; train with: "
+                f"paramjax bench --out {folder}"
             )
         write_results(results, folder)
     except (sqlite3.Error, DamagedError) as error:

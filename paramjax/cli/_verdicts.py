@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from paramjax._format import number
 from paramjax.cli._cautions import cautions
 from paramjax.cli._terminal import console, table, warn
 
@@ -169,7 +170,7 @@ def _baseline_row(verdict: Verdict, digits: int) -> list[str]:
 
 
 def _row(verdict: Verdict, digits: int, counted: bool) -> list[str]:
-    from paramjax.bench.report._formatting import bracketed, fixed, number, signed
+    from paramjax.bench.report._formatting import bracketed, fixed, signed
 
     own, colour = verdict.decision, _COLOURS[verdict.verdict]
     mark = "" if own.alone == verdict.verdict else "*"
