@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.markup import escape
 from rich.table import Table
 
 from paramjax.cli._terminal import Exit, console, table
+
+if TYPE_CHECKING:
+    from paramjax.bench.workloads import Workload
 
 
 def list_() -> int:
@@ -17,40 +22,46 @@ def list_() -> int:
     out = console()
     out.print(_optimizers())
     out.print(_workloads())
-    out.print("`paramjax bench` also takes your own: FILE.py:FACTORY and FILE.py:WORKLOAD")
+    out.print("paramjax bench also takes your own: --optimizer FILE.py:FACTORY, ", end="")
+    out.print("--workload FILE.py:NAME")
     return Exit.DONE
 
 
 def _optimizers() -> Table:
     from paramjax.optim import CATALOGUE
 
-    made = table("[bold]Optimizers[/]")
-    made.add_column("optimizer", no_wrap=True)
-    made.add_column("search space", no_wrap=True)
-    made.add_column("source")
+    made = _two_columns("optimizer", "search space and source")
     for optimizer in CATALOGUE.values():
-        space = "\n".join(f"{name}: {d}" for name, d in optimizer.space.items())
-        made.add_row(optimizer.name, escape(space), escape(optimizer.source))
+        space = [f"{name}: {distribution}" for name, distribution in optimizer.space.items()]
+        made.add_row(optimizer.name, _lines(*space, dim=optimizer.source))
     return made
 
 
 def _workloads() -> Table:
     from paramjax.bench.workloads import WORKLOADS
 
-    made = table("[bold]Workloads[/]")
-    made.add_column("workload", no_wrap=True)
-    made.add_column("decided by")
-    made.add_column("margin")
-    made.add_column("what it is")
+    made = _two_columns("workload", "what it is, what decides, which difference does not matter")
     for workload in WORKLOADS.values():
-        better = "larger" if workload.maximise else "smaller"
-        speed = "" if workload.bears_verdicts else "; kept for speed, too small for a verdict"
-        own = workload.margin
-        margin = "by its metric" if own is None else f"{own:g}: {workload.margin_reason}"
-        made.add_row(
-            workload.name,
-            f"test {workload.metric}, {better} is better",
-            escape(margin),
-            escape(workload.description + speed),
-        )
+        kept = "" if workload.bears_verdicts else "; kept for speed, too small to carry a verdict"
+        made.add_row(workload.name, _lines(workload.description + kept, dim=_terms(workload)))
     return made
+
+
+def _terms(workload: Workload) -> str:
+    better = "larger" if workload.maximise else "smaller"
+    margin = "by its metric"
+    if workload.margin is not None:
+        reason = f" ({workload.margin_reason})" if workload.margin_reason else ""
+        margin = f"{workload.margin:g}{reason}"
+    return f"test {workload.metric}, {better} is better; margin {margin}"
+
+
+def _two_columns(first: str, second: str) -> Table:
+    made = table()
+    made.add_column(first, no_wrap=True)
+    made.add_column(second)
+    return made
+
+
+def _lines(*lines: str, dim: str) -> str:
+    return "\n".join([*map(escape, lines), f"[dim]{escape(dim)}[/]"])
