@@ -40,7 +40,7 @@ def _optimizers() -> Table:
 def _workloads() -> Table:
     from paramjax.bench.workloads import WORKLOADS
 
-    made = _two_columns("workload", "what it is, what decides, which difference does not matter")
+    made = _two_columns("workload", "what it is, what decides it, which margin")
     for workload in WORKLOADS.values():
         kept = "" if workload.bears_verdicts else "; kept for speed, too small to carry a verdict"
         made.add_row(workload.name, _lines(workload.description + kept, dim=_terms(workload)))

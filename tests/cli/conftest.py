@@ -42,6 +42,66 @@ def loss_fn(params, batch, key):
     return ((predicted - batch["y"]) ** 2).mean(), {}
 
 
+USERS_FILE = """
+import jax, jax.numpy as jnp, optax
+import paramjax as pj
+from paramjax.bench.workloads import Workload
+
+def loss_fn(params, batch, key):
+    return ((params - batch) ** 2).mean(), {}
+
+def rows(count):
+    return lambda: 1 + jax.random.normal(jax.random.key(0), (count,))
+
+def init(key):
+    return jnp.zeros(())
+
+tiny = Workload(
+    name="tiny", init=init, loss_fn=loss_fn, data=rows(2000), batch_size=4,
+    margin=0.02, margin_reason="a fiftieth of what there is to win",
+)
+
+def small():
+    return Workload(name="small", init=init, loss_fn=loss_fn, data=rows(40), margin=0.01)
+
+def twin():
+    return Workload(name="tiny", init=init, loss_fn=loss_fn, data=rows(40), margin=0.01)
+
+def error():
+    return Workload(
+        name="error", init=init, loss_fn=loss_fn, data=rows(40), metric="accuracy", margin=0.1
+    )
+
+nothing = None
+
+def sign_error(learning_rate):
+    return optax.scale(learning_rate)
+
+sign_error.space = {"learning_rate": pj.log_uniform(0.01, 0.1)}
+
+def raises(learning_rate):
+    raise RuntimeError("[red]boom[/]")
+
+def ignores(learning_rate, momentum):
+    return optax.sgd(learning_rate)
+
+ignores.space = {"learning_rate": pj.log_uniform(0.01, 0.1), "momentum": pj.uniform(0.1, 0.9)}
+
+def bad_space(learning_rate):
+    return optax.sgd(learning_rate)
+
+bad_space.space = {"learning_rate": 0.1}
+"""
+
+
+@pytest.fixture(scope="session")
+def mine(tmp_path_factory):
+    """A user's file of optimizers and workloads, good and bad."""
+    path = tmp_path_factory.mktemp("user") / "mine.py"
+    path.write_text(USERS_FILE)
+    return path
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished") / "run"
