@@ -102,7 +102,7 @@ def make_plan(
     """
     from paramjax.bench import find_entries
     from paramjax.bench._benchmark import Plan
-    from paramjax.bench.entries import spec_name
+    from paramjax.bench.entries._entries import spec_name
     from paramjax.optim import CATALOGUE
 
     entries, excluded = find_entries([baseline, *(optimizers or CATALOGUE)])
