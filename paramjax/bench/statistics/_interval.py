@@ -58,19 +58,20 @@ def student(differences: Array, margin: float, variance_ratio: float) -> Student
     error = np.where(spread <= noise, 0.0, spread) * np.sqrt(variance_factor(count, variance_ratio))
     beyond = np.abs(mean) - margin
     beyond = np.where(np.abs(beyond) <= noise, 0.0, beyond)
+    identical = (mean == 0) & (error == 0) & (count > 1)
     return Student(
         mean=mean,
         error=error,
         freedom=count - 1,
         p_value=np.where(beyond > 0, np.minimum(1, 2 * _tail(beyond, error, count)), 1.0),
-        p_equivalent=_tail(-beyond, error, count),
+        p_equivalent=np.where(identical, 0.0, _tail(-beyond, error, count)),
     )
 
 
 def _tail(distance: Array, error: Array, count: Array) -> Array:
-    """P(T > distance / error); without any spread 0 if the distance is not negative, else 1."""
+    """P(T > distance / error); without any spread 0 if there is a distance, else 1."""
     freedom = np.maximum(count - 1, 1)
     statistic = distance / np.where(error > 0, error, 1.0)
     with_spread = special.stdtr(freedom, -statistic)
-    without = np.where(distance >= 0, 0.0, 1.0)
+    without = np.where(distance > 0, 0.0, 1.0)
     return np.where(count < 2, 1.0, np.where(error > 0, with_spread, without))

@@ -44,7 +44,7 @@ def replicates_needed(
         return None
     distance = abs(difference) - margin
     if spread == 0:
-        return FEWEST_REPLICATES if distance > 0 else 2
+        return FEWEST_REPLICATES if distance > 0 else 2 if distance < 0 else None
 
     def power(count: int) -> float:
         error = spread * float(np.sqrt(variance_factor(count, variance_ratio)))

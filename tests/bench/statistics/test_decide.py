@@ -104,9 +104,11 @@ def test_constant_scores_give_no_nan():
     flat = np.full(6, 0.5)
     same = decide(flat, flat, margin=0.0, maximise=True)
     assert (same.word, same.p_value, same.p_equivalent) == ("equivalent", 1.0, 0.0)
-    within = decide(flat + 0.01, flat, margin=0.01, maximise=True)
+    within = decide(flat + 0.01, flat, margin=0.02, maximise=True)
     assert within.word == "equivalent"
     assert within.interval == pytest.approx((0.01, 0.01))
+    at_the_margin = decide(flat + 0.25, flat, margin=0.25, maximise=True)
+    assert (at_the_margin.word, at_the_margin.needed) == ("undecided", None)
     beyond = decide(flat + 0.2, flat, margin=0.01, maximise=False)
     assert (beyond.word, beyond.p_value, beyond.p_sign_flip) == ("worse", 0.0, 0.03125)
 
