@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from paramjax.bench.statistics._exact import all_lost_p, sign_flip_p, sign_test_p
+from paramjax.bench.statistics._binomial import all_lost_p, sign_test_p
+from paramjax.bench.statistics._exact import sign_flip_p
 from paramjax.bench.statistics._interval import Array, Student, student
 
 BETTER, WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "equivalent", "undecided"
@@ -65,7 +66,26 @@ def weigh(
     variance_ratio: float,
     level: float,
 ) -> Evidence:
-    """The uncorrected words of paired scores, [cases, replicates] each."""
+    """The rule of `decide` on many comparisons at once, for simulations and calibrations.
+
+    Args:
+        scores: Scores of the optimizer, [cases, replicates]; NaN where a run was lost.
+        baseline: Those of the baseline, of the same shape.
+        margin: As in `decide`.
+        maximise: As in `decide`.
+        variance_ratio: As in `decide`.
+        level: As in `decide`.
+
+    Returns:
+        What decides each comparison, and its uncorrected word.
+
+    Example:
+        >>> import numpy as np
+        >>> base = np.zeros((2, 6))
+        >>> ahead = base + np.array([[1.0], [0.0]])
+        >>> weigh(ahead, base, margin=0.1, maximise=True, variance_ratio=0.0, level=0.95).words
+        array(['better', 'equivalent'], dtype='<U10')
+    """
     gains = (scores - baseline) * (1 if maximise else -1)
     pairs = _pairs(scores, baseline, gains, margin)
     test = student(gains, margin, variance_ratio)

@@ -1,4 +1,4 @@
-"""Exact tests of paired replicates: sign flips of the differences, signs, and lost runs."""
+"""The exact sign-flip test of paired differences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from paramjax.bench.statistics._interval import ROUNDING, Array
 
@@ -55,55 +54,6 @@ def sign_flip_p(values: Any) -> float:
     left, right = _patterns(half) @ x[:half], np.sort(_patterns(x.size - half) @ x[half:])
     reached = right.size - np.searchsorted(right, bound - left)
     return float(2 * reached.sum() / 2**x.size)
-
-
-def sign_test_p(wins: int, losses: int) -> float:
-    """Two-sided p-value of the sign test: the smaller binomial tail, doubled; ties are left out.
-
-    Args:
-        wins: Pairs won.
-        losses: Pairs lost.
-
-    Returns:
-        The p-value, at most 1.
-
-    Raises:
-        ValueError: If a count is negative.
-
-    Source: Arbuthnott (1710); Dixon and Mood (1946).
-
-    Example:
-        >>> sign_test_p(0, 6), sign_test_p(5, 1)
-        (0.03125, 0.21875)
-    """
-    if min(wins, losses) < 0:
-        raise ValueError(f"sign_test_p: expected counts, got {wins} and {losses}")
-    return float(min(1.0, 2 * special.bdtr(min(wins, losses), wins + losses, 0.5)))
-
-
-def all_lost_p(replicates: int, lost_runs: int) -> float:
-    r"""Two-sided p-value of losing every pair, `lost_runs` of them because the run was lost.
-
-    The sign test alone cannot go below $2^{1-K}$, which no correction for many comparisons
-    survives at K = 6. A lost run says more than a worse score. Under the null both sides
-    lose a run with one chance q, which may differ from pair to pair; as they train apart,
-    one is lost and the other kept with chance $q(1-q) \le 1/4$. So
-    $$p = 2\sum_{i \ge j}\binom{K}{i}\,4^{-K} = 2^{1-K}\,P(\mathrm{Bin}(K, 1/2) \ge j)$$
-    which is the sign test at j = 0 and $2 \cdot 4^{-K}$ if all K runs are lost.
-
-    Args:
-        replicates: Number of pairs K, all lost by the same side.
-        lost_runs: How many of them by a lost run, j.
-
-    Returns:
-        The p-value.
-
-    Example:
-        >>> all_lost_p(6, 0), round(all_lost_p(6, 6), 6)
-        (0.03125, 0.000488)
-    """
-    at_least = special.bdtrc(lost_runs - 1, replicates, 0.5) if lost_runs else 1.0
-    return float(2 * 0.5**replicates * at_least)
 
 
 @functools.lru_cache
