@@ -1,5 +1,6 @@
-"""Figures of runs and populations, drawn from arrays and records."""
+"""Figures of runs, populations and comparisons, drawn from arrays and records."""
 
+from paramjax.plots._forest import ComparisonRecord, DecisionRecord, forest_figure
 from paramjax.plots._learning_curves import learning_curves
 from paramjax.plots._learning_rate_curve import learning_rate_curve
 from paramjax.plots._overview import overview
@@ -8,8 +9,11 @@ from paramjax.plots._records import Distribution, TrainingRecord
 from paramjax.plots._run_curves import run_curves
 
 __all__ = [
+    "ComparisonRecord",
+    "DecisionRecord",
     "Distribution",
     "TrainingRecord",
+    "forest_figure",
     "learning_curves",
     "learning_rate_curve",
     "overview",

@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 from paramjax._format import number
 from paramjax.bench._results import Verdict
 from paramjax.bench.report._formatting import bracketed, count, decimals, listed, signed
-from paramjax.bench.report._measures import difference_span
 from paramjax.bench.report._style import (
     Block,
     Figure,
@@ -23,6 +22,7 @@ from paramjax.bench.report._style import (
 )
 from paramjax.bench.report._view import View
 from paramjax.bench.statistics import BETTER, EQUIVALENT, UNDECIDED, WORSE
+from paramjax.plots._forest import difference_span
 from paramjax.plots._style import plotly_text
 
 SYMBOLS = {

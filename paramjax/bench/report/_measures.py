@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +15,6 @@ Floats = NDArray[np.float64]
 
 _USUAL = 0.85
 """Share of the values that an axis must hold: one broken optimizer would squeeze the others."""
-
-_NEAR = 3.0
-"""How many times as far as the median interval an interval may reach to count for its axis."""
 
 _LATE = 0.2
 """The last share of a training, of which `late_gain` speaks."""
@@ -206,29 +202,3 @@ def bad_end(scale: Scale) -> float:
     low, high = float(scale.linear(scale.low)), float(scale.linear(scale.high))
     at = low + (high - low) * (_EDGE if scale.maximise else 1 - _EDGE)
     return float(10**at) if scale.log else at
-
-
-def difference_span(
-    intervals: ArrayLike, points: Sequence[ArrayLike], margin: float
-) -> tuple[float, float]:
-    """Ends of an axis for intervals, float[n, 2], the points of each, and the margin around zero.
-
-    An interval, with its points, that reaches over three times as far from zero as the median one
-    does not count.
-
-    Example:
-        >>> ends = [[0.0, 1.0], [0.5, 1.0], [-90.0, -80.0]]
-        >>> low, high = difference_span(ends, [[0.2], [1.2], [-85.0]], 0.1)
-        >>> round(low, 2), round(high, 2)
-        (-0.2, 1.3)
-    """
-    groups = [
-        [v for v in (*np.ravel(ends), *np.ravel(dots)) if math.isfinite(v)]
-        for ends, dots in zip(np.asarray(intervals, float), points, strict=True)
-    ]
-    reach = [max(map(abs, group)) for group in groups if group]
-    near = max(_NEAR * float(np.median(reach)) if reach else 0.0, 2 * margin)
-    shown = [v for group in groups if max(map(abs, group), default=math.inf) <= near for v in group]
-    low, high = min([-margin, *shown]), max([margin, *shown])
-    room = 0.08 * (high - low) or 1.0
-    return float(low - room), float(high + room)

@@ -11,7 +11,6 @@ from paramjax.bench.report._measures import (
     bad_end,
     capped,
     curve_scale,
-    difference_span,
     expected_best,
     expected_best_band,
     first_reaching,
@@ -140,12 +139,3 @@ def test_the_axis_of_a_search_holds_what_was_chosen():
     assert scale.low < 0.8
     assert not scale.holds(0.1)
     assert scale.low < bad_end(scale) < 0.8
-
-
-def test_broken_optimizers_do_not_squeeze_the_axis_of_differences():
-    ends = [(-0.01, 0.01)] * 3 + [(-9.0, -8.0), (math.nan, math.nan)]
-    points = [[0.012, math.nan]] * 3 + [[-8.5]] + [[math.nan]]
-    low, high = difference_span(ends, points, 0.005)
-    assert (low, high) == pytest.approx((-0.01 - 0.00176, 0.012 + 0.00176))
-    assert difference_span([], [], 0.1) == pytest.approx((-0.116, 0.116))
-    assert difference_span([(math.nan, math.nan)], [[math.nan]], 0.0) == (-1.0, 1.0)
