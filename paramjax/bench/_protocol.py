@@ -33,6 +33,8 @@ class Protocol:
         key: Integer that names all randomness, in [0, 2**64).
         clip_norm: Global norm at which every optimizer's gradient is clipped.
         evaluations: Points of a learning curve.
+        fixed_split: Whether all replicates share the split of the first one, so that verdicts are
+            about that split alone.
 
     Raises:
         TypeError: If a count is not a whole number.
@@ -52,6 +54,7 @@ class Protocol:
     key: int = 0
     clip_norm: float = 1.0
     evaluations: int = 25
+    fixed_split: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be run."""

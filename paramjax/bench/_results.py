@@ -92,7 +92,8 @@ class WorkloadResult(NamedTuple):
         margin: The largest difference that does not matter, in the metric's units.
         margin_reason: Why.
         bears_verdicts: Whether it is large enough to carry a verdict.
-        split: `anew` in each replicate, `published`, `test fixed` or `training fixed`.
+        split: `anew` in each replicate, `once` for all, `published`, `test fixed` or
+            `training fixed`.
         rows: Rows of `train`, `validation` and `test`.
         variance_ratio: Test rows per row that the procedure learns from if the split varies, else
             0: the second term of Nadeau and Bengio's variance.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +13,12 @@ import jax
 
 from paramjax.bench._replicates import best_trial, trainings_of
 from paramjax.bench._results import Training
-from paramjax.bench._stage import Stage
+from paramjax.bench._stage import Stage, Window
 from paramjax.bench._stored import add_chunk, open_store, store_path
 from paramjax.bench.entries import (
-    Audit,
     Entry,
     Excluded,
     Refused,
-    audit,
     describe_space,
     make_trainer,
     one_line,
@@ -70,66 +68,73 @@ class Contestant:
         self._out, self._rules, self._about = out, rules, about
         self._on_progress, self.stop = on_progress, stop
         self._trials = trials_of(stage, entry)
-        self._opened: tuple[Store, Population, Audit] | None = None
+        self._store: Store | None = None
 
     def train(self, replicates: int) -> None:
         """Train what the store does not hold of the first replicates, and keep each chunk."""
-        store, population = self._open(replicates)
-        protocol, numbers = self.stage.protocol, range(replicates)
-        runs = [
-            TrialRun(trial, seed, self._trials[trial])
-            for k in numbers
-            for trial in protocol.trial_numbers(k)
-            for seed in protocol.tuning_seed_numbers(k)
-        ]
-        self._complete(TUNING, runs, store, population, None)
-        known = self._trainings(store)
-        chosen = [self._chosen(known, k) for k in numbers]
-        report = [
-            TrialRun(trial, seed, self._trials[trial])
-            for k, trial in zip(numbers, chosen, strict=True)
-            for seed in protocol.report_seed_numbers(k)
-        ]
-        self._complete(REPORT, report, store, population, self.stage.test_data)
+        protocol = self.stage.protocol
+        for window in self.stage.windows:
+            numbers = range(window.replicates.start, min(window.replicates.stop, replicates))
+            if not numbers:
+                break
+            self._on_progress(Progress(*self.names, COMPILING))
+            population = self._population(window)
+            store = self._opened(population, replicates)
+            tuning = self._runs(numbers, protocol.trial_numbers, protocol.tuning_seed_numbers)
+            self._complete(TUNING, tuning, store, population, None)
+            known = trainings_of(store.summaries(), self.stage.workload.metric)
+            chosen = {k: [self._chosen(known, k)] for k in numbers}
+            report = self._runs(numbers, chosen.__getitem__, protocol.report_seed_numbers)
+            self._complete(REPORT, report, store, population, window.test_data)
 
     def close(self) -> None:
         """Close the store."""
-        if self._opened is not None:
-            self._opened[0].close()
+        if self._store is not None:
+            self._store.close()
 
-    def _open(self, replicates: int) -> tuple[Store, Population]:
-        """The store and the population, which is traced here; notes what a reader must know."""
-        if self._opened is None:
-            self._on_progress(Progress(*self.names, COMPILING))
-            own = self.stage.workload
-            make = make_trainer(own, self.entry.optimizer, self.stage.protocol.clip_norm)
-            population = Population(
-                make, self.entry.optimizer.space, self.stage.problem, starts=self.stage.starts,
-                seeds=self.stage.seeds, steps=self.stage.protocol.steps,
-                evaluations=self.stage.protocol.evaluations,
-            )  # fmt: skip
-            first = self._trials[: self.stage.protocol.trials]
-            groups = check_trainers(population, [TrialRun(t, 0, hp) for t, hp in enumerate(first)])
-            check_metrics(groups, [own.metric])
-            found = audit(self.stage, self.entry, self._trials)
+    def _population(self, window: Window) -> Population:
+        own, protocol = self.stage.workload, self.stage.protocol
+        make = make_trainer(own, self.entry.optimizer, protocol.clip_norm)
+        return Population(
+            make, self.entry.optimizer.space, window.problem, starts=window.starts,
+            seeds=window.seeds, steps=protocol.steps, evaluations=protocol.evaluations,
+        )  # fmt: skip
+
+    def _opened(self, population: Population, replicates: int) -> Store:
+        """The store, opened after the first trace; notes what a reader must know."""
+        optimizer, protocol = self.entry.optimizer, self.stage.protocol
+        if self._store is None:
+            first = [TrialRun(t, 0, hp) for t, hp in enumerate(self._trials[: protocol.trials])]
+            groups = check_trainers(population, first)
+            check_metrics(groups, [self.stage.workload.metric])
+            self._audit = audited(self.stage, self.entry, self._trials)
             path = store_path(self._out, *self.names)
-            store, self.retrained = open_store(path, self._trials, self._rules, found.program)
-            self._opened = (store, population, found)
-        store, population, found = self._opened
-        used = self._trials[: replicates * self.stage.protocol.trials]
-        optimizer = self.entry.optimizer
-        store.note(
+            program = self._audit.program
+            self._store, self.retrained = open_store(path, self._trials, self._rules, program)
+        self._store.note(
             {
                 "workload": dict(self._about),
                 "names": list(self.names),
                 "source": optimizer.source,
                 "space": describe_space(optimizer),
                 "schedule": optimizer.schedule,
-                "audit": found._asdict(),
-                "trials": used,
+                "audit": self._audit._asdict(),
+                "trials": [_plain(hp) for hp in self._trials[: replicates * protocol.trials]],
             }
         )
-        return store, population
+        return self._store
+
+    def _runs(
+        self, numbers: range, trials: Callable[[int], Iterable[int]],
+        seeds: Callable[[int], Iterable[int]],
+    ) -> list[TrialRun]:  # fmt: skip
+        """The runs of some replicates."""
+        return [
+            TrialRun(trial, seed, self._trials[trial])
+            for k in numbers
+            for trial in trials(k)
+            for seed in seeds(k)
+        ]
 
     def _complete(
         self, phase: str, runs: Sequence[TrialRun], store: Store, population: Population,
@@ -149,9 +154,6 @@ class Contestant:
                 made = population.train(chunk, layout, eval_data)
                 add_chunk(store, made, self.stage.protocol.steps)
                 self._on_progress(Progress(*self.names, phase, len(chunk)))
-
-    def _trainings(self, store: Store) -> dict[tuple[int, int], Training]:
-        return trainings_of(store.summaries(), self.stage.workload.metric)
 
     def _chosen(self, known: Mapping[tuple[int, int], Training], replicate: int) -> int:
         protocol = self.stage.protocol

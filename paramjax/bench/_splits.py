@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from paramjax._types import Key, PyTree
 from paramjax.bench.workloads import Workload
 from paramjax.data._validation import check_data
-from paramjax.populations import SeedRows
 
-ANEW, PUBLISHED = "anew", "published"
+ANEW, ONCE, PUBLISHED = "anew", "once", "published"
 TEST_FIXED, TRAINING_FIXED = "test fixed", "training fixed"
 
 SHARE = 0.2
@@ -24,7 +22,8 @@ class Splits(NamedTuple):
     """The splits of all replicates: the data once, and row numbers.
 
     Attributes:
-        kind: `anew` in each replicate, `published`, `test fixed` or `training fixed`.
+        kind: `anew` in each replicate, `once` for all, `published`, `test fixed` or
+            `training fixed`.
         data: Rows to train on, leaves [rows, ...].
         eval_data: Rows to evaluate on; `data` itself if the split varies.
         train: int32[replicates, rows], of `data`.
@@ -56,17 +55,24 @@ class Splits(NamedTuple):
         learned = rows["train"] + rows["validation"]
         return rows["test"] / learned if self.kind == ANEW else 0.0
 
-    def of_seeds(self, data: PyTree, part: np.ndarray, seeds: int) -> SeedRows:
-        """The data with the rows of each seed, of which a replicate has `seeds`."""
-        return SeedRows(data, jnp.asarray(np.repeat(part, seeds, axis=0), jnp.int32))
 
+def make_splits(workload: Workload, key: Key, replicates: int, *, fixed: bool = False) -> Splits:
+    """Draw the rows of each replicate, the same ones whatever the number of replicates.
 
-def make_splits(workload: Workload, key: Key, replicates: int) -> Splits:
-    """Draw the rows of each replicate, as many for a larger number of replicates.
+    `fixed` gives every replicate the rows of the first.
 
     Raises:
         ValueError: If a part would be empty, or the parts differ in form.
     """
+    if fixed:
+        first = make_splits(workload, key, 1)
+        parts = {n: np.repeat(getattr(first, n), replicates, axis=0) for n in first.rows}
+        kind = first.kind if first.kind == PUBLISHED else ONCE
+        return first._replace(kind=kind, **parts)
+    return _drawn_splits(workload, key, replicates)
+
+
+def _drawn_splits(workload: Workload, key: Key, replicates: int) -> Splits:
     data, validation, test = workload.data, workload.eval_data, workload.test_data
     if validation is None and test is None:
         return _anew(workload, key, replicates)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import describe
 from paramjax._hashes import checksums, content_hash
-from paramjax._types import PyTree
+from paramjax._types import Array, Params, PyTree
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._splits import Splits, make_splits
 from paramjax.bench.workloads import Workload
@@ -18,6 +19,27 @@ from paramjax.populations._problem import evaluation, needs_structure
 from paramjax.populations._seed_rows import rows_of
 from paramjax.populations._starts import PendingStarts, pending_starts
 
+WINDOW = 24
+"""Replicates whose starts and orders of batches are in memory together."""
+
+
+class Window(NamedTuple):
+    """Some consecutive replicates, which train as one population.
+
+    Attributes:
+        replicates: Their numbers.
+        seeds: Their seeds.
+        starts: Initial parameters and keys of the seeds, shared by every optimizer.
+        problem: The training problem, judged on the validation rows of each seed.
+        test_data: The test rows of each seed.
+    """
+
+    replicates: range
+    seeds: range
+    starts: PendingStarts
+    problem: Problem
+    test_data: SeedRows
+
 
 class Stage(NamedTuple):
     """A workload that is ready to train on.
@@ -25,47 +47,25 @@ class Stage(NamedTuple):
     Attributes:
         workload: The workload, with its arrays.
         splits: The rows of each replicate.
-        starts: Initial parameters and keys of all seeds, shared by every optimizer.
+        windows: All replicates.
         protocol: The rules.
-        replicates: Most replicates that will be trained.
     """
 
     workload: Workload
     splits: Splits
-    starts: PendingStarts
+    windows: list[Window]
     protocol: Protocol
-    replicates: int
 
     @property
-    def seeds(self) -> range:
-        """The seeds of all replicates."""
-        return range(self.replicates * self.protocol.seeds)
-
-    @property
-    def problem(self) -> Problem:
-        """The training problem, judged on the validation rows of each seed."""
-        own = self.workload
-        return Problem(
-            init=own.init, data=self._rows(self.splits.data, self.splits.train),
-            batch_size=own.batch_size, evaluate=own.evaluate,
-            eval_data=self._rows(self.splits.eval_data, self.splits.validation),
-            model_state=own.model_state, stateful=own.stateful,
-            metric=own.metric, maximise=own.maximise,
-        )  # fmt: skip
-
-    @property
-    def test_data(self) -> SeedRows:
-        """The test rows of each seed."""
-        return self._rows(self.splits.eval_data, self.splits.test)
+    def replicates(self) -> int:
+        """Most replicates that will be trained."""
+        return self.windows[-1].replicates.stop
 
     def first_batch(self) -> PyTree:
         """A batch of training rows of the first seed."""
         size = self.workload.batch_size
         rows = self.splits.train[0][: size if isinstance(size, int) else None]
         return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.splits.data)
-
-    def _rows(self, data: PyTree, part: np.ndarray) -> SeedRows:
-        return self.splits.of_seeds(data, part, self.protocol.seeds)
 
 
 def make_stage(workload: Workload, protocol: Protocol, replicates: int) -> Stage:
@@ -81,14 +81,17 @@ def make_stage(workload: Workload, protocol: Protocol, replicates: int) -> Stage
             f"{workload.name}: init: expected a function (key) -> params, the same for every "
             f"optimizer, got {describe(workload.init)} with more arguments"
         )
-    splits = make_splits(workload, protocol.keyed("splits"), replicates)
+    key = protocol.keyed("splits")
+    splits = make_splits(workload, key, replicates, fixed=protocol.fixed_split)
     splits = splits._replace(
         data=(data := jax.device_put(splits.data)),
         eval_data=data if splits.eval_data is workload.data else jax.device_put(splits.eval_data),
     )
-    seeds = range(replicates * protocol.seeds)
-    starts = pending_starts(workload.init, protocol.keyed("starts"), seeds)
-    return Stage(workload, splits, starts, protocol, replicates)
+    windows = [
+        _window(workload, splits, protocol, range(first, min(first + WINDOW, replicates)))
+        for first in range(0, replicates, WINDOW)
+    ]
+    return Stage(workload, splits, windows, protocol)
 
 
 def data_hash(stage: Stage) -> str:
@@ -102,16 +105,39 @@ def data_hash(stage: Stage) -> str:
 
 def untrained(stage: Stage) -> list[float]:
     """The test metric of the untrained parameters of each replicate, mean over its seeds."""
-    own, protocol = stage.workload, stage.protocol
-    measure, starts = evaluation(own, {}), stage.starts.made()
-    test = stage.test_data
+    own = stage.workload
+    measure = evaluation(own, {})
 
-    def one(inputs: tuple[Any, Any]) -> Any:
-        params, index = inputs
-        return measure(params, own.model_state, rows_of(test, index))[own.metric]
+    @jax.jit
+    def values(params: Params, index: Array, test: SeedRows) -> Array:
+        def one(inputs: tuple[Params, Array]) -> Array:
+            measured = measure(inputs[0], own.model_state, rows_of(test, inputs[1]))
+            return jnp.asarray(measured[own.metric])
 
-    seeds = np.array([list(protocol.report_seed_numbers(k)) for k in range(stage.replicates)])
-    params = jax.tree.map(lambda leaf: leaf[seeds.ravel()], starts.params)
-    values = jax.jit(lambda *inputs: jax.lax.map(one, inputs))(params, seeds.ravel())
-    means: list[float] = np.asarray(values, np.float64).reshape(seeds.shape).mean(axis=1).tolist()
+        return jax.lax.map(one, (params, index))
+
+    means: list[float] = []
+    for window in stage.windows:
+        first, params = window.seeds.start, window.starts.made().params
+        seeds = np.array([list(stage.protocol.report_seed_numbers(k)) for k in window.replicates])
+        index = (seeds - first).ravel()
+        found = values(jax.tree.map(lambda leaf: leaf[index], params), index, window.test_data)  # noqa: B023
+        means += np.asarray(found, np.float64).reshape(seeds.shape).mean(axis=1).tolist()
     return means
+
+
+def _window(workload: Workload, splits: Splits, protocol: Protocol, replicates: range) -> Window:
+    seeds = range(replicates.start * protocol.seeds, replicates.stop * protocol.seeds)
+    part = slice(replicates.start, replicates.stop)
+
+    def rows(data: PyTree, own: np.ndarray) -> SeedRows:
+        return SeedRows(data, jnp.asarray(np.repeat(own[part], protocol.seeds, axis=0), jnp.int32))
+
+    problem = Problem(
+        init=workload.init, data=rows(splits.data, splits.train), batch_size=workload.batch_size,
+        evaluate=workload.evaluate, eval_data=rows(splits.eval_data, splits.validation),
+        model_state=workload.model_state, stateful=workload.stateful,
+        metric=workload.metric, maximise=workload.maximise,
+    )  # fmt: skip
+    starts = pending_starts(workload.init, protocol.keyed("starts"), seeds)
+    return Window(replicates, seeds, starts, problem, rows(splits.eval_data, splits.test))
