@@ -32,6 +32,7 @@ from paramjax.tuning import Sweep, cross_validate, search, sweep
 
 if TYPE_CHECKING:
     from paramjax import bench, models, plots, verify
+    from paramjax.bench import compare
 
 __all__ = [
     "Checkpoints",
@@ -51,6 +52,7 @@ __all__ = [
     "bench",
     "checkpoints",
     "choice",
+    "compare",
     "conditional",
     "cross_validate",
     "data",

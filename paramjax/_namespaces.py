@@ -2,10 +2,13 @@
 
 import importlib
 import sys
-from types import ModuleType
+from typing import Any
 
 LAZY = ("bench", "models", "plots", "verify")
 """They load flax, scikit-learn or figures, which take a tenth of a second or more."""
+
+LAZY_NAMES = {"compare": "paramjax.bench"}
+"""Names of the top level that live in such a namespace."""
 
 MOVED = {
     "CSVWriter": "pj.logs.CSV",
@@ -53,10 +56,12 @@ MOVED = {
 """What the top level held before the second layout, and where it is now."""
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """Import a namespace on first use; say where a moved name is."""
     if name in LAZY:
         return importlib.import_module(f"paramjax.{name}")
+    if name in LAZY_NAMES:
+        return getattr(importlib.import_module(LAZY_NAMES[name]), name)
     if name in MOVED:
         raise AttributeError(f"paramjax.{name} has moved: use {MOVED[name]}", name=name)
     raise AttributeError(f"module 'paramjax' has no attribute {name!r}", name=name)

@@ -16,11 +16,11 @@ from paramjax.bench._folder import clear, note_excluded, read_results, start_fol
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._results import Results
 from paramjax.bench._runner import Contestant, Progress, train_all
-from paramjax.bench._stage import Stage, data_hash, make_stage, untrained
+from paramjax.bench._stage import Stage, data_hash, make_stage, untrained, workload_hash
 from paramjax.bench._stored import check_folder, check_rules, store_path
 from paramjax.bench.entries import Entry, Excluded, first_steps
 from paramjax.bench.statistics import UNDECIDED, looks_until
-from paramjax.bench.workloads import Workload, default_margin, workload_warnings
+from paramjax.bench.workloads import Workload, workload_warnings
 from paramjax.populations.planning._guess import cores
 
 
@@ -163,17 +163,15 @@ class Benchmark:
         protocol = {n: v for n, v in asdict(self.plan.protocol).items() if n != "replicates"}
         used = {f"version of {name}": versions()[name] for name in ("paramjax", "jax", "optax")}
         devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
-        return {**protocol, **used, "devices": devices, "data": data_hash(stage)}
+        own = {"data": data_hash(stage), "workload": workload_hash(stage)}
+        return {**protocol, **used, "devices": devices, **own}
 
     def _described(self, stage: Stage, initial: list[float]) -> dict[str, Any]:
         """The fields of a `WorkloadResult`, without what was trained."""
         own, splits, rows = stage.workload, stage.splits, stage.splits.rows
-        margin, reason = own.margin, own.margin_reason
-        if margin is None:
-            margin, reason = default_margin(own, rows["test"])
         return {
             "name": own.name, "description": own.description, "metric": own.metric,
-            "maximise": own.maximise, "margin": margin, "margin_reason": reason,
+            "maximise": own.maximise, "margin": own.margin, "margin_reason": own.margin_reason,
             "bears_verdicts": own.bears_verdicts, "split": splits.kind, "rows": rows,
             "variance_ratio": splits.variance_ratio, "target": own.target, "initial": initial,
             "warnings": workload_warnings(own, rows["validation"], rows["test"]),

@@ -19,6 +19,7 @@ from paramjax.bench._results import OptimizerResult, Results, WorkloadResult
 from paramjax.bench._stored import FOLDER, OLD_FILE, read_store
 from paramjax.bench._verdicts import flat, ranks_of, verdicts_of
 from paramjax.bench.entries import Excluded
+from paramjax.bench.workloads import default_margin
 
 if TYPE_CHECKING:
     from paramjax.bench._benchmark import Plan
@@ -151,7 +152,11 @@ def _workload(
     }
     described = dict(first["workload"])
     if described["margin"] is None:
-        described["margin"] = _won(described, optimizers.get(about["baseline"]))
+        described["margin"], described["margin_reason"] = default_margin(
+            described["metric"], n_test=described["rows"]["test"],
+            untrained=float(np.mean(described["initial"])),
+            trained=_mean_score(optimizers.get(about["baseline"])),
+        )  # fmt: skip
     return WorkloadResult(**described, optimizers=optimizers)
 
 
@@ -171,15 +176,11 @@ def _optimizer(summaries: Any, notes: dict[str, Any], protocol: Protocol) -> Opt
     )
 
 
-def _won(described: dict[str, Any], baseline: OptimizerResult | None) -> float:
-    """A hundredth of what training with the baseline wins over the untrained parameters."""
-    if baseline is None:
-        return 0.0
-    scores = np.array(baseline.scores)
+def _mean_score(result: OptimizerResult | None) -> float:
+    """The mean score over the replicates that are not lost; NaN if there is none."""
+    scores = np.array([] if result is None else result.scores)
     finite = scores[np.isfinite(scores)]
-    if not finite.size:
-        return 0.0
-    return 0.01 * abs(float(np.mean(described["initial"])) - float(finite.mean()))
+    return float(finite.mean()) if finite.size else math.nan
 
 
 def _calibration(out: Path) -> dict[str, Any] | None:

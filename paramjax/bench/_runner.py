@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from paramjax.bench._stored import add_chunk, open_store, store_path
 from paramjax.bench.entries import (
     Entry,
     Excluded,
-    Refused,
+    RefusedError,
     describe_space,
     make_trainer,
     one_line,
@@ -57,6 +58,8 @@ class StoppedError(Exception):
 
 class Contestant:
     """One optimizer on one workload: what is stored of it, and the programs that train more."""
+
+    _audit: Audit
 
     def __init__(
         self, stage: Stage, entry: Entry, out: Path, rules: Mapping[str, Any],
@@ -107,7 +110,10 @@ class Contestant:
             first = [TrialRun(t, 0, hp) for t, hp in enumerate(self._trials[: protocol.trials])]
             groups = check_trainers(population, first)
             check_metrics(groups, [self.stage.workload.metric])
-            self._audit = audited(self.stage, self.entry, self._trials)
+            self._audit = audit(
+                self.stage.workload, self.entry, protocol.clip_norm, params=self.stage.params,
+                batch=self.stage.first_batch(), trained=[group.traced for group in groups],
+            )  # fmt: skip
             path = store_path(self._out, *self.names)
             program = self._audit.program
             self._store, self.retrained = open_store(path, self._trials, self._rules, program)
@@ -172,6 +178,12 @@ def trials_of(stage: Stage, entry: Entry) -> list[dict[str, Any]]:
     ]
 
 
+def _plain(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as values of JSON, options that are none by their text."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(hyperparameters), default=repr))
+    return found
+
+
 def layout_of(population: Population, run: TrialRun, stage: Stage) -> Layout:
     """How the runs of a structure are laid out: by its size alone, so that bits do not depend on
     how many replicates there are or which of them were stored before."""
@@ -208,7 +220,7 @@ def _wait(futures: dict[Future[None], Contestant]) -> list[Excluded]:
     failed: dict[str, Excluded] = {}
     for future in as_completed(futures):
         (workload, name), error = futures[future].names, future.exception()
-        if isinstance(error, Refused):
+        if isinstance(error, RefusedError):
             failed[name] = Excluded(name, f"on {workload}: {error}")
         elif isinstance(error, sqlite3.Error | OSError | DamagedError | StoppedError):
             raise error

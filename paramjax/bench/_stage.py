@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import describe
-from paramjax._hashes import checksums, content_hash
+from paramjax._hashes import checksums, content_hash, program_hash
 from paramjax._types import Array, Params, PyTree
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._splits import Splits, make_splits
@@ -61,6 +61,12 @@ class Stage(NamedTuple):
         """Most replicates that will be trained."""
         return self.windows[-1].replicates.stop
 
+    @property
+    def params(self) -> PyTree:
+        """Shapes of the parameters of one seed."""
+        every = self.windows[0].starts.shapes.params
+        return jax.eval_shape(lambda all: jax.tree.map(lambda leaf: leaf[0], all), every)
+
     def first_batch(self) -> PyTree:
         """A batch of training rows of the first seed."""
         size = self.workload.batch_size
@@ -76,6 +82,7 @@ def make_stage(workload: Workload, protocol: Protocol, replicates: int) -> Stage
         ValueError: If the data cannot be trained on or split.
     """
     workload = workload.loaded()
+    workload.check()
     if needs_structure(workload.init, 1):
         raise TypeError(
             f"{workload.name}: init: expected a function (key) -> params, the same for every "
@@ -101,6 +108,19 @@ def data_hash(stage: Stage) -> str:
     rows = [part[0] for part in (splits.train, splits.validation, splits.test)]
     sums = checksums("", (splits.data, splits.eval_data, rows))
     return content_hash(f"{own.metric} {own.maximise} {own.batch_size} {sums}")[:16]
+
+
+def workload_hash(stage: Stage) -> str:
+    """A hash of what the initialisation, the loss and the evaluation compute."""
+    own, key, params = stage.workload, jax.random.key(0), stage.params
+    states = (own.model_state,) if own.stateful else ()
+    batch = stage.first_batch()
+    programs = (
+        jax.make_jaxpr(own.init)(key),
+        jax.make_jaxpr(own.loss_fn)(params, *states, batch, key),
+        jax.make_jaxpr(evaluation(own, {}))(params, own.model_state, batch),
+    )
+    return program_hash(*programs)[:16]
 
 
 def untrained(stage: Stage) -> list[float]:

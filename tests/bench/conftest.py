@@ -1,76 +1,53 @@
-"""Optimizers from a user's file, good and bad."""
+"""A small problem with noise, and optimizers for it, good and bad."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
-USERS_FILE = """
-import jax, jax.numpy as jnp, optax
 import paramjax as pj
 
-def good(learning_rate, momentum):
-    return optax.sgd(learning_rate, momentum=momentum)
+ROWS = np.random.default_rng(0).normal(1.0, 1.0, (40, 2)).astype(np.float32)
 
-good.space = {"learning_rate": pj.log_uniform(1e-2, 1.0), "momentum": pj.uniform(0.8, 0.9)}
 
-def plain(learning_rate):
+def loss_fn(params, batch, key):
+    return jnp.mean((params - batch) ** 2), {}
+
+
+def sgd(learning_rate):
     return optax.sgd(learning_rate)
 
-def by_mapping(hp):
-    return optax.sgd(hp["learning_rate"])
 
-def structured(learning_rate, nesterov):
-    return optax.sgd(learning_rate, momentum=0.9, nesterov=nesterov)
+def twin(learning_rate):
+    return optax.sgd(learning_rate)
 
-structured.space = {**good.space, "nesterov": pj.choice([True, False])}
-del structured.space["momentum"]
 
-def sign_error(learning_rate):
+def slow(learning_rate):
+    return optax.sgd(learning_rate * 1e-3)
+
+
+def wrong(learning_rate):
     return optax.scale(learning_rate)
 
-sign_error.space = {"learning_rate": pj.log_uniform(1.0, 10.0)}
 
-def nan(learning_rate):
-    return optax.stateless(lambda updates, params: jax.tree.map(lambda u: u * jnp.nan, updates))
+def broken(learning_rate):
+    lost = optax.scale_by_schedule(lambda count: jnp.where(count < 3, 1.0, jnp.nan))
+    return optax.chain(optax.sgd(learning_rate), lost)
 
-def raises(learning_rate):
-    raise RuntimeError("no [bold]luck[/] today")
 
-def wrong_shape(learning_rate):
-    return optax.stateless(lambda updates, params: jax.tree.map(jnp.sum, updates))
-
-def nothing(learning_rate):
-    return None
-
-def no_rate():
-    return optax.sgd(0.1)
-
-def branches(learning_rate):
-    return optax.sgd(learning_rate if learning_rate < 0.1 else 0.1)
-
-def bad_space(learning_rate):
-    return optax.sgd(learning_rate)
-
-bad_space.space = {"learning_rate": 0.1}
-
-def late(learning_rate, mode):
-    if mode == "broken":
-        raise RuntimeError("only this mode fails")
-    return optax.sgd(learning_rate)
-
-def downhill(learning_rate):
-    return optax.sgd(learning_rate)
-
-downhill.space = {"learning_rate": pj.uniform(-1.0, 1.0)}
-
-late.space = {"learning_rate": pj.uniform(0.01, 0.1), "mode": pj.choice(["works", "broken"])}
-"""
+for factory in (sgd, twin, slow, wrong, broken):
+    factory.space = {"learning_rate": pj.log_uniform(0.05, 0.5)}
 
 
 @pytest.fixture(scope="session")
-def users_file(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("user") / "mine.py"
-    path.write_text(USERS_FILE)
-    return path
+def problem() -> pj.Problem:
+    return pj.Problem(init=lambda key: jax.random.normal(key, (2,)), data=ROWS, batch_size=4)
+
+
+def comparison(problem, optimizers, **changed):
+    """`pj.compare` at the smallest size."""
+    rules = {"baseline": "sgd", "loss_fn": loss_fn, "replicates": 6, "trials": 2, "steps": 8}
+    return pj.compare(problem, optimizers, **{**rules, "progress": False, **changed})
