@@ -51,7 +51,8 @@ def test_the_null_and_the_handicaps_of_a_small_problem(workload, tmp_path):
         baseline="sgd", protocol=Protocol(replicates=6, trials=2, steps=8), out=tmp_path,
     )  # fmt: skip
     (found,) = calibrate(plan, comparisons=5)
-    assert found.false.comparisons == 5 and found.false.count <= 1
+    assert found.false.comparisons == 5
+    assert found.false.count <= 1
     assert found.against["wrong"]["worse"].share == 1.0
     assert set(found.handicaps) == {0.5, 1.0, 2.0}
     shares = [rate.share for rate in found.handicaps.values()]
@@ -61,4 +62,5 @@ def test_the_null_and_the_handicaps_of_a_small_problem(workload, tmp_path):
 def test_a_rate_has_the_exact_interval_of_clopper_and_pearson():
     found = rate(["worse"] * 3 + ["undecided"] * 37, "better", "worse")
     low, high = stats.beta.ppf(0.025, 3, 38), stats.beta.ppf(0.975, 4, 37)
-    assert found.share == 3 / 40 and found.interval == pytest.approx((low, high))
+    assert found.share == 3 / 40
+    assert found.interval == pytest.approx((low, high))

@@ -38,15 +38,18 @@ def trained(events):
 
 def test_one_optimizer_under_two_names_is_equivalent_to_itself(found):
     verdict = found[0]["twin"]
-    assert verdict.verdict == "equivalent" and verdict.differences == [0.0] * 6
+    assert verdict.verdict == "equivalent"
+    assert verdict.differences == [0.0] * 6
     assert verdict.decision.interval == (0.0, 0.0)
-    assert "twin is within" in verdict.sentence and "after 2 trials of tuning" in verdict.sentence
+    assert "twin is within" in verdict.sentence
+    assert "after 2 trials of tuning" in verdict.sentence
 
 
 def test_slow_and_wrong_optimizers_are_worse_whatever_splits_are_drawn(found):
     for name in ("slow", "wrong"):
         verdict = found[0][name]
-        assert verdict.verdict == "worse" and verdict.decision.losses == 6
+        assert verdict.verdict == "worse"
+        assert verdict.decision.losses == 6
         assert min(verdict.differences) > verdict.margin > 0
     assert found[0].results.workloads[0].split == "anew"
 
@@ -60,11 +63,11 @@ def test_the_margin_is_a_hundredth_of_what_the_baseline_wins(found):
 def test_scores_are_the_test_losses_of_the_trial_that_is_best_on_validation_rows(found):
     replicate = found[0].results.workloads[0].optimizers["slow"].replicates[3]
     best = min(replicate.tuning, key=lambda training: training.value)
-    assert replicate.chosen == best.trial and {t.trial for t in replicate.report} == {best.trial}
+    assert replicate.chosen == best.trial
+    assert {t.trial for t in replicate.report} == {best.trial}
     assert math.isclose(replicate.score, np.mean([t.value for t in replicate.report]))
-    assert len(replicate.report) == 2 and not {t.seed for t in replicate.tuning} & {
-        t.seed for t in replicate.report
-    }
+    assert len(replicate.report) == 2
+    assert not {t.seed for t in replicate.tuning} & {t.seed for t in replicate.report}
 
 
 def test_a_score_is_that_of_a_run_by_hand(found, problem):
@@ -92,7 +95,8 @@ def test_every_form_of_the_result_tells_the_same(found):
     assert list(frame["optimizer"]) == ["twin", "slow", "wrong"]
     assert list(frame["verdict"]) == [verdict.verdict for verdict in comparison.verdicts]
     assert (frame["interval_low"] <= frame["difference"]).all()
-    assert str(comparison).count("sgd") >= 3 and "worse" in comparison._repr_html_()
+    assert str(comparison).count("sgd") >= 3
+    assert "worse" in comparison._repr_html_()
     with pytest.raises(KeyError, match="twim"):
         comparison["twim"]
 
@@ -113,7 +117,8 @@ def test_the_same_call_trains_nothing_again_and_gives_the_same_bytes(found, prob
 
 def test_more_replicates_are_added_to_those_that_are_there(problem, tmp_path):
     few = comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path, replicates=2)
-    assert few["slow"].verdict == "undecided" and "6" in few["slow"].decision.reason
+    assert few["slow"].verdict == "undecided"
+    assert "6" in few["slow"].decision.reason
     many = comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path, replicates=6)
     assert many["slow"].differences[:2] == few["slow"].differences
     assert many["slow"].verdict == "worse"
@@ -121,7 +126,8 @@ def test_more_replicates_are_added_to_those_that_are_there(problem, tmp_path):
 
 def test_one_replicate_gives_no_verdict_and_says_why(problem):
     verdict = comparison(problem, {"sgd": sgd, "slow": slow}, replicates=1)["slow"]
-    assert verdict.verdict == "undecided" and "one replicate" in verdict.decision.reason
+    assert verdict.verdict == "undecided"
+    assert "one replicate" in verdict.decision.reason
 
 
 def test_undecided_optimizers_get_more_replicates_and_the_others_none(problem):
@@ -130,15 +136,19 @@ def test_undecided_optimizers_get_more_replicates_and_the_others_none(problem):
             0.7 * learning_rate)}, until_decided=True, max_replicates=8, margin=1e-6,
     )  # fmt: skip
     counts = {v.optimizer: v.decision.replicates for v in rough.verdicts}
-    assert counts["wrong"] == 6 and counts["half"] == 8
+    assert counts["wrong"] == 6
+    assert counts["half"] == 8
 
 
 def test_lost_runs_are_lost_by_who_lost_them(problem):
     found = comparison(problem, {"sgd": sgd, "broken": broken})
     verdict = found["broken"]
-    assert verdict.verdict == "worse" and verdict.decision.lost == 6
-    assert math.isnan(verdict.value) and np.isnan(verdict.differences).all()
-    assert verdict.decision.method == "sign test" and verdict.decision.lost_baseline == 0
+    assert verdict.verdict == "worse"
+    assert verdict.decision.lost == 6
+    assert math.isnan(verdict.value)
+    assert np.isnan(verdict.differences).all()
+    assert verdict.decision.method == "sign test"
+    assert verdict.decision.lost_baseline == 0
 
 
 def test_constant_scores_are_equivalent(problem):
@@ -146,7 +156,8 @@ def test_constant_scores_are_equivalent(problem):
         problem, evaluate=lambda params, data: {"loss": jnp.float32(1.0)}
     )
     found = comparison(constant, {"sgd": sgd, "slow": slow}, margin=0.1)
-    assert found["slow"].verdict == "equivalent" and found["slow"].decision.difference == 0.0
+    assert found["slow"].verdict == "equivalent"
+    assert found["slow"].decision.difference == 0.0
 
 
 def test_a_published_split_is_kept_and_said(problem):
@@ -154,7 +165,8 @@ def test_a_published_split_is_kept_and_said(problem):
     fields = {f.name: getattr(problem, f.name) for f in dataclasses.fields(pj.Problem)}
     workload = pj.bench.Workload(name="own", loss_fn=loss_fn, **{**fields, **parts})
     found = pj.compare(workload, {"sgd": sgd, "slow": slow}, baseline="sgd", trials=2, steps=8)
-    assert found.results.workloads[0].split == "published" and found["slow"].verdict == "worse"
+    assert found.results.workloads[0].split == "published"
+    assert found["slow"].verdict == "worse"
     assert found["slow"].decision.factor == 1 / 6
 
 
@@ -201,7 +213,8 @@ def test_other_rules_are_refused_and_fresh_starts_over(problem, tmp_path):
         comparison(problem, given, store=tmp_path, replicates=2, steps=9)
     key = jax.random.key(3)
     fresh = comparison(problem, given, store=tmp_path, replicates=2, key=key, fresh=True)
-    assert fresh.results.keys == [0, 3] and fresh.results.rules["key"] == 3
+    assert fresh.results.keys == [0, 3]
+    assert fresh.results.rules["key"] == 3
 
 
 def test_an_older_records_file_is_refused(problem, tmp_path):

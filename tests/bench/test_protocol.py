@@ -14,7 +14,8 @@ def test_replicates_share_no_trial_and_no_seed():
     tuning = [s for k in range(3) for s in protocol.tuning_seed_numbers(k)]
     report = [s for k in range(3) for s in protocol.report_seed_numbers(k)]
     assert trials == list(range(12))
-    assert sorted([*tuning, *report]) == list(range(15)) and not {*tuning} & {*report}
+    assert sorted([*tuning, *report]) == list(range(15))
+    assert not {*tuning} & {*report}
     assert protocol.trainings == 4 * 2 + 3
 
 
