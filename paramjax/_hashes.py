@@ -12,6 +12,7 @@ import numpy as np
 
 from paramjax._arrays import numbers
 from paramjax._checks import describe, leaf_name
+from paramjax._jaxprs import constants
 from paramjax._types import PyTree
 
 
@@ -61,5 +62,6 @@ def program_hash(*jaxprs: Any) -> str:
     """64 digits of what traced functions compute, with the constants that they close over."""
     # functions are printed with their address in memory
     texts = [re.sub(r"0x[0-9a-f]+", "", str(jaxpr)) for jaxpr in jaxprs]
-    constants = [checksums("constant", jaxpr.consts) for jaxpr in jaxprs]
-    return content_hash(f"{jax.__version__} {texts} {constants}")
+    # those of inner programs too; a text names arrays without their numbers
+    arrays = [constant for jaxpr in jaxprs for constant in constants(jaxpr)]
+    return content_hash(f"{jax.__version__} {texts} {checksums('constant', arrays)}")
