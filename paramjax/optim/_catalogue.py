@@ -29,6 +29,10 @@ class Optimizer:
             catalogue also take `clip_norm` and `weight_decay`, as `chain` does.
         space: Hyperparameter name -> distribution.
         source: Author, year and title of what it comes from, or the user's file.
+        extra_args: Which of optax's extra arguments its update takes in a benchmark: `grad` (the
+            gradient before clipping), `grad_fn`, `value_fn`, `obj_fn`. The loss, `value`, is
+            always there.
+        schedule: What it does over the steps, in words, for the report; empty if nothing.
 
     Example:
         >>> own = Optimizer("own", optax.sgd, {"learning_rate": log_uniform(1e-3, 1.0)}, "mine")
@@ -40,6 +44,8 @@ class Optimizer:
     factory: Callable[..., optax.GradientTransformation]
     space: Space
     source: str
+    extra_args: tuple[str, ...] = ()
+    schedule: str = ""
 
 
 def _chained(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import optax
 
-from paramjax._checks import nearest
+from paramjax._checks import describe, nearest
 from paramjax._hashes import file_hash
-from paramjax._version import __version__
+from paramjax.bench.entries._modules import LoadError, load_module
+from paramjax.bench.entries._trainer import EXTRA_ARGS
 from paramjax.optim import CATALOGUE, Optimizer
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
@@ -28,14 +27,12 @@ class Entry(NamedTuple):
     """An optimizer in a benchmark.
 
     Attributes:
-        optimizer: Name, factory, space and source.
+        optimizer: Name, factory, space, source and what else it declares.
         file: The user's file it comes from, or None.
-        fingerprint: Hash or version that must not change while trainings are added.
     """
 
     optimizer: Optimizer
     file: Path | None
-    fingerprint: str
 
 
 class Excluded(NamedTuple):
@@ -75,14 +72,14 @@ def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
     found: dict[str, Entry | Excluded] = {}
     origin: dict[str, str] = {}
     for spec in specs:
-        entry = _from_file(spec) if ".py:" in spec else _from_catalogue(spec)
-        name = entry.name if isinstance(entry, Excluded) else entry.optimizer.name
-        if origin.setdefault(name, spec) != spec:
+        name = spec_name(spec)
+        if _where(origin.setdefault(name, spec)) != _where(spec):
             raise UnknownOptimizerError(
                 f"optimizers {origin[name]!r} and {spec!r} would both be called {name!r}; "
                 "rename one of the files"
             )
-        found[name] = entry
+        if name not in found:
+            found[name] = _from_file(spec) if ".py:" in spec else _from_catalogue(spec)
     entries = [entry for entry in found.values() if isinstance(entry, Entry)]
     return entries, [entry for entry in found.values() if isinstance(entry, Excluded)]
 
@@ -100,59 +97,107 @@ def spec_name(spec: str) -> str:
     return f"{Path(file).name}:{factory}"
 
 
-def one_line(error: BaseException) -> str:
-    """The type of an error and the first line of its message.
+def _where(spec: str) -> tuple[str, str]:
+    """Folder and name of a spec, the same however its path is written."""
+    file, _, factory = spec.rpartition(":")
+    return (str(Path(file).resolve()) if file else "", factory)
+
+
+def entry_of(name: str, given: str | Optimizer | Callable[..., Any]) -> Entry:
+    """An optimizer under a name of its own.
+
+    Args:
+        name: What it is called in results.
+        given: A name of the catalogue, an `Optimizer`, or a factory `(learning_rate, ...) -> tx`
+            or `(hyperparameters) -> tx`. A factory's attribute `space` says what is searched, by
+            default a learning rate from 1e-4 to 1; its attributes `extra_args` and `schedule`
+            are those of an `Optimizer`.
+
+    Returns:
+        The entry.
+
+    Raises:
+        UnknownOptimizerError: If the catalogue has no such name.
+        TypeError: If it is none of these, or its space or extra arguments are not valid.
+        ValueError: If its space or extra arguments are not valid.
 
     Example:
-        >>> one_line(ValueError("no such thing, and here is more:"))
-        'ValueError: no such thing, and here is more:'
+        >>> import optax
+        >>> entry = entry_of("mine", lambda learning_rate: optax.sgd(learning_rate))
+        >>> entry.optimizer.name, entry.optimizer.space
+        ('mine', {'learning_rate': LogUniform(low=0.0001, high=1.0)})
     """
-    return " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]])
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"optimizers: expected names as keys, got {describe(name)}")
+    if isinstance(given, str):
+        return Entry(replace(_from_catalogue(given).optimizer, name=name), None)
+    if isinstance(given, Optimizer):
+        return Entry(replace(given, name=name, **_checked(name, given)), None)
+    if isinstance(given, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            f"optimizer {name!r}: expected a factory such as optax.adamw, whose hyperparameters "
+            "can be searched, got a gradient transformation that is made already; write "
+            "lambda learning_rate: ..."
+        )
+    if not callable(given):
+        raise TypeError(
+            f"optimizer {name!r}: expected a name of the catalogue, a pj.Optimizer or a factory "
+            f"(learning_rate, ...) -> tx, got {describe(given)}"
+        )
+    return Entry(_optimizer(name, given, "your own"), None)
 
 
 def _from_catalogue(name: str) -> Entry:
     if name not in CATALOGUE:
         hint = "; an optimizer of your own is FILE.py:FACTORY"
         raise UnknownOptimizerError(nearest(name, CATALOGUE, what="optimizer") + hint)
-    return Entry(CATALOGUE[name], None, f"paramjax {__version__}")
+    return Entry(CATALOGUE[name], None)
 
 
 def _from_file(spec: str) -> Entry | Excluded:
-    """Load the user's factory; exclude it if the file or the space is broken."""
+    """Load the user's factory; exclude it if the file or what it declares is broken."""
     path_text, _, factory_name = spec.rpartition(":")
     path, name = Path(path_text), spec_name(spec)
     if not path.is_file():
         raise UnknownOptimizerError(f"optimizer {spec!r}: there is no file {path}")
     try:
-        module = _load(path)
-    except (Exception, SystemExit) as error:
-        return Excluded(name, f"importing {path} raised {one_line(error)}")
+        module = load_module(path)
+    except LoadError as error:
+        return Excluded(name, str(error))
     factory = getattr(module, factory_name, None)
-    if not callable(factory):
+    if not callable(factory) and not isinstance(factory, Optimizer):
         known = [n for n, value in vars(module).items() if callable(value) and n[0] != "_"]
         raise UnknownOptimizerError(f"{path}: {nearest(factory_name, known, what='factory')}")
+    source = f"{path}, sha256 {file_hash(path)[:12]}"
     try:
-        space = check_space(getattr(factory, "space", DEFAULT_SPACE))
+        if isinstance(factory, Optimizer):
+            return Entry(replace(factory, name=name, **_checked(name, factory)), path)
+        return Entry(_optimizer(name, factory, source), path)
     except (TypeError, ValueError) as error:
-        return Excluded(name, f"its search space is not valid: {error}")
-    digest = file_hash(path)
-    optimizer = Optimizer(name, _by_keyword(factory, space), space, f"{path}, sha256 {digest[:12]}")
-    return Entry(optimizer, path, digest)
+        return Excluded(name, str(error))
 
 
-def _load(path: Path) -> ModuleType:
-    """Import a file as a module of its own, with its folder on the path meanwhile."""
-    spec = importlib.util.spec_from_file_location(f"paramjax_user_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    folder = str(path.parent.absolute())
-    sys.path.insert(0, folder)
+def _optimizer(name: str, factory: Callable[..., Any], source: str) -> Optimizer:
+    """An optimizer from a factory and its attributes."""
+    declared = _checked(name, factory)
+    called = _by_keyword(factory, declared["space"])
+    return Optimizer(name=name, factory=called, source=source, **declared)
+
+
+def _checked(name: str, given: Any) -> dict[str, Any]:
+    """Space, extra arguments and schedule that an optimizer or a factory declares."""
     try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(folder)
-    return module
+        space = check_space(getattr(given, "space", DEFAULT_SPACE))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"its search space is not valid: {error}") from error
+    extra = getattr(given, "extra_args", ())
+    extra = (extra,) if isinstance(extra, str) else tuple(extra)
+    for argument in extra:
+        if argument not in EXTRA_ARGS:
+            raise ValueError(
+                f"{name}.extra_args: {nearest(argument, EXTRA_ARGS, what='extra argument')}"
+            )
+    return {"space": space, "extra_args": extra, "schedule": str(getattr(given, "schedule", ""))}
 
 
 def _by_keyword(

@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from paramjax._hashes import content_hash, file_hash
+from paramjax.bench.entries._refused import one_line
 
 _PREFIX = "paramjax_user_"
 
@@ -228,7 +229,7 @@ def _modules(package: str) -> dict[str, ModuleType]:
 
 def _described(error: BaseException, folder: Path) -> str:
     """An error in one line, with the user's line that raised it."""
-    text = " ".join([f"{type(error).__name__}:", *str(error).strip().splitlines()[:1]])
+    text = one_line(error)
     if isinstance(error, SyntaxError):
         return text  # names file and line itself
     frames = traceback.extract_tb(error.__traceback__)
