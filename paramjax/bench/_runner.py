@@ -17,9 +17,11 @@ from paramjax.bench._results import Training
 from paramjax.bench._stage import Stage, Window
 from paramjax.bench._stored import add_chunk, open_store, store_path
 from paramjax.bench.entries import (
+    Audit,
     Entry,
     Excluded,
     RefusedError,
+    audit,
     describe_space,
     make_trainer,
     one_line,
