@@ -21,7 +21,7 @@ def describe_space(optimizer: Optimizer) -> dict[str, dict[str, Any]]:
         >>> from paramjax.optim import get
         >>> space = describe_space(get("sgd"))["learning_rate"]
         >>> space["kind"], space["volume"]
-        ('LogUniform', '4 decades')
+        ('LogUniform', '3 decades')
     """
     volumes = space_volume(optimizer.space)
     return {
