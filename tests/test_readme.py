@@ -109,10 +109,9 @@ def test_contributing_names_files_that_exist():
 def test_the_skeletons_of_contributing_are_whole(stage, key):
     optimizer, workload, hook = (run(code, {}) for code in blocks("CONTRIBUTING.md"))
     take_first_step(optimizer["MINE"], stage)
-    splits = workload["MINE"].load()
-    assert splits.train["x"].shape[1] == 30
-    metrics = workload["MINE"].evaluate(workload["MINE"].init(key), splits.test)
-    assert jnp.isfinite(metrics["loss"])
+    mine = workload["MINE"].loaded()
+    assert mine.check() == 1797
+    assert jnp.isfinite(mine.evaluate(mine.init(key), mine.data)["loss"])
     trainer = pj.train_step(
         lambda params, batch, key: (jnp.sum(params**2), {}),
         optax.sgd(0.25),

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.models import CNN, MLP, Linear, activation
+from paramjax.models import CNN, MLP, BatchNormMLP, Linear, activation
 
 
 def test_cnn_counts_its_parameters(key):
@@ -34,3 +34,25 @@ def test_linear_starts_at_zero_or_at_random(key):
 def test_unknown_activation_names_the_nearest():
     with pytest.raises(ValueError, match="unknown activation 'rellu'; nearest: relu"):
         activation("rellu")
+
+
+def test_batch_normalisation_by_hand(key):
+    model = BatchNormMLP((5, 2), activation="tanh", momentum=0.75)
+    x = jax.random.normal(key, (6, 3))
+    start = model.init(key, x, train=False)
+    layers = jax.tree.map(np.asarray, start["params"])
+    hidden = np.asarray(x) @ layers["Dense_0"]["kernel"]
+    mean, var = hidden.mean(axis=0), hidden.var(axis=0)
+
+    def output(mean, var):
+        normal = np.tanh((hidden - mean) / np.sqrt(var + 1e-5))
+        return normal @ layers["Dense_1"]["kernel"]
+
+    trained, state = model.apply(start, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(trained, output(mean, var), rtol=1e-4, atol=1e-6)
+    running = jax.tree.map(np.asarray, state["batch_stats"]["BatchNorm_0"])
+    np.testing.assert_allclose(running["mean"], 0.25 * mean, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(running["var"], 0.75 + 0.25 * var, rtol=1e-5)
+    evaluated = model.apply({**start, **state}, x, train=False)
+    by_hand = output(running["mean"], running["var"])
+    np.testing.assert_allclose(evaluated, by_hand, rtol=1e-4, atol=1e-6)
