@@ -54,7 +54,7 @@ def forest_block(view: View) -> Block | None:
             "\u00d7 a pair with a lost run, at the side of who lost it (in the middle: both); "
             "a hollow triangle lies beyond the axis."
         ),
-        question="Why is one undecided, and how many more replicates would decide it?",
+        question="Why is anything undecided, and how many replicates would decide it?",
         answer=_answer(view.verdicts),
         figures=[(None, _figure(view))],
     )
