@@ -99,12 +99,10 @@ class Comparison:
         Raises:
             ModuleNotFoundError: If matplotlib is not installed.
         """
-        from paramjax.bench.report import forest_figure
+        from paramjax.plots import forest_figure
 
-        figure = forest_figure(self.verdicts)
-        if path is not None:
-            figure.savefig(path)
-        return figure
+        maximise = self.results.workloads[0].maximise
+        return forest_figure(self.verdicts, maximise=maximise, path=path)
 
     def report(self, path: str | Path) -> Path:
         """Write the whole report, one HTML file that needs no network.

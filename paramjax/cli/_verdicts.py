@@ -133,6 +133,8 @@ def _open(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _table(workload: WorkloadResult, verdicts: Sequence[Verdict], *, wide: bool) -> Table:
+    from paramjax.bench.report._formatting import decimals
+
     digits = decimals(workload.margin, [v.decision.interval for v in verdicts])
     made = table()
     made.add_column("optimizer", overflow="fold")
@@ -149,18 +151,6 @@ def _table(workload: WorkloadResult, verdicts: Sequence[Verdict], *, wide: bool)
     for verdict in verdicts:
         made.add_row(*_row(verdict, digits, counted)[: len(made.columns)])
     return made
-
-
-def decimals(margin: float, intervals: Sequence[tuple[float, float]]) -> int:
-    """Decimals that show a tenth of the margin, or of the narrowest interval if it is zero.
-
-    Example:
-        >>> decimals(0.0056, []), decimals(2.66, []), decimals(0.0, [(-0.02, 0.04)])
-        (4, 1, 3)
-    """
-    widths = [high - low for low, high in intervals if math.isfinite(high - low) and high > low]
-    scale = margin or min(widths, default=0.0) / 2 or 0.001
-    return min(max(1 - math.floor(math.log10(scale)), 0), 8)
 
 
 def _baseline_row(verdict: Verdict, digits: int) -> list[str]:

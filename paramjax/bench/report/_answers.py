@@ -8,14 +8,13 @@ from typing import Any
 from paramjax._format import number
 from paramjax.bench._results import Results
 from paramjax.bench.report._formatting import count, listed, percent
-from paramjax.bench.report._view import View, lost, reported
-from paramjax.bench.statistics import UNDECIDED
-
-FEWEST_REPLICATES = 6
-"""Replicates from which the exact test can call an optimizer better or worse at 5 %."""
+from paramjax.bench.report._view import View
+from paramjax.bench.statistics import UNDECIDED, caution
+from paramjax.bench.statistics._needed import FEWEST_REPLICATES
 
 _SPLITS = {
     "anew": "Each replicate splits the rows anew",
+    "once": "Every replicate uses the same split, so the verdicts are on this split",
     "published": "Every replicate uses the published split, so the verdicts are on this split",
     "test fixed": (
         "The test rows are always the same; training and validation rows are drawn anew in each "
@@ -35,8 +34,9 @@ def about(view: View) -> list[str]:
     procedure = (
         f"A verdict is about the whole procedure: {count(rules['trials'], 'trial')} of tuning "
         f"({seeds} each), the trial that is best on validation rows, its score on test rows "
-        f"(mean of {count(rules['report_seeds'], 'new training')}), in "
-        f"{count(rules['replicates'], 'replicate')} paired with those of {view.baseline}."
+        f"(mean of {count(rules['report_seeds'], 'new training')}), in {view.replicates}"
+        f"{', added until decided,' if rules.get('looks') else ''} paired with those of "
+        f"{view.baseline}."
     )
     reason = f" ({workload.margin_reason.rstrip('.')})" if workload.margin_reason else ""
     rows = ", ".join(f"{size:,} {part}" for part, size in workload.rows.items())
@@ -87,16 +87,20 @@ def cautions(view: View) -> list[str]:
     ]
     if changed:
         found.append(f"Corrected for the number of comparisons (Holm, 1979): {listed(changed)}.")
-    for name, result in view.optimizers.items():
-        trainings = reported(result)
-        gone = sum(map(lost, trainings))
-        if gone:
-            found.append(
-                f"{name} lost {gone} of {count(len(trainings), 'report training')}; a replicate "
-                "with a lost training is lost."
-            )
-        found += [f"{name}: {flag}" for flag in result.audit.get("flags", [])]
-    return found
+    gone = [
+        f"{name} {n} of {len(result.scores)}"
+        for name, result in view.optimizers.items()
+        if (n := sum(not math.isfinite(score) for score in result.scores))
+    ]
+    if gone:
+        found.append(f"Replicates lost because a report training had no end: {listed(gone)}.")
+    found += [f"{v.optimizer}: {text}." for v in view.verdicts
+              if (text := caution(v.decision, v.differences))]  # fmt: skip
+    return found + [
+        f"{name}: {flag}"
+        for name, result in view.optimizers.items()
+        for flag in result.audit.get("flags", [])
+    ]
 
 
 def keys_sentence(results: Results) -> str:
@@ -111,17 +115,32 @@ def keys_sentence(results: Results) -> str:
     )
 
 
-def calibration_rows(calibration: dict[str, Any] | None) -> list[tuple[str, str, str, str]]:
-    """Case, rate, interval and number of comparisons of each rate that was measured."""
-    return [
-        (
-            str(row["case"]),
-            percent(row["rate"]),
-            f"{percent(row['interval'][0])} to {percent(row['interval'][1])}",
-            str(row["comparisons"]),
-        )
-        for row in (calibration or {}).get("rates", [])
-    ]
+def calibration_rows(calibration: dict[str, Any] | None) -> list[tuple[str, ...]]:
+    """Workload, case, rate, interval and number of comparisons of each rate that was measured."""
+    found: list[tuple[str, ...]] = []
+    for workload, own in (calibration or {}).get("workloads", {}).items():
+        name = own["optimizer"]
+        copy = f"{name} against its copy"
+        cases = {
+            f"{copy}: better or worse, which is false": own["false"],
+            f"{copy}: equivalent, which is right": own["equivalent"],
+        }
+        cases |= {
+            f"{copy} with scores worse by {number(float(shift))} standard deviations: worse": rate
+            for shift, rate in own["handicaps"].items()
+        }
+        cases |= {
+            f"{other} against {name}: {word}": rate
+            for other, words in own["against"].items()
+            for word, rate in words.items()
+        }
+        found += [(workload, case, *_rate(rate)) for case, rate in cases.items()]
+    return found
+
+
+def _rate(rate: dict[str, Any]) -> tuple[str, str, str]:
+    low, high = map(percent, rate["interval"])
+    return percent(rate["share"]), f"{low} to {high}", str(rate["comparisons"])
 
 
 def tally(view: View) -> list[tuple[str, int]]:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from paramjax._format import number
 from paramjax.bench._results import Verdict
-from paramjax.bench.report._formatting import bracketed, count, decimals, listed, signed
+from paramjax.bench.report._formatting import bracketed, count, decimals, listed, percent, signed
 from paramjax.bench.report._style import (
     Block,
     Figure,
@@ -43,13 +43,12 @@ def forest_block(view: View) -> Block | None:
     """The differences from the baseline with everything that they rest on; None without any."""
     if not view.verdicts:
         return None
-    metric, replicates = view.workload.metric, view.verdicts[0].decision.replicates
     return Block(
         title=f"Differences from {view.baseline}",
         hint=(
-            f"Difference in test {metric}: symbol = mean, thin line = 95 % interval, thick "
-            f"line = 90 % interval (equivalent if it lies within the margin), shaded = margin, "
-            f"dots = the paired difference of each of the {count(replicates, 'replicate')}. "
+            f"Difference in test {view.workload.metric}: symbol = mean, thin line = {view.level} "
+            "interval, thick line = the narrower interval that must lie within the margin for "
+            "equivalence, shaded = margin, dots = the paired difference of each replicate. "
             "Right is better. \u25b6 better, \u25c0 worse, \u25a0 equivalent, \u25cb undecided; "
             "\u00d7 a pair with a lost run, at the side of who lost it (in the middle: both); "
             "a hollow triangle lies beyond the axis."
@@ -82,8 +81,8 @@ def _answer(verdicts: Sequence[Verdict]) -> str:
 def _figure(view: View) -> Figure:
     """Better is always to the right."""
     verdicts, maximise = view.verdicts, view.workload.maximise
-    margin, places = view.workload.margin, decimals(v.decision.interval for v in verdicts)
-    intervals = [verdict.decision.interval for verdict in verdicts]
+    margin, intervals = view.workload.margin, [v.decision.interval for v in verdicts]
+    places = decimals(margin, intervals)
     span = difference_span(intervals, [verdict.differences for verdict in verdicts], margin)
     traces = []
     for row, verdict in enumerate(verdicts):
@@ -114,7 +113,7 @@ def _figure(view: View) -> Figure:
         "margin": {"l": 8, "r": 16, "t": 34, "b": 8},
     }
     label = (
-        f"Differences in test {view.workload.metric} from {view.baseline} with 95 % intervals, "
+        f"Differences in test {view.workload.metric} from {view.baseline} with intervals, "
         f"the margin of {number(margin)} and each replicate, best first; the means and intervals "
         "stand in the verdict table."
     )
@@ -132,8 +131,8 @@ def _interval(row: int, verdict: Verdict, style: Style, places: int) -> list[go.
     text = hover(
         f"<b>{plotly_text(verdict.optimizer)}</b>: {verdict.verdict}",
         f"{signed(decision.difference, places)}",
-        f"95 %: {bracketed(decision.interval, places)}",
-        f"90 %: {bracketed(decision.equivalence_interval, places)}",
+        f"{percent(decision.level)}: {bracketed(decision.interval, places)}",
+        f"{percent(2 * decision.level - 1)}: {bracketed(decision.equivalence_interval, places)}",
         f"{count(decision.replicates, 'replicate')}, {decision.method}",
     )
     shared: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from paramjax._format import number
@@ -12,26 +12,22 @@ from paramjax._format import number
 ABSENT = "\N{EN DASH}"
 """Stands for a number that there is not."""
 
-_FEWEST, _MOST = 4, 8
+_DIGITS = 4
 
 
-def decimals(intervals: Iterable[tuple[float, float]]) -> int:
-    """Decimals that show the width of every interval, and every end that differs from zero.
+def decimals(margin: float, intervals: Sequence[tuple[float, float]]) -> int:
+    """Decimals that show a tenth of the margin, or of the narrowest interval if it is zero.
 
     Example:
-        >>> decimals([]), decimals([(0.00001, 0.00004)])
-        (4, 6)
+        >>> decimals(0.0056, []), decimals(2.66, []), decimals(0.0, [(-0.02, 0.04)])
+        (4, 1, 3)
     """
-    needed = [_FEWEST]
-    for low, high in intervals:
-        half = (high - low) / 2
-        if math.isfinite(half):
-            needed += [_first_digit(half) + 1] if half else []
-            needed += [_first_digit(abs(end)) for end in (low, high) if abs(end) > half / 100]
-    return min(max(needed), _MOST)
+    widths = [high - low for low, high in intervals if math.isfinite(high - low) and high > low]
+    scale = margin or min(widths, default=0.0) / 2 or 0.001
+    return min(max(1 - math.floor(math.log10(scale)), 0), 8)
 
 
-def fixed(value: float, digits: int = _FEWEST) -> str:
+def fixed(value: float, digits: int = _DIGITS) -> str:
     """A value of a metric with a fixed number of decimals.
 
     Example:
@@ -45,7 +41,7 @@ def fixed(value: float, digits: int = _FEWEST) -> str:
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def signed(value: float, digits: int = _FEWEST) -> str:
+def signed(value: float, digits: int = _DIGITS) -> str:
     """A difference with its sign.
 
     Example:
@@ -55,7 +51,7 @@ def signed(value: float, digits: int = _FEWEST) -> str:
     return ("+" if value > 0 else "") + fixed(value, digits)
 
 
-def bracketed(interval: tuple[float, float], digits: int = _FEWEST) -> str:
+def bracketed(interval: tuple[float, float], digits: int = _DIGITS) -> str:
     """An interval in brackets; a dash if an end is not finite.
 
     Example:
@@ -149,8 +145,3 @@ def count(number_of: int, noun: str) -> str:
         ('1 seed', '2 seeds')
     """
     return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
-
-
-def _first_digit(value: float) -> int:
-    """The decimal at which a positive number has its first digit."""
-    return max(0, math.ceil(-math.log10(value)))

@@ -81,7 +81,7 @@ class Page(NamedTuple):
         excluded: The optimizers that could not take part.
         keys: Which keys were used, in a sentence.
         many_keys: Whether more than one was.
-        calibration: Case, rate, interval and comparisons of the last calibration.
+        calibration: Workload, case, rate, interval and comparisons of the last calibration.
         incomplete: Whether trainings are missing.
         command: The command to run the benchmark again, or empty.
         manifest: Name and value, as text.
@@ -95,7 +95,7 @@ class Page(NamedTuple):
     excluded: list[Excluded]
     keys: str
     many_keys: bool
-    calibration: list[tuple[str, str, str, str]]
+    calibration: list[tuple[str, ...]]
     incomplete: bool
     command: str
     manifest: list[tuple[str, str]]
@@ -116,7 +116,10 @@ def make_page(results: Results) -> Page:
         keys=keys_sentence(results),
         many_keys=len(results.keys) > 1,
         calibration=calibration_rows(results.calibration),
-        incomplete=not all(result.complete and result.replicates for result in every),
+        incomplete=any(
+            not result.complete or len(result.replicates) < results.rules["replicates"]
+            for result in every
+        ),
         command=_command(results.manifest),
         manifest=[(name, _text(v)) for name, v in results.manifest.items() if name != "command"],
     )

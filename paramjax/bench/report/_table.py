@@ -98,7 +98,7 @@ class Cost(NamedTuple):
 def rows(view: View) -> list[Row]:
     """The best mean score first, the baseline among the others."""
     verdicts = {verdict.optimizer: verdict for verdict in view.verdicts}
-    places = decimals(v.decision.interval for v in view.verdicts)
+    places = decimals(view.workload.margin, [v.decision.interval for v in view.verdicts])
     means = {name: mean_score(result) for name, result in view.optimizers.items()}
     return [_row(view, name, means[name], verdicts.get(name), places)
             for name in view.best_first(means)]  # fmt: skip
@@ -116,7 +116,7 @@ def _row(view: View, name: str, mean: float, verdict: Verdict | None, places: in
     if verdict is None:
         result = view.optimizers[name]
         role = BASELINE if name == view.baseline else WAITING
-        status = role if result.complete and result.replicates else INCOMPLETE
+        status = INCOMPLETE if _progress(view, name) else role
         gone = sum(not math.isfinite(score) for score in result.scores)
         return Row(
             name, status, _progress(view, name), value=value, rank=rank,
@@ -127,7 +127,7 @@ def _row(view: View, name: str, mean: float, verdict: Verdict | None, places: in
     return Row(
         optimizer=name,
         status=verdict.verdict,
-        notes=_verdict_notes(verdict),
+        notes=_verdict_notes(view, verdict),
         value=value,
         difference=signed(decision.difference, places)
         if math.isfinite(decision.difference)
@@ -146,10 +146,11 @@ def _row(view: View, name: str, mean: float, verdict: Verdict | None, places: in
     )
 
 
-def _verdict_notes(verdict: Verdict) -> list[str]:
+def _verdict_notes(view: View, verdict: Verdict) -> list[str]:
     decision = verdict.decision
     notes = [f"alone: {decision.alone}"] if decision.alone != decision.word else []
-    return notes + ([decision.method] if decision.method != "student" else [])
+    notes += [decision.method] if decision.method != "student" else []
+    return notes + _progress(view, verdict.optimizer)
 
 
 def _lost_pairs(verdict: Verdict) -> str:
@@ -159,11 +160,10 @@ def _lost_pairs(verdict: Verdict) -> str:
 
 
 def _progress(view: View, name: str) -> list[str]:
-    """How many replicates of an incomplete optimizer are done."""
-    result = view.optimizers[name]
-    if result.complete and result.replicates:
+    """How many replicates of an optimizer are done, if not all."""
+    result, planned = view.optimizers[name], view.rules["replicates"]
+    if result.complete and len(result.replicates) >= planned:
         return []
-    planned = view.rules.get("replicates", len(result.replicates))
     return [f"{len(result.scores)} of {count(planned, 'replicate')}"]
 
 
@@ -245,9 +245,9 @@ def _lost_trainings(result: OptimizerResult) -> str:
 
 
 def _number(audit: dict[str, Any], name: str) -> float:
-    """A number of the audit; NaN if it is missing."""
-    value = audit.get(name)
-    return float(value) if isinstance(value, int | float) else math.nan
+    """A number of the audit; NaN if it is missing, infinite if it has no bound."""
+    value = audit.get(name, math.nan)
+    return math.inf if value is None else float(value)
 
 
 def _multiple(flops: float, of_baseline: float) -> str:

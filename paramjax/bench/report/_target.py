@@ -48,7 +48,7 @@ def reached(view: View) -> dict[str, Reached]:
     found = {}
     for name, result in view.optimizers.items():
         steps, curves = curve_of(reported(result), view.workload.metric)
-        gradients = float(result.audit.get("gradients", math.nan))
+        gradients = result.audit.get("gradients") or math.inf
         if len(curves) and steps and math.isfinite(gradients):
             first = [first_reaching(steps, row, target, maximise=maximise) for row in curves]
             found[name] = Reached(np.array(first) * gradients, steps[-1] * gradients)

@@ -10,7 +10,7 @@ import numpy as np
 
 from paramjax.bench._results import OptimizerResult, Replicate, Results, Training, Verdict
 from paramjax.bench._results import WorkloadResult as Workload
-from paramjax.bench.report._formatting import percent
+from paramjax.bench.report._formatting import count, percent
 from paramjax.bench.report._measures import Floats, capped
 from paramjax.bench.report._style import Style
 
@@ -65,8 +65,17 @@ class View(NamedTuple):
 
     @property
     def level(self) -> str:
-        """The confidence level of the intervals."""
-        return percent(max((v.decision.level for v in self.verdicts), default=LEVEL))
+        """The confidence level of the intervals; two ends if they were looked at more than once."""
+        levels = [verdict.decision.level for verdict in self.verdicts] or [LEVEL]
+        low, high = percent(min(levels)), percent(max(levels))
+        return high if low == high else f"{low.removesuffix(' %')} to {high}"
+
+    @property
+    def replicates(self) -> str:
+        """How many replicates its verdicts rest on, fewest to most."""
+        counts = [v.decision.replicates for v in self.verdicts] or [self.rules["replicates"]]
+        low, high = min(counts), max(counts)
+        return count(high, "replicate") if low == high else f"{low} to {high} replicates"
 
     def untrained(self, replicate: int) -> float:
         """Test score of the untrained parameters of a replicate; NaN if it is not known."""
@@ -89,7 +98,7 @@ class View(NamedTuple):
                 maximise=self.workload.maximise,
             )
             for replicate in self.optimizers[name].replicates
-            if len(tried := trials(replicate)) == self.rules.get("trials", len(tried)) > 0
+            if replicate.chosen is not None and (tried := trials(replicate))
         ]
         return np.array([row for row in rows if np.isfinite(row).all()])
 

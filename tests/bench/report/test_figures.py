@@ -247,7 +247,7 @@ def test_the_table_shows_the_decision(look, scores):
     assert next(iter(by_name)) == "good"
     assert by_name["adamw"].status == "baseline"
     good = by_name["good"]
-    assert (good.difference, good.pairs, good.lost) == ("+0.05250", "6 / 0 / 0", "0 / 0")
+    assert (good.difference, good.pairs, good.lost) == ("+0.0525", "6 / 0 / 0", "0 / 0")
     assert (good.probability, good.rank) == ("1.00", "1–5")
     assert good.interval != good.fixed_interval
     assert by_name["noisy"].needed == "–"

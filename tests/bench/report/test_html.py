@@ -38,7 +38,7 @@ def test_a_finished_benchmark(make, scores, draw):
     for verdict in results.verdicts:
         assert verdict.sentence in page.text
         assert verdict.decision.reason in page.text
-    assert "+0.05250 [+0.05" in page.text
+    assert "+0.0525 [+0.05" in page.text
     assert "4 trials of tuning (1 seed each)" in page.text
     assert "up to 0.005 do not matter (half a point)" in page.text
     assert "verdicts are on this split (60 train, 20 validation, 20 test)" in page.text
@@ -75,9 +75,6 @@ def test_what_users_write_stays_text(make, scores, draw):
     results = make({**scores, HOSTILE: scores["good"]})._replace(
         manifest={**MANIFEST, HOSTILE: HOSTILE},
         excluded=[Excluded(HOSTILE, f"raised {HOSTILE}")],
-        calibration={
-            "rates": [{"case": HOSTILE, "rate": 0.1, "interval": [0.0, 0.2], "comparisons": 10}]
-        },
     )
     html, page = draw(results)
     assert "b" not in {tag for tag, _ in page.tags}
@@ -131,12 +128,12 @@ def test_without_the_baseline_there_is_no_verdict(make, scores, draw):
 def test_a_lost_training_is_counted_and_shown(make, scores, draw):
     scores["good"][1] = math.nan
     _, page = draw(make(scores))
-    assert "good lost 1 of 12 report trainings" in page.text
+    assert "because a report training had no end: good 1 of 6." in page.text
     assert "sign test" in page.text
     crosses = [t for t in page.figures["workload-0-curve-0"]["data"] if t["mode"] == "markers"]
     assert [mark["x"] for mark in crosses] == [[12.0]]
     text = draw(make({**scores, "good": [math.nan] * 6}))[1].text
-    assert "good lost 6 of 12 report trainings" in text
+    assert "had no end: good 6 of 6." in text
 
 
 def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, draw):
@@ -144,16 +141,25 @@ def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, dra
     text = draw(results)[1].text
     assert "run paramjax calibrate" in text
     assert "Key: 0; no other was used in this folder." in text
-    rate = {"case": "a copy", "rate": 0.025, "interval": [0.001, 0.13], "comparisons": 40}
+    rate = {"count": 1, "comparisons": 40, "interval": [0.001, 0.13], "share": 0.025}
+    calibration = {
+        "workload": "digits", "optimizer": "adamw", "false": rate, "equivalent": rate,
+        "handicaps": {"0.5": rate}, "against": {"good": {"better": rate}},
+    }  # fmt: skip
     results = results._replace(
         excluded=[Excluded("mine.py:f", "it returned None")],
         keys=[0, 7],
-        calibration={"rates": [rate]},
+        calibration={"workloads": {"digits": calibration}},
     )
     text = draw(results)[1].text
     assert "mine.py:f : it returned None" in text
     assert "Choosing among keys is choosing a result" in text
-    assert "a copy 2.5 % 0.1 % to 13 % 40" in text
+    assert (
+        "digits adamw against its copy: better or worse, which is false 2.5 % 0.1 % to 13 % 40"
+        in text
+    )
+    assert "worse by 0.5 standard deviations: worse 2.5 %" in text
+    assert "good against adamw: better 2.5 %" in text
     assert "Not calibrated" not in text
 
 
