@@ -222,14 +222,17 @@ def _workload(problem: Problem, loss_fn: LossFn | None, margin: float | None) ->
     """The problem as a workload."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
-    given = {} if margin is None else {"margin": margin, "margin_reason": "as asked"}
+    given: dict[str, Any] = (
+        {} if margin is None else {"margin": margin, "margin_reason": "as asked"}
+    )
     if isinstance(problem, Workload):
         if loss_fn is not None:
             raise TypeError("loss_fn: a Workload has its own; leave it out")
         return dataclasses.replace(problem, **given)
     if loss_fn is None:
         raise TypeError("loss_fn: expected the training loss of this problem, got None")
-    fields = {field.name: getattr(problem, field.name) for field in dataclasses.fields(Problem)}
+    names = [field.name for field in dataclasses.fields(Problem)]
+    fields: dict[str, Any] = {name: getattr(problem, name) for name in names}
     return Workload(name="problem", loss_fn=loss_fn, **fields, **given)
 
 

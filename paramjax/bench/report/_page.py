@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from typing import Any, NamedTuple
 
@@ -129,21 +128,19 @@ def describe(distribution: dict[str, Any]) -> str:
     """A distribution of a search space in words, with its volume.
 
     Example:
-        >>> describe({"kind": "LogUniform", "logarithmic": True, "low": 0.001, "high": 1.0})
-        '0.001 to 1, logarithmic, 3 decades'
-        >>> describe({"kind": "Choice", "options": ["a", "b"]})
-        'one of 2: a, b'
+        >>> found = {"low": 0.001, "high": 1.0, "logarithmic": True, "volume": "3 decades"}
+        >>> describe(found), describe({"options": ["a", "b"], "volume": "2 options"})
+        ('0.001 to 1, logarithmic (3 decades)', 'a, b (2 options)')
     """
-    if "low" in distribution:
-        low, high = distribution["low"], distribution["high"]
-        ends = f"{setting(low)} to {setting(high)}"
-        if not distribution.get("logarithmic"):
-            return ends
-        return f"{ends}, logarithmic, {math.log10(high / low):.3g} decades"
-    if "options" in distribution:
-        options = [setting(option) for option in distribution["options"]]
-        return f"one of {len(options)}: {', '.join(options)}"
-    return str(distribution.get("kind", ""))
+    drawn = distribution.get("distribution", distribution)  # a conditional one wraps another
+    text = str(drawn.get("kind", ""))
+    if "low" in drawn:
+        scale = ", logarithmic" if drawn.get("logarithmic") else ""
+        text = f"{setting(drawn['low'])} to {setting(drawn['high'])}{scale}"
+    if "options" in drawn:
+        text = ", ".join(setting(option) for option in drawn["options"])
+    volume = distribution.get("volume", "")
+    return f"{text} ({volume})" if volume else text
 
 
 def _section(view: View) -> Section:

@@ -23,7 +23,9 @@ RULES = {
 }  # fmt: skip
 RATES = (0.002, 0.02, 0.2, 0.9)
 SPACE = {
-    "learning_rate": {"kind": "LogUniform", "low": 0.001, "high": 1.0, "logarithmic": True}
+    "learning_rate": {
+        "kind": "LogUniform", "low": 0.001, "high": 1.0, "logarithmic": True, "volume": "3 decades",
+    }
 }  # fmt: skip
 AUDIT = {"flops": 100.0, "gradients": 1.0, "constants": 0, "flags": [], "program": "0123456789abcd"}
 

@@ -266,6 +266,10 @@ def test_the_uncorrected_verdict_stands_beside_a_corrected_one(look, scores):
     [
         ({"kind": "Uniform", "low": 0.5, "high": 0.9}, "0.5 to 0.9"),
         ({"kind": "Mine"}, "Mine"),
+        (
+            {"kind": "Conditional", "distribution": {"low": 1, "high": 3}, "volume": "if a"},
+            "1 to 3 (if a)",
+        ),
         ({}, ""),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_finished_benchmark(make, scores, draw):
     assert "verdicts are on this split (60 train, 20 validation, 20 test)" in page.text
     assert "paramjax bench 'my file.py:x'" in page.text
     assert '"jax": "0.10"' in page.text
-    assert "0.001 to 1, logarithmic, 3 decades" in page.text
+    assert "0.001 to 1, logarithmic (3 decades)" in page.text
     assert "digits: 0123456789ab" in page.text
 
     plots = [a for tag, a in page.tags if tag == "div" and a.get("class") == "plot"]
