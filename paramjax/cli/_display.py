@@ -39,8 +39,8 @@ class Display:
     def __init__(self, terminal: Console, plan: Plan, optimizers: int) -> None:
         self._terminal, self._lock = terminal, threading.Lock()
         self._looks = [look * plan.protocol.trainings for look in plan.looks]
-        self._done: dict[tuple[str, str], dict[str, int]] = {}
-        self._told: set[tuple[str, str, int]] = set()
+        self._counted: dict[tuple[str, str], int] = {}
+        self._most: dict[tuple[str, str], int] = {}
         names = [workload.name for workload in plan.workloads]
         self._bars = Bars(
             *_columns(min(terminal.width, _WIDEST), names, self._looks[-1] * optimizers),
@@ -61,7 +61,7 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for name, task in self._tasks.items() if kind is None else ():
             # an optimizer that was left out on the way has trained less than was expected
-            done = sum(self._counted(w, o) for w, o in self._done if w == name)
+            done = self._done_on(name)
             self._bars.update(task, total=done, completed=done, now="done")
         self._bars.stop()
 
@@ -70,7 +70,7 @@ class Display:
         with self._lock:
             self._count(progress)
             name = progress.workload
-            done = sum(self._counted(w, o) for w, o in self._done if w == name)
+            done = self._done_on(name)
             self._totals[name] = max(self._totals[name], done)
             now = f"{progress.phase} {progress.optimizer}"
             if done == self._totals[name]:
@@ -79,19 +79,19 @@ class Display:
             self._bars.update(task, completed=done, total=self._totals[name], now=now)
 
     def _count(self, progress: Progress) -> None:
-        """Add to the trainings of a phase; those that were there are said first, once a look."""
+        """Add trainings; the next look says again which are there, so it counts from the start."""
         which = (progress.workload, progress.optimizer)
-        of_phase = self._done.setdefault(which, {})
-        before = of_phase.get(progress.phase, 0) if progress.trained else 0
-        of_phase[progress.phase] = before + progress.trainings
-        done = self._counted(*which)
-        if done in self._looks and (*which, done) not in self._told:
-            self._told.add((*which, done))
-            if not self._terminal.is_terminal:
-                self._terminal.print(f"{which[0]}: {which[1]} done", markup=False)
+        counted = self._counted.get(which, 0)
+        if not progress.trained and counted in self._looks:
+            counted = 0
+        counted += progress.trainings
+        self._counted[which], before = counted, self._most.get(which, 0)
+        self._most[which] = max(before, counted)
+        if counted in self._looks and counted > before and not self._terminal.is_terminal:
+            self._terminal.print(f"{which[0]}: {which[1]} done", markup=False)
 
-    def _counted(self, workload: str, optimizer: str) -> int:
-        return sum(self._done[workload, optimizer].values())
+    def _done_on(self, workload: str) -> int:
+        return sum(count for (name, _), count in self._most.items() if name == workload)
 
 
 class _Left(ProgressColumn):

@@ -71,9 +71,11 @@ def test_elsewhere_it_prints_a_line_for_each_finished_optimizer():
 def test_replicates_that_are_added_are_counted_once():
     """At a later look, what an earlier one trained is said to be there, and is not added."""
     later = [
+        Progress("digits_mlp", "adamw", COMPILING),
         Progress("digits_mlp", "adamw", TUNING, 36, trained=False),
-        Progress("digits_mlp", "adamw", TUNING, 12),
         Progress("digits_mlp", "adamw", REPORT, 12, trained=False),
+        Progress("digits_mlp", "adamw", COMPILING),
+        Progress("digits_mlp", "adamw", TUNING, 12),
         Progress("digits_mlp", "adamw", REPORT, 4),
     ]
     lines = shown(EVENTS[:6] + later, terminal=True, most=24)
