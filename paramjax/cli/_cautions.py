@@ -19,6 +19,7 @@ def cautions(results: Results) -> list[str]:
         found += workload.warnings
         found += _unfinished(workload, results.rules["replicates"])
         found += _lost(workload)
+        found += _skewed(results, workload.name)
         found += _edges(results, workload.name)
     # what an optimizer's program holds is the same on every workload
     costs = [_costs(w, results.baseline) for w in results.workloads]
@@ -62,6 +63,18 @@ def _lost(workload: WorkloadResult) -> list[str]:
     if not gone:
         return []
     return [f"{workload.name}: replicates lost to a training that diverged: {', '.join(gone)}"]
+
+
+def _skewed(results: Results, workload: str) -> list[str]:
+    """The verdicts that may err more often than their level says."""
+    from paramjax.bench.statistics import caution
+
+    doubted: dict[str, list[str]] = {}
+    for verdict in results.verdicts:
+        if verdict.workload == workload:
+            doubt = caution(verdict.decision, verdict.differences)
+            doubted.setdefault(doubt, []).append(verdict.optimizer)
+    return [f"{workload}: {', '.join(o)}: {doubt}" for doubt, o in doubted.items() if doubt]
 
 
 def _edges(results: Results, workload: str) -> list[str]:
