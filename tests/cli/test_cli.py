@@ -57,7 +57,7 @@ def test_bench_says_its_verdicts_who_is_left_out_and_writes_the_files(bench, fol
     assert re.search(r"mine.py:sign_error +worse +\d\.\d+ +\+\d\.\d+ +\[\+.*\] +0/6", out)
     report = folder / "report.html"
     assert report.as_uri() in out
-    assert "mine.py:raises is left out: its first step raised RuntimeError: [red]boom[/]" in err
+    assert "mine.py:raises is left out: on tiny: its first step raised RuntimeError: [red]boom[/]" in err
     assert "small has 8 test rows, too few for its margin" in err
     assert "mine.py:raises" in report.read_text()
     command = json.loads((folder / "manifest.json").read_text())["command"]
@@ -201,7 +201,7 @@ def test_list_shows_every_optimizer_and_workload(paramjax):
         (["--workload", "MINE:error"], "evaluate does not report what decides"),
         (["--baseline", "adamx"], "unknown optimizer 'adamx'; nearest: adam"),
         (["--baseline", "MINE:bad_space"], "the baseline mine.py:bad_space cannot take part"),
-        (["--optimizer", "MINE:sgd", "--optimizer", "OTHER:sgd"], "would both be called"),
+        (["--optimizer", "MINE:sign_error", "--optimizer", "OTHER:sign_error"], "both be called"),
         (["--replicates", "0"], "replicates: expected a whole number from 1"),
         (["--trials", "0"], "trials: expected a whole number from 1"),
         (["--report-seeds", "0"], "report_seeds: expected a whole number from 1"),
@@ -217,7 +217,7 @@ def test_list_shows_every_optimizer_and_workload(paramjax):
 )
 def test_bad_input_is_said_and_nothing_is_written(paramjax, mine, tmp_path, words, message):
     other = tmp_path / "mine.py"
-    other.write_text("import optax\nsgd = optax.sgd\n")
+    other.write_text("from optax import sgd as sign_error\n")
     words = [word.replace("MINE", str(mine)).replace("OTHER", str(other)) for word in words]
     if "--baseline" in words:
         words += ["--workload", f"{mine}:tiny", "--optimizer", "sgd"]
