@@ -161,11 +161,8 @@ def _workload(
 
 
 def _optimizer(summaries: Any, notes: dict[str, Any], protocol: Protocol) -> OptimizerResult:
-    own, trials = notes["workload"], notes["trials"]
-    trainings = trainings_of(
-        {which: s for which, s in summaries.items() if which[0] < len(trials)}, own["metric"]
-    )
-    count = len(trials) // protocol.trials
+    own, count = notes["workload"], notes["replicates"]
+    trainings = trainings_of(summaries, own["metric"])
     return OptimizerResult(
         optimizer=notes["names"][1],
         source=notes["source"],

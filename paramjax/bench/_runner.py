@@ -119,6 +119,8 @@ class Contestant:
             path = store_path(self._out, *self.names)
             program = self._audit.program
             self._store, self.retrained = open_store(path, self._trials, self._rules, program)
+        used = [_plain(hp) for hp in self._trials[: replicates * protocol.trials]]
+        known = self._store.notes().get("trials", [])
         self._store.note(
             {
                 "workload": dict(self._about),
@@ -127,7 +129,8 @@ class Contestant:
                 "space": describe_space(optimizer),
                 "schedule": optimizer.schedule,
                 "audit": self._audit._asdict(),
-                "trials": [_plain(hp) for hp in self._trials[: replicates * protocol.trials]],
+                "replicates": replicates,
+                "trials": [*used, *known[len(used) :]],  # an earlier call may have made more
             }
         )
         return self._store

@@ -53,12 +53,14 @@ def open_store(
     Raises:
         DamagedError: If the file is damaged.
     """
-    store = Store(path, trials, _templates)
+    own = list(trials)
+    store = Store(path, own, _templates)
     changed = store.notes().get("program", program) != program
     if changed:
         store.close()
         Store.delete(path)
-        store = Store(path, trials, _templates)
+        store = Store(path, own, _templates)
+    own += store.notes().get("trials", [])[len(own) :]  # an earlier call may have made more
     store.note({"rules": rules, "program": program})
     return store, changed
 

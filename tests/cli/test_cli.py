@@ -57,7 +57,10 @@ def test_bench_says_its_verdicts_who_is_left_out_and_writes_the_files(bench, fol
     assert re.search(r"mine.py:sign_error +worse +\d\.\d+ +\+\d\.\d+ +\[\+.*\] +0/6", out)
     report = folder / "report.html"
     assert report.as_uri() in out
-    assert "mine.py:raises is left out: on tiny: its first step raised RuntimeError: [red]boom[/]" in err
+    assert (
+        "mine.py:raises is left out: on tiny: its first step raised RuntimeError: [red]boom[/]"
+        in err
+    )
     assert "small has 8 test rows, too few for its margin" in err
     assert "mine.py:raises" in report.read_text()
     command = json.loads((folder / "manifest.json").read_text())["command"]
@@ -109,7 +112,8 @@ def test_one_replicate_gives_no_verdict_and_the_reason(bench, copied):
     out = words_of(bench("--replicates", "1", out=copied).out)
     assert "1 replicate, paired with those of adamw" in out
     assert "undecided against adamw: sgd, mine.py:sign_error: one replicate cannot show" in out
-    assert " better" not in out.replace("is better", "")  # smaller is better
+    verdicts = json.loads((copied / "verdicts.json").read_text())
+    assert {verdict["verdict"] for verdict in verdicts} == {"undecided"}
 
 
 def test_undecided_replicates_are_added_at_looks(bench, copied):
@@ -277,14 +281,14 @@ def stop_after_a_training(words, out, end):
 
 def test_interrupted_and_killed_it_goes_on_to_the_same_verdicts(paramjax, mine, tmp_path):
     words = ["bench", "--workload", f"{mine}:tiny", "--optimizer", "sgd", "--optimizer", "adam",
-             "--replicates", "8", "--trials", "4", "--steps", "20000"]  # fmt: skip
+             "--replicates", "6", "--trials", "4", "--steps", "10000"]  # fmt: skip
     process, err = stop_after_a_training(words, tmp_path / "cut", signal.SIGINT)
     assert process.returncode == 130, err
     message = "interrupted; what is finished is kept, go on with: paramjax bench"
     assert message in words_of(err)
     process, _ = stop_after_a_training(words, tmp_path / "cut", signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
-    assert 0 < recorded(tmp_path / "cut") < 3 * 8 * (4 + 2)
+    assert 0 < recorded(tmp_path / "cut") < 3 * 6 * (4 + 2)
     for name in ("cut", "whole"):
         assert paramjax(*words, "--out", tmp_path / name).code == 0
     cut, whole = (tmp_path / name / "verdicts.json" for name in ("cut", "whole"))
