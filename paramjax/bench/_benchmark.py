@@ -20,7 +20,7 @@ from paramjax.bench._stage import Stage, data_hash, make_stage, untrained, workl
 from paramjax.bench._stored import check_folder, check_rules, store_path
 from paramjax.bench.entries import Entry, Excluded, first_steps
 from paramjax.bench.statistics import UNDECIDED, looks_until
-from paramjax.bench.workloads import Workload, workload_warnings
+from paramjax.bench.workloads import Workload, default_margin, workload_warnings
 from paramjax.populations.planning._guess import cores
 
 
@@ -169,9 +169,12 @@ class Benchmark:
     def _described(self, stage: Stage, initial: list[float]) -> dict[str, Any]:
         """The fields of a `WorkloadResult`, without what was trained."""
         own, splits, rows = stage.workload, stage.splits, stage.splits.rows
+        margin, reason = own.margin, own.margin_reason
+        if margin is None:
+            margin, reason = default_margin(own, rows["test"])
         return {
             "name": own.name, "description": own.description, "metric": own.metric,
-            "maximise": own.maximise, "margin": own.margin, "margin_reason": own.margin_reason,
+            "maximise": own.maximise, "margin": margin, "margin_reason": reason,
             "bears_verdicts": own.bears_verdicts, "split": splits.kind, "rows": rows,
             "variance_ratio": splits.variance_ratio, "target": own.target, "initial": initial,
             "warnings": workload_warnings(own, rows["validation"], rows["test"]),

@@ -19,7 +19,6 @@ from paramjax.bench._results import OptimizerResult, Results, WorkloadResult
 from paramjax.bench._stored import FOLDER, OLD_FILE, read_store
 from paramjax.bench._verdicts import flat, ranks_of, verdicts_of
 from paramjax.bench.entries import Excluded
-from paramjax.bench.workloads import default_margin
 
 if TYPE_CHECKING:
     from paramjax.bench._benchmark import Plan
@@ -152,11 +151,9 @@ def _workload(
     }
     described = dict(first["workload"])
     if described["margin"] is None:
-        described["margin"], described["margin_reason"] = default_margin(
-            described["metric"], n_test=described["rows"]["test"],
-            untrained=float(np.mean(described["initial"])),
-            trained=_mean_score(optimizers.get(about["baseline"])),
-        )  # fmt: skip
+        untrained = float(np.mean(described["initial"]))
+        won = abs(untrained - _mean_score(optimizers.get(about["baseline"])))
+        described["margin"] = 0.01 * won if math.isfinite(won) else 0.0
     return WorkloadResult(**described, optimizers=optimizers)
 
 

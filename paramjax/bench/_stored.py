@@ -76,7 +76,7 @@ def read_store(path: Path) -> tuple[Store, dict[str, Any]]:
 
 def add_chunk(store: Store, chunk: ChunkResult, steps: int) -> None:
     """Keep the trainings of a chunk without their arrays."""
-    bare = {"params": (), "history": {}, "curve": {}}
+    bare: dict[str, Any] = {"params": (), "history": {}, "curve": {}}
     store.add([outcome._replace(**bare) for outcome in outcomes(chunk, steps)])
 
 
