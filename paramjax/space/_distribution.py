@@ -54,6 +54,17 @@ def rounded(value: Any) -> Any:
         return float(np.float32(value))
 
 
+def as_seen(distribution: Distribution, value: Any) -> Any:
+    """A value as trainers see it: a static one as it is written, any other as float32 holds it.
+
+    Example:
+        >>> from paramjax import choice
+        >>> as_seen(choice([0.1, 0.3], static=True), 0.3) == 0.3, as_seen(choice([0.3]), 0.3) == 0.3
+        (True, False)
+    """
+    return value if distribution.static else rounded(value)
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two values are equal up to float32; a boolean never equals a number.
 

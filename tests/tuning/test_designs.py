@@ -232,3 +232,28 @@ def test_trials_may_be_listed_or_made_by_a_function():
 def test_trials_that_are_none_of_the_space_are_refused(trials, error, message):
     with pytest.raises(error, match=f"^trials: {message}"):
         swept(trials, CHAINS)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        pj.tuning.sobol_design(4), pj.tuning.random_design(9), pj.tuning.latin_design(4),
+        pj.tuning.grid(2),
+    ],
+)  # fmt: skip
+def test_structure_comes_as_it_is_written(design):
+    """A trainer may look a static number up, or compare it; only traced ones are float32."""
+    space = {"drop": pj.choice([0.1, 0.3], static=True), "rate": pj.choice([0.1, 0.3])}
+    trials = design(space, jax.random.key(0))
+    assert {trial["drop"] for trial in trials} == {0.1, 0.3}
+    assert {trial["rate"] for trial in trials} == {float(np.float32(r)) for r in (0.1, 0.3)}
+
+
+def test_listed_trials_give_the_options_that_they_equal():
+    from paramjax.tuning.designs._design import tried
+
+    space = {"drop": pj.choice([0.1, 0.3], static=True), "rate": pj.uniform(0.0, 1.0)}
+    listed = [{"drop": np.float32(0.3), "rate": 0.3}]
+    assert tried(listed, space, jax.random.key(0)) == [
+        {"drop": 0.3, "rate": float(np.float32(0.3))}
+    ]

@@ -14,7 +14,7 @@ from paramjax._types import Key
 from paramjax.space._check import check_space
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import active, unconditional
-from paramjax.space._distribution import Distribution, Space, plain, rounded, same
+from paramjax.space._distribution import Distribution, Space, as_seen, plain, rounded, same
 from paramjax.space._integer import Integer
 from paramjax.space._ranges import LogUniform, Uniform
 
@@ -101,9 +101,10 @@ def key_words(key: Key) -> list[int]:
 
 
 def trial_at(space: Space, point: Iterable[float]) -> dict[str, Any]:
-    """The hyperparameters at a point of the unit cube, rounded to float32."""
+    """The hyperparameters at a point of the unit cube, traced ones rounded to float32."""
     pairs = zip(space.items(), point, strict=True)
-    return active(space, {name: rounded(d.quantile(float(u))) for (name, d), u in pairs})
+    drawn = {name: as_seen(space[name], d.quantile(float(u))) for (name, d), u in pairs}
+    return active(space, drawn)
 
 
 def _sobol(generator: np.random.Generator, trials: int, dimensions: int) -> np.ndarray:
@@ -154,7 +155,7 @@ def _checked(trial: str, space: Space, given: Any) -> dict[str, Any]:
             raise ValueError(f"{trial}: {name!r} does not exist there, {space[name]}")
         if not _admits(unconditional(space[name]), value):
             raise ValueError(f"{trial}: {name!r} is {value!r}, which {space[name]} never is")
-    return {name: _value(unconditional(space[name]), value) for name, value in found.items()}
+    return {name: as_seen(space[name], _value(space[name], v)) for name, v in found.items()}
 
 
 def _admits(distribution: Distribution, value: Any) -> bool:
@@ -171,6 +172,8 @@ def _admits(distribution: Distribution, value: Any) -> bool:
 
 
 def _value(distribution: Distribution, value: Any) -> Any:
-    """A value as the trainings see it: a float of float32, or as it is."""
-    value = plain(value)
-    return rounded(float(value) if isinstance(distribution, Uniform | LogUniform) else value)
+    """A value of the kind that the distribution draws: the option that it equals, or a float."""
+    drawn, value = unconditional(distribution), plain(value)
+    if isinstance(drawn, Choice):
+        return next(option for option in drawn.options if same(value, option))
+    return float(value) if isinstance(drawn, Uniform | LogUniform) else value

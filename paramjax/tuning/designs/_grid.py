@@ -13,7 +13,7 @@ from paramjax._types import Key
 from paramjax.space._check import check_space
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, parents, unconditional
-from paramjax.space._distribution import Distribution, Space, rounded
+from paramjax.space._distribution import Distribution, Space, as_seen
 from paramjax.space._integer import Integer
 from paramjax.tuning.designs._design import Design
 
@@ -87,15 +87,19 @@ def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
             )
     if isinstance(points, int):
         given = {n: points for n, d in bare.items() if not isinstance(d, Choice | Integer)}
-    return {name: _values(name, d, given.get(name)) for name, d in bare.items()}
+    values = {name: _values(name, d, given.get(name)) for name, d in bare.items()}
+    return {
+        name: own if isinstance(own, range) else _distinct(as_seen(space[name], v) for v in own)
+        for name, own in values.items()
+    }
 
 
 def _values(name: str, distribution: Distribution, points: int | None) -> Sequence[Any]:
-    """The distinct values of a hyperparameter; all of them, or evenly spaced ones."""
+    """The values of a hyperparameter: all of them, or evenly spaced ones."""
     if isinstance(distribution, Choice):
-        return _distinct(distribution.options)
+        return distribution.options
     if points is not None:
-        return _distinct(map(distribution.quantile, np.linspace(0.0, 1.0, points).tolist()))
+        return [distribution.quantile(u) for u in np.linspace(0.0, 1.0, points).tolist()]
     if isinstance(distribution, Integer):
         return range(distribution.low, distribution.high + 1)
     raise ValueError(
@@ -105,8 +109,8 @@ def _values(name: str, distribution: Distribution, points: int | None) -> Sequen
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
-    """Values rounded to float32, without those that this makes equal."""
-    seen = [rounded(value) for value in values]
+    """Values without those that rounding to float32 has made equal."""
+    seen = list(values)
     return [value for index, value in enumerate(seen) if value not in seen[:index]]
 
 

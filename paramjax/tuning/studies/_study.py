@@ -16,7 +16,7 @@ from paramjax.populations._problem import Problem
 from paramjax.populations._trial_run import Record, TrialRun, mean_or_worst
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, exists, unconditional
-from paramjax.space._distribution import Distribution, Space, rounded
+from paramjax.space._distribution import Distribution, Space, as_seen
 from paramjax.space._integer import Integer
 from paramjax.space._ranges import LogUniform, Uniform
 from paramjax.tuning._preflight import check_metrics, check_structures, check_trainers, unread
@@ -93,7 +93,7 @@ def suggested(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     drawn: dict[str, Any] = {}
     for name in sorted(space, key=lambda name: _depth(space, name)):
         if exists(space, name, drawn):
-            drawn[name] = _named(trial, name, unconditional(space[name]))
+            drawn[name] = as_seen(space[name], _named(trial, name, unconditional(space[name])))
     return active(space, drawn)
 
 
@@ -106,7 +106,7 @@ def _depth(space: Space, name: str) -> int:
 def _named(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
     """A value of a hyperparameter; the study's errors get its name."""
     try:
-        return rounded(_value(trial, name, distribution))
+        return _value(trial, name, distribution)
     except ValueError as error:
         raise ValueError(
             f"space: the study cannot suggest {name!r} from {distribution}: {error}; take another "
