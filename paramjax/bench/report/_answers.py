@@ -72,7 +72,7 @@ def _factor(view: View) -> list[str]:
 def cautions(view: View) -> list[str]:
     """Reasons to read the verdicts of a workload with care."""
     workload, found = view.workload, list(view.workload.warnings)
-    if not workload.bears_verdicts:
+    if not workload.bears_verdicts and not any("carry a verdict" in text for text in found):
         found.insert(0, "This workload is kept for speed and cannot carry a verdict.")
     few = min((v.decision.replicates for v in view.verdicts), default=FEWEST_REPLICATES)
     if few < FEWEST_REPLICATES:

@@ -12,11 +12,19 @@ from paramjax._format import number
 from paramjax._status import Status
 from paramjax.bench._results import Training
 from paramjax.bench.report._formatting import count, listed
-from paramjax.bench.report._measures import Band, bad_end, curve_scale, late_gain, typical
+from paramjax.bench.report._measures import (
+    Band,
+    Floats,
+    bad_end,
+    curve_scale,
+    late_gain,
+    typical,
+)
 from paramjax.bench.report._style import (
     Block,
     Figure,
     Style,
+    across,
     axis,
     hover,
     line,
@@ -27,33 +35,32 @@ from paramjax.bench.report._view import View, curve_of, lost, reported
 from paramjax.plots._scale import Scale
 from paramjax.plots._style import plotly_text
 
-_HEIGHT = 380
+_HEIGHT = 340
 
 
 def curve_block(view: View) -> Block | None:
-    """The deciding metric on test rows and the loss on training rows; None without trainings."""
+    """The deciding metric on test rows, its paired differences, and the loss on training rows."""
     metric, maximise = view.workload.metric, view.workload.maximise
-    names = [(metric, f"test {metric}", maximise), ("train_loss", "training loss", False)]
     figures = [
-        figure
-        for i, (name, title, larger) in enumerate(names)
-        if (figure := _figure(f"{view.id}-curve-{i}", view, name, title, maximise=larger))
+        _figure(f"{view.id}-curve-0", view, metric, f"test {metric}", maximise=maximise),
+        _paired_figure(f"{view.id}-curve-1", view),
+        _figure(f"{view.id}-curve-2", view, "train_loss", "training loss", maximise=False),
     ]
-    if not figures:
+    if not any(figures):
         return None
     return Block(
         title="Learning curves",
         hint=(
             "The chosen trial of each replicate, trained with its report seeds: line = median, "
-            "band = middle half; lost trainings count as worst. Verdicts rest on means of the "
-            "last values, paired by replicate, so bands may overlap where the difference is "
-            "clear. \u00d7 marks where a training diverged; the thick line is the baseline. The "
-            "axis is that of the second half of the training, without the worst curves."
+            "thick = the baseline; lost trainings count as worst, \u00d7 marks where one diverged. "
+            "The axis is that of the second half of the training, without the worst curves. "
+            "Differences are taken within each replicate, so what replicates have in common "
+            "cancels: band = middle half of the replicates, dashed = the margin."
         ),
         question="Would more steps change the order?",
         answer=_answer(view),
-        figures=[(None, figure) for figure in figures],
-        layout="pair",
+        figures=[(None, figure) for figure in figures if figure is not None],
+        layout="trio",
     )
 
 
@@ -88,12 +95,17 @@ def _curves(view: View, name: str, maximise: bool) -> dict[str, tuple[list[float
 
 def _scale(curves: dict[str, tuple[list[float], Band]], view: View, maximise: bool) -> Scale:
     """The axis that holds the baseline and most of the others."""
+    base = curves[view.baseline][1].middle if view.baseline in curves else np.empty(0)
+    return curve_scale(_stacked(curves), base[len(base) // 2 :], maximise=maximise)
+
+
+def _stacked(curves: dict[str, tuple[list[float], Band]]) -> Floats:
+    """The medians, float[optimizers, points]; NaN after the end of a shorter one."""
     longest = max((len(steps) for steps, _ in curves.values()), default=0)
     middles = np.full((len(curves), longest), np.nan)
     for row, (_, band) in zip(middles, curves.values(), strict=True):
         row[: len(band.middle)] = band.middle
-    base = curves[view.baseline][1].middle if view.baseline in curves else ()
-    return curve_scale(middles, base, maximise=maximise)
+    return middles
 
 
 def _figure(id: str, view: View, name: str, title: str, *, maximise: bool) -> Figure | None:
@@ -103,22 +115,61 @@ def _figure(id: str, view: View, name: str, title: str, *, maximise: bool) -> Fi
     scale = _scale(curves, view, maximise)
     traces = []
     for optimizer, (steps, band) in curves.items():
-        width = 3.5 if optimizer == view.baseline else 2.0
-        traces += line(
-            optimizer, steps, band, view.styles[optimizer], "step {x:.0f}: median {y}", width=width
-        )
+        text, bare = "step {x:.0f}: median {y}", Band(band.middle, band.middle, band.middle)
+        width = view.width(optimizer)
+        traces += line(optimizer, steps, bare, view.styles[optimizer], text, width=width)
     for optimizer, result in view.optimizers.items():
         traces += _crosses(optimizer, reported(result), view.styles[optimizer], scale)
     layout = {
         "xaxis": axis(title="step", rangemode="tozero"),
-        "yaxis": scaled_axis(plotly_text(title), scale),
+        "yaxis": scaled_axis("", scale),
     }
     trainings = max(len(reported(view.optimizers[name])) for name in curves)
     label = (
-        f"{title} along the training for {count(len(curves), 'optimizer')}, median and middle "
-        f"half of {count(trainings, 'training')}."
+        f"{title} along the training for {count(len(curves), 'optimizer')}, median of "
+        f"{count(trainings, 'training')}."
     )
     return make_figure(id, title, label, traces, height=_HEIGHT, layout=layout)
+
+
+def _paired_figure(id: str, view: View) -> Figure | None:
+    """Each optimizer minus the baseline along the training, within each replicate."""
+    metric, maximise = view.workload.metric, view.workload.maximise
+    found = {}
+    for name in view.optimizers:
+        steps, values = _differences(view, name)
+        if name != view.baseline and np.isfinite(values).any():
+            found[name] = (steps, typical(values, maximise=maximise))
+    if not found:
+        return None
+    margin = view.workload.margin
+    scale = curve_scale(_stacked(found), [-margin, margin], maximise=maximise)
+    traces = []
+    for name, (steps, band) in found.items():
+        text = "step {x:.0f}: median difference {y}"
+        traces += line(name, steps, band, view.styles[name], text)
+    title = f"difference in test {metric} from {view.baseline}"
+    layout = {
+        "xaxis": axis(title="step", rangemode="tozero"),
+        "yaxis": scaled_axis("", scale),
+        "shapes": [across(0.0, "solid"), across(margin, "dash"), across(-margin, "dash")],
+    }
+    label = f"{title} along the training for {count(len(found), 'optimizer')}, by replicate."
+    return make_figure(id, title, label, traces, height=_HEIGHT, layout=layout)
+
+
+def _differences(view: View, name: str) -> tuple[list[float], Floats]:
+    """Steps, and float[pairs, points]: mean curve of a replicate minus that of the baseline."""
+    if view.baseline not in view.optimizers:
+        return [], np.empty((0, 0))
+    steps: list[float] = []
+    rows = []
+    sides = [view.optimizers[who].replicates for who in (name, view.baseline)]
+    for mine, other in zip(*sides, strict=False):
+        if mine.complete and other.complete:
+            steps, own = curve_of(mine.report, view.workload.metric)
+            rows.append(own.mean(axis=0) - curve_of(other.report, view.workload.metric)[1].mean(0))
+    return steps, np.array(rows).reshape(len(rows), len(steps))
 
 
 def _crosses(

@@ -12,6 +12,7 @@ from paramjax._format import number
 from paramjax.bench._results import Verdict
 from paramjax.bench.report._formatting import bracketed, count, decimals, listed, percent, signed
 from paramjax.bench.report._style import (
+    GREY,
     Block,
     Figure,
     Style,
@@ -32,7 +33,6 @@ SYMBOLS = {
     UNDECIDED: "circle-open",
 }
 
-_GREY = "#868e99"
 _BAND = "rgba(134,142,153,0.22)"
 _ROW, _FRAME = 46, 110
 _ABOVE, _BELOW = -0.12, 0.2
@@ -245,7 +245,7 @@ def _margin_band(margin: float) -> dict[str, object]:
 def _zero_line() -> dict[str, object]:
     return {
         "type": "line", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1,
-        "line": {"color": _GREY, "width": 1.5, "dash": "dash"}, "layer": "below",
+        "line": {"color": GREY, "width": 1.5, "dash": "dash"}, "layer": "below",
     }  # fmt: skip
 
 

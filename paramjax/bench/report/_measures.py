@@ -170,11 +170,11 @@ def late_gain(curve: ArrayLike, *, maximise: bool) -> float:
 def curve_scale(curves: ArrayLike, always: ArrayLike = (), *, maximise: bool) -> Scale:
     """The axis for curves, float[optimizers, points], where they differ: in their second half.
 
-    The values in `always`, such as the baseline's curve, are within the axis.
+    The values in `always` are within the axis.
     """
-    known, kept = np.asarray(curves, float), np.asarray(always, float)
+    known = np.asarray(curves, float)
     late = known[:, known.shape[1] // 2 :]
-    shown = [usual(late, _USUAL, maximise=maximise), kept[len(kept) // 2 :]]
+    shown = [usual(late, _USUAL, maximise=maximise), np.asarray(always, float)]
     return scale_of(np.concatenate(shown), known, maximise=maximise)
 
 

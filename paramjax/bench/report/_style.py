@@ -23,6 +23,9 @@ COLOURS = (
 )  # fmt: skip
 """Each has a contrast of at least 3 against both the light and the dark page."""
 
+GREY = "#868e99"
+"""Of lines that belong to no optimizer."""
+
 DASHES = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "8 3 2 3"}
 """Plotly's name of a dash -> the dash in SVG."""
 
@@ -82,7 +85,7 @@ class Block(NamedTuple):
         question: The reader's next question.
         answer: In a sentence or two.
         figures: Each with the style of its optimizer, or None if it shows several.
-        layout: Class of the element around them: `single`, `pair` or `grid`.
+        layout: Class of the element around them: `single`, `trio` or `grid`.
     """
 
     title: str
@@ -187,10 +190,18 @@ def scaled_axis(title: str, scale: Scale, **settings: Any) -> dict[str, Any]:
     return axis(title, range=ends, **ticks, **settings)
 
 
+def across(y: float, dash: str) -> dict[str, Any]:
+    """A grey line over the whole width of a panel."""
+    return {
+        "type": "line", "xref": "paper", "yref": "y", "x0": 0, "x1": 1, "y0": y, "y1": y,
+        "line": {"color": GREY, "width": 1.2, "dash": dash}, "layer": "below",
+    }  # fmt: skip
+
+
 def line(
     name: str, x: Any, band: Band, style: Style, label: str, **settings: Any
 ) -> list[go.Scatter]:
-    """A band and the line in its middle; `label` says `{x}` and `{y}` of a point."""
+    """A band, unless it is empty, and its middle; `label` says `{x}` and `{y}` of a point."""
     where, middles = np.asarray(x, float).tolist(), band.middle.tolist()
     known = np.isfinite(band.low) & np.isfinite(band.high)
     there = np.asarray(x, float)[known].tolist()
@@ -216,7 +227,7 @@ def line(
         legendgroup=style.group,
         **{"mode": "lines", **settings},
     )
-    return [area, middle]
+    return [area, middle] if (band.high > band.low).any() else [middle]
 
 
 def _finite(value: Any) -> Any:

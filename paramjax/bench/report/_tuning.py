@@ -77,18 +77,26 @@ def budget_block(view: View) -> Block | None:
 
 
 def _budget_answer(view: View, found: dict[str, Band]) -> str:
-    first = view.best_first({name: float(band.middle[0]) for name, band in found.items()})[0]
-    last = view.best_first({name: float(band.middle[-1]) for name, band in found.items()})[0]
-    most = len(found[last].middle)
-    if first == last:
+    first = _leaders(view, {name: float(band.middle[0]) for name, band in found.items()})
+    last = _leaders(view, {name: float(band.middle[-1]) for name, band in found.items()})
+    most = max(len(band.middle) for band in found.values())
+    both = [name for name in last if name in first]
+    if both:
         return (
-            f"{first} leads after one trial as after {most}: tuning does not explain its lead on "
-            "validation rows."
+            f"Within the margin of the best after one trial as after {most}: {listed(both)}. "
+            "Tuning does not explain that lead."
         )
     return (
-        f"It depends on the budget: after one trial {first} leads, after {most} {last}. A verdict "
-        f"holds for {count(most, 'trial')} only."
+        f"It depends on the budget. Within the margin of the best after one trial: "
+        f"{listed(first)}; after {most}: {listed(last)}."
     )
+
+
+def _leaders(view: View, values: dict[str, float]) -> list[str]:
+    """Those within the margin of the best one, best first."""
+    ordered = view.best_first(values)
+    best = values[ordered[0]]
+    return [name for name in ordered if abs(values[name] - best) <= view.workload.margin]
 
 
 def _budget_figure(view: View, found: dict[str, Band]) -> Figure:
@@ -98,7 +106,7 @@ def _budget_figure(view: View, found: dict[str, Band]) -> Figure:
     traces = []
     for name, band in found.items():
         k = range(1, len(band.middle) + 1)
-        width = 3.5 if name == view.baseline else 2.0
+        width = view.width(name)
         style = view.styles[name]
         traces += line(
             name, k, band, style, "best of {x:.0f}: {y}", width=width, mode="lines+markers"

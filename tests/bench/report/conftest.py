@@ -87,7 +87,7 @@ def verdicts_of(workload, baseline):
         return []
     decisions = adjust([
         decide(
-            complete[name], complete[baseline], margin=workload.margin,
+            complete[name], complete[baseline][: len(complete[name])], margin=workload.margin,
             maximise=workload.maximise, variance_ratio=workload.variance_ratio,
         )
         for name in others
@@ -96,7 +96,7 @@ def verdicts_of(workload, baseline):
         Verdict(
             workload=workload.name, optimizer=name, baseline=baseline, metric=workload.metric,
             margin=workload.margin, decision=decision, value=0.0, baseline_value=0.0,
-            differences=[a - b for a, b in zip(complete[name], complete[baseline], strict=True)],
+            differences=[a - b for a, b in zip(complete[name], complete[baseline], strict=False)],
             sentence=f"{name} is {decision.word} beside {baseline} after 4 trials of tuning",
             hyperparameters=[{"learning_rate": 0.2}] * len(complete[name]), diverged_trials=6,
             edges=[],

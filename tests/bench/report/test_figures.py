@@ -136,7 +136,7 @@ def test_the_reader_is_told_how_many_replicates_would_decide(look, scores):
 def test_a_median_counts_a_lost_training_as_the_worst(look, scores):
     scores["good"][0] = math.nan
     block = curve_block(look({"good": scores["good"]}))
-    _band, median, crosses = drawn(block)["data"]
+    median, crosses = drawn(block)["data"]
     known = sorted([*[s for s in scores["good"][1:] for _ in range(2)], 0.9])
     assert median["y"][-1] == pytest.approx((known[4] + known[5]) / 2)  # the lost one is first
     assert (crosses["marker"]["symbol"], crosses["x"]) == ("x", [12.0])
@@ -147,6 +147,30 @@ def test_curves_that_still_climb_are_named(look, scores):
     answer = curve_block(look(scores)).answer  # the last point is a third higher
     assert answer.startswith("It may.")
     assert "good 0.29" in answer
+
+
+@pytest.mark.parametrize("replicates", [6, 4])
+def test_paired_curves_are_differences_within_replicates(look, scores, replicates):
+    view = look({"adamw": scores["adamw"], "good": scores["good"][:replicates]})
+    band, median = drawn(curve_block(view), 1)["data"]
+    gains = sorted(0.05 + 0.001 * k for k in range(replicates))
+    middle = (gains[(replicates - 1) // 2] + gains[replicates // 2]) / 2
+    assert median["y"] == pytest.approx([middle / 3, middle * 2 / 3, middle])
+    assert max(band["y"]) == pytest.approx(gains[-1 - (replicates - 1) // 4])
+
+
+def test_a_leader_that_changes_with_the_budget_is_told(look, scores):
+    view = look({"adamw": scores["adamw"], "good": scores["good"]})
+    better = [
+        replicate._replace(
+            tuning=[t._replace(value=v) for t, v in zip(replicate.tuning, (0.9, 0.1, 0.1, 0.1),
+                                                        strict=True)]
+        )
+        for replicate in view.optimizers["good"].replicates
+    ]  # fmt: skip
+    view = change(view, "good", replicates=better)
+    answer = budget_block(view).answer
+    assert answer.endswith("after one trial: adamw; after 4: good.")
 
 
 def test_every_trial_is_in_its_panel(look, scores):
@@ -207,15 +231,16 @@ def bad_of(block):
 def test_the_expected_best_counts_a_lost_trial_as_untrained(look, scores):
     view = look(scores)
     data = drawn(budget_block(view))["data"]
-    line = data[1]["y"]  # trials 0.5, 0.6, 0.7 and one lost; untrained parameters have 0.1
+    # trials 0.5, 0.6, 0.7 and one lost; untrained parameters have 0.1
+    line = next(t["y"] for t in data if len(t["y"]) == 4)
     assert line == pytest.approx([1.9 / 4, 3.8 / 6, 2.7 / 4, 0.7])
-    assert "leads after one trial as after 4" in budget_block(view).answer
+    assert "after one trial as after 4: adamw, good," in budget_block(view).answer
 
 
 def test_the_sensitivity_is_the_mean_distance_from_the_best(look, scores):
     block = rate_block(look(scores), shared_scale(look(scores)))
     assert "adamw 0.225" in block.answer  # of 0, 0.1, 0.2 and 0.6 from 0.7
-    line = drawn(block)["data"][1]
+    line = drawn(block)["data"][0]
     assert line["x"] == pytest.approx([0.002, 0.02, 0.2, 0.9])
     assert line["y"] == pytest.approx([0.5, 0.6, 0.7, 0.1])
 
