@@ -14,7 +14,7 @@ ROWS = np.random.default_rng(0).normal(1.0, 1.0, (40, 2)).astype(np.float32)
 
 
 def loss_fn(params, batch, key):
-    return jnp.mean((params - batch) ** 2), {}
+    return jnp.mean((params[None] - batch) ** 2), {}
 
 
 def sgd(learning_rate):
@@ -44,7 +44,9 @@ for factory in (sgd, twin, slow, wrong, broken):
 
 @pytest.fixture(scope="session")
 def problem() -> pj.Problem:
-    return pj.Problem(init=lambda key: jax.random.normal(key, (2,)), data=ROWS, batch_size=4)
+    return pj.Problem(
+        init=lambda key: 0.1 * jax.random.normal(key, (2,)) - 1.0, data=ROWS, batch_size=4
+    )
 
 
 def comparison(problem, optimizers, **changed):

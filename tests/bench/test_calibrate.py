@@ -11,16 +11,14 @@ from paramjax.bench._calibrate import rate, renamed  # pieces of it
 from paramjax.bench._runner import trials_of
 from paramjax.bench._stage import make_stage
 from paramjax.bench.entries import entry_of
-from tests.bench.conftest import ROWS, loss_fn, sgd, wrong
+from tests.bench.conftest import ROWS, loss_fn, sgd, start, wrong
 
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    import jax
-
     return Workload(
-        name="rows", init=lambda key: jax.random.normal(key, (2,)), data=ROWS, batch_size=4,
-        loss_fn=loss_fn, metric="loss", margin=0.001,
+        name="rows", init=start, data=ROWS, batch_size=4, loss_fn=loss_fn, metric="loss",
+        margin=0.001,
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_a_score_is_that_of_a_run_by_hand(found, problem):
     train, test = problem.data[rows[:24]], problem.data[rows[32:]]
     seed = jax.random.fold_in(jax.random.fold_in(key, 0), training.seed)
     init_key, _, data_key = jax.random.split(seed, 3)
-    params = jax.random.normal(init_key, (2,))
+    params = 0.1 * jax.random.normal(init_key, (2,)) - 1.0
     tx = optax.chain(optax.clip_by_global_norm(1.0), sgd(**training.hyperparameters))
     state = tx.init(params)
     for step in range(8):
@@ -118,7 +118,6 @@ def test_the_same_call_trains_nothing_again_and_gives_the_same_bytes(found, prob
 def test_more_replicates_are_added_to_those_that_are_there(problem, tmp_path):
     few = comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path, replicates=2)
     assert few["slow"].verdict == "undecided"
-    assert "6" in few["slow"].decision.reason
     many = comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path, replicates=6)
     assert many["slow"].differences[:2] == few["slow"].differences
     assert many["slow"].verdict == "worse"
