@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -13,12 +13,14 @@ from paramjax._types import Batch, Params
 from paramjax.bench.entries._cost import flops, flops_of
 from paramjax.bench.entries._entries import Entry
 from paramjax.bench.entries._findings import Findings, findings, gradients, switches
+from paramjax.bench.entries._loss import LossProgram, loss_program
 from paramjax.bench.entries._refused import RefusedError
 from paramjax.bench.entries._structures import Structures, structures
-from paramjax.bench.entries._traced import Programs, Setting, refuse_foreign, trace, trace_gradient
+from paramjax.bench.entries._traced import Programs, Setting, refuse_foreign, trace
 from paramjax.bench.workloads._workload import Workload
 from paramjax.optim import Optimizer
 from paramjax.populations._traced_trainer import TracedTrainer
+from paramjax.populations.planning._guess import operations
 
 FEW, MANY = 24, 64
 """Numbers that the program of any optimizer may hold, and that no optimizer's needs to."""
@@ -64,7 +66,8 @@ def audit(
         params: Parameters of one seed, or their shapes.
         batch: The rows of one step, or their shapes.
         trained: The programs that will be trained, which a factory may have traced to something
-            else than it does here; they are searched too, and their operations are counted.
+            else than it does here; they are searched too, and their operations are counted if
+            they are more.
 
     Returns:
         What was found.
@@ -94,11 +97,10 @@ def audit(
     refuse_foreign(*(program.jaxpr for one in trained for program in (one.init, one.step)))
     pairs = [(one.init, one.step) for one in programs] + [(one.init, one.step) for one in trained]
     found = findings(*(one.jaxpr for pair in pairs for one in pair))
-    loss = trace_gradient(setting)
-    of_loss = findings(loss.jaxpr)
+    loss = loss_program(setting)
     _refuse_unused(space, programs)
     declared = entry.optimizer.extra_args
-    own = found.without(of_loss) if declared or trained else found
+    own = found.without(loss.findings) if declared or trained else found
     counted = [gradients(one.step.jaxpr) if declared else 1.0 for one in programs]
     return Audit(
         _flops(programs, loss, trained, whole=bool(declared)),
@@ -113,16 +115,23 @@ def audit(
 
 
 def _flops(
-    programs: Sequence[Programs], loss: Any, trained: Sequence[TracedTrainer], *, whole: bool
+    programs: Sequence[Programs],
+    loss: LossProgram,
+    trained: Sequence[TracedTrainer],
+    *,
+    whole: bool,
 ) -> float:
-    """Operations of a step of the costliest structure; equal ones are counted once.
+    """Operations of a step of the costliest structure; equal structures are counted once.
 
-    Programs that are not `whole` lack the gradient.
+    Programs that are not `whole` lack the gradient. What is trained is counted by itself where
+    it holds more than these programs.
     """
-    if trained:
-        return max(flops_of(one.step.jaxpr) for one in trained)
-    distinct = {one.hash: one for one in programs}
-    return max(flops(one.step) for one in distinct.values()) + (0.0 if whole else flops(loss))
+    distinct = {one.hash: one for one in programs}.values()
+    known = max(flops(one.step) for one in distinct) + (0.0 if whole else loss.flops)
+    rough = max(operations(one.step.jaxpr) for one in distinct)
+    rough += 0.0 if whole else loss.operations
+    more = [one.step.jaxpr for one in trained if operations(one.step.jaxpr) > 1.05 * rough]
+    return max([known, *map(flops_of, more)])
 
 
 def _refuse_unused(space: Structures, programs: Sequence[Programs]) -> None:

@@ -17,7 +17,7 @@ from paramjax.bench.entries._refused import RefusedError, one_line
 from paramjax.bench.entries._trainer import EXTRA_ARGS, clipped_trainer
 from paramjax.bench.workloads._workload import Workload
 from paramjax.space._tracing import structure, traced
-from paramjax.step._gradients import GradFn, gradient
+from paramjax.step._gradients import GradFn
 from paramjax.step._state import TrainState
 
 _CONCRETE = (
@@ -78,15 +78,6 @@ def trace(setting: Setting, point: Mapping[str, Any]) -> Programs:
         raise RefusedError(_reason(setting, point, error)) from error
 
 
-def trace_gradient(setting: Setting) -> Any:
-    """The gradient of the workload, traced with marks."""
-    workload = setting.workload
-    grad_fn = gradient(marked(workload.loss_fn), stateful=workload.stateful)
-    states = (workload.model_state,) if workload.stateful else ()
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    return jax.jit(grad_fn).trace(*_shapes((setting.params, *states, setting.batch)), key)
-
-
 def _trace(
     setting: Setting,
     point: Mapping[str, Any],
@@ -111,10 +102,10 @@ def _trace(
     def step(numbers: Mapping[str, Any], state: TrainState, batch: Any) -> Any:
         return make({**fixed, **numbers}).step(state, batch)
 
-    shapes = _shapes((numbers, jax.random.key(0), setting.params, model_state))
+    shapes = shapes_of((numbers, jax.random.key(0), setting.params, model_state))
     first = jax.jit(init).trace(*shapes)
-    state = _shapes(first.out_info)
-    after = jax.jit(step).trace(shapes[0], state, _shapes(batch))
+    state = shapes_of(first.out_info)
+    after = jax.jit(step).trace(shapes[0], state, shapes_of(batch))
     refuse_foreign(first.jaxpr, after.jaxpr)
     digits = program_hash(first.jaxpr, after.jaxpr)[:16]
     return Programs(first, after, len(numbers), str(jax.tree.map(_form, state.opt_state)), digits)
@@ -137,7 +128,7 @@ def _given(params: Params, batch: Batch, key: Any) -> tuple[Any, Any, Any]:
     return batch["grads"], batch["loss"], {}
 
 
-def _shapes(tree: Any) -> Any:
+def shapes_of(tree: Any) -> Any:
     """Shapes and dtypes as JAX sees them."""
     return jax.eval_shape(lambda same: same, tree)
 

@@ -186,6 +186,16 @@ def test_a_program_that_is_trained_is_searched_too(audited, workload):
         audited("mine = optax.sgd", trained=[Traced])
 
 
+def test_a_program_that_is_trained_is_charged_too(audited, plain):
+    def costly(x):
+        return jax.lax.fori_loop(0, 9, lambda i, x: x @ x, x)
+
+    class Traced:
+        init = step = type("", (), {"jaxpr": jax.make_jaxpr(costly)(jnp.ones((64, 64)))})
+
+    assert audited("mine = optax.sgd", trained=[Traced]).flops >= 9 * 2 * 64**3 > plain.flops
+
+
 # gradients that others do not have
 
 
