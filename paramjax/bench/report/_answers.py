@@ -42,7 +42,7 @@ def about(view: View) -> list[str]:
     rows = ", ".join(f"{size:,} {part}" for part, size in workload.rows.items())
     split = _SPLITS.get(workload.split, f"Split: {workload.split}")
     margin = (
-        f"Differences in test {workload.metric} of up to {number(workload.margin)} do not "
+        f"Differences in test {workload.metric} of up to {number(workload.margin, 3)} do not "
         f"matter{reason}. {split}{f' ({rows})' if rows else ''}."
     )
     return [procedure, margin, *_factor(view)]

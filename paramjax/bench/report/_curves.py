@@ -73,10 +73,10 @@ def _answer(view: View) -> str:
     }
     still = [f"{name} {number(gain, 2)}" for name, gain in gains.items() if gain > margin]
     texts = [
-        f"It may. More than the margin of {number(margin)} was won in the last fifth of the "
+        f"It may. More than the margin of {number(margin, 3)} was won in the last fifth of the "
         f"training by {listed(still)}."
         if still
-        else f"Hardly: no median wins more than the margin of {number(margin)} in its last fifth."
+        else f"Hardly: no median wins more than the margin ({number(margin, 3)}) in its last fifth."
     ]
     scale = _scale(curves, view, maximise)
     off = [name for name, (_, curve) in curves.items() if not scale.holds(curve.middle[-1])]
@@ -96,16 +96,16 @@ def _curves(view: View, name: str, maximise: bool) -> dict[str, tuple[list[float
 def _scale(curves: dict[str, tuple[list[float], Band]], view: View, maximise: bool) -> Scale:
     """The axis that holds the baseline and most of the others."""
     base = curves[view.baseline][1].middle if view.baseline in curves else np.empty(0)
-    return curve_scale(_stacked(curves), base[len(base) // 2 :], maximise=maximise)
+    middles = [band.middle for _, band in curves.values()]
+    return curve_scale(_stacked(middles), base[len(base) // 2 :], maximise=maximise)
 
 
-def _stacked(curves: dict[str, tuple[list[float], Band]]) -> Floats:
-    """The medians, float[optimizers, points]; NaN after the end of a shorter one."""
-    longest = max((len(steps) for steps, _ in curves.values()), default=0)
-    middles = np.full((len(curves), longest), np.nan)
-    for row, (_, band) in zip(middles, curves.values(), strict=True):
-        row[: len(band.middle)] = band.middle
-    return middles
+def _stacked(curves: Sequence[Floats]) -> Floats:
+    """Curves as float[curves, points]; NaN after the end of a shorter one."""
+    stacked = np.full((len(curves), max(map(len, curves), default=0)), np.nan)
+    for row, curve in zip(stacked, curves, strict=True):
+        row[: len(curve)] = curve
+    return stacked
 
 
 def _figure(id: str, view: View, name: str, title: str, *, maximise: bool) -> Figure | None:
@@ -143,7 +143,8 @@ def _paired_figure(id: str, view: View) -> Figure | None:
     if not found:
         return None
     margin = view.workload.margin
-    scale = curve_scale(_stacked(found), [-margin, margin], maximise=maximise)
+    ends = [part for steps, band in found.values() for part in band]
+    scale = curve_scale(_stacked(ends), [-margin, margin], maximise=maximise)
     traces = []
     for name, (steps, band) in found.items():
         text = "step {x:.0f}: median difference {y}"

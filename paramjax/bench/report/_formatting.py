@@ -86,14 +86,14 @@ def p_text(value: float) -> str:
     return f"{value:.3f}" if value < 0.1 else probability(value)
 
 
-def percent(value: float) -> str:
+def percent(value: float, digits: int = 2) -> str:
     """A share in percent.
 
     Example:
         >>> percent(0.034), percent(0.0)
         ('3.4 %', '0 %')
     """
-    return f"{number(100 * value, 2)} %"
+    return f"{number(100 * value, digits)} %"
 
 
 def rank_text(rank: tuple[int, int] | None) -> str:

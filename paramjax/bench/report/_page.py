@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from paramjax.bench._results import Results
+from paramjax._format import byte_size
+from paramjax.bench._results import OptimizerResult, Results
 from paramjax.bench.entries import Excluded
 from paramjax.bench.report._answers import (
     about,
@@ -59,6 +61,7 @@ class Entry(NamedTuple):
         schedule: What it says of its own schedule.
         space: Hyperparameter -> its range in words.
         programs: Hashes of its program, one for each workload.
+        audit: What was found in its program, and the bytes of numbers written into it.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Entry(NamedTuple):
     schedule: str
     space: dict[str, str]
     programs: list[str]
+    audit: list[str]
 
 
 class Page(NamedTuple):
@@ -180,7 +184,16 @@ def _entry(results: Results, name: str) -> Entry:
                 if result.audit.get("program")
             )
         ),
+        audit=_found(own.values()),
     )
+
+
+def _found(results: Iterable[OptimizerResult]) -> list[str]:
+    """What the audit found in the programs of an optimizer, or that it found nothing."""
+    audits = [result.audit for result in results]
+    flags = dict.fromkeys(flag for audit in audits for flag in audit.get("flags", []))
+    constants = max((int(audit.get("constants", 0)) for audit in audits), default=0)
+    return [*(flags or ["nothing"]), f"{byte_size(constants)} of constants"]
 
 
 def _command(manifest: dict[str, Any]) -> str:

@@ -79,7 +79,6 @@ class Cost(NamedTuple):
         last: The same after all trials of a replicate.
         lost: Trials and report trainings that were lost.
         chosen: `name = lowest to highest` of the chosen hyperparameters.
-        flags: What the audit found.
     """
 
     optimizer: str
@@ -92,7 +91,6 @@ class Cost(NamedTuple):
     last: str
     lost: str
     chosen: list[str]
-    flags: list[str]
 
 
 def rows(view: View) -> list[Row]:
@@ -187,7 +185,6 @@ def costs(view: View) -> list[Cost]:
                 last=fixed(float(band.middle[-1])) if band else ABSENT,
                 lost=_lost_trainings(result),
                 chosen=chosen(result),
-                flags=list(result.audit.get("flags", [])),
             )
         )
     return made

@@ -45,7 +45,7 @@ def test_a_finished_benchmark(make, scores, draw):
     assert "paramjax bench 'my file.py:x'" in page.text
     assert '"jax": "0.10"' in page.text
     assert "0.001 to 1, logarithmic (3 decades)" in page.text
-    assert "digits: 0123456789ab" in page.text
+    assert "nothing 0 B of constants digits: 0123456789ab" in page.text
 
     plots = [a for tag, a in page.tags if tag == "div" and a.get("class") == "plot"]
     assert [plot["id"] for plot in plots] == list(page.figures)
@@ -104,6 +104,23 @@ def test_warnings_stand_at_the_top(make, scores, draw):
     assert "Twenty test rows are few." in text
     few = {name: own[:3] for name, own in scores.items()}
     assert "With 3 replicates no optimizer can be better or worse" in draw(make(few))[1].text
+
+
+def test_what_the_audit_found_stands_at_the_top_and_beside_the_program(make, scores, draw):
+    results = make(scores)
+    (workload,) = results.workloads
+    audit = {**workload.optimizers["good"].audit, "flags": ["it knows the answer"]}
+    found = {**workload.optimizers, "good": workload.optimizers["good"]._replace(audit=audit)}
+    text = draw(results._replace(workloads=[workload._replace(optimizers=found)]))[1].text
+    assert "good: it knows the answer" in text
+    assert "it knows the answer 0 B of constants" in text
+
+
+def test_several_looks_are_told(make, scores, draw):
+    scores["bad"] = scores["bad"][:4]
+    results = make(scores)
+    text = draw(results._replace(rules={**results.rules, "looks": [4, 6]}))[1].text
+    assert "in 4 to 6 replicates, added until decided, paired" in text
 
 
 def test_one_replicate_has_a_page(make, scores, draw):
