@@ -52,12 +52,18 @@ def first_step(setting: Setting) -> None:
     """Take the first step of the first structure, numbers at their medians.
 
     Raises:
-        RefusedError: If the factory raises or returns no transformation, if its updates differ
-            from the parameters in tree or shape, or if a parameter is NaN or infinite after it.
+        RefusedError: If the factory raises, returns no transformation or another program each
+            time, if its updates differ from the parameters in tree or shape, or if a parameter
+            is NaN or infinite after it.
     """
     workload, optimizer = setting.workload, setting.entry.optimizer
     point = structures(optimizer.space).points[0]
-    trace(setting, point)
+    if trace(setting, point).hash != trace(setting, point).hash:
+        raise RefusedError(
+            "each call of its factory gives another program, so that its trainings cannot be "
+            "repeated; draw random numbers with jax.random and a fixed key, and keep counters in "
+            "the state"
+        )
     make = make_trainer(workload, optimizer, setting.clip_norm)
     fixed = structure(optimizer.space, point)
 

@@ -192,6 +192,20 @@ def test_numbers_that_must_be_plain_are_named(entry, stage):
     assert "followed by optax.scale(learning_rate)" in reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import random\ndef mine(learning_rate):\n"
+        "    return optax.sgd(learning_rate * random.random())",
+        "calls = []\ndef mine(learning_rate):\n    calls.append(1)\n"
+        "    return optax.sgd(learning_rate) if len(calls) < 3 else optax.adam(learning_rate)",
+    ],
+)
+def test_another_program_each_time_is_refused(entry, stage, text):
+    ((_, reason),) = first_steps([stage], [entry(text)])
+    assert "each call of its factory gives another program" in reason
+
+
 # factories in Python
 
 
