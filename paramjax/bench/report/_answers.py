@@ -126,7 +126,7 @@ def calibration_rows(calibration: dict[str, Any] | None) -> list[tuple[str, ...]
             f"{copy}: equivalent, which is right": own["equivalent"],
         }
         cases |= {
-            f"{copy} with scores worse by {number(float(shift))} standard deviations: worse": rate
+            f"{copy}, made worse by {number(float(shift))} of a standard deviation: worse": rate
             for shift, rate in own["handicaps"].items()
         }
         cases |= {

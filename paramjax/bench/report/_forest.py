@@ -131,8 +131,8 @@ def _interval(row: int, verdict: Verdict, style: Style, places: int) -> list[go.
     text = hover(
         f"<b>{plotly_text(verdict.optimizer)}</b>: {verdict.verdict}",
         f"{signed(decision.difference, places)}",
-        f"{percent(decision.level, 3)}: {bracketed(decision.interval, places)}",
-        f"{percent(2 * decision.level - 1, 3)}: {bracketed(decision.equivalence_interval, places)}",
+        f"{percent(decision.level)}: {bracketed(decision.interval, places)}",
+        f"{percent(2 * decision.level - 1)}: {bracketed(decision.equivalence_interval, places)}",
         f"{count(decision.replicates, 'replicate')}, {decision.method}",
     )
     shared: dict[str, Any] = {

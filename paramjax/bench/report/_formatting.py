@@ -86,14 +86,14 @@ def p_text(value: float) -> str:
     return f"{value:.3f}" if value < 0.1 else probability(value)
 
 
-def percent(value: float, digits: int = 2) -> str:
-    """A share in percent.
+def percent(value: float) -> str:
+    """A share in percent, to one decimal.
 
     Example:
-        >>> percent(0.034), percent(0.0)
-        ('3.4 %', '0 %')
+        >>> percent(0.0342), percent(1.0), percent(0.0)
+        ('3.4 %', '100 %', '0 %')
     """
-    return f"{number(100 * value, digits)} %"
+    return f"{round(100 * value, 1):g} %"
 
 
 def rank_text(rank: tuple[int, int] | None) -> str:

@@ -67,7 +67,7 @@ class View(NamedTuple):
     def level(self) -> str:
         """The confidence level of the intervals; two ends if they were looked at more than once."""
         levels = [verdict.decision.level for verdict in self.verdicts] or [LEVEL]
-        low, high = percent(min(levels), 3), percent(max(levels), 3)
+        low, high = percent(min(levels)), percent(max(levels))
         return high if low == high else f"{low.removesuffix(' %')} to {high}"
 
     @property

@@ -175,7 +175,7 @@ def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, dra
         "digits adamw against its copy: better or worse, which is false 2.5 % 0.1 % to 13 % 40"
         in text
     )
-    assert "worse by 0.5 standard deviations: worse 2.5 %" in text
+    assert "made worse by 0.5 of a standard deviation: worse 2.5 %" in text
     assert "good against adamw: better 2.5 %" in text
     assert "Not calibrated" not in text
 
