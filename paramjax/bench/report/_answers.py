@@ -138,6 +138,21 @@ def calibration_rows(calibration: dict[str, Any] | None) -> list[tuple[str, ...]
     return found
 
 
+def calibrated_for(results: Results) -> str:
+    """Whether the last calibration was of this protocol, in a sentence; empty without one."""
+    if not results.calibration:
+        return ""
+    measured, rules = results.calibration.get("protocol", {}), results.rules
+    other = [
+        f"{name} {measured[name]} there, {rules[name]} here"
+        for name in measured
+        if name != "key" and name in rules and measured[name] != rules[name]
+    ]
+    if other:
+        return f"Another protocol was calibrated: {listed(other)}. Calibrate this one anew."
+    return "This protocol was calibrated."
+
+
 def _rate(rate: dict[str, Any]) -> tuple[str, str, str]:
     low, high = map(percent, rate["interval"])
     return percent(rate["share"]), f"{low} to {high}", str(rate["comparisons"])

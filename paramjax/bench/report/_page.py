@@ -12,6 +12,7 @@ from paramjax.bench._results import OptimizerResult, Results
 from paramjax.bench.entries import Excluded
 from paramjax.bench.report._answers import (
     about,
+    calibrated_for,
     calibration_rows,
     cautions,
     keys_sentence,
@@ -85,6 +86,7 @@ class Page(NamedTuple):
         keys: Which keys were used, in a sentence.
         many_keys: Whether more than one was.
         calibration: Workload, case, rate, interval and comparisons of the last calibration.
+        calibrated_for: Whether that was of this protocol, in a sentence.
         incomplete: Whether trainings are missing.
         command: The command to run the benchmark again, or empty.
         manifest: Name and value, as text.
@@ -99,6 +101,7 @@ class Page(NamedTuple):
     keys: str
     many_keys: bool
     calibration: list[tuple[str, ...]]
+    calibrated_for: str
     incomplete: bool
     command: str
     manifest: list[tuple[str, str]]
@@ -119,6 +122,7 @@ def make_page(results: Results) -> Page:
         keys=keys_sentence(results),
         many_keys=len(results.keys) > 1,
         calibration=calibration_rows(results.calibration),
+        calibrated_for=calibrated_for(results),
         incomplete=any(
             not result.complete or len(result.replicates) < results.rules["replicates"]
             for result in every

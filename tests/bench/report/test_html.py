@@ -178,6 +178,10 @@ def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, dra
     assert "made worse by 0.5 of a standard deviation: worse 2.5 %" in text
     assert "good against adamw: better 2.5 %" in text
     assert "Not calibrated" not in text
+    assert "This protocol was calibrated." in text
+    other = {"workloads": {"digits": calibration}, "protocol": {"key": 9, "trials": 8}}
+    text = draw(results._replace(calibration=other))[1].text
+    assert "Another protocol was calibrated: trials 8 there, 4 here." in text
 
 
 def test_a_benchmark_without_trainings_is_drawn(make, draw):
