@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paramjax.bench.statistics import caution, decide
+from paramjax.bench.statistics import caution, decide, weigh
 
 
 def cautioned(differences, margin=0.0):
@@ -46,6 +46,20 @@ def test_what_is_not_doubted_holds_for_skewed_differences():
     undoubted = sum(word != "undecided" and not text for word, text in found)
     assert decided > 0.07 * 1500
     assert undoubted < 0.05 * 1500
+
+
+@pytest.mark.parametrize(("draw", "said"), [("exponential", 6), ("lognormal", 10)])
+def test_the_rates_that_it_says_are_those_of_a_simulation(draw, said):
+    """Six differences of mean zero, 4,000 repetitions."""
+    rng = np.random.default_rng(1)
+    mean = {"exponential": 1.0, "lognormal": np.exp(0.5)}[draw]
+    scores = getattr(rng, draw)(size=(4000, 6)) - mean
+    words = weigh(
+        scores, 0 * scores, margin=0.0, maximise=True, variance_ratio=0.0, level=0.95
+    ).words
+    assert 100 * np.mean(words != "undecided") == pytest.approx(said, abs=1.5)
+    text = cautioned(np.array([1.0, 1.1, 1.0, 1.2, 1.1, 0.2]))[1]
+    assert f"in {said} % " in text
 
 
 def test_differences_of_another_comparison_are_refused():
