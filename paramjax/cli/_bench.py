@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _Names = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")]
 
-QUICK = ("digits_mlp", "table_logistic", "quadratic_deep")
+QUICK = ("digits_mlp", "table_logistic")
 """The workloads that are compared on by default: they bear verdicts and train in seconds."""
 
 

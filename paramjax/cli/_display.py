@@ -68,8 +68,10 @@ class Display:
     def show(self, progress: Progress) -> None:
         """Count trainings that were found or made; called from the training threads."""
         with self._lock:
-            self._count(progress)
             name = progress.workload
+            if name not in {workload for workload, _ in self._counted}:
+                self._bars.reset(self._tasks[name])  # its time begins
+            self._count(progress)
             done = self._done_on(name)
             self._totals[name] = max(self._totals[name], done)
             now = f"{progress.phase} {progress.optimizer}"

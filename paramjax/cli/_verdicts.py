@@ -127,9 +127,10 @@ def _open(verdicts: Sequence[Verdict]) -> list[str]:
         return [f"{line}: {verdicts[0].decision.reason}"]
     reachable = [f"{name} {count}" for name, count in needed.items() if count is not None]
     rest = [name for name, count in needed.items() if count is None]
-    if reachable:
-        line += f"; replicates that would probably decide it: {', '.join(reachable)}"
-    return [line + (f"; no number of them alone: {', '.join(rest)}" if rest else "")]
+    if not reachable:
+        return [f"{line}; more replicates alone would decide none of them"]
+    line += f"; replicates that would probably decide it: {', '.join(reachable)}"
+    return [line + (f"; more alone would not decide {', '.join(rest)}" if rest else "")]
 
 
 def _table(workload: WorkloadResult, verdicts: Sequence[Verdict], *, wide: bool) -> Table:
