@@ -77,7 +77,7 @@ def read_results(out: Path) -> Results:
         ranks={workload.name: ranks_of(workload) for workload in workloads},
         excluded=[Excluded(**one) for one in about["excluded"]],
         keys=about["keys"],
-        calibration=_calibration(out),
+        calibration=_calibration(out, protocol),
         manifest=about,
     )
 
@@ -177,9 +177,20 @@ def _mean_score(result: OptimizerResult | None) -> float:
     return float(finite.mean()) if finite.size else math.nan
 
 
-def _calibration(out: Path) -> dict[str, Any] | None:
+def _calibration(out: Path, protocol: Protocol) -> dict[str, Any] | None:
+    """The last calibration, unless it is about another protocol; the key may be another."""
     path = out / CALIBRATION
-    return dict(json.loads(path.read_text())) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        about = {**known["protocol"], "key": protocol.key}
+    except (ValueError, TypeError, KeyError) as error:
+        raise NoRecordsError(
+            f"{path}: damaged ({error}); delete it, or make it anew with: "
+            f"paramjax calibrate --out {out}"
+        ) from error
+    return dict(known) if about == asdict(protocol) else None
 
 
 def _manifest_or_nothing(out: Path) -> dict[str, Any]:

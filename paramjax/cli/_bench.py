@@ -7,7 +7,7 @@ import shlex
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,18 +18,23 @@ from paramjax.cli._verdicts import show_results
 
 if TYPE_CHECKING:
     from paramjax.bench import Protocol
-    from paramjax.bench._benchmark import Plan
+    from paramjax.bench._benchmark import Benchmark, Plan
     from paramjax.bench.workloads import Workload
 
-_Names = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")]
+Names = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")]
+"""An option that may be repeated."""
 
 QUICK = ("digits_mlp", "table_logistic")
 """The workloads that are compared on by default: they bear verdicts and train in seconds."""
 
 
+class BadInputError(ValueError):
+    """What was asked for cannot be done; the message says why."""
+
+
 def bench(
-    workload: _Names = (),
-    optimizer: _Names = (),
+    workload: Names = (),
+    optimizer: Names = (),
     baseline: str = "adamw",
     replicates: int = 6,
     trials: int = 6,
@@ -37,6 +42,7 @@ def bench(
     report_seeds: int = 2,
     steps: int = 500,
     key: int = 0,
+    fixed_split: bool = False,
     margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None,
     until_decided: bool = False,
     max_replicates: int = 24,
@@ -61,6 +67,7 @@ def bench(
         report_seeds: Trainings of the best trial of each replicate.
         steps: Steps of each training.
         key: Integer from 0 to 2**64 - 1 that names all randomness.
+        fixed_split: Use one split in all replicates: the verdicts are then about this split.
         margin: The largest difference that does not matter, in units of the metric, in place of
             the workload's own.
         until_decided: Add replicates while a verdict is undecided, at looks fixed in advance.
@@ -79,7 +86,7 @@ def bench(
     try:
         protocol = Protocol(
             replicates=replicates, trials=trials, tuning_seeds=tuning_seeds,
-            report_seeds=report_seeds, steps=steps, key=key,
+            report_seeds=report_seeds, steps=steps, key=key, fixed_split=fixed_split,
         )  # fmt: skip
         plan = make_plan(
             workload, optimizer, baseline, protocol, margin=margin, out=out, fresh=fresh,
@@ -87,7 +94,7 @@ def bench(
         )  # fmt: skip
     except (ValueError, TypeError, OSError) as error:
         return fail(error)
-    return _run(plan, started, open_it=open)
+    return guarded(out, lambda: _run(plan, started, open_it=open))
 
 
 def make_plan(
@@ -102,7 +109,7 @@ def make_plan(
     """
     from paramjax.bench import find_entries
     from paramjax.bench._benchmark import Plan
-    from paramjax.bench.entries._entries import spec_name
+    from paramjax.bench.entries import spec_name
     from paramjax.optim import CATALOGUE
 
     entries, excluded = find_entries([baseline, *(optimizers or CATALOGUE)])
@@ -118,7 +125,7 @@ def make_plan(
         )
     asked = {"workload": list(workloads or QUICK), "optimizer": list(optimizers or CATALOGUE)}
     return Plan(
-        workloads=_with_margin(find_workloads(workloads), margin),
+        workloads=with_margin(find_workloads(workloads), margin),
         entries=entries,
         baseline=spec_name(baseline),
         protocol=protocol,
@@ -150,7 +157,7 @@ def find_workloads(specs: Sequence[str]) -> list[Workload]:
     return list(found.values())
 
 
-def _with_margin(workloads: list[Workload], margin: float | None) -> list[Workload]:
+def with_margin(workloads: list[Workload], margin: float | None) -> list[Workload]:
     """The workloads with the margin of the command line, if there is one."""
     if margin is None:
         return workloads
@@ -167,39 +174,64 @@ def _with_margin(workloads: list[Workload], margin: float | None) -> list[Worklo
     ]
 
 
-def _run(plan: Plan, started: float, *, open_it: bool) -> Exit:
-    """Train what is missing, show it, and return the exit code."""
-    from paramjax.bench._benchmark import BaselineError, Benchmark
-    from paramjax.bench._folder import REPORT_PAGE, write_results
-    from paramjax.cli._display import Display
+def guarded(out: Path, work: Callable[[], Exit]) -> Exit:
+    """Work that fills a folder; what ends it early is said, with how to go on.
+
+    Returns:
+        Its exit code, 2 if what was asked for cannot be done, 1 if records are damaged or cannot
+        be written, 130 if the user interrupted it.
+    """
+    from paramjax.bench._benchmark import BaselineError
     from paramjax.tuning import DamagedError
 
     # what was typed, without what would delete the records
     command = shlex.join(["paramjax", *(word for word in sys.argv[1:] if word != "--fresh")])
     go_on = f"what is finished is kept, go on with: {command}"
-    terminal = console()
     try:
-        try:
-            with terminal.status("loading data, compiling initialisation"):
-                benchmark = Benchmark(plan)
-        except DamagedError:
-            raise
-        except (ValueError, TypeError, OSError) as error:
-            return fail(error)
-        for name, reason in benchmark.excluded:
-            warn(f"{name} is left out: {reason}")
-        known = len(benchmark.excluded)
-        with Display(terminal, plan, len(benchmark.entries)) as display:
-            results = benchmark.run(display.show)
-        write_results(results, plan.out)
+        return work()
     except KeyboardInterrupt:
         return fail(f"interrupted; {go_on}", Exit.INTERRUPTED)
-    except BaselineError as error:
+    except (BadInputError, BaselineError) as error:
         return fail(error)
     except (sqlite3.Error, DamagedError, OSError) as error:
-        return fail(f"{plan.out}: {error}; {go_on}", Exit.FAILED)
+        return fail(f"{out}: {error}; {go_on}", Exit.FAILED)
+
+
+def _run(plan: Plan, started: float, *, open_it: bool) -> Exit:
+    """Train what is missing, show it, and return the exit code."""
+    from paramjax.bench._folder import REPORT_PAGE, write_results
+    from paramjax.cli._display import Display
+
+    terminal = console()
+    benchmark = ready(plan)
+    known = len(benchmark.excluded)
+    with Display(terminal, plan, len(benchmark.entries)) as display:
+        results = benchmark.run(display.show)
+    write_results(results, plan.out)
     for name, reason in results.excluded[known:]:
         warn(f"{name} is left out: {reason}")
     show_results(results, plan.out / REPORT_PAGE, open_it=open_it)
     terminal.print(f"{time.perf_counter() - started:.1f} s in all")
     return Exit.EXCLUDED if results.excluded else Exit.DONE
+
+
+def ready(plan: Plan) -> Benchmark:
+    """The benchmark of a plan, after all checks that come before training.
+
+    Raises:
+        BadInputError: If it cannot be done.
+        DamagedError: If a store is damaged.
+    """
+    from paramjax.bench._benchmark import Benchmark
+    from paramjax.tuning import DamagedError
+
+    try:
+        with console().status("loading data, compiling initialisation"):
+            benchmark = Benchmark(plan)
+    except DamagedError:
+        raise
+    except (ValueError, TypeError, OSError) as error:
+        raise BadInputError(str(error)) from error
+    for name, reason in benchmark.excluded:
+        warn(f"{name} is left out: {reason}")
+    return benchmark

@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from paramjax.cli._bench import bench
+from paramjax.cli._calibrate import calibrate
 from paramjax.cli._example import example
 from paramjax.cli._export import export
 from paramjax.cli._inspect import inspect
@@ -20,6 +21,7 @@ from paramjax.cli._verify import verify
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "bench": bench,
     "report": report,
+    "calibrate": calibrate,
     "list": list_,
     "example": example,
     "inspect": inspect,

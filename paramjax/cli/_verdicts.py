@@ -29,6 +29,7 @@ _WIDE = 110
 _COLOURS = {"better": "green", "worse": "red", "equivalent": "cyan", "undecided": "yellow"}
 _SPLITS = {
     "anew": "rows split anew in each replicate",
+    "once": "one random split, the same in every replicate",
     "published": "the published split, the same in every replicate",
     "test fixed": "the same test rows in every replicate, the others split anew",
     "training fixed": "the same training rows in every replicate, the others split anew",

@@ -246,6 +246,27 @@ def test_files_and_factories_that_cannot_be_used_are_left_out(paramjax, mine, tm
     assert "mine.py:bad_space is left out: its search space is not valid" in err
 
 
+def test_calibrate_counts_false_verdicts_and_the_report_shows_them(paramjax, mine, tmp_path):
+    """Two replicates can call nothing better or worse; 1 - 0.025^(1/3) is Clopper and Pearson's."""
+    own = ["--workload", f"{mine}:tiny", *SMALL, "--replicates", "2", "--out", tmp_path]
+    code, out, _ = paramjax("calibrate", *own, "--comparisons", "3")
+    assert code == 0
+    row = next(line for line in out.splitlines() if "better or worse, which is false" in line)
+    assert re.search(r"adamw against its copy: .* +0 % +0 % to 71 % +3$", row.rstrip())
+    false = json.loads((tmp_path / "calibration.json").read_text())["workloads"]["tiny"]["false"]
+    assert false["interval"] == [0.0, pytest.approx(1 - 0.025 ** (1 / 3))]
+    assert paramjax("bench", *own, "--optimizer", "sgd").code == 0
+    assert "adamw against its copy" in (tmp_path / "report.html").read_text()
+    assert paramjax("bench", *own, "--optimizer", "sgd", "--replicates", "3").code == 0
+    assert "adamw against its copy" not in (tmp_path / "report.html").read_text()
+    (tmp_path / "calibration.json").write_text("{")
+    code, _, err = paramjax("report", tmp_path)
+    assert code == 2
+    assert "calibration.json: damaged" in err
+    assert paramjax("calibrate", *own, "--comparisons", "0").code == 2
+    assert paramjax("calibrate", *own, "--baseline", f"{mine}:raises").code == 2
+
+
 def test_a_missing_extra_is_named(paramjax, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     words = ["--workload", "breast_cancer_logistic", *SMALL, "--out", tmp_path / "out"]
