@@ -15,13 +15,14 @@ from paramjax.bench.statistics._evidence import (
 )
 from paramjax.bench.statistics._exact import sign_flip_p
 from paramjax.bench.statistics._multiplicity import adjust, holm
-from paramjax.bench.statistics._needed import replicates_needed
+from paramjax.bench.statistics._needed import FEWEST_REPLICATES, replicates_needed
 from paramjax.bench.statistics._ranks import rank_intervals
 from paramjax.bench.statistics._sequential import boundaries, looks_until
 
 __all__ = [
     "BETTER",
     "EQUIVALENT",
+    "FEWEST_REPLICATES",
     "LEVEL",
     "UNDECIDED",
     "WORSE",

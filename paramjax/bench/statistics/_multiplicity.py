@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paramjax.bench.statistics._decision import Decision
-from paramjax.bench.statistics._evidence import BETTER, EQUIVALENT, LEVEL, UNDECIDED, WORSE
+from paramjax.bench.statistics._evidence import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from paramjax.bench.statistics._interval import Array
 from paramjax.bench.statistics._reasons import needed_of, outlook, reason_of
 
@@ -37,30 +37,25 @@ def holm(p_values: Any) -> Array:
     values = np.asarray(p_values, np.float64)
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"holm: expected a list of values in [0, 1], got {p_values}")
-    order = np.argsort(values, kind="stable")
-    scaled = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
-    corrected = np.empty_like(values)
-    corrected[order] = np.minimum(scaled, 1)
-    return corrected
+    return np.array(_step_down(values, np.ones_like(values)))
 
 
-def adjust(decisions: Sequence[Decision], level: float = LEVEL) -> list[Decision]:
-    """Correct a family of comparisons: all optimizers on all workloads of a report.
+def adjust(decisions: Sequence[Decision]) -> list[Decision]:
+    r"""Correct a family of comparisons: all optimizers on all workloads of a report.
 
     Holm's correction of `p_value` for better and worse, and apart from it of `p_equivalent`;
-    a comparison cannot be both falsely better and falsely equivalent. The exact test stays
-    at its own level: it guards each comparison against skew, and with six replicates it
-    could pass no correction. `alone` keeps the uncorrected word.
+    a comparison cannot be both falsely better and falsely equivalent. In sequential mode
+    comparisons stand at looks of different levels: with $\alpha_i$ the share that comparison
+    i may err, Holm's factors are taken by the order of $p_i / \alpha_i$, and the corrected
+    $p_i$ is held against $\alpha_i$; with one level that is Holm's correction as it is. The
+    exact test stays at its own level: it guards each comparison against skew, and with six
+    replicates it could pass no correction. `alone` keeps the uncorrected word.
 
     Args:
-        decisions: What `decide` returned.
-        level: Confidence level of the family; that of the look in sequential mode.
+        decisions: What `decide` returned, each with its own level.
 
     Returns:
         The decisions in the same order, with corrected words, p-values and reasons.
-
-    Raises:
-        ValueError: If level does not lie in (0.5, 1).
 
     Source: Holm (1979).
 
@@ -71,30 +66,37 @@ def adjust(decisions: Sequence[Decision], level: float = LEVEL) -> list[Decision
         >>> [d.word for d in adjust([near] * 4)], near.word
         (['undecided', 'undecided', 'undecided', 'undecided'], 'better')
     """
-    if not 0.5 < level < 1:
-        raise ValueError(f"adjust: expected level in (0.5, 1), got {level}; 0.95 is usual")
-    beyond = holm([decision.p_value for decision in decisions])
-    within = holm([decision.p_equivalent for decision in decisions])
+    shares = [1 - decision.level for decision in decisions]
+    beyond = _step_down([decision.p_value for decision in decisions], shares)
+    within = _step_down([decision.p_equivalent for decision in decisions], shares)
     return [
-        _corrected(decision._replace(p_adjusted=float(p), p_equivalent_adjusted=float(q)), n, level)
+        _corrected(decision._replace(p_adjusted=p, p_equivalent_adjusted=q), len(decisions))
         for decision, p, q in zip(decisions, beyond, within, strict=True)
-        for n in [len(decisions)]
     ]
 
 
-def _corrected(decision: Decision, family: int, level: float) -> Decision:
+def _step_down(p_values: Any, shares: Any) -> list[float]:
+    """Holm's values, ordered by p-value over the share that each comparison may err."""
+    values, shares = np.asarray(p_values, np.float64), np.asarray(shares, np.float64)
+    order = np.argsort(values / shares, kind="stable")
+    factors = np.arange(values.size, 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate((values / shares)[order] * factors)
+    return [float(p) for p in np.minimum(corrected * shares, 1)]
+
+
+def _corrected(decision: Decision, family: int) -> Decision:
     """The corrected word; the outlook of an undecided one is that of Bonferroni's level."""
     passed = {
         BETTER: decision.p_adjusted,
         WORSE: decision.p_adjusted,
         EQUIVALENT: decision.p_equivalent_adjusted,
+        UNDECIDED: 1.0,
     }
-    p = passed.get(decision.alone, 0.0)
-    if p <= 1 - level and decision.alone != UNDECIDED:
+    p, share = passed[decision.alone], 1 - decision.level
+    if p <= share:
         return decision
-    stricter = decision._replace(
-        word=UNDECIDED, needed=needed_of(decision, 1 - (1 - level) / family)
-    )
+    stricter = decision._replace(word=UNDECIDED, needed=needed_of(decision, 1 - share / family))
     if decision.alone == UNDECIDED:
         return stricter._replace(reason=reason_of(stricter))
     return stricter._replace(

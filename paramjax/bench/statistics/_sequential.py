@@ -54,7 +54,7 @@ def looks_until(maximum: int, first: int = 6) -> list[int]:
 
 
 def boundaries(looks: Sequence[int], level: float = LEVEL) -> list[float]:
-    r"""The level that `decide` and `adjust` use at each look, so that all looks err `1 - level`.
+    r"""The level that `decide` uses at each look, so that all looks err `1 - level`.
 
     O'Brien and Fleming's bounds: a standard normal statistic $z_j$ decides at
     $|z_j| \ge C\sqrt{K_J/K_j}$, with C such that a Brownian motion crosses any of them with

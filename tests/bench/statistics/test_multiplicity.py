@@ -57,5 +57,17 @@ def test_equivalence_has_a_family_of_its_own():
 def test_a_family_of_one_or_none():
     assert adjust([clear(1.0)]) == [clear(1.0)]
     assert adjust([]) == []
-    with pytest.raises(ValueError, match="adjust: expected level"):
-        adjust([clear(1.0)], level=0.2)
+
+
+def test_looks_of_several_levels_are_weighed_by_their_levels():
+    """The late look comes first in the order: the same p is a smaller part of what it may err."""
+    scores, base = np.array([1.1, 0.9, 1.2, 0.8, 1.0, 1.0]), np.zeros(6)
+    early = decide(scores, base, margin=0.0, maximise=True, level=0.9995)
+    late = decide(scores, base, margin=0.0, maximise=True)
+    assert early.p_value == late.p_value < 0.0005
+    found = adjust([early, late])
+    assert found[0].p_adjusted == pytest.approx(early.p_value)
+    assert found[1].p_adjusted == pytest.approx(2 * early.p_value)
+    many = adjust([early] * 50)
+    assert many[0].p_adjusted == pytest.approx(50 * early.p_value)
+    assert (many[0].word, many[0].alone) == ("undecided", "better")
