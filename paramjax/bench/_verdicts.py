@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,7 +42,12 @@ def ranks_of(workload: WorkloadResult) -> dict[str, tuple[int, int]]:
     if len(scores) < 2 or count < 2:
         return {}
     paired = {name: np.array(own[:count]) for name, own in scores.items()}
-    return rank_intervals(paired, maximise=workload.maximise, level=LEVEL)
+    return rank_intervals(
+        paired,
+        maximise=workload.maximise,
+        variance_ratio=workload.variance_ratio,
+        level=LEVEL,
+    )
 
 
 def _comparable(other: OptimizerResult, baseline: OptimizerResult) -> bool:
@@ -94,8 +98,7 @@ def _mean(scores: np.ndarray) -> float:
 
 def flat(verdict: Verdict) -> dict[str, Any]:
     """A verdict as one row of a table: its decision beside its names, `verdict` for the word."""
-    decision = verdict.decision
-    fields = decision._asdict() if hasattr(decision, "_asdict") else dataclasses.asdict(decision)
+    fields = verdict.decision._asdict()
     names = {name: getattr(verdict, name) for name in ("workload", "optimizer", "baseline")}
     rest = {n: v for n, v in verdict._asdict().items() if n not in names and n != "decision"}
     word = {"verdict": fields.pop("word"), "uncorrected": fields.pop("alone")}
