@@ -50,6 +50,9 @@ class Comparison:
         for verdict in self.verdicts:
             if verdict.optimizer == optimizer:
                 return verdict
+        for name, reason in self.results.excluded:
+            if name == optimizer:
+                raise KeyError(f"{name} is left out: {reason}")
         known = [verdict.optimizer for verdict in self.verdicts]
         raise KeyError(nearest(optimizer, known, what="optimizer"))
 
@@ -135,6 +138,7 @@ def compare(
     steps: int = 500,
     key: Key | None = None,
     margin: float | None = None,
+    fixed_split: bool = False,
     until_decided: bool = False,
     max_replicates: int = 24,
     store: str | Path | None = None,
@@ -167,6 +171,8 @@ def compare(
         margin: The largest difference that does not matter, in units of the metric; None takes
             the problem's own: for an accuracy the larger of 0.005 and two test rows, otherwise a
             hundredth of what training with the baseline wins.
+        fixed_split: Whether all replicates share the first one's split, so that the verdicts are
+            about that split alone.
         until_decided: Whether to add replicates, at looks fixed in advance, while a verdict is
             undecided.
         max_replicates: Most replicates that `until_decided` trains.
@@ -191,7 +197,7 @@ def compare(
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> problem = Problem(init=lambda key: jnp.zeros(()), data=jnp.arange(10.0), batch_size=2)
         >>> found = compare(
-        ...     problem, {"sgd": optax.sgd, "wrong": lambda learning_rate: optax.scale(1.0)},
+        ...     problem, {"sgd": optax.sgd, "wrong": lambda learning_rate: optax.scale(learning_rate)},
         ...     baseline="sgd", loss_fn=loss_fn, trials=2, steps=10,
         ... )
         >>> found["wrong"].verdict
@@ -206,6 +212,7 @@ def compare(
     protocol = Protocol(
         replicates=replicates, trials=trials, tuning_seeds=tuning_seeds,
         report_seeds=report_seeds, steps=steps, key=_number(key),
+        fixed_split=fixed_split,
     )  # fmt: skip
     with _folder(store) as out:
         plan = Plan(

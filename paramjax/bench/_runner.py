@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from paramjax._hashes import content_hash
 from paramjax.bench._replicates import best_trial, trainings_of
 from paramjax.bench._results import Training
 from paramjax.bench._stage import Stage, Window
@@ -117,7 +118,7 @@ class Contestant:
                 batch=self.stage.first_batch(), trained=[group.traced for group in groups],
             )  # fmt: skip
             path = store_path(self._out, *self.names)
-            program = self._audit.program
+            program = content_hash(f"{self._audit.program} {first}")[:16]
             self._store, self.retrained = open_store(path, self._trials, self._rules, program)
         used = [_plain(hp) for hp in self._trials[: replicates * protocol.trials]]
         known = self._store.notes().get("trials", [])

@@ -64,13 +64,13 @@ def sentence(
     if decision.word in (BETTER, WORSE):
         return (
             f"{optimizer} is {decision.word} than {baseline} {where}: {_by(decision, unit)}, "
-            + (f"beyond the margin of {words}.")
+            f"beyond the margin of {words}."
         )
     assert decision.word == UNDECIDED
     alone = "" if decision.alone == UNDECIDED else f" ({decision.alone} if it were the only one)"
     return (
         f"{optimizer} against {baseline} is undecided{alone} {where}: {_by(decision, unit)}, "
-        f"margin {words}; {decision.reason}"
+        f"margin {words}; {decision.reason}."
     )
 
 

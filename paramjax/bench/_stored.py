@@ -50,6 +50,8 @@ def open_store(
 ) -> tuple[Store, bool]:
     """The store of an optimizer, and whether trainings of another program of it were deleted.
 
+    `program` names what the optimizer computes and which trials it draws.
+
     Raises:
         DamagedError: If the file is damaged.
     """

@@ -42,11 +42,13 @@ for factory in (sgd, twin, slow, wrong, broken):
     factory.space = {"learning_rate": pj.log_uniform(0.05, 0.5)}
 
 
+def start(key):
+    return 0.1 * jax.random.normal(key, (2,)) - 1.0
+
+
 @pytest.fixture(scope="session")
 def problem() -> pj.Problem:
-    return pj.Problem(
-        init=lambda key: 0.1 * jax.random.normal(key, (2,)) - 1.0, data=ROWS, batch_size=4
-    )
+    return pj.Problem(init=start, data=ROWS, batch_size=4)
 
 
 def comparison(problem, optimizers, **changed):

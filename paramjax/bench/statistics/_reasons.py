@@ -63,7 +63,8 @@ def outlook(decision: Decision) -> str:
     if _barred(decision):
         return "more replicates help only if they lose no more runs than the baseline's"
     if decision.needed is None:
-        why = ": the variance between splits remains" if _many_splits(decision) else ""
+        why = ": splits of the rows differ too much; more rows, or one fixed split, might"
+        why = why if _many_splits(decision) else ""
         return f"no number of replicates up to {MOST_REPLICATES:,} would probably decide it{why}"
     return f"about {decision.needed} replicates would probably decide it"
 

@@ -47,7 +47,7 @@ def test_the_reason_says_it():
     assert f"about {found.needed} replicates would probably decide it" in found.reason
     floor = decide(scores, np.zeros(6), margin=0.0, maximise=True, variance_ratio=1.0)
     assert floor.needed is None
-    assert "the variance between splits remains" in floor.reason
+    assert "splits of the rows differ too much" in floor.reason
 
 
 def test_lost_runs_are_counted_by_the_sign_test():
