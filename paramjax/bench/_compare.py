@@ -197,10 +197,10 @@ def compare(
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
         >>> problem = Problem(init=lambda key: jnp.zeros(()), data=jnp.arange(10.0), batch_size=2)
         >>> found = compare(
-        ...     problem, {"sgd": optax.sgd, "wrong": lambda learning_rate: optax.scale(learning_rate)},
+        ...     problem, {"sgd": optax.sgd, "up": lambda learning_rate: optax.scale(learning_rate)},
         ...     baseline="sgd", loss_fn=loss_fn, trials=2, steps=10,
         ... )
-        >>> found["wrong"].verdict
+        >>> found["up"].verdict
         'worse'
     """
     workload = _workload(problem, loss_fn, margin)
