@@ -195,7 +195,8 @@ def compare(
         >>> import optax
         >>> from paramjax import Problem
         >>> loss_fn = lambda params, batch, key: (jnp.mean((params - batch) ** 2), {})
-        >>> problem = Problem(init=lambda key: jnp.zeros(()), data=jnp.arange(10.0), batch_size=2)
+        >>> data = jnp.linspace(1.0, 2.0, 50)
+        >>> problem = Problem(init=lambda key: jnp.zeros(()), data=data, batch_size=10)
         >>> found = compare(
         ...     problem, {"sgd": optax.sgd, "up": lambda learning_rate: optax.scale(learning_rate)},
         ...     baseline="sgd", loss_fn=loss_fn, trials=2, steps=10,

@@ -154,7 +154,38 @@ def _workload(
         untrained = float(np.mean(described["initial"]))
         won = abs(untrained - _mean_score(optimizers.get(about["baseline"])))
         described["margin"] = 0.01 * won if math.isfinite(won) else 0.0
-    return WorkloadResult(**described, optimizers=optimizers)
+    warnings = [*described["warnings"], *_untrained(optimizers, described)]
+    capped = {n: _capped(own, described) for n, own in optimizers.items()}
+    return WorkloadResult(**{**described, "warnings": warnings}, optimizers=capped)
+
+
+def _capped(own: OptimizerResult, described: dict[str, Any]) -> OptimizerResult:
+    """An optimizer whose scores are at worst those of the untrained parameters.
+
+    Nobody has to train to have these, and an optimizer that climbs has scores of any size, whose
+    spread would hide that it is worse.
+    """
+    best = max if described["maximise"] else min
+    replicates = [
+        one._replace(score=best(one.score, float(initial)))
+        for one, initial in zip(own.replicates, described["initial"], strict=False)
+    ]
+    return own._replace(replicates=replicates)
+
+
+def _untrained(optimizers: dict[str, OptimizerResult], described: dict[str, Any]) -> list[str]:
+    """Which optimizers ended worse than they began."""
+    found = []
+    for name, own in optimizers.items():
+        before = [one.score for one in own.replicates]
+        after = [one.score for one in _capped(own, described).replicates]
+        moved = sum(a != b for a, b in zip(before, after, strict=True) if math.isfinite(a))
+        if moved:
+            found.append(
+                f"{name} ended worse than the untrained parameters in {moved} of {len(before)} "
+                "replicates, which count with the score of those"
+            )
+    return found
 
 
 def _optimizer(summaries: Any, notes: dict[str, Any], protocol: Protocol) -> OptimizerResult:

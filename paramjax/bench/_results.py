@@ -39,7 +39,8 @@ class Replicate(NamedTuple):
         tuning: The trainings of its trials.
         chosen: The trial that was best on validation rows; None before all are trained.
         report: The trainings of the chosen trial.
-        score: Mean of the metric over `report`; NaN if one of them is lost.
+        score: Mean of the metric over `report`, or the untrained parameters' if that is better;
+            NaN if one of them is lost.
         complete: Whether all its trainings are there.
     """
 

@@ -54,6 +54,15 @@ def test_slow_and_wrong_optimizers_are_worse_whatever_splits_are_drawn(found):
     assert found[0].results.workloads[0].split == "anew"
 
 
+def test_an_optimizer_that_climbs_counts_as_untrained(found):
+    workload = found[0].results.workloads[0]
+    scores = workload.optimizers["wrong"].scores
+    np.testing.assert_allclose(scores, workload.initial, rtol=1e-6)
+    raw = [t.value for r in workload.optimizers["wrong"].replicates for t in r.report]
+    assert min(raw) > max(scores)
+    assert any("wrong ended worse than the untrained" in text for text in workload.warnings)
+
+
 def test_the_margin_is_a_hundredth_of_what_the_baseline_wins(found):
     workload = found[0].results.workloads[0]
     won = np.mean(workload.initial) - np.mean(workload.optimizers["sgd"].scores)
