@@ -60,8 +60,8 @@ def checksums(name: str, tree: PyTree) -> dict[str, str]:
 
 def program_hash(*jaxprs: Any) -> str:
     """64 digits of what traced functions compute, with the constants that they close over."""
-    # functions are printed with their address in memory
-    texts = [re.sub(r"0x[0-9a-f]+", "", str(jaxpr)) for jaxpr in jaxprs]
+    # functions are printed with their address in memory, and in a terminal all is in colours
+    texts = [re.sub(r"\x1b\[[0-9;]*m|0x[0-9a-f]+", "", str(jaxpr)) for jaxpr in jaxprs]
     # those of inner programs too; a text names arrays without their numbers
     arrays = [constant for jaxpr in jaxprs for constant in constants(jaxpr)]
     return content_hash(f"{jax.__version__} {texts} {checksums('constant', arrays)}")

@@ -62,3 +62,14 @@ def test_hashes_tell_forms_values_keys_and_constants_apart():
         return program_hash(jax.make_jaxpr(lambda x: x + constant)(zeros))
 
     assert program(zeros) == program(zeros.copy()) != program(zeros + 1)
+
+
+def test_a_program_has_one_hash_in_a_terminal_and_in_a_pipe(monkeypatch):
+    jaxpr = jax.make_jaxpr(lambda x: jax.lax.cond(x > 0, jax.numpy.sin, jax.numpy.cos, x))(1.0)
+    seen = []
+    for coloured in (False, True):
+        monkeypatch.setattr("jax._src.pretty_printer.CAN_USE_COLOR", coloured)
+        seen.append((str(jaxpr), program_hash(jaxpr)))
+    (plain, first), (colours, second) = seen
+    assert plain != colours
+    assert first == second
