@@ -23,6 +23,7 @@ from paramjax.bench.statistics import (
     clopper_pearson,
     decide,
     looks_until,
+    rank_intervals,
     weigh,
 )
 
@@ -252,6 +253,19 @@ def correlated(rng: Rng, count: int, ratio: float, repetitions: int) -> list[str
     return [rate(decided(words(0, 0.0))), rate(decided(words(0, ratio))), power]
 
 
+def false_ranks(draw: Draw, rng: Rng, repetitions: int) -> list[str]:
+    """Nine equal optimizers, and a rank interval of any of them is not 1 to 9."""
+    cells = []
+    for count in (6, 10):
+        wrong = np.zeros(repetitions, bool)
+        for k in range(repetitions):
+            rows = enumerate(draw(rng, (9, count))[0])
+            found = rank_intervals({str(i): row for i, row in rows}, maximise=True)
+            wrong[k] = any(interval != (1, 9) for interval in found.values())
+        cells.append(rate(wrong))
+    return cells
+
+
 def table(title: str, heads: list[str], rows: list[list[str]]) -> None:
     """Print one table in markdown."""
     print(f"\n{title}\n")
@@ -325,6 +339,8 @@ def main() -> None:
         ],
         rows,
     )
+    rows = [[name, *false_ranks(draw, rng, 2 * few)] for name, draw in ROWS.items()]
+    table("Nine equal optimizers: any false rank interval, %", ["scores", "K = 6", "K = 10"], rows)
 
 
 if __name__ == "__main__":
