@@ -50,8 +50,8 @@ class Display:
         )
         self._totals = dict.fromkeys(names, self._looks[0] * optimizers)
         self._tasks = {
-            name: self._bars.add_task(name, total=self._totals[name], now="waiting")
-            for name in names
+            name: self._bars.add_task(name, total=self._totals[name], now=now)
+            for name, now in zip(names, ["compiling", *["waiting"] * len(names)], strict=False)
         }
 
     def __enter__(self) -> Display:

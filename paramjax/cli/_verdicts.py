@@ -145,7 +145,7 @@ def _table(workload: WorkloadResult, verdicts: Sequence[Verdict], *, wide: bool)
         made.add_column(column, justify="right", no_wrap=True)
     if wide:
         made.add_column("wins", justify="right", no_wrap=True)
-        made.add_column("p", justify="right", no_wrap=True)
+        made.add_column("Holm p", justify="right", no_wrap=True)
         made.add_column("needed", justify="right")
         made.add_column("diverged", justify="right")
     made.add_row(*_baseline_row(verdicts[0], digits))
