@@ -59,11 +59,18 @@ def _decision(
     looks: Sequence[int],
 ) -> Decision:  # fmt: skip
     count = len(other.scores)
-    level = dict(zip(looks, boundaries(looks, LEVEL), strict=True))[count] if looks else LEVEL
     return decide(
         other.scores, baseline.scores[:count], margin=workload.margin, maximise=workload.maximise,
-        variance_ratio=workload.variance_ratio, level=level,
+        variance_ratio=workload.variance_ratio, level=_level(count, looks),
     )  # fmt: skip
+
+
+def _level(replicates: int, looks: Sequence[int]) -> float:
+    """The level of the last look that a comparison has reached, the first one's before that."""
+    if not looks:
+        return LEVEL
+    reached = sum(look <= replicates for look in looks)
+    return boundaries(looks, LEVEL)[max(0, reached - 1)]
 
 
 def _verdict(
