@@ -16,11 +16,12 @@ def cautions(results: Results) -> list[str]:
     """Sentences, none if there is nothing to say."""
     found = _of_protocol(results)
     for workload in results.workloads:
-        found += workload.warnings
+        name = workload.name
+        found += [w if w.startswith(name) else f"{name}: {w}" for w in workload.warnings]
         found += _unfinished(workload, results.rules["replicates"])
         found += _lost(workload)
-        found += _skewed(results, workload.name)
-        found += _edges(results, workload.name)
+        found += _skewed(results, name)
+        found += _edges(results, name)
     # what an optimizer's program holds is the same on every workload
     costs = [_costs(w, results.baseline) for w in results.workloads]
     return found + list(dict.fromkeys(text for of_workload in costs for text in of_workload))

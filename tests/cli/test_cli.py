@@ -17,7 +17,7 @@ from rich.console import Console
 
 from paramjax.cli import _terminal, _verdicts
 
-SMALL = ["--replicates", "6", "--trials", "2", "--report-seeds", "1", "--steps", "12"]
+SMALL = ["--replicates", "6", "--trials", "4", "--report-seeds", "1", "--steps", "100"]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_bench_says_its_verdicts_who_is_left_out_and_writes_the_files(bench, fol
     code, out, err = bench()
     assert code == 3
     said = words_of(out)
-    assert "mine.py:sign_error is worse than adamw in test loss on tiny, after 2 trials" in said
-    assert "6 replicates, paired with those of adamw; in each, 2 trials of 12 steps" in said
+    assert "mine.py:sign_error is worse than adamw in test loss on tiny, after 4 trials" in said
+    assert "6 replicates, paired with those of adamw; in each, 4 trials of 100 steps" in said
     assert "up to 0.02 do not matter (a fiftieth of what there is to win)" in said
     assert "split anew in each replicate (1,200 train, 400 validation, 400 test)" in said
     assert re.search(r"mine.py:sign_error +worse +\d\.\d+ +\+\d\.\d+ +\[\+.*\] +0/6", out)
@@ -82,7 +82,7 @@ def test_what_is_finished_is_not_trained_again(bench, folder):
     assert before
     for path in before:
         with closing(sqlite3.connect(path)) as db:
-            assert db.execute("SELECT count(*) FROM trainings").fetchone() == (6 * (2 + 1),)
+            assert db.execute("SELECT count(*) FROM trainings").fetchone() == (6 * (4 + 1),)
     assert (folder / "verdicts.json").read_bytes() == verdicts
 
 
