@@ -15,7 +15,7 @@ from paramjax.losses import cross_entropy, supervised
 from paramjax.metrics import accuracy
 from paramjax.models import BatchNormMLP
 
-_MODEL = BatchNormMLP((64, 64, 10))
+_MODEL = BatchNormMLP((64, 10))
 _METRICS = {"accuracy": accuracy}
 _HELD_OUT = supervised(functools.partial(_MODEL.apply, train=False), cross_entropy, _METRICS)
 _START = {"mean": np.zeros(64, np.float32), "var": np.ones(64, np.float32)}
@@ -39,17 +39,17 @@ def _evaluate(params: Params, model_state: ModelState, data: Batch) -> Metrics:
 
 DIGITS_BATCHNORM = Workload(
     name="digits_batchnorm",
-    description="64-64-64-10 network with batch normalisation on 1,797 handwritten digits",
+    description="64-64-10 network with batch normalisation on 1,797 handwritten digits",
     data=digits,
     init=_init,
     loss_fn=supervised(_train, cross_entropy, _METRICS, stateful=True),
     evaluate=_evaluate,
-    model_state={"batch_stats": {"BatchNorm_0": _START, "BatchNorm_1": _START}},
+    model_state={"batch_stats": {"BatchNorm_0": _START}},
     stateful=True,
     metric="accuracy",
     maximise=True,
     batch_size=128,
     margin=TWO_ROWS,
     margin_reason=TWO_ROWS_REASON,
-    target=0.974,
+    target=0.97,
 )

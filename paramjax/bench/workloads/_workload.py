@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from paramjax._checks import check_rate, describe, nearest
 from paramjax._types import Batch, LossFn, Metrics, ModelState, Params, PyTree
 from paramjax.data._validation import check_data
-from paramjax.populations._problem import Problem, evaluation
+from paramjax.populations._problem import Problem, evaluation, needs_structure
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,7 +112,7 @@ class Workload(Problem):
         Nothing is trained: the loss and the evaluation are traced.
 
         Raises:
-            TypeError: If its data is not loaded or not numeric.
+            TypeError: If its data is not loaded or not numeric, or `init` needs more than a key.
             ValueError: If a part is empty, NaN or of uneven length, the loss or the evaluation
                 cannot be traced, or the evaluation does not report the deciding metric as one
                 number.
@@ -123,6 +123,11 @@ class Workload(Problem):
             raise ValueError(
                 f"workload {self.name}: batch_size: expected at most the {rows[0]} rows of data, "
                 f"got {self.batch_size}"
+            )
+        if needs_structure(self.init, 1):
+            raise TypeError(
+                f"workload {self.name}: init: expected a function (key) -> params, the same for "
+                f"every optimizer, got {describe(self.init)} with more arguments"
             )
         params = _traced(self, "init", self.init, jax.random.key(0))
         states = (self.model_state,) if self.stateful else ()

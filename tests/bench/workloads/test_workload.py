@@ -113,7 +113,7 @@ def raises(*args):
         ({"init": raises}, ValueError, "init raised RuntimeError: no luck today$"),
         ({"loss_fn": raises}, ValueError, "loss_fn raised RuntimeError: no luck today$"),
         ({"evaluate": raises}, ValueError, "evaluate raised RuntimeError: no luck today$"),
-        ({"init": lambda key, fixed: 0.0}, ValueError, "init raised TypeError: .*'fixed'"),
+        ({"init": lambda key, fixed: 0.0}, TypeError, "init: .*the same for every optimizer"),
         ({"metric": "los"}, ValueError, "decides: unknown metric 'los'; nearest: loss"),
         ({"evaluate": lambda params, data: {"loss": data["y"]}}, ValueError,
          r"metric 'loss': expected one number for all rows, got float32\[20\]"),
