@@ -53,6 +53,8 @@ class Calibration(NamedTuple):
         equivalent: Verdicts `equivalent` on a copy, which are right.
         handicaps: Standard deviations -> verdicts `worse` on a copy whose scores were moved so far.
         against: Optimizer -> word -> its share.
+        false_on_these_rows: As `false`, of the words with the variance factor 1/K.
+        against_on_these_rows: As `against`, of these words.
     """
 
     workload: str
@@ -62,6 +64,8 @@ class Calibration(NamedTuple):
     equivalent: Rate
     handicaps: dict[float, Rate]
     against: dict[str, dict[str, Rate]]
+    false_on_these_rows: Rate
+    against_on_these_rows: dict[str, dict[str, Rate]]
 
 
 def renamed(entry: Entry) -> Entry:
@@ -120,18 +124,20 @@ def as_json(found: Sequence[Calibration], protocol: Protocol) -> dict[str, Any]:
 
 
 def words(
-    workload: WorkloadResult, scores: np.ndarray, baseline: np.ndarray, size: int
-) -> list[str]:
+    workload: WorkloadResult, scores: np.ndarray, baseline: np.ndarray, size: int,
+    field: str = "alone",
+) -> list[str]:  # fmt: skip
     """The uncorrected words of comparisons of `size` consecutive replicates."""
     count = len(baseline) // size
-    return [
+    decisions = [
         decide(
             scores[k * size : (k + 1) * size], baseline[k * size : (k + 1) * size],
             margin=workload.margin, maximise=workload.maximise,
             variance_ratio=workload.variance_ratio,
-        ).alone
+        )
         for k in range(count)
     ]  # fmt: skip
+    return [getattr(decision, field) for decision in decisions]
 
 
 def rate(found: Sequence[str], *asked: str) -> Rate:
@@ -157,15 +163,17 @@ def _calibrated(workload: WorkloadResult, baseline: str, copy: str, size: int) -
     spread = float(np.nanstd(own, ddof=1)) if np.isfinite(own).sum() > 1 else math.nan
     worse = -1.0 if workload.maximise else 1.0
     moved = {h: words(workload, other + worse * h * spread, own, size) for h in HANDICAPS}
-    against = {
-        name: words(workload, values, own, size)
-        for name, values in scores.items()
-        if name not in (baseline, copy)
-    }
+    others = {name: values for name, values in scores.items() if name not in (baseline, copy)}
+
+    def against(field: str) -> dict[str, dict[str, Rate]]:
+        found = {name: words(workload, v, own, size, field) for name, v in others.items()}
+        return {name: {w: rate(own, w) for w in sorted(set(own))} for name, own in found.items()}
+
+    rows = words(workload, other, own, size, "on_these_rows")
     return Calibration(
         workload.name, baseline, workload.split, rate(null, BETTER, WORSE),
         rate(null, EQUIVALENT), {h: rate(found, WORSE) for h, found in moved.items()},
-        {name: {w: rate(found, w) for w in sorted(set(found))} for name, found in against.items()},
+        against("alone"), rate(rows, BETTER, WORSE), against("on_these_rows"),
     )  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from paramjax._format import number
 from paramjax.bench._results import Results
+from paramjax.bench._splits import ANEW
 from paramjax.bench.report._formatting import count, listed, percent
 from paramjax.bench.report._view import View
-from paramjax.bench.statistics import UNDECIDED, caution
-from paramjax.bench.statistics._needed import FEWEST_REPLICATES
+from paramjax.bench.statistics import FEWEST_REPLICATES, UNDECIDED, caution
 
 _SPLITS = {
     "anew": "Each replicate splits the rows anew",
@@ -129,13 +129,22 @@ def calibration_rows(calibration: dict[str, Any] | None) -> list[tuple[str, ...]
             f"{copy}, made worse by {number(float(shift))} of a standard deviation: worse": rate
             for shift, rate in own["handicaps"].items()
         }
-        cases |= {
-            f"{other} against {name}: {word}": rate
-            for other, words in own["against"].items()
-            for word, rate in words.items()
-        }
+        cases |= _against(name, own["against"], "")
+        if own["split"] == ANEW:
+            here = "on these rows alone, "
+            cases[f"{here}{copy}: better or worse, which is false"] = own["false_on_these_rows"]
+            cases |= _against(name, own["against_on_these_rows"], here)
         found += [(workload, case, *_rate(rate)) for case, rate in cases.items()]
     return found
+
+
+def _against(name: str, against: dict[str, Any], where: str) -> dict[str, Any]:
+    """Case -> rate of every word on the other optimizers."""
+    return {
+        f"{where}{other} against {name}: {word}": rate
+        for other, words in against.items()
+        for word, rate in words.items()
+    }
 
 
 def calibrated_for(results: Results) -> str:

@@ -80,6 +80,12 @@ def decide(
         level=level,
     )
     decision = _decision(evidence, 1 if maximise else -1, margin, variance_ratio, level)
+    if variance_ratio:
+        same = weigh(
+            mine[None], other[None], margin=margin, maximise=maximise, variance_ratio=0.0,
+            level=level,
+        )  # fmt: skip
+        decision = decision._replace(on_these_rows=str(same.words[0]))
     if decision.word == UNDECIDED:
         decision = decision._replace(needed=needed_of(decision, level))
     return decision._replace(reason=reason_of(decision))
@@ -100,6 +106,7 @@ def _decision(
     return Decision(
         word=word,
         alone=word,
+        on_these_rows=word,
         difference=sign * float(evidence.student.mean[0]),
         interval=_interval(evidence, sign, level),
         fixed_interval=_interval(evidence, sign, level, 1 / math.sqrt(max(finite, 1) * factor)),

@@ -15,6 +15,8 @@ class Decision(NamedTuple):
     Attributes:
         word: `better`, `worse`, `equivalent` or `undecided`; after `adjust` the corrected one.
         alone: The word without a correction for many comparisons.
+        on_these_rows: The uncorrected word with the factor 1/K: about the rows of this data set
+            alone, and not about others like them.
         difference: Mean difference; NaN if every pair has a lost run.
         interval: Student's interval at `level`, with the variance factor that decided.
         fixed_interval: The same with the factor 1/K of a fixed split.
@@ -44,6 +46,7 @@ class Decision(NamedTuple):
 
     word: str
     alone: str
+    on_these_rows: str
     difference: float
     interval: tuple[float, float]
     fixed_interval: tuple[float, float]

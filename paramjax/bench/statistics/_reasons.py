@@ -44,7 +44,7 @@ def reason_of(decision: Decision) -> str:
             f"{FEWEST_REPLICATES} for better or worse"
         )
     if decision.alone == UNDECIDED:
-        return f"{_undecided(decision)}; {outlook(decision)}"
+        return f"{_undecided(decision)}; {_same_rows(decision)}{outlook(decision)}"
     if decision.alone == EQUIVALENT:
         return f"the {_percent(2 * decision.level - 1)} interval lies within the margin"
     if decision.method == SIGNS:
@@ -62,11 +62,19 @@ def outlook(decision: Decision) -> str:
     """What more replicates would bring."""
     if _barred(decision):
         return "more replicates help only if they lose no more runs than the baseline's"
+    many = _many_splits(decision)
     if decision.needed is None:
-        why = ": splits of the rows differ too much; more rows, or one fixed split, might"
-        why = why if _many_splits(decision) else ""
+        why = ": splits of the rows differ too much, more rows might" if many else ""
         return f"no number of replicates up to {MOST_REPLICATES:,} would probably decide it{why}"
     return f"about {decision.needed} replicates would probably decide it"
+
+
+def _same_rows(decision: Decision) -> str:
+    """What holds for the rows of this data set, if that is more."""
+    word = decision.on_these_rows
+    if UNDECIDED in (word, decision.alone) and word != decision.alone:
+        return f"on these very rows it is {word}, but other rows like them may differ; "
+    return ""
 
 
 def _undecided(decision: Decision) -> str:

@@ -160,8 +160,9 @@ def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, dra
     assert "Key: 0; no other was used in this folder." in text
     rate = {"count": 1, "comparisons": 40, "interval": [0.001, 0.13], "share": 0.025}
     calibration = {
-        "workload": "digits", "optimizer": "adamw", "false": rate, "equivalent": rate,
-        "handicaps": {"0.5": rate}, "against": {"good": {"better": rate}},
+        "workload": "digits", "optimizer": "adamw", "split": "anew", "false": rate,
+        "equivalent": rate, "handicaps": {"0.5": rate}, "against": {"good": {"better": rate}},
+        "false_on_these_rows": rate, "against_on_these_rows": {"good": {"worse": rate}},
     }  # fmt: skip
     results = results._replace(
         excluded=[Excluded("mine.py:f", "it returned None")],
@@ -177,6 +178,7 @@ def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, dra
     )
     assert "made worse by 0.5 of a standard deviation: worse 2.5 %" in text
     assert "good against adamw: better 2.5 %" in text
+    assert "on these rows alone, good against adamw: worse 2.5 %" in text
     assert "Not calibrated" not in text
     assert "This protocol was calibrated." in text
     other = {"workloads": {"digits": calibration}, "protocol": {"key": 9, "trials": 8}}

@@ -219,3 +219,16 @@ def test_eight_copies_win_as_often_as_chance_allows():
         corrected += any(decision.word == "better" for decision in adjust(family))
     assert stats.binomtest(corrected, 400).proportion_ci(0.99).low < 0.05
     assert corrected < alone
+
+
+def test_what_holds_on_these_rows_may_not_hold_on_others_like_them():
+    rng = np.random.default_rng(2)
+    scores = 0.03 + 0.02 * rng.standard_normal(8)
+    found = decide(scores, np.zeros(8), margin=0.005, maximise=True, variance_ratio=0.25)
+    half = stats.t.ppf(0.975, 7) * scores.std(ddof=1) / np.sqrt(8)
+    assert found.fixed_interval == pytest.approx((scores.mean() - half, scores.mean() + half))
+    assert found.fixed_interval[0] > 0.005
+    assert (found.word, found.on_these_rows) == ("undecided", "better")
+    assert "on these very rows it is better" in found.reason
+    same = decide(scores, np.zeros(8), margin=0.005, maximise=True)
+    assert (same.word, same.on_these_rows) == ("better", "better")
