@@ -27,19 +27,19 @@ class Rate(NamedTuple):
     """A share of comparisons with its interval.
 
     Attributes:
-        count: Comparisons that ended so.
+        hits: Comparisons that ended so.
         comparisons: Comparisons in all, which share no replicate.
         interval: The exact interval of the share at 95 % (Clopper and Pearson, 1934).
     """
 
-    count: int
+    hits: int
     comparisons: int
     interval: tuple[float, float]
 
     @property
     def share(self) -> float:
         """The share itself."""
-        return self.count / self.comparisons
+        return self.hits / self.comparisons
 
 
 class Calibration(NamedTuple):

@@ -50,7 +50,7 @@ def test_the_null_and_the_handicaps_of_a_small_problem(workload, tmp_path):
     )  # fmt: skip
     (found,) = calibrate(plan, comparisons=5)
     assert found.false.comparisons == 5
-    assert found.false.count <= 1
+    assert found.false.hits <= 1
     assert found.against["wrong"]["worse"].share == 1.0
     assert set(found.handicaps) == {0.5, 1.0, 2.0}
     shares = [rate.share for rate in found.handicaps.values()]

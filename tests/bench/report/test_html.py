@@ -158,7 +158,7 @@ def test_excluded_optimizers_keys_and_the_calibration_are_told(make, scores, dra
     text = draw(results)[1].text
     assert "run paramjax calibrate" in text
     assert "Key: 0; no other was used in this folder." in text
-    rate = {"count": 1, "comparisons": 40, "interval": [0.001, 0.13], "share": 0.025}
+    rate = {"hits": 1, "comparisons": 40, "interval": [0.001, 0.13], "share": 0.025}
     calibration = {
         "workload": "digits", "optimizer": "adamw", "split": "anew", "false": rate,
         "equivalent": rate, "handicaps": {"0.5": rate}, "against": {"good": {"better": rate}},
