@@ -13,6 +13,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "expected"]
 html_theme = "furo"
 html_title = "paramjax"
+html_static_path = ["_static"]
+html_css_files = ["wrap.css"]
 # math is drawn by the reader's browser; building needs no network
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3

@@ -9,12 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from paramjax.bench._preflight import first_step  # what `paramjax bench` does before it trains
 
 import paramjax as pj
-from paramjax.bench import Protocol, find_entries
-from paramjax.bench._runner import prepare
-from paramjax.bench.workloads import get
+from paramjax.bench import Benchmark, Plan, Protocol, find_entries
+from paramjax.bench.entries import Entry
+from paramjax.bench.workloads import find_workload, get
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,7 +23,7 @@ def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
-OPTIMIZER, TRAINING, TUNING, LONG, COMPOSED = blocks("README.md")
+OPTIMIZER, TRAINING, TUNING, COMPARED, LONG, COMPOSED = blocks("README.md")
 
 
 def run(code, names, **smaller):
@@ -36,15 +35,14 @@ def run(code, names, **smaller):
     return names
 
 
-@pytest.fixture(scope="module")
-def stage():
-    protocol = Protocol(trials=1, tuning_seeds=1, seeds=2, steps=2)
-    return protocol, prepare(get("breast_cancer_logistic"), protocol)
-
-
-def take_first_step(optimizer, stage):
-    protocol, ready = stage
-    first_step(ready.workload, optimizer, protocol, ready.starts, ready.splits.train)
+def left_out(entry, folder):
+    """Why an optimizer cannot take part, after its first steps on a small workload; or nothing."""
+    entries, _ = find_entries(["adamw"])
+    plan = Plan(
+        workloads=[get("breast_cancer_logistic")], entries=[*entries, entry], baseline="adamw",
+        protocol=Protocol(replicates=2, trials=1, steps=2), out=folder,
+    )  # fmt: skip
+    return Benchmark(plan).excluded
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +53,11 @@ def trained():
     return names, printed.getvalue()
 
 
-def test_readmes_optimizer_takes_part(tmp_path, stage):
+def test_readmes_optimizer_takes_part(tmp_path):
     (tmp_path / "mine.py").write_text(OPTIMIZER)
     (entry,), excluded = find_entries([f"{tmp_path}/mine.py:my_optimizer"])
     assert excluded == []
-    take_first_step(entry.optimizer, stage)
+    assert left_out(entry, tmp_path) == []
 
 
 def test_readmes_training_reaches_its_accuracy(trained):
@@ -88,6 +86,17 @@ def test_readmes_sweep_is_kept_and_drawn(trained, tmp_path, monkeypatch, capsys)
     assert "18 runs" in capsys.readouterr().out
 
 
+def test_readmes_comparison_says_a_sentence(trained, capsys):
+    names = run(OPTIMIZER, dict(trained[0]))
+    run(TUNING.partition("found = ")[0], names)
+    smaller = "loss_fn=loss_fn, replicates=2, trials=2, steps=20)"
+    run(COMPARED.replace("loss_fn=loss_fn)", smaller), names)
+    (verdict,) = names["verdicts"].verdicts
+    assert verdict.decision.replicates == 2
+    assert names["verdicts"].results.workloads[0].split == "anew"
+    assert verdict.sentence in capsys.readouterr().out
+
+
 def test_readmes_composed_step_trains(trained):
     names = run(COMPOSED, dict(trained[0]))
     done = pj.fit(
@@ -106,12 +115,9 @@ def test_contributing_names_files_that_exist():
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
-def test_the_skeletons_of_contributing_are_whole(stage, key):
-    optimizer, workload, hook = (run(code, {}) for code in blocks("CONTRIBUTING.md"))
-    take_first_step(optimizer["MINE"], stage)
-    mine = workload["MINE"].loaded()
-    assert mine.check() == 1797
-    assert jnp.isfinite(mine.evaluate(mine.init(key), mine.data)["loss"])
+def test_the_skeletons_of_contributing_are_whole(tmp_path, key):
+    optimizer, _, hook = (run(code, {}) for code in blocks("CONTRIBUTING.md"))
+    assert left_out(Entry(optimizer["MINE"], None), tmp_path) == []
     trainer = pj.train_step(
         lambda params, batch, key: (jnp.sum(params**2), {}),
         optax.sgd(0.25),
@@ -121,3 +127,20 @@ def test_the_skeletons_of_contributing_are_whole(stage, key):
     for _ in range(3):
         state, metrics = jax.jit(trainer.step)(state, None)
     assert float(metrics["largest_norm"]) == 2.0
+
+
+def test_the_workload_of_contributing_is_compared_on(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(blocks("CONTRIBUTING.md")[1])
+    assert find_workload(f"{file}:MINE").loaded().check() == 1797
+    found = pj.compare(
+        find_workload(f"{file}:MINE"), {"adam": "adam", "sgd": "sgd"}, baseline="adam",
+        replicates=2, trials=1, report_seeds=1, steps=2,
+    )  # fmt: skip
+    assert not any("too few" in text for text in found.results.workloads[0].warnings)
+    assert found["sgd"].margin == 0.0056
+
+
+def test_contributing_and_the_page_on_verdicts_show_one_workload():
+    page = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    assert f"```{{code-cell}} ipython3\n{blocks('CONTRIBUTING.md')[1]}```" in page
