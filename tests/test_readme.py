@@ -11,8 +11,8 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.bench import Benchmark, Plan, Protocol, find_entries
-from paramjax.bench.entries import Entry
+from paramjax.bench import Benchmark, Plan, Protocol
+from paramjax.bench.entries import Entry, find_entries
 from paramjax.bench.workloads import find_workload, get
 
 ROOT = Path(__file__).parent.parent

@@ -14,17 +14,12 @@ from paramjax.bench._results import (
     WorkloadResult,
 )
 from paramjax.bench._stored import RecordsMismatchError
-from paramjax.bench.entries import Entry, Excluded, UnknownOptimizerError, find_entries
-from paramjax.bench.workloads import WORKLOADS, Workload, evaluate_with
 
 __all__ = [
-    "WORKLOADS",
     "BaselineError",
     "Benchmark",
     "Calibration",
     "Comparison",
-    "Entry",
-    "Excluded",
     "NoRecordsError",
     "OptimizerResult",
     "Plan",
@@ -34,14 +29,10 @@ __all__ = [
     "Replicate",
     "Results",
     "Training",
-    "UnknownOptimizerError",
     "Verdict",
-    "Workload",
     "WorkloadResult",
     "calibrate",
     "compare",
-    "evaluate_with",
-    "find_entries",
     "read_results",
     "write_results",
 ]

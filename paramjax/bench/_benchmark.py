@@ -18,7 +18,8 @@ from paramjax.bench._results import Results
 from paramjax.bench._runner import Contestant, Progress, train_all
 from paramjax.bench._stage import Stage, data_hash, make_stage, untrained, workload_hash
 from paramjax.bench._stored import check_folder, check_rules, store_path
-from paramjax.bench.entries import Entry, Excluded, first_steps
+from paramjax.bench.entries import Entry, Excluded
+from paramjax.bench.entries._first_step import first_steps
 from paramjax.bench.statistics import UNDECIDED, looks_until
 from paramjax.bench.workloads import Workload, default_margin, workload_warnings
 from paramjax.populations.planning._guess import cores
@@ -69,6 +70,20 @@ class Benchmark:
         stages: The workloads with data, splits and starts.
         entries: The optimizers that take part.
         excluded: The optimizers that cannot, with reasons.
+
+    Example:
+        >>> import tempfile
+        >>> from paramjax.bench import read_results, write_results
+        >>> from paramjax.bench.entries import find_entries
+        >>> from paramjax.bench.workloads import get
+        >>> plan = Plan(
+        ...     workloads=[get("quadratic_deep")], entries=find_entries(["sgd", "adam"])[0],
+        ...     baseline="sgd", protocol=Protocol(replicates=2, trials=1, steps=2),
+        ...     out=Path(tempfile.mkdtemp()),
+        ... )
+        >>> write_results(Benchmark(plan).run(), plan.out)
+        >>> [verdict.optimizer for verdict in read_results(plan.out).verdicts]
+        ['adam']
     """
 
     def __init__(self, plan: Plan) -> None:

@@ -103,6 +103,20 @@ def calibrate(
 
     Returns:
         One calibration a workload.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from paramjax.bench.entries import find_entries
+        >>> from paramjax.bench.workloads import get
+        >>> plan = Plan(
+        ...     workloads=[get("quadratic_deep")], entries=find_entries(["sgd"])[0],
+        ...     baseline="sgd", protocol=Protocol(replicates=2, trials=1, steps=2),
+        ...     out=Path(tempfile.mkdtemp()),
+        ... )
+        >>> (found,) = calibrate(plan, comparisons=3)
+        >>> found.false.hits, found.false.comparisons
+        (0, 3)
     """
     size = plan.protocol.replicates
     first = next(e for e in plan.entries if e.optimizer.name == plan.baseline)

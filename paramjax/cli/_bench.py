@@ -107,9 +107,8 @@ def make_plan(
         ValueError: For an unknown workload or optimizer, two of one name, or a margin that does
             not fit.
     """
-    from paramjax.bench import find_entries
     from paramjax.bench._benchmark import Plan
-    from paramjax.bench.entries import spec_name
+    from paramjax.bench.entries import find_entries, spec_name
     from paramjax.optim import CATALOGUE
 
     entries, excluded = find_entries([baseline, *(optimizers or CATALOGUE)])

@@ -66,9 +66,9 @@ def calibrate(
     """
     started = time.perf_counter()
     from paramjax._checks import check_count
-    from paramjax.bench import Protocol, find_entries
+    from paramjax.bench import Protocol
     from paramjax.bench._benchmark import Plan
-    from paramjax.bench.entries import spec_name
+    from paramjax.bench.entries import find_entries, spec_name
 
     try:
         check_count("comparisons", comparisons)

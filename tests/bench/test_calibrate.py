@@ -6,11 +6,12 @@ import pytest
 from scipy import stats
 
 import paramjax as pj
-from paramjax.bench import Plan, Protocol, Workload, calibrate
+from paramjax.bench import Plan, Protocol, calibrate
 from paramjax.bench._calibrate import rate, renamed  # pieces of it
 from paramjax.bench._runner import trials_of
 from paramjax.bench._stage import make_stage
 from paramjax.bench.entries import entry_of
+from paramjax.bench.workloads import Workload
 from tests.bench.conftest import ROWS, loss_fn, sgd, start, wrong
 
 

@@ -173,7 +173,7 @@ def test_constant_scores_are_equivalent(problem):
 def test_a_published_split_is_kept_and_said(problem):
     parts = {"eval_data": problem.data[:8], "test_data": problem.data[8:16]}
     fields = {f.name: getattr(problem, f.name) for f in dataclasses.fields(pj.Problem)}
-    workload = pj.bench.Workload(name="own", loss_fn=loss_fn, **{**fields, **parts})
+    workload = pj.bench.workloads.Workload(name="own", loss_fn=loss_fn, **{**fields, **parts})
     found = pj.compare(workload, {"sgd": sgd, "slow": slow}, baseline="sgd", trials=2, steps=8)
     assert found.results.workloads[0].split == "published"
     assert found["slow"].verdict == "worse"

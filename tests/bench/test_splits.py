@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax.bench import Workload
 from paramjax.bench._splits import make_splits  # the rows behind the scores
+from paramjax.bench.workloads import Workload
 
 KEY = jax.random.key(5)
 

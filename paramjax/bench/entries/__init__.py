@@ -9,7 +9,6 @@ from paramjax.bench.entries._entries import (
     find_entries,
     spec_name,
 )
-from paramjax.bench.entries._first_step import first_steps
 from paramjax.bench.entries._modules import LoadError, load_module
 from paramjax.bench.entries._refused import RefusedError, one_line
 from paramjax.bench.entries._spaces import describe_space, space_volume
@@ -26,7 +25,6 @@ __all__ = [
     "describe_space",
     "entry_of",
     "find_entries",
-    "first_steps",
     "load_module",
     "make_trainer",
     "one_line",

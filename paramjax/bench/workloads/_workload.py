@@ -23,12 +23,10 @@ class Workload(Problem):
     It is a `Problem` with more attributes. Which rows are validation and test rows depends on
     the parts that are given:
 
-    | `eval_data` | `test_data` | validation and test rows |
-    |---|---|---|
-    | None | None | a fifth of `data` each, anew in each replicate |
-    | None | given | a fifth of `data`, anew in each replicate; `test_data` |
-    | given | None | the halves of `eval_data`, anew in each replicate |
-    | given | given | as published; verdicts hold on this split |
+    - neither: a fifth of `data` each, anew in each replicate;
+    - `test_data` alone: a fifth of `data` is validation rows, anew in each replicate;
+    - `eval_data` alone: its halves, anew in each replicate;
+    - both: as published, and verdicts hold on this split.
 
     Attributes:
         name: What users type.

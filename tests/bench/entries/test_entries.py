@@ -17,10 +17,10 @@ from paramjax.bench.entries import (
     describe_space,
     entry_of,
     find_entries,
-    first_steps,
     make_trainer,
     space_volume,
 )
+from paramjax.bench.entries._first_step import first_steps
 from paramjax.optim import Optimizer, get
 from tests.bench.entries.conftest import PARAMS, ROWS
 
