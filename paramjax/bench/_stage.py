@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._checks import describe
 from paramjax._hashes import checksums, content_hash, program_hash
 from paramjax._types import Array, Params, PyTree
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._splits import Splits, make_splits
 from paramjax.bench.workloads import Workload
 from paramjax.populations import Problem, SeedRows
-from paramjax.populations._problem import evaluation, needs_structure
+from paramjax.populations._problem import evaluation
 from paramjax.populations._seed_rows import rows_of
 from paramjax.populations._starts import PendingStarts, pending_starts
 
@@ -78,16 +77,11 @@ def make_stage(workload: Workload, protocol: Protocol, replicates: int) -> Stage
     """Load and check the data, draw the splits, and trace the initialisation of all seeds.
 
     Raises:
-        TypeError: If the initial parameters depend on hyperparameters.
+        TypeError: If the data are not numeric.
         ValueError: If the data cannot be trained on or split.
     """
     workload = workload.loaded()
     workload.check()
-    if needs_structure(workload.init, 1):
-        raise TypeError(
-            f"{workload.name}: init: expected a function (key) -> params, the same for every "
-            f"optimizer, got {describe(workload.init)} with more arguments"
-        )
     key = protocol.keyed("splits")
     splits = make_splits(workload, key, replicates, fixed=protocol.fixed_split)
     splits = splits._replace(

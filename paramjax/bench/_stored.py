@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paramjax._hashes import content_hash
 from paramjax.populations import ChunkResult
 from paramjax.populations._outcome import outcomes
 from paramjax.tuning.store._store import Store, StoreMismatchError
@@ -23,8 +24,13 @@ class RecordsMismatchError(StoreMismatchError):
 
 def store_path(out: Path, workload: str, optimizer: str) -> Path:
     """The file of one optimizer on one workload."""
-    safe = (re.sub(r"[^\w.-]", "-", name) for name in (workload, f"{optimizer}.sqlite"))
-    return Path(out, FOLDER, *safe)
+    return Path(out, FOLDER, _safe(workload), f"{_safe(optimizer)}.sqlite")
+
+
+def _safe(name: str) -> str:
+    """A name as that of a file; names that would become one are told apart by their hash."""
+    safe = re.sub(r"[^\w.-]", "-", name)
+    return safe if safe == name else f"{safe}-{content_hash(name)[:6]}"
 
 
 def check_folder(out: Path) -> None:
