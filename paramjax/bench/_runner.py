@@ -31,7 +31,7 @@ from paramjax.populations import Layout, Population, TrialRun
 from paramjax.populations._seed_rows import SeedRows
 from paramjax.populations.planning._guess import SINGLE, cores, operations
 from paramjax.tuning import DamagedError, latin_design
-from paramjax.tuning._preflight import check_metrics, check_trainers
+from paramjax.tuning._preflight import check_metrics, check_structures, unread
 from paramjax.tuning.store._store import Store
 
 COMPILING, TUNING, REPORT = "compiling", "tuning", "report"
@@ -111,7 +111,13 @@ class Contestant:
         optimizer, protocol = self.entry.optimizer, self.stage.protocol
         if self._store is None:
             first = [TrialRun(t, 0, hp) for t, hp in enumerate(self._trials[: protocol.trials])]
-            groups = check_trainers(population, first)
+            groups = check_structures(population, first)
+            unused = unread(population, groups, first)
+            if unused:
+                raise RefusedError(
+                    f"nothing depends on {', '.join(map(repr, unused))}; let its factory use it, "
+                    "or take it out of its space"
+                )
             check_metrics(groups, [self.stage.workload.metric])
             self._audit = audit(
                 self.stage.workload, self.entry, protocol.clip_norm, params=self.stage.params,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from paramjax._format import number
 from paramjax.bench.statistics import BETTER, EQUIVALENT, UNDECIDED, WORSE, Decision
 
 _SHARES = {"accuracy", "error", "f1", "precision", "recall"}
@@ -22,7 +23,7 @@ class Unit(NamedTuple):
     name: str
 
     def text(self, value: float, *, sign: bool = False) -> str:
-        """A difference with two digits after the first that matters.
+        """A difference: points to two decimals, other units to three digits.
 
         Example:
             >>> unit_of("accuracy").text(0.0056), unit_of("loss").text(-0.00321, sign=True)
@@ -30,10 +31,8 @@ class Unit(NamedTuple):
         """
         if not math.isfinite(value):
             return "unknown"
-        scaled = value * self.scale
-        digits = 2 if self.scale > 1 else max(0, 3 - math.ceil(math.log10(abs(scaled) or 1.0)))
-        shown = f"{scaled:+.{digits}f}" if sign else f"{scaled:.{digits}f}"
-        return shown.replace("-", "\N{MINUS SIGN}")
+        shown = f"{value * self.scale:.2f}" if self.scale > 1 else number(value, 3)
+        return ("+" if sign and value > 0 else "") + shown.replace("-", "\N{MINUS SIGN}")
 
 
 def unit_of(metric: str) -> Unit:
@@ -50,8 +49,8 @@ def sentence(
     Example:
         >>> import numpy as np
         >>> from paramjax.bench.statistics import decide
-        >>> decision = decide(np.arange(6) / 100 + 0.9, np.arange(6) / 100 + 0.9, margin=0.005,
-        ...                   maximise=True)
+        >>> scores = np.arange(6) / 100 + 0.9
+        >>> decision = decide(scores, scores, margin=0.005, maximise=True)
         >>> sentence("mine", "adam", "digits", "accuracy", 0.005, decision, 6)
         'mine is within 0.50 points of adam in test accuracy on digits, after 6 trials of tuning.'
     """

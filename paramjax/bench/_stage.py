@@ -128,7 +128,8 @@ def untrained(stage: Stage) -> list[float]:
             measured = measure(inputs[0], own.model_state, rows_of(test, inputs[1]))
             return jnp.asarray(measured[own.metric])
 
-        return jax.lax.map(one, (params, index))
+        found: Array = jax.lax.map(one, (params, index))
+        return found
 
     means: list[float] = []
     for window in stage.windows:
