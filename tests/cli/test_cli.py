@@ -105,7 +105,7 @@ def test_a_margin_of_the_command_line_decides(bench, copied):
     assert code == 3
     said = words_of(out)
     assert "differences up to 1e+06 do not matter (set on the command line)" in said
-    assert "sgd and mine.py:sign_error are within 1000000 of adamw in test loss on tiny" in said
+    assert "sgd and mine.py:sign_error are within 1e6 of adamw in test loss on tiny" in said
 
 
 def test_one_replicate_gives_no_verdict_and_the_reason(bench, copied):
