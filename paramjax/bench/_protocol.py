@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_count, check_rate, describe
@@ -97,5 +98,5 @@ class Protocol:
         kinds = ("starts", "trials", "splits")
         # the bits of `jax.random.key(self.key)` where that is in [0, 2**32)
         words = np.array([self.key >> 32, self.key & 0xFFFFFFFF], np.uint32)
-        key = jax.random.wrap_key_data(words, impl="threefry2x32")
+        key = jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
         return jax.random.fold_in(key, kinds.index(what))

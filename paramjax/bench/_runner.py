@@ -104,6 +104,7 @@ class Contestant:
         return Population(
             make, self.entry.optimizer.space, window.problem, starts=window.starts,
             seeds=window.seeds, steps=protocol.steps, evaluations=protocol.evaluations,
+            orders=window.orders,
         )  # fmt: skip
 
     def _opened(self, population: Population, replicates: int) -> Store:

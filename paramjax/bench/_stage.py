@@ -14,6 +14,7 @@ from paramjax.bench._protocol import Protocol
 from paramjax.bench._splits import Splits, make_splits
 from paramjax.bench.workloads import Workload
 from paramjax.populations import Problem, SeedRows
+from paramjax.populations._orders import Orders
 from paramjax.populations._problem import evaluation
 from paramjax.populations._seed_rows import rows_of
 from paramjax.populations._starts import PendingStarts, pending_starts
@@ -29,6 +30,7 @@ class Window(NamedTuple):
         replicates: Their numbers.
         seeds: Their seeds.
         starts: Initial parameters and keys of the seeds, shared by every optimizer.
+        orders: The orders of batches of the seeds, shared likewise.
         problem: The training problem, judged on the validation rows of each seed.
         test_data: The test rows of each seed.
     """
@@ -36,6 +38,7 @@ class Window(NamedTuple):
     replicates: range
     seeds: range
     starts: PendingStarts
+    orders: Orders
     problem: Problem
     test_data: SeedRows
 
@@ -68,8 +71,8 @@ class Stage(NamedTuple):
 
     def first_batch(self) -> PyTree:
         """A batch of training rows of the first seed."""
-        size = self.workload.batch_size
-        rows = self.splits.train[0][: size if isinstance(size, int) else None]
+        train = self.splits.train[0]
+        rows = train[: _batch_size(self.workload, len(train))]
         return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.splits.data)
 
 
@@ -155,4 +158,15 @@ def _window(workload: Workload, splits: Splits, protocol: Protocol, replicates: 
         metric=workload.metric, maximise=workload.maximise,
     )  # fmt: skip
     starts = pending_starts(workload.init, protocol.keyed("starts"), seeds)
-    return Window(replicates, seeds, starts, problem, rows(splits.eval_data, splits.test))
+    train = problem.data.rows
+    orders = Orders(
+        lambda: starts.made().data_key, len(seeds), train.shape[1],
+        _batch_size(workload, train.shape[1]), protocol.steps, train,
+    )  # fmt: skip
+    test = rows(splits.eval_data, splits.test)
+    return Window(replicates, seeds, starts, orders, problem, test)
+
+
+def _batch_size(workload: Workload, rows: int) -> int:
+    """Rows of one step."""
+    return workload.batch_size if isinstance(workload.batch_size, int) else rows

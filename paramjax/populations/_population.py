@@ -62,6 +62,8 @@ class Population:
         evaluations: Number of evaluations, evenly spaced, the last at the end; positive.
         rungs: Further steps after which runs are evaluated and can be resumed.
         mesh: A mesh with one axis of devices; None for the default device.
+        orders: The orders of batches of the seeds, to share with other populations; None draws
+            them.
 
     Attributes:
         data: The training data, on the devices.
@@ -97,11 +99,12 @@ class Population:
         evaluations: int = 1,
         rungs: Sequence[int] = (),
         mesh: Mesh | None = None,
+        orders: Orders | None = None,
     ) -> None:
         self.space, self.seeds, self.steps, self.mesh = space, list(seeds), steps, mesh
         self.problem = problem
         self.evaluation_steps = sorted({*evaluation_steps(steps, evaluations), *rungs})
-        self._make_trainer, self._starts = make_trainer, starts
+        self._make_trainer, self._starts, self._orders = make_trainer, starts, orders
         arrays = jax.tree.map(jnp.asarray, (problem.model_state, all_rows(problem.data)))
         self._model_state, self.data = placed(arrays, mesh, split=False)
         own = problem.data.rows if isinstance(problem.data, SeedRows) else None
@@ -233,7 +236,7 @@ class Population:
     ) -> StructureGroup:
         starts = self._starts_of(fixed)
         batch_size = self._batch_size(fixed)
-        orders = Orders(
+        orders = self._orders or Orders(
             lambda: starts.made().data_key, len(self.seeds), self._rows(), batch_size, self.steps,
             self._seed_rows,
         )  # fmt: skip
