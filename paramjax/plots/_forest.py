@@ -149,10 +149,10 @@ def forest_figure(
         'difference in accuracy from adamw'
     """
     with needs_extra("bench"):
-        from matplotlib.figure import Figure
+        from paramjax.plots._shown_figure import ShownFigure
     _check(verdicts)
     ordered = sorted(verdicts, key=lambda verdict: _place(verdict.decision.difference, maximise))
-    page = Figure(figsize=(8.0, 1.3 + 0.5 * len(ordered)), layout="constrained")
+    page = ShownFigure(figsize=(8.0, 1.3 + 0.5 * len(ordered)), layout="constrained")
     ax = page.add_subplot()
     first = ordered[0]
     intervals = [verdict.decision.interval for verdict in ordered]

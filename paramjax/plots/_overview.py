@@ -64,12 +64,12 @@ def overview(
         ['loss against rate', 'learning curves']
     """
     with needs_extra("bench"):
-        from matplotlib.figure import Figure
+        from paramjax.plots._shown_figure import ShownFigure
     scores = score_trials(records, metric, maximise=maximise)
     axes = axes_of(space, records)
     others = [axis.name for axis in by_interest(axes)[1:] if axis.options is None]
     heights = [3.9, *[3.2] * -(-len(others) // _COLUMNS)]
-    page = Figure(figsize=(12.0, sum(heights) + 0.7), layout="constrained")
+    page = ShownFigure(figsize=(12.0, sum(heights) + 0.7), layout="constrained")
     page.get_layout_engine().set(h_pad=0.12, w_pad=0.12)  # type: ignore[union-attr, call-arg]
     rows = page.add_gridspec(len(heights), 2 * _COLUMNS, height_ratios=heights)
     above = [page.add_subplot(rows[0, :_COLUMNS]), page.add_subplot(rows[0, _COLUMNS:])]

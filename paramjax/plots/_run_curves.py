@@ -42,10 +42,10 @@ def run_curves(
         ['loss']
     """
     with needs_extra("bench"):
-        from matplotlib.figure import Figure
+        from paramjax.plots._shown_figure import ShownFigure
     validation = validation or {}
     names = ["loss", *(name for name in validation if name not in ("loss", "step"))]
-    figure = Figure(figsize=(5.5 * len(names), 4), layout="constrained")
+    figure = ShownFigure(figsize=(5.5 * len(names), 4), layout="constrained")
     for column, name in enumerate(names, 1):
         _draw(figure.add_subplot(1, len(names), column), history, validation, name)
     return figure

@@ -175,6 +175,7 @@ def test_a_missing_package_is_named_with_its_extra(make, monkeypatch, package, d
         return real(name, *rest, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.delitem(sys.modules, "paramjax.plots._shown_figure", raising=False)
     with pytest.raises(ModuleNotFoundError, match=rf'{package} is missing: .*"paramjax\[bench\]"'):
         draw(records)
 
