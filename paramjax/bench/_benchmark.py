@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,5 +192,7 @@ class Benchmark:
             "maximise": own.maximise, "margin": margin, "margin_reason": reason,
             "bears_verdicts": own.bears_verdicts, "split": splits.kind, "rows": rows,
             "variance_ratio": splits.variance_ratio, "target": own.target, "initial": initial,
-            "warnings": workload_warnings(own, rows["validation"], rows["test"]),
+            "warnings": workload_warnings(
+                replace(own, margin=margin), rows["validation"], rows["test"]
+            ),
         }  # fmt: skip
