@@ -36,7 +36,7 @@ def start_folder(
 ) -> None:
     """Write the manifest; the keys that were used in the folder before stay in it."""
     flags = {**asdict(plan.protocol), **plan.flags, "baseline": plan.baseline}
-    about = manifest(flags, [entry.file for entry in plan.entries if entry.file is not None])
+    about = manifest(flags, _files(plan))
     known = _manifest_or_nothing(plan.out)
     about |= {
         "protocol": asdict(plan.protocol),
@@ -49,6 +49,13 @@ def start_folder(
     }
     plan.out.mkdir(parents=True, exist_ok=True)
     write_json(plan.out / MANIFEST, about)
+
+
+def _files(plan: Plan) -> list[Path]:
+    """The user's files that optimizers and workloads come from."""
+    specs = [spec.rpartition(":")[0] for spec in plan.flags.get("workload", ()) if ".py:" in spec]
+    own = [entry.file for entry in plan.entries if entry.file is not None]
+    return list(dict.fromkeys([*own, *map(Path, specs)]))
 
 
 def note_excluded(out: Path, excluded: Sequence[Excluded]) -> None:

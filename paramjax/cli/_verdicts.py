@@ -98,9 +98,10 @@ def _terms(workload: WorkloadResult) -> str:
     rows = ", ".join(f"{n:,} {part}" for part, n in workload.rows.items())
     split = _SPLITS.get(workload.split, workload.split)
     speed = "" if workload.bears_verdicts else "; too small to carry a verdict, kept for its speed"
+    wider = "; intervals hold for other rows like these" if workload.variance_ratio else ""
     return (
         f"test {workload.metric}, {better} is better; differences up to {workload.margin:.3g} do "
-        f"not matter{reason}; {split} ({rows}){speed}"
+        f"not matter{reason}; {split} ({rows}){wider}{speed}"
     )
 
 
@@ -110,7 +111,22 @@ def sentences(verdicts: Sequence[Verdict]) -> list[str]:
     open_ = [v for v in verdicts if v.verdict == "undecided"]
     decided = [v.sentence for v in verdicts if v not in equal and v not in open_]
     within = [v.sentence for v in equal] if len(equal) < 2 else [_equivalent(equal)]
-    return [*decided, *within, *([v.sentence for v in open_] if len(open_) < 2 else _open(open_))]
+    if len(open_) < 2:
+        return [*decided, *within, *(verdict.sentence for verdict in open_)]
+    return [*decided, *within, *_open(open_), *_same_rows(open_)]
+
+
+def _same_rows(verdicts: Sequence[Verdict]) -> list[str]:
+    """What holds on the rows of the workload, though not yet on others like them."""
+    words: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        word = verdict.decision.on_these_rows
+        if verdict.decision.alone == "undecided" and word != "undecided":
+            words.setdefault(word, []).append(verdict.optimizer)
+    found = "; ".join(f"{word} {', '.join(names)}" for word, names in sorted(words.items()))
+    if not found:
+        return []
+    return [f"on these very rows, each by itself: {found}; other rows like them may differ"]
 
 
 def _equivalent(verdicts: Sequence[Verdict]) -> str:
