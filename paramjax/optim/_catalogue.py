@@ -156,7 +156,7 @@ def get(name: str) -> Optimizer:
 
     Example:
         >>> sorted(get("adamw").space)
-        ['learning_rate', 'weight_decay']
+        ['learning_rate']
     """
     if name not in CATALOGUE:
         raise ValueError(nearest(name, CATALOGUE, what="optimizer"))

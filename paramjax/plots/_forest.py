@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paramjax._checks import needs_extra
+from paramjax.plots._shown_figure import shown_figure
 from paramjax.plots._style import words
 
 if TYPE_CHECKING:
@@ -148,11 +148,9 @@ def forest_figure(
         >>> figure.axes[0].get_xlabel()
         'difference in accuracy from adamw'
     """
-    with needs_extra("bench"):
-        from paramjax.plots._shown_figure import ShownFigure
     _check(verdicts)
     ordered = sorted(verdicts, key=lambda verdict: _place(verdict.decision.difference, maximise))
-    page = ShownFigure(figsize=(8.0, 1.3 + 0.5 * len(ordered)), layout="constrained")
+    page = shown_figure(8.0, 1.3 + 0.5 * len(ordered))
     ax = page.add_subplot()
     first = ordered[0]
     intervals = [verdict.decision.interval for verdict in ordered]

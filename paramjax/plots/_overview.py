@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paramjax._checks import needs_extra
 from paramjax._format import number
 from paramjax.plots._axis import Axis, axes_of, by_interest
 from paramjax.plots._learning_curves import learning_curves
 from paramjax.plots._learning_rate_curve import learning_rate_curve
 from paramjax.plots._records import Distribution, Scores, TrainingRecord, score_trials
+from paramjax.plots._shown_figure import shown_figure
 from paramjax.plots._style import legend_rows, set_title, words
 
 if TYPE_CHECKING:
@@ -63,13 +63,11 @@ def overview(
         >>> [ax.get_title(loc="left") for ax in figure.axes]
         ['loss against rate', 'learning curves']
     """
-    with needs_extra("bench"):
-        from paramjax.plots._shown_figure import ShownFigure
     scores = score_trials(records, metric, maximise=maximise)
     axes = axes_of(space, records)
     others = [axis.name for axis in by_interest(axes)[1:] if axis.options is None]
     heights = [3.9, *[3.2] * -(-len(others) // _COLUMNS)]
-    page = ShownFigure(figsize=(12.0, sum(heights) + 0.7), layout="constrained")
+    page = shown_figure(12.0, sum(heights) + 0.7)
     page.get_layout_engine().set(h_pad=0.12, w_pad=0.12)  # type: ignore[union-attr, call-arg]
     rows = page.add_gridspec(len(heights), 2 * _COLUMNS, height_ratios=heights)
     above = [page.add_subplot(rows[0, :_COLUMNS]), page.add_subplot(rows[0, _COLUMNS:])]

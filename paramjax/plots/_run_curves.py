@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paramjax._checks import needs_extra
 from paramjax.plots._learning_curves import thinned
+from paramjax.plots._shown_figure import shown_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,11 +41,9 @@ def run_curves(
         >>> [axes.get_ylabel() for axes in figure.axes]
         ['loss']
     """
-    with needs_extra("bench"):
-        from paramjax.plots._shown_figure import ShownFigure
     validation = validation or {}
     names = ["loss", *(name for name in validation if name not in ("loss", "step"))]
-    figure = ShownFigure(figsize=(5.5 * len(names), 4), layout="constrained")
+    figure = shown_figure(5.5 * len(names), 4)
     for column, name in enumerate(names, 1):
         _draw(figure.add_subplot(1, len(names), column), history, validation, name)
     return figure

@@ -24,9 +24,9 @@ ALIASES = {
     "adagrad": lambda: optax.adagrad(0.1),
     "rmsprop": lambda: optax.rmsprop(0.1),
     "adam": lambda: optax.adam(0.1),
-    "adamw": lambda: optax.adamw(0.1),
-    "nadamw": lambda: optax.nadamw(0.1),
-    "lion": lambda: optax.lion(0.1),
+    "adamw": lambda: optax.adamw(0.1, weight_decay=0.01),
+    "nadamw": lambda: optax.nadamw(0.1, weight_decay=0.01),
+    "lion": lambda: optax.lion(0.1, weight_decay=0.1),
 }
 
 # hyperparameters that are decays of averages

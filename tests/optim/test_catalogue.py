@@ -2,9 +2,6 @@
 
 import math
 
-import jax.numpy as jnp
-import numpy as np
-import optax
 import pytest
 
 from paramjax.optim import CATALOGUE
@@ -26,14 +23,6 @@ def test_the_learning_rate_alone_is_searched():
 def test_kin_search_the_same_space(names):
     first, *others = [CATALOGUE[name].space for name in names]
     assert all(space == first for space in others)
-
-
-@pytest.mark.parametrize(("name", "decay"), [("adamw", 0.01), ("nadamw", 0.01), ("lion", 0.1)])
-def test_weights_decay_as_in_optax(name, decay):
-    params, grads = jnp.array([1.0, -2.0]), jnp.array([0.5, 0.25])
-    pair = (CATALOGUE[name].factory(0.1), getattr(optax, name)(0.1, weight_decay=decay))
-    updates = [tx.update(grads, tx.init(params), params)[0] for tx in pair]
-    np.testing.assert_allclose(*updates, rtol=1e-6)
 
 
 def test_nothing_is_declared_that_nothing_needs():

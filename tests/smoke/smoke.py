@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 
 import paramjax as pj
-from paramjax.bench import Protocol
-from paramjax.bench._benchmark import Options, make_ready, run
+from paramjax.bench import Benchmark, Plan, Protocol, write_results
+from paramjax.bench.entries import find_entries
+from paramjax.bench.workloads import get
 from paramjax.cli._example import find_programs
 
 
@@ -25,18 +26,15 @@ fit = pj.fit(trainer, jnp.zeros(()), data, key=jax.random.key(0), steps=300)
 assert abs(float(fit.params) - 2.0) < 0.01, fit.params
 
 with tempfile.TemporaryDirectory() as folder:
-    options = Options(
-        workloads=("breast_cancer_logistic",),
-        optimizers=("sgd",),
-        protocol=Protocol(trials=2, tuning_seeds=1, seeds=2, steps=20),
-        out=Path(folder),
-    )
-    ready = make_ready(options)
-    verdicts, left_out = run(options, ready, lambda progress: None)
-    ready.records.close()
-    assert len(verdicts) == 1, verdicts
-    assert left_out == [], left_out
-    assert (options.out / "report.html").stat().st_size > 1_000_000
+    plan = Plan(
+        workloads=[get("breast_cancer_logistic")], entries=find_entries(["adamw", "sgd"])[0],
+        baseline="adamw", protocol=Protocol(replicates=2, trials=2, steps=20), out=Path(folder),
+    )  # fmt: skip
+    results = Benchmark(plan).run()
+    write_results(results, plan.out)
+    assert [verdict.optimizer for verdict in results.verdicts] == ["sgd"], results.verdicts
+    assert results.excluded == [], results.excluded
+    assert (plan.out / "report.html").stat().st_size > 1_000_000
 
 assert {"xor", "cnn", "linear_regression"} <= set(find_programs()), find_programs()
 
