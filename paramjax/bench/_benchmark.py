@@ -175,11 +175,12 @@ class Benchmark:
 
     def _rules(self, stage: Stage) -> dict[str, Any]:
         """What trainings of one folder share; more replicates may be added to them."""
-        protocol = {n: v for n, v in asdict(self.plan.protocol).items() if n != "replicates"}
+        own = asdict(self.plan.protocol)
+        protocol = {n: v for n, v in own.items() if n not in ("replicates", "these_rows")}
         used = {f"version of {name}": versions()[name] for name in ("paramjax", "jax", "optax")}
         devices = [f"{device.platform}:{device.device_kind}" for device in jax.devices()]
-        own = {"data": data_hash(stage), "workload": workload_hash(stage)}
-        return {**protocol, **used, "devices": devices, **own}
+        hashes = {"data": data_hash(stage), "workload": workload_hash(stage)}
+        return {**protocol, **used, "devices": devices, **hashes}
 
     def _described(self, stage: Stage, initial: list[float]) -> dict[str, Any]:
         """The fields of a `WorkloadResult`, without what was trained."""

@@ -86,7 +86,7 @@ class Comparison:
             import pandas as pd
         rows = [flat(verdict) for verdict in self.verdicts]
         for row in rows:
-            for name in ("interval", "fixed_interval", "equivalence_interval"):
+            for name in ("interval", "fixed_interval", "varied_interval", "equivalence_interval"):
                 row[f"{name}_low"], row[f"{name}_high"] = row.pop(name)
         return pd.DataFrame(rows)
 
@@ -139,6 +139,7 @@ def compare(
     key: Key | None = None,
     margin: float | None = None,
     fixed_split: bool = False,
+    these_rows: bool = False,
     until_decided: bool = False,
     max_replicates: int = 24,
     store: str | Path | None = None,
@@ -173,6 +174,8 @@ def compare(
             hundredth of what training with the baseline wins.
         fixed_split: Whether all replicates share the first one's split, so that the verdicts are
             about that split alone.
+        these_rows: Whether the verdicts are about the rows of this data set alone, and not about
+            others like them: their intervals are narrower.
         until_decided: Whether to add replicates, at looks fixed in advance, while a verdict is
             undecided.
         max_replicates: Most replicates that `until_decided` trains.
@@ -213,7 +216,7 @@ def compare(
     protocol = Protocol(
         replicates=replicates, trials=trials, tuning_seeds=tuning_seeds,
         report_seeds=report_seeds, steps=steps, key=_number(key),
-        fixed_split=fixed_split,
+        fixed_split=fixed_split, these_rows=these_rows,
     )  # fmt: skip
     with _folder(store) as out:
         plan = Plan(

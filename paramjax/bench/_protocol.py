@@ -36,6 +36,8 @@ class Protocol:
         evaluations: Points of a learning curve.
         fixed_split: Whether all replicates share the split of the first one, so that verdicts are
             about that split alone.
+        these_rows: Whether verdicts are about the rows of each workload alone, and not about
+            others like them: with the variance factor 1/K although the split varies.
 
     Raises:
         TypeError: If a count is not a whole number.
@@ -56,6 +58,7 @@ class Protocol:
     clip_norm: float = 1.0
     evaluations: int = 25
     fixed_split: bool = False
+    these_rows: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be run."""

@@ -57,7 +57,9 @@ def sentence(
     unit = unit_of(metric)
     words = f"{unit.text(margin)} {unit.name}".strip()
     after = f"after {trials} trial{'' if trials == 1 else 's'} of tuning"
-    where = f"in test {metric} on {workload}, {after}"
+    here = decision.fixed_interval == decision.interval != decision.varied_interval
+    rows = "the very rows of " if here else ""
+    where = f"in test {metric} on {rows}{workload}, {after}"
     if decision.word == EQUIVALENT:
         return f"{optimizer} is within {words} of {baseline} {where}."
     if decision.word in (BETTER, WORSE):

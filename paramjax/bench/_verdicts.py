@@ -27,8 +27,7 @@ def verdicts_of(
         for name, other in workload.optimizers.items()
         if name != baseline and _comparable(other, workload.optimizers[baseline])
     ]
-    looks = rules.get("looks") or []
-    decisions = adjust([_decision(*pair, looks) for pair in pairs])
+    decisions = adjust([_decision(*pair, rules) for pair in pairs])
     return [
         _verdict(*pair, decision, rules["trials"])
         for pair, decision in zip(pairs, decisions, strict=True)
@@ -56,12 +55,13 @@ def _comparable(other: OptimizerResult, baseline: OptimizerResult) -> bool:
 
 def _decision(
     workload: WorkloadResult, other: OptimizerResult, baseline: OptimizerResult,
-    looks: Sequence[int],
+    rules: Mapping[str, Any],
 ) -> Decision:  # fmt: skip
     count = len(other.scores)
     return decide(
         other.scores, baseline.scores[:count], margin=workload.margin, maximise=workload.maximise,
-        variance_ratio=workload.variance_ratio, level=_level(count, looks),
+        variance_ratio=workload.variance_ratio, these_rows=bool(rules.get("these_rows")),
+        level=_level(count, rules.get("looks") or []),
     )  # fmt: skip
 
 

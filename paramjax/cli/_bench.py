@@ -43,6 +43,7 @@ def bench(
     steps: int = 500,
     key: int = 0,
     fixed_split: bool = False,
+    these_rows: bool = False,
     margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None,
     until_decided: bool = False,
     max_replicates: int = 24,
@@ -68,6 +69,7 @@ def bench(
         steps: Steps of each training.
         key: Integer from 0 to 2**64 - 1 that names all randomness.
         fixed_split: Use one split in all replicates: the verdicts are then about this split.
+        these_rows: Say what holds on the rows of each workload, not on others like them.
         margin: The largest difference that does not matter, in units of the metric, in place of
             the workload's own.
         until_decided: Add replicates while a verdict is undecided, at looks fixed in advance.
@@ -87,6 +89,7 @@ def bench(
         protocol = Protocol(
             replicates=replicates, trials=trials, tuning_seeds=tuning_seeds,
             report_seeds=report_seeds, steps=steps, key=key, fixed_split=fixed_split,
+            these_rows=these_rows,
         )  # fmt: skip
         plan = make_plan(
             workload, optimizer, baseline, protocol, margin=margin, out=out, fresh=fresh,

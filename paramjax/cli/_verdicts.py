@@ -6,9 +6,9 @@ import math
 import os
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -49,7 +49,7 @@ def show_results(results: Results, page: Path, *, open_it: bool) -> None:
         )
     for workload in results.workloads:
         if verdicts := [v for v in results.verdicts if v.workload == workload.name]:
-            _show_workload(out, workload, verdicts)
+            _show_workload(out, workload, verdicts, results.rules)
     for text in cautions(results):
         warn(text)
     out.print(f"report: {page.absolute().as_uri()}", soft_wrap=True, markup=False)
@@ -77,9 +77,12 @@ def procedure(results: Results) -> str:
     )
 
 
-def _show_workload(out: Console, workload: WorkloadResult, verdicts: Sequence[Verdict]) -> None:
+def _show_workload(
+    out: Console, workload: WorkloadResult, verdicts: Sequence[Verdict], rules: Mapping[str, Any]
+) -> None:
     out.print()
-    out.print(Text.assemble((workload.name, "bold"), ": ", _terms(workload)))
+    terms = _terms(workload, these_rows=rules.get("these_rows", False))
+    out.print(Text.assemble((workload.name, "bold"), ": ", terms))
     for line in sentences(verdicts):
         text = Text(line)
         for word, colour in _COLOURS.items():
@@ -91,14 +94,19 @@ def _show_workload(out: Console, workload: WorkloadResult, verdicts: Sequence[Ve
         out.print(f"* before the correction for many comparisons (Holm): {alone}", markup=False)
 
 
-def _terms(workload: WorkloadResult) -> str:
+def _terms(workload: WorkloadResult, *, these_rows: bool) -> str:
     """By which metric, within which margin and on which rows it is decided."""
     better = "larger" if workload.maximise else "smaller"
     reason = f" ({workload.margin_reason})" if workload.margin_reason else ""
     rows = ", ".join(f"{n:,} {part}" for part, n in workload.rows.items())
     split = _SPLITS.get(workload.split, workload.split)
     speed = "" if workload.bears_verdicts else "; too small to carry a verdict, kept for its speed"
-    wider = "; intervals hold for other rows like these" if workload.variance_ratio else ""
+    about = (
+        "the verdicts are about these rows alone"
+        if these_rows
+        else ("the verdicts are about other rows like these")
+    )
+    wider = f"; {about}" if workload.variance_ratio else ""
     return (
         f"test {workload.metric}, {better} is better; differences up to {workload.margin:.3g} do "
         f"not matter{reason}; {split} ({rows}){wider}{speed}"

@@ -134,6 +134,17 @@ def test_more_replicates_are_added_to_those_that_are_there(problem, tmp_path):
     assert many["slow"].verdict == "worse"
 
 
+def test_verdicts_about_these_rows_need_no_other_training(problem, tmp_path):
+    wide = comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path)["slow"]
+    narrow = comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path, these_rows=True)[
+        "slow"
+    ]
+    assert narrow.differences == wide.differences
+    assert narrow.decision.factor == 1 / 6 < wide.decision.factor
+    assert narrow.decision.interval == wide.decision.fixed_interval
+    assert "on the very rows of problem" in narrow.sentence
+
+
 def test_one_replicate_gives_no_verdict_and_says_why(problem):
     verdict = comparison(problem, {"sgd": sgd, "slow": slow}, replicates=1)["slow"]
     assert verdict.verdict == "undecided"

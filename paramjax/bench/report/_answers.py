@@ -55,6 +55,13 @@ def _factor(view: View) -> list[str]:
         return []
     replicates, factor = decided[0].replicates, decided[0].factor
     plain = 1 / max(replicates, 1)
+    if factor <= plain * (1 + 1e-9) and view.workload.variance_ratio:
+        return [
+            f"The verdicts are about these rows alone: the variance of a mean difference is that "
+            f"of the differences times 1/{replicates}, as between replicates that are independent "
+            "given the rows. The second interval of the table is about other rows like them "
+            "(Nadeau and Bengio, 2003)."
+        ]
     if factor <= plain * (1 + 1e-9):
         return [
             f"The variance of a mean difference is that of the differences times 1/{replicates}, "

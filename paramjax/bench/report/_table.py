@@ -41,7 +41,7 @@ class Row(NamedTuple):
         value: Mean score of its replicates.
         difference: From the baseline.
         interval: Of the difference, 95 %.
-        fixed_interval: With the other variance factor, if another one decided; else empty.
+        other_interval: With the other variance factor, if another one decided; else empty.
         probability: That it beats the baseline in a replicate.
         pairs: Wins, losses and ties.
         lost: Replicates lost by it and by the baseline.
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     value: str = ABSENT
     difference: str = ABSENT
     interval: str = ""
-    fixed_interval: str = ""
+    other_interval: str = ""
     probability: str = ABSENT
     pairs: str = ABSENT
     lost: str = ABSENT
@@ -121,7 +121,9 @@ def _row(view: View, name: str, mean: float, verdict: Verdict | None, places: in
             lost=str(gone) if gone else ABSENT,
         )  # fmt: skip
     decision = verdict.decision
-    varied = decision.fixed_interval != decision.interval
+    others = (decision.fixed_interval, decision.varied_interval)
+    known = [ends for ends in others if all(map(math.isfinite, ends))]
+    other = next((ends for ends in known if ends != decision.interval), None)
     return Row(
         optimizer=name,
         status=verdict.verdict,
@@ -131,7 +133,7 @@ def _row(view: View, name: str, mean: float, verdict: Verdict | None, places: in
         if math.isfinite(decision.difference)
         else ABSENT,
         interval=bracketed(decision.interval, places),
-        fixed_interval=bracketed(decision.fixed_interval, places) if varied else "",
+        other_interval=bracketed(other, places) if other is not None else "",
         probability=probability(decision.probability),
         pairs=f"{decision.wins} / {decision.losses} / {decision.ties}",
         lost=_lost_pairs(verdict),

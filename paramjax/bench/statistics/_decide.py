@@ -20,6 +20,7 @@ def decide(
     margin: float,
     maximise: bool,
     variance_ratio: float = 0.0,
+    these_rows: bool = False,
     level: float = LEVEL,
 ) -> Decision:
     r"""Compare an optimizer with the baseline by paired replicates of the whole search.
@@ -44,6 +45,8 @@ def decide(
         maximise: Whether a larger score is better.
         variance_ratio: Test rows divided by learned rows if each replicate has its own
             split, 0 on a fixed one.
+        these_rows: Whether the verdict is about the rows of this data set alone, decided with the
+            factor 1/K although the split varies: given the rows, replicates are independent.
         level: Confidence level, in (0.5, 1); that of the look in sequential mode.
 
     Returns:
@@ -76,11 +79,13 @@ def decide(
         other[None],
         margin=margin,
         maximise=maximise,
-        variance_ratio=variance_ratio,
+        variance_ratio=0.0 if these_rows else variance_ratio,
         level=level,
     )
-    decision = _decision(evidence, 1 if maximise else -1, margin, variance_ratio, level)
-    if variance_ratio:
+    decision = _decision(
+        evidence, 1 if maximise else -1, margin, variance_ratio, level, these_rows=these_rows
+    )
+    if variance_ratio and not these_rows:
         same = weigh(
             mine[None], other[None], margin=margin, maximise=maximise, variance_ratio=0.0,
             level=level,
@@ -92,15 +97,17 @@ def decide(
 
 
 def _decision(
-    evidence: Evidence, sign: int, margin: float, variance_ratio: float, level: float
-) -> Decision:
+    evidence: Evidence, sign: int, margin: float, variance_ratio: float, level: float, *,
+    these_rows: bool,
+) -> Decision:  # fmt: skip
     """The first comparison as a record, without its reason."""
     counts = {name: int(count[0]) for name, count in evidence.pairs._asdict().items()}
     del counts["level"]
     replicates = evidence.gains.shape[-1]
     ties = replicates - counts["wins"] - counts["losses"]
     finite = int(evidence.student.freedom[0]) + 1
-    factor = float(variance_factor(finite, variance_ratio))
+    factor = float(variance_factor(finite, 0.0 if these_rows else variance_ratio))
+    varied = float(variance_factor(finite, variance_ratio))
     p_value, p_equivalent = float(evidence.p_value[0]), float(evidence.p_equivalent[0])
     word = str(evidence.words[0])
     return Decision(
@@ -110,6 +117,7 @@ def _decision(
         difference=sign * float(evidence.student.mean[0]),
         interval=_interval(evidence, sign, level),
         fixed_interval=_interval(evidence, sign, level, 1 / math.sqrt(max(finite, 1) * factor)),
+        varied_interval=_interval(evidence, sign, level, math.sqrt(varied / factor)),
         equivalence_interval=_interval(evidence, sign, 2 * level - 1),
         p_value=p_value,
         p_equivalent=p_equivalent,

@@ -19,7 +19,9 @@ class Decision(NamedTuple):
             alone, and not about others like them.
         difference: Mean difference; NaN if every pair has a lost run.
         interval: Student's interval at `level`, with the variance factor that decided.
-        fixed_interval: The same with the factor 1/K of a fixed split.
+        fixed_interval: The same with the factor 1/K: about the rows of this data set alone.
+        varied_interval: The same with the factor of varied splits (Nadeau and Bengio, 2003): about
+            other rows like them. Both are `interval` on a fixed split.
         equivalence_interval: Student's interval at `2 level - 1`, for equivalence.
         p_value: Two-sided, of a difference beyond the margin, by `method`.
         p_equivalent: Of a difference within the margin, by two one-sided tests.
@@ -50,6 +52,7 @@ class Decision(NamedTuple):
     difference: float
     interval: tuple[float, float]
     fixed_interval: tuple[float, float]
+    varied_interval: tuple[float, float]
     equivalence_interval: tuple[float, float]
     p_value: float
     p_equivalent: float

@@ -274,9 +274,9 @@ def test_the_table_shows_the_decision(look, scores):
     good = by_name["good"]
     assert (good.difference, good.pairs, good.lost) == ("+0.0525", "6 / 0 / 0", "0 / 0")
     assert (good.probability, good.rank) == ("1.00", "1–5")
-    assert good.interval != good.fixed_interval
+    assert good.interval != good.other_interval
     assert by_name["noisy"].needed == "–"
-    assert {row.fixed_interval for row in rows(look(scores))} == {""}
+    assert {row.other_interval for row in rows(look(scores))} == {""}
 
 
 def test_the_uncorrected_verdict_stands_beside_a_corrected_one(look, scores):

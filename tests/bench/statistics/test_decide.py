@@ -232,3 +232,14 @@ def test_what_holds_on_these_rows_may_not_hold_on_others_like_them():
     assert "on these very rows it is better" in found.reason
     same = decide(scores, np.zeros(8), margin=0.005, maximise=True)
     assert (same.word, same.on_these_rows) == ("better", "better")
+
+
+def test_a_verdict_about_these_rows_keeps_the_interval_about_others_beside_it():
+    scores, zeros = np.array([0.01, 0.06, 0.03, 0.05, 0.01, 0.02]), np.zeros(6)
+    same = {"margin": 0.005, "maximise": True, "variance_ratio": 0.25}
+    wide, narrow = decide(scores, zeros, **same), decide(scores, zeros, **same, these_rows=True)
+    assert (wide.word, narrow.word) == ("undecided", "better")
+    assert wide.interval == wide.varied_interval == narrow.varied_interval
+    assert narrow.interval == narrow.fixed_interval == wide.fixed_interval
+    ratio = np.diff(wide.interval) / np.diff(narrow.interval)
+    assert ratio == pytest.approx(np.sqrt((1 / 6 + 0.25) / (1 / 6)))
