@@ -134,7 +134,7 @@ def _same_rows(verdicts: Sequence[Verdict]) -> list[str]:
     found = "; ".join(f"{word} {', '.join(names)}" for word, names in sorted(words.items()))
     if not found:
         return []
-    return [f"on these very rows, each by itself: {found}; other rows like them may differ"]
+    return [f"on these very rows, each by itself (--these-rows): {found}; others may differ"]
 
 
 def _equivalent(verdicts: Sequence[Verdict]) -> str:
