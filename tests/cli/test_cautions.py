@@ -32,7 +32,7 @@ def result(name, scores, audit):
     return OptimizerResult(name, "", {}, "", audit, replicates)
 
 
-def results(differences, *, audits=None, keys=(0,), replicates=6, edges=()):
+def results(differences, *, audits=None, keys=(0,), replicates=6, edges=(), ratio=0.0):
     """A benchmark on one workload whose optimizers differ so from the baseline."""
     scores = {"base": BASE, **{name: BASE + own for name, own in differences.items()}}
     optimizers = {n: result(n, own, (audits or {}).get(n, {})) for n, own in scores.items()}
@@ -40,7 +40,8 @@ def results(differences, *, audits=None, keys=(0,), replicates=6, edges=()):
         "work", "", "accuracy", True, 0.01, "a point", True, "anew", {"test": 400}, 0.0, None,
         [], ["work is small"], optimizers,
     )  # fmt: skip
-    found = adjust([decide(scores[n], BASE, margin=0.01, maximise=True) for n in differences])
+    rule = {"margin": 0.01, "maximise": True, "variance_ratio": ratio}
+    found = adjust([decide(scores[n], BASE, **rule) for n in differences])
     verdicts = [
         Verdict(
             "work", name, "base", "accuracy", 0.01, decision, 0.9, 0.9,
@@ -51,6 +52,15 @@ def results(differences, *, audits=None, keys=(0,), replicates=6, edges=()):
     rules = {"replicates": replicates, "trials": 6, "tuning_seeds": 1, "report_seeds": 2,
              "steps": 500, "key": 3, "looks": []}  # fmt: skip
     return Results(rules, "base", [workload], verdicts, {}, [], list(keys), None, {})
+
+
+def test_what_holds_on_the_very_rows_is_said_beside():
+    low = np.array([-0.02, -0.06, -0.03, -0.06, -0.03, -0.02])
+    verdicts = results({"a": low, "b": ALTERNATING}, ratio=0.4).verdicts
+    assert [v.verdict for v in verdicts] == ["undecided"] * 2
+    assert sentences(verdicts)[-1] == (
+        "on these very rows, each by itself (--these-rows): worse a; others may differ"
+    )
 
 
 def test_equivalent_and_undecided_optimizers_share_a_sentence():
