@@ -278,7 +278,13 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    rng, repetitions = np.random.default_rng(args.seed), args.repetitions
+    rng = np.random.default_rng(args.seed)
+    single_comparisons(rng, args.repetitions)
+    families_and_splits(rng, args.repetitions)
+
+
+def single_comparisons(rng: Rng, repetitions: int) -> None:
+    """One comparison at a time, at a fixed number of replicates and in sequential mode."""
     counts = [f"K = {count}" for count in REPLICATES]
     parts: list[tuple[str, Callable[[Draw, Rng, int], list[str]], list[str]]] = [
         ("False better or worse, %", false_verdicts, counts),
@@ -305,6 +311,10 @@ def main() -> None:
         ["normal differences", "0.5 sd", "1 sd", "2 sd"],
         rows,
     )
+
+
+def families_and_splits(rng: Rng, repetitions: int) -> None:
+    """Many comparisons in one report, replicates that share rows, and ranks."""
     few = max(repetitions // 10, 1)
     rows = [
         [f"{size} x {name}", str(count), *family(ROWS[name], rng, count, size, few)]

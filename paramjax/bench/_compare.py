@@ -45,7 +45,7 @@ class Comparison:
         """The verdict on an optimizer.
 
         Raises:
-            KeyError: If there is none of that name, with the nearest ones.
+            KeyError: If no verdict is about an optimizer of that name; with the nearest ones.
         """
         for verdict in self.verdicts:
             if verdict.optimizer == optimizer:

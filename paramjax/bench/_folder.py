@@ -101,7 +101,7 @@ def read_manifest(out: Path) -> dict[str, Any]:
     """The manifest of a folder.
 
     Raises:
-        NoRecordsError: If there is none, or a damaged one.
+        NoRecordsError: If the folder has no manifest, or a damaged one.
     """
     path = out / MANIFEST
     if not path.is_file():
@@ -209,7 +209,7 @@ def _optimizer(summaries: Any, notes: dict[str, Any], protocol: Protocol) -> Opt
 
 
 def _mean_score(result: OptimizerResult | None) -> float:
-    """The mean score over the replicates that are not lost; NaN if there is none."""
+    """The mean score over the replicates that are not lost; NaN if all are lost."""
     scores = np.array([] if result is None else result.scores)
     finite = scores[np.isfinite(scores)]
     return float(finite.mean()) if finite.size else math.nan

@@ -192,7 +192,7 @@ def trials_of(stage: Stage, entry: Entry) -> list[dict[str, Any]]:
 
 
 def _plain(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters as values of JSON, options that are none by their text."""
+    """Hyperparameters as values of JSON; options that JSON does not know, by their text."""
     found: dict[str, Any] = json.loads(json.dumps(dict(hyperparameters), default=repr))
     return found
 

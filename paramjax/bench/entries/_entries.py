@@ -118,7 +118,7 @@ def entry_of(name: str, given: str | Optimizer | Callable[..., Any]) -> Entry:
 
     Raises:
         UnknownOptimizerError: If the catalogue has no such name.
-        TypeError: If it is none of these, or its space or extra arguments are not valid.
+        TypeError: If it is something else, or its space or extra arguments are not valid.
         ValueError: If its space or extra arguments are not valid.
 
     Example:

@@ -1,4 +1,4 @@
-"""Files of a user, loaded as modules that see the files beside them and nobody else's.
+"""Files of a user, loaded as modules that see the files beside them and no others.
 
 The folder of a file is a package of its own, under a name made from its path. A statement
 `import rule` in one of its files means the `rule.py` beside it, whenever it is executed, so that

@@ -15,7 +15,7 @@ SKEW = 0.5
 """Sample skewness from which a verdict is doubted; of normal differences 7 to 19 % pass it.
 
 Below it, with 6 to 20 replicates, exponential differences err 4 % at most, lognormal ones
-7.5 %, and two basins on one side 8 %: those show nothing while nobody fell.
+7.5 %, and two basins on one side 8 %: those show nothing while no replicate has fallen.
 """
 
 

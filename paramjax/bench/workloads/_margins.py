@@ -22,8 +22,8 @@ def default_margin(workload: Workload, n_test: int) -> tuple[float | None, str]:
 
     Shares of rows, `accuracy` and `error`, have the larger of half a point and two test rows. Any
     other metric has 1 % of what training wins, which is known once the baseline is trained: the
-    untrained metric minus the baseline's, and nobody else's, so that no optimizer that is
-    compared with it moves the margin.
+    untrained metric minus the baseline's, so that no optimizer that is compared with the
+    baseline moves the margin.
 
     Args:
         workload: The workload.
