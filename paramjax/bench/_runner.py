@@ -70,7 +70,6 @@ class Contestant:
     ) -> None:  # fmt: skip
         self.stage, self.entry = stage, entry
         self.names = (stage.workload.name, entry.optimizer.name)
-        self.retrained = False
         self._out, self._rules, self._about = out, rules, about
         self._on_progress, self.stop = on_progress, stop
         self._trials = trials_of(stage, entry)
@@ -126,7 +125,7 @@ class Contestant:
             )  # fmt: skip
             path = store_path(self._out, *self.names)
             program = content_hash(f"{self._audit.program} {first}")[:16]
-            self._store, self.retrained = open_store(path, self._trials, self._rules, program)
+            self._store = open_store(path, self._trials, self._rules, program)
         used = [_plain(hp) for hp in self._trials[: replicates * protocol.trials]]
         known = self._store.notes().get("trials", [])
         self._store.note(

@@ -73,7 +73,7 @@ class Stage(NamedTuple):
         """A batch of training rows of the first seed."""
         train = self.splits.train[0]
         rows = train[: _batch_size(self.workload, len(train))]
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], self.splits.data)
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], self.splits.data)
 
 
 def make_stage(workload: Workload, protocol: Protocol, replicates: int) -> Stage:

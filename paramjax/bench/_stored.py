@@ -53,8 +53,8 @@ def check_rules(path: Path, rules: Mapping[str, Any]) -> None:
 
 def open_store(
     path: Path, trials: Sequence[dict[str, Any]], rules: Mapping[str, Any], program: str
-) -> tuple[Store, bool]:
-    """The store of an optimizer, and whether trainings of another program of it were deleted.
+) -> Store:
+    """The store of an optimizer; trainings of another program of it are deleted.
 
     `program` names what the optimizer computes and which trials it draws.
 
@@ -63,14 +63,13 @@ def open_store(
     """
     own = list(trials)
     store = Store(path, own, _templates)
-    changed = store.notes().get("program", program) != program
-    if changed:
+    if store.notes().get("program", program) != program:
         store.close()
         Store.delete(path)
         store = Store(path, own, _templates)
     own += store.notes().get("trials", [])[len(own) :]  # an earlier call may have made more
     store.note({"rules": rules, "program": program})
-    return store, changed
+    return store
 
 
 def read_store(path: Path) -> tuple[Store, dict[str, Any]]:
