@@ -1,0 +1,75 @@
+"""What a folder holds is trained once: what an optimizer computes decides, not its text."""
+
+from __future__ import annotations
+
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.bench import Benchmark, Plan, Protocol
+from paramjax.bench.entries import entry_of
+from paramjax.bench.workloads import Workload
+from tests.bench.conftest import ROWS, loss_fn, sgd, start
+
+WORKLOAD = Workload(
+    name="rows", init=start, data=ROWS, batch_size=4, loss_fn=loss_fn, metric="loss", margin=0.01
+)
+
+
+def mine(learning_rate):
+    return optax.sgd(learning_rate, momentum=0.5)
+
+
+def reworded(learning_rate):
+    decay = 0.5  # the same in other words
+    return optax.sgd(learning_rate, decay)
+
+
+def edited(learning_rate):
+    return optax.sgd(learning_rate, momentum=0.6)
+
+
+def wider(learning_rate):
+    return optax.sgd(learning_rate, momentum=0.5)
+
+
+for factory in (mine, reworded, edited):
+    factory.space = sgd.space
+wider.space = {"learning_rate": pj.log_uniform(0.05, 0.9)}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A benchmark of sgd and `mine` in one folder; returns the trainings it made of each."""
+
+    def run(own):
+        made = {"sgd": 0, "mine": 0}
+
+        def count(event):
+            made[event.optimizer] += event.trainings if event.trained else 0
+
+        plan = Plan(
+            workloads=[WORKLOAD], entries=[entry_of("sgd", sgd), entry_of("mine", own)],
+            baseline="sgd", protocol=Protocol(replicates=2, trials=2, steps=4), out=tmp_path,
+        )  # fmt: skip
+        results = Benchmark(plan).run(count)
+        return made, results.verdicts[0].differences
+
+    return run
+
+
+def test_an_edited_optimizer_is_trained_anew_and_the_baseline_kept(trained):
+    made, first = trained(mine)
+    assert made == {"sgd": 8, "mine": 8}
+    made, same = trained(reworded)
+    assert made == {"sgd": 0, "mine": 0}
+    assert same == first
+    made, other = trained(edited)
+    assert made == {"sgd": 0, "mine": 8}
+    assert other != first
+
+
+def test_another_space_is_another_search(trained):
+    trained(mine)
+    made, _ = trained(wider)
+    assert made == {"sgd": 0, "mine": 8}
