@@ -20,6 +20,20 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}".replace("e+", "e").replace("e0", "e").replace("e-0", "e-")
 
 
+def without_nonfinite(value: Any) -> Any:
+    """The same value of JSON with None for numbers that are not finite, which JSON has not.
+
+    Example:
+        >>> without_nonfinite({"loss": [0.5, math.nan], "steps": (1, math.inf)})
+        {'loss': [0.5, None], 'steps': [1, None]}
+    """
+    if isinstance(value, dict):
+        return {name: without_nonfinite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nonfinite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def byte_size(count: float) -> str:
     """A number of bytes in binary units.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from paramjax.bench._protocol import Protocol
 from paramjax.bench._results import WorkloadResult
 from paramjax.bench._runner import Progress
 from paramjax.bench.entries import Entry
-from paramjax.bench.statistics import BETTER, EQUIVALENT, WORSE, decide
+from paramjax.bench.statistics import BETTER, EQUIVALENT, WORSE, clopper_pearson, decide
 from paramjax.optim import Optimizer
 
 PREFIX = "copy_"
@@ -162,12 +161,8 @@ def rate(found: Sequence[str], *asked: str) -> Rate:
         >>> low, round(high, 3)
         (0.0, 0.088)
     """
-    from scipy import stats
-
-    counts = Counter(found)
-    count = sum(counts[word] for word in asked)
-    exact = stats.binomtest(count, len(found)).proportion_ci(0.95, "exact")
-    return Rate(count, len(found), (float(exact.low), float(exact.high)))
+    hits = sum(word in asked for word in found)
+    return Rate(hits, len(found), clopper_pearson(hits, len(found)))
 
 
 def _calibrated(workload: WorkloadResult, baseline: str, copy: str, size: int) -> Calibration:

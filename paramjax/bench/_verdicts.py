@@ -11,9 +11,14 @@ import numpy as np
 from paramjax.bench._replicates import chosen_hyperparameters, diverged_trials, edges
 from paramjax.bench._results import OptimizerResult, Verdict, WorkloadResult
 from paramjax.bench._sentences import sentence
-from paramjax.bench.statistics import Decision, adjust, boundaries, decide, rank_intervals
-
-LEVEL = 0.95
+from paramjax.bench.statistics import (
+    LEVEL,
+    Decision,
+    adjust,
+    boundaries,
+    decide,
+    rank_intervals,
+)
 
 
 def verdicts_of(

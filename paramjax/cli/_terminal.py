@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import json
-import math
 import sys
 from typing import Any
 
@@ -12,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from paramjax._format import without_nonfinite
 
 
 class Exit(enum.IntEnum):
@@ -58,12 +59,4 @@ def table(title: str | None = None) -> Table:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, with null for numbers that are not finite."""
-    print(json.dumps(_finite(value), indent=1, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(json.dumps(without_nonfinite(value), indent=1, allow_nan=False))

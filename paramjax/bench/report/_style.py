@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
-from paramjax._format import number
+from paramjax._format import number, without_nonfinite
 from paramjax.bench.report._formatting import fixed
 from paramjax.bench.report._measures import Band
 from paramjax.plots._axis import log_ticks
@@ -132,7 +131,7 @@ def script_json(value: Any) -> str:
         >>> script_json({"name": "</script>"})
         '{"name":"\\u003c/script\\u003e"}'
     """
-    text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(without_nonfinite(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
@@ -228,12 +227,3 @@ def line(
         **{"mode": "lines", **settings},
     )
     return [area, middle] if (band.high > band.low).any() else [middle]
-
-
-def _finite(value: Any) -> Any:
-    """The same value with None for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,8 +13,7 @@ from paramjax.bench._results import WorkloadResult as Workload
 from paramjax.bench.report._formatting import count, percent
 from paramjax.bench.report._measures import Floats, capped
 from paramjax.bench.report._style import Style
-
-LEVEL = 0.95
+from paramjax.bench.statistics import LEVEL
 
 
 class Trial(NamedTuple):
