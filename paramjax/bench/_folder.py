@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paramjax._format import without_nonfinite
 from paramjax.bench._manifest import manifest, write_json
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._replicates import replicates_of, trainings_of
@@ -74,7 +75,9 @@ def read_results(out: Path) -> Results:
     """
     about = read_manifest(out)
     protocol, baseline = Protocol(**about["protocol"]), about["baseline"]
-    workloads = [w for name in about["workloads"] if (w := _workload(out, name, about, protocol))]
+    stored = _stored(out, protocol)
+    known = [name for name in about["workloads"] if name in stored]
+    workloads = [_workload(stored[name], about) for name in known]
     rules = {**asdict(protocol), "looks": about["looks"]}
     return Results(
         rules=rules,
@@ -93,7 +96,7 @@ def write_results(results: Results, out: Path) -> None:
     """`verdicts.json` and `report.html`."""
     from paramjax.bench.report import write_report  # loads the drawing libraries
 
-    write_json(out / VERDICTS, [_plain(flat(verdict)) for verdict in results.verdicts])
+    write_json(out / VERDICTS, [without_nonfinite(flat(verdict)) for verdict in results.verdicts])
     write_report(results, out / REPORT_PAGE)
 
 
@@ -134,29 +137,36 @@ def clear(out: Path) -> None:
         write_json(out / MANIFEST, {"keys": known["keys"]})
 
 
-def _workload(
-    out: Path, name: str, about: dict[str, Any], protocol: Protocol
-) -> WorkloadResult | None:
-    """One workload with the optimizers that were trained by the rules of the baseline."""
-    found: dict[str, tuple[dict[str, Any], OptimizerResult]] = {}
+Stored = dict[str, tuple[dict[str, Any], OptimizerResult]]
+"""Optimizer -> the notes of its store, and what it holds."""
+
+
+def _stored(out: Path, protocol: Protocol) -> dict[str, Stored]:
+    """Workload -> its optimizers, of every store in the folder that says whose it is."""
+    found: dict[str, Stored] = {}
     for path in sorted((out / FOLDER).glob("*/*.sqlite")):
         store, notes = read_store(path)
         try:
-            if notes.get("names", [""])[0] == name:
+            if "names" in notes:
+                workload, optimizer = notes["names"]
                 own = _optimizer(store.summaries(), notes, protocol)
-                found[own.optimizer] = (notes, own)
+                found.setdefault(workload, {})[optimizer] = (notes, own)
         finally:
             store.close()
-    if not found:
-        return None
+    return found
+
+
+def _workload(found: Stored, about: dict[str, Any]) -> WorkloadResult:
+    """One workload with the optimizers that were trained by the rules of the baseline."""
     first = found.get(about["baseline"], next(iter(found.values())))[0]
     order = [*about["optimizers"], *found]
+    described = dict(first["workload"])
+    count = len(described["initial"])  # an earlier call may have made more of other optimizers
     optimizers = {
-        n: found[n][1]
+        n: found[n][1]._replace(replicates=found[n][1].replicates[:count])
         for n in dict.fromkeys(order)
         if n in found and found[n][0]["rules"] == first["rules"]
     }
-    described = dict(first["workload"])
     if described["margin"] is None:
         untrained = float(np.mean(described["initial"]))
         won = abs(untrained - _mean_score(optimizers.get(about["baseline"])))
@@ -238,12 +248,3 @@ def _manifest_or_nothing(out: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return dict(known) if isinstance(known, dict) else {}
-
-
-def _plain(value: Any) -> Any:
-    """A value of JSON, with null for numbers that are not finite."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -69,6 +69,22 @@ def test_an_edited_optimizer_is_trained_anew_and_the_baseline_kept(trained):
     assert other != first
 
 
+def test_fewer_replicates_are_compared_with_the_first_of_an_earlier_call(tmp_path):
+    def run(replicates, name, own):
+        plan = Plan(
+            workloads=[WORKLOAD], entries=[entry_of("sgd", sgd), entry_of(name, own)],
+            baseline="sgd", protocol=Protocol(replicates=replicates, trials=2, steps=4),
+            out=tmp_path,
+        )  # fmt: skip
+        verdicts = Benchmark(plan).run().verdicts
+        return {verdict.optimizer: verdict.differences for verdict in verdicts}
+
+    many = run(3, "mine", mine)
+    few = run(2, "other", edited)
+    assert few["mine"] == many["mine"][:2]
+    assert len(few["other"]) == 2
+
+
 def test_another_space_is_another_search(trained):
     trained(mine)
     made, _ = trained(wider)
