@@ -1,21 +1,34 @@
-"""Files that survive kills and power failures, and the lock of a folder."""
+"""Files that survive kills and power failures, and the paths that arguments name."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import os
-import socket
-import time
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from paramjax._checks import describe
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|.*://")
+"""What is no path: `s3://bucket/run`, also as `Path` writes it, with one slash."""
 
-class RunInUse(ValueError):
-    """Another run, of this process or another one, holds the folder."""
+_REMEDIES = {
+    errno.ENOSPC: "make room there, or choose another place",
+    errno.EDQUOT: "make room there, or choose another place",
+    errno.EFBIG: "raise the limit on the size of files, or choose another place",
+    errno.EACCES: "give yourself the right to write there, or choose another place",
+    errno.EPERM: "give yourself the right to write there, or choose another place",
+    errno.ENOTDIR: "a file is in the way; choose another place",
+    errno.EEXIST: "a file is in the way; choose another place",
+    errno.EISDIR: "that is a folder; add the name of a file",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOLCK: "choose a folder of a file system that has locks",
+    errno.EOPNOTSUPP: "choose a folder of a file system that has locks",
+    errno.EMFILE: "close files, or raise the limit with ulimit -n",
+}
 
 
 def absolute_path(what: str, path: str | os.PathLike[str]) -> Path:
@@ -27,21 +40,67 @@ def absolute_path(what: str, path: str | os.PathLike[str]) -> Path:
 
     Raises:
         TypeError: If it is not a path.
-        ValueError: If it is empty or an address such as `gs://bucket`.
+        ValueError: If it is empty or an address such as `gs://bucket`, or its `~` is nobody's.
 
     Example:
         >>> absolute_path("CSV", "runs/log.csv") == Path.cwd() / "runs" / "log.csv"
         True
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{what}: expected a path, got {describe(path)}")
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(
+            f"{what}: expected a path, got {describe(path)}; pass a path such as 'runs/first'"
+        )
     text = os.fspath(path)
-    if not text or "://" in text:
+    if not text.strip() or "\0" in text or _ADDRESS.match(text):
         raise ValueError(
             f"{what}: expected a path of this machine, got {text!r}; pass a path such as "
-            "'runs/first'"
+            "'runs/first', which may be that of a mounted store"
         )
-    return Path(os.path.abspath(Path(text).expanduser()))
+    try:
+        return Path(os.path.abspath(Path(text).expanduser()))
+    except RuntimeError:
+        raise ValueError(
+            f"{what}: expected a path, got {text!r}, whose '~' names no home; write it out"
+        ) from None
+
+
+def make_folder(what: str, folder: Path) -> None:
+    """Make a folder and those above it unless it exists.
+
+    Args:
+        what: The argument that names it, for the message.
+        folder: Its path.
+
+    Raises:
+        OSError: If it cannot be made or written, or a file is in the way; the message names the
+            argument, the path, the cause and what to do.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     make_folder("store", Path(place) / "a" / "b")
+        ...     os.listdir(place)
+        ['a']
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise explained(what, folder, error) from error
+
+
+def explained(what: str, path: Path, error: OSError) -> OSError:
+    """An error of the system as a user needs it: argument, path, cause, and what to do.
+
+    Example:
+        >>> print(explained("CSV", Path("a.csv"), OSError(errno.EROFS, "Read-only file system")))
+        [Errno 30] CSV: a.csv cannot be written: Read-only file system; choose another place
+    """
+    cause = error.strerror or str(error)
+    remedy = _REMEDIES.get(error.errno or 0, "choose another place")
+    message = f"{what}: {path} cannot be written: {cause}; {remedy}"
+    return OSError(error.errno or errno.EIO, message)
 
 
 def fsync(path: Path) -> None:
@@ -102,77 +161,3 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     encoded = content.encode() if isinstance(content, str) else content
     with atomic_write(path) as file:
         file.write(encoded)
-
-
-class FolderLock:
-    """Holds a folder until it is released or the process ends, however it ends.
-
-    The operating system frees the lock with the process, so a kill leaves none behind. Where
-    it has no such locks (Windows), nothing is held.
-
-    Args:
-        what: The argument that named the folder, for the message.
-        folder: An existing folder.
-
-    Raises:
-        RunInUse: If another process holds it; the message says which.
-        OSError: If the folder cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     lock = FolderLock("folder", Path(folder))
-        ...     try:
-        ...         FolderLock("folder", Path(folder))
-        ...     except RunInUse:
-        ...         print("in use")
-        ...     lock.release()
-        in use
-    """
-
-    def __init__(self, what: str, folder: Path) -> None:
-        # the contents are only for the message: a damaged file changes nothing
-        self._file = (folder / "lock").open("a+", encoding="utf-8", errors="replace")
-        try:
-            _take(self._file.fileno())
-            self._file.truncate(0)
-            self._file.write(_holder())
-            self._file.flush()
-        except BlockingIOError:
-            self._file.seek(0)
-            holder = _described(self._file.read())
-            self._file.close()
-            raise RunInUse(
-                f"{what}: {folder} is in use by another run{holder}; wait for it, or choose "
-                "another folder"
-            ) from None
-        except OSError:
-            with contextlib.suppress(OSError):  # closing tries again what a full disk refused
-                self._file.close()
-            raise
-
-    def release(self) -> None:
-        """Let others have the folder."""
-        self._file.close()
-
-
-def _take(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _holder() -> str:
-    now = time.strftime("%Y-%m-%d %H:%M:%S")
-    return json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": now})
-
-
-def _described(holder: str) -> str:
-    """Who holds the folder, as far as the lock file can be read."""
-    try:
-        known: dict[str, Any] = json.loads(holder)
-        return " (process {process} on {host}, since {since})".format(**known)
-    except (ValueError, KeyError, TypeError):
-        return ""

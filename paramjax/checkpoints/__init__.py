@@ -1,6 +1,6 @@
 """Checkpoints: a pytree on disk that survives kills and flipped bits."""
 
-from paramjax._files import RunInUse
+from paramjax._locks import RunInUse
 from paramjax.checkpoints._checkpoints import Checkpoints, Keep
 from paramjax.checkpoints._inspect import CheckpointInfo, inspect
 from paramjax.checkpoints._restore import DamageWarning, ProgramWarning

@@ -21,17 +21,6 @@ def absolute(folder: str | os.PathLike[str]) -> Path:
     return absolute_path("checkpoints", folder)
 
 
-def make(folder: Path) -> None:
-    """Make the folder of a run if it does not exist; raise `OSError` unless it can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        error.add_note(f"checkpoints: {folder} cannot be made; choose another folder")
-        raise
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(f"checkpoints: {folder} cannot be written to; choose another folder")
-
-
 def checkpoint(folder: Path, step: int) -> Path:
     """The folder of a checkpoint in that of its run.
 

@@ -14,10 +14,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from paramjax._files import FolderLock
+from paramjax._files import make_folder
+from paramjax._locks import FolderLock
 from paramjax._types import PyTree
 from paramjax.checkpoints._checkpoints import Keep
-from paramjax.checkpoints._folder import absolute, checkpoint, clean, make, remove, steps_in
+from paramjax.checkpoints._folder import absolute, checkpoint, clean, remove, steps_in
 from paramjax.checkpoints._leaves import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._manifest import Manifest
 from paramjax.checkpoints._restore import check_program, newest
@@ -112,7 +113,7 @@ class CheckpointStore:
         self.close()
 
     def _open(self, fresh: bool) -> FolderLock:
-        make(self.folder)
+        make_folder("checkpoints", self.folder)
         lock = FolderLock("checkpoints", self.folder)
         try:
             clean(self.folder)

@@ -120,6 +120,3 @@ class FileWriter(abc.ABC):
         if self._open_file is None:
             raise ValueError(f"{self._name}: {self.path} is not open; call open(step)")
         return self._open_file
-
-    def _note(self, error: OSError) -> None:
-        error.add_note(f"{self._name}: {self.path} cannot be written; choose another path")

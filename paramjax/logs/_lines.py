@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from paramjax._files import explained
 from paramjax.logs._append_file import AppendFile, FileWriter
 from paramjax.logs._columns import STEP, Columns, texts, training_columns, validation_columns
 
@@ -50,8 +51,7 @@ class LineWriter(FileWriter):
             self._refuse_others()
             self._open_file = AppendFile(self.path, kept_size(self.path, step, self.number))
         except OSError as error:
-            self._note(error)
-            raise
+            raise explained(self._name, self.path, error) from error
 
     def write(self, first_step: int, rows: Mapping[str, np.ndarray]) -> None:
         """Log training metrics [steps, ...] from a step on; raises OSError if the disk is full."""

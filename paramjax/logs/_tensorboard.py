@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._files import explained
 from paramjax.logs._append_file import AppendFile, FileWriter
 from paramjax.logs._columns import STEP, training_columns, validation_columns
 
@@ -70,8 +71,7 @@ class TensorBoard(FileWriter):
         try:
             self._open_file = AppendFile(self.path / self._next_name())
         except OSError as error:
-            self._note(error)
-            raise
+            raise explained(self._name, self.path, error) from error
         start = {"status": 1}  # SessionLog.START
         self._file.append(
             _record(step=0, file_version="brain.Event:2")

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,9 @@ def test_a_folder_with_a_strange_name_or_a_link_to_one_will_do(
 def test_a_file_in_the_place_of_the_folder_is_refused(open_store, tmp_path):
     (tmp_path / "file").write_text("mine")
     for inner in ("", "run"):
-        message = "checkpoints: .*file.* cannot be made; choose another folder"
+        message = (
+            "checkpoints: .*file.* cannot be written: .*; a file is in the way; choose another"
+        )
         with pytest.raises(OSError, match=message):
             open_store(tmp_path / "file" / inner)
     assert (tmp_path / "file").read_text() == "mine"
@@ -52,10 +55,9 @@ def test_a_file_in_the_place_of_the_folder_is_refused(open_store, tmp_path):
 def test_a_folder_without_permission_is_refused(open_store, tmp_path):
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(PermissionError, match="cannot be written to; choose another folder"):
-            open_store(tmp_path)
-        with pytest.raises(PermissionError, match="cannot be made; choose another folder"):
-            open_store(tmp_path / "run")
+        for folder in (tmp_path, tmp_path / "run"):
+            with pytest.raises(PermissionError, match="give yourself the right to write there"):
+                open_store(folder)
     finally:
         tmp_path.chmod(0o700)
 
@@ -64,7 +66,7 @@ def test_a_folder_that_the_system_says_is_not_writable_is_refused(
     open_store, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(PermissionError, match="checkpoints: .*run cannot be written to; choose"):
+    with pytest.raises(PermissionError, match="checkpoints: .*run cannot be written: .* or choose"):
         open_store()
 
 
@@ -72,6 +74,11 @@ def test_a_folder_that_the_system_says_is_not_writable_is_refused(
     ("folder", "error", "shown"),
     [("", ValueError, "a path of this machine, got ''"),
      ("gs://b/run", ValueError, "got 'gs://b/run'; pass a path such as 'runs/first'"),
+     (" ", ValueError, "a path of this machine, got ' '"),
+     (Path("s3://b/run"), ValueError, "a path of this machine, got 's3:/b/run'"),
+     ("file:///tmp/run", ValueError, "a path of this machine"),
+     ("a\0b", ValueError, "a path of this machine"),
+     ("~nobody-of-that-name/run", ValueError, "whose '~' names no home; write it out"),
      (None, TypeError, "expected a path, got None"), (3, TypeError, "expected a path, got int 3"),
      (b"run", TypeError, "expected a path, got bytes b'run'")],
 )  # fmt: skip

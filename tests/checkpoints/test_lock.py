@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -9,14 +10,14 @@ from pathlib import Path
 import pytest
 
 # the lock itself, whose file may be damaged; stores hold one
-from paramjax._files import FolderLock
+from paramjax._locks import FolderLock
 from paramjax.checkpoints import RunInUse
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from paramjax._files import FolderLock
+from paramjax._locks import FolderLock
 lock = FolderLock("folder", Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
@@ -71,7 +72,7 @@ def test_a_folder_whose_lock_cannot_be_read_is_in_use_all_the_same(tmp_path):
 
 def test_a_lock_that_cannot_be_written_is_no_lock(tmp_path):
     (tmp_path / "lock").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match="folder: .*lock cannot be written"):
         FolderLock("folder", tmp_path)
 
 
@@ -80,3 +81,63 @@ def test_closing_frees_the_folder_and_does_no_harm_twice(open_store):
     store.close()
     store.close()
     assert open_store().folder == store.folder
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from paramjax._locks import FolderLock
+lock = FolderLock("folder", Path(sys.argv[1]))
+worker = os.fork()
+if not worker:
+    lock.release()  # a child lets nothing go
+    print("ready", os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def forked(tmp_path):
+    """A process that holds the folder, and the number of the worker that it forked."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "ignore", "-c", FORK, tmp_path]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    worker = int(run.stdout.readline().split()[1])
+    yield run, worker
+    os.kill(worker, signal.SIGKILL)
+    run.kill()
+    run.communicate()
+
+
+def test_a_forked_worker_does_not_keep_the_lock_of_a_run_that_was_killed(forked, tmp_path):
+    run, worker = forked
+    with pytest.raises(RunInUse, match=f"process {run.pid} "):
+        FolderLock("folder", tmp_path)
+    run.kill()
+    run.wait()
+    os.kill(worker, 0)  # it lives
+    FolderLock("folder", tmp_path).release()
+
+
+def test_a_dead_process_is_never_named(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    lock = FolderLock("folder", tmp_path)
+    about = {"process": ended.pid, "host": socket.gethostname(), "since": "then"}
+    for process, shown in (
+        (ended.pid, "another run; wait"),
+        (os.getppid(), "another run .process"),
+    ):
+        (tmp_path / "lock").write_text(json.dumps(about | {"process": process}))
+        with pytest.raises(RunInUse, match=f"is in use by {shown}"):
+            FolderLock("folder", tmp_path)
+    lock.release()
+    lock.release()
+    assert (tmp_path / "lock").read_bytes() == b""
+
+
+def test_a_lock_that_nobody_keeps_is_free(tmp_path):
+    lock = FolderLock("folder", tmp_path)
+    with pytest.warns(ResourceWarning):
+        del lock
+    FolderLock("folder", tmp_path).release()

@@ -132,9 +132,8 @@ def test_without_the_package_the_error_names_the_extra(tmp_path, monkeypatch):
 
 def test_what_cannot_be_written_and_wrong_settings_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError) as caught:  # noqa: PT011
+    with pytest.raises(OSError, match="TensorBoard: .* a file is in the way; choose another place"):
         TensorBoard(tmp_path / "file" / "events").open(0)
-    assert "choose another path" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match="TensorBoard: every: expected a whole number"):
         TensorBoard(tmp_path, every=0)
     with pytest.raises(ValueError, match=r"is not open; call open\(step\)"):
