@@ -216,8 +216,7 @@ class _Step:
             )
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes))
         self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, size)))
-        # a skip hook handles such steps already
-        stops = spec.stop and "skipped" not in self._shapes
+        stops = spec.stop and not trainer.guards_nonfinite
         self._finite = tuple(name for name in REFUSING if stops and name in self._shapes)
 
     def begin(self, state: TrainState) -> Attempt:

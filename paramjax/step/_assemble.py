@@ -18,12 +18,19 @@ InitFn = Callable[[Params, ModelState], tuple[Params, ModelState, PyTree]]
 StepFn = Callable[[TrainState, Batch, Key], tuple[TrainState, Metrics, Observation | None]]
 
 
+def _as_it_is(model_state: ModelState) -> ModelState:
+    """The model state itself."""
+    return model_state
+
+
 def assemble(
     init_fn: InitFn,
     step_fn: StepFn,
     hooks: Sequence[Hook] = (),
     *,
     evaluate: Callable[[PyTree, Params], Params] = evaluation_point,
+    eval_model_state: Callable[[ModelState], ModelState] = _as_it_is,
+    stateful: bool | None = None,
     needs: Sequence[str] = (),
 ) -> Trainer:
     """Make a trainer from a first state and a step: adds checks, keys, counting and hooks.
@@ -36,6 +43,9 @@ def assemble(
         hooks: Averages, guards and monitors, applied in this order.
         evaluate: `(opt_state, params) -> params`, what the optimizer wants evaluated; hooks
             may then replace it.
+        eval_model_state: `(model_state) -> model_state`, the model's own state out of one to
+            which the step adds arrays, such as a loss scale.
+        stateful: Whether evaluations take the model state; None if the trainer does not say.
         needs: Names of hooks without which the step must not run.
 
     Returns:
@@ -64,7 +74,7 @@ def assemble(
         check_params(params)
         params, model_state, opt_state = init_fn(params, model_state)
         evaluated = evaluate(opt_state, params)
-        own = tuple(hook.init(evaluated) for hook in hooks)
+        own = tuple(_init_hook(hook, evaluated, model_state) for hook in hooks)
         first = TrainState(jnp.zeros([], jnp.int32), params, model_state, opt_state, own, key)
         state: TrainState = jax.tree.map(_strongly_typed, first)
         return state
@@ -83,7 +93,21 @@ def assemble(
             params = hook.eval_params(own, params)
         return params
 
-    return Trainer(init, step, eval_params)
+    def model_state_of(state: TrainState) -> ModelState:
+        model_state = state.model_state
+        for hook, own in zip(hooks, state.hook_state, strict=True):
+            model_state = hook.eval_model_state(own, model_state)
+        return eval_model_state(model_state)
+
+    guarded = any(hook.guards_nonfinite for hook in hooks)
+    return Trainer(init, step, eval_params, model_state_of, stateful, guarded)
+
+
+def _init_hook(hook: Hook, params: Params, model_state: ModelState) -> PyTree:
+    """The hook's arrays before the first step."""
+    if hook.init_with_state is not None:
+        return hook.init_with_state(params, model_state)
+    return hook.init(params)
 
 
 def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:

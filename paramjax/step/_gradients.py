@@ -27,6 +27,11 @@ class GradFn:
         needs: Names of hooks without which it must not be used.
         per_example: Whether its gradients have a leading axis of examples, [batch, ...],
             for transformations that aggregate the gradients themselves.
+        eval_model_state: `(model_state) -> model_state`, the model's own state out of that
+            of the estimator; None if both are the same.
+        eval_stateful: Whether evaluations of the loss take the model's state. None: where the
+            estimator does, if it has no `init`; with one it does not say. An estimator that
+            adds state of its own to a plain loss is stateful, and this is False.
 
     Example:
         >>> import paramjax as pj
@@ -41,6 +46,8 @@ class GradFn:
     init: Callable[[Params, ModelState], ModelState] | None = None
     needs: tuple[str, ...] = ()
     per_example: bool = False
+    eval_model_state: Callable[[ModelState], ModelState] | None = None
+    eval_stateful: bool | None = None
 
     def __call__(self, *args: Any) -> tuple[Any, Any, Any]:
         """Estimate the gradient."""

@@ -31,18 +31,32 @@ class TrainState(NamedTuple):
     key: Key
 
 
+def _model_state(state: TrainState) -> ModelState:
+    """The state's own model state."""
+    return state.model_state
+
+
 class Trainer(NamedTuple):
-    """Three pure functions, whatever the step does inside.
+    """Pure functions, whatever the step does inside, and what a run must know of them.
 
     Attributes:
         init: `(key, params, model_state=()) -> state`.
         step: `(state, batch) -> (state, metrics)`.
         eval_params: `(state) -> params`, the parameters to evaluate.
+        eval_model_state: `(state) -> model_state`, the model state that belongs to
+            `eval_params(state)`; by default `state.model_state`.
+        stateful: Whether evaluations of these parameters take this model state; None if the
+            trainer does not say.
+        guards_nonfinite: Whether a hook of the trainer rejects steps that are not finite, so
+            that a run need not stop at one.
     """
 
     init: Callable[..., TrainState]
     step: Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
     eval_params: Callable[[TrainState], Params]
+    eval_model_state: Callable[[TrainState], ModelState] = _model_state
+    stateful: bool | None = None
+    guards_nonfinite: bool = False
 
 
 class WholeDataTrainer(Trainer):

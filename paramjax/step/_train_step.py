@@ -79,7 +79,18 @@ def train_step(
         metrics = {**metrics, **_learning_rate(opt_state)}
         return new, metrics, Observation(state, batch, key, grads, updates, grad_fn)
 
-    return assemble(init, step, hooks, needs=grad_fn.needs)
+    words = _evaluation_words(grad_fn)
+    return assemble(init, step, hooks, needs=grad_fn.needs, **words)
+
+
+def _evaluation_words(grad_fn: GradFn) -> dict[str, Any]:
+    """What an estimator says of evaluations, as `assemble` takes it."""
+    stateful: bool | None = grad_fn.stateful
+    if grad_fn.eval_stateful is not None or grad_fn.init is not None:
+        stateful = grad_fn.eval_stateful  # of an estimator with arrays of its own only it knows
+    if grad_fn.eval_model_state is None:
+        return {"stateful": stateful}
+    return {"stateful": stateful, "eval_model_state": grad_fn.eval_model_state}
 
 
 def as_transformation(

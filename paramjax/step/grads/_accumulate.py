@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -96,7 +97,7 @@ def accumulate(
         return grads, loss, join_aux(after, _means(weights, metrics))
 
     mean_loss = _mean_loss(grad_fn, microbatches, weight) if grad_fn.loss_fn else None
-    return GradFn(estimate, mean_loss, grad_fn.stateful, grad_fn.init, grad_fn.needs)
+    return dataclasses.replace(grad_fn, estimate=estimate, loss_fn=mean_loss)
 
 
 def _check_averages(grad_fn: GradFn) -> None:

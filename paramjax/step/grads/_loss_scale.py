@@ -115,7 +115,15 @@ def dynamic_loss_scale(
         after = after._replace(scale=KeptOnReject(_next(now, finite, growth_interval, factor)))
         return grads, loss, (after, {**metrics, "loss_scale": now.scale})
 
-    return GradFn(estimate, unscaled, stateful=True, init=init, needs=("skip_nonfinite",))
+    return GradFn(
+        estimate, unscaled, stateful=True, init=init, needs=("skip_nonfinite",),
+        eval_model_state=_own_state, eval_stateful=stateful,
+    )  # fmt: skip
+
+
+def _own_state(own: LossScale) -> ModelState:
+    """The model's state without the scale."""
+    return own.model_state
 
 
 def _check_factor(factor: Any) -> None:

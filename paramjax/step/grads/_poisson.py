@@ -111,7 +111,7 @@ def poisson(
         overflow = jnp.maximum(sampled - size, 0)
         return state, {**metrics, "sampled": sampled, "overflow": overflow}
 
-    return WholeDataTrainer(trainer.init, step, trainer.eval_params)
+    return WholeDataTrainer(*trainer._replace(step=step))
 
 
 def _default_capacity(rows: int, sampling_rate: Any) -> int:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from paramjax._checks import describe
-from paramjax._types import Array, Metrics, Params
+from paramjax._checks import describe, is_key
+from paramjax._types import Array, Metrics, ModelState, Params, PyTree
 from paramjax.step._evaluation import gradient_point
 from paramjax.step._state import KeptOnReject
 from paramjax.step.hooks._hook import Hook
@@ -22,10 +22,12 @@ class BestState(NamedTuple):
     Attributes:
         score: The lowest score so far, float32[]; infinite before the first.
         params: The parameters with that score; zeros before the first.
+        model_state: The model state with which the score was taken; zeros before the first.
     """
 
     score: Array
     params: Params
+    model_state: ModelState = ()
 
 
 def _loss(metrics: Metrics) -> Array:
@@ -37,8 +39,9 @@ def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
 
     The metrics of a step belong to the parameters before it, so these are kept (lookahead's
     fast weights, the point at which a schedule-free optimizer takes its gradient), and the
-    last parameters of a run are never candidates. A score that is not finite never wins, and
-    ties go to the earlier step.
+    last parameters of a run are never candidates. The model state before the step is kept with
+    them, so that batch statistics belong to their parameters. A score that is not finite never
+    wins, and ties go to the earlier step.
 
     The score of a step comes from its own batch. On small batches the lowest one is as much
     luck as merit; a score such as the mean of a validation loss that the loss function
@@ -72,27 +75,40 @@ def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
     if not callable(score):
         raise TypeError(f"best_params: score: expected a function, got {describe(score)}")
 
-    def init(params: Params) -> KeptOnReject:
+    def init(params: Params, model_state: ModelState = ()) -> KeptOnReject:
         # zeros rather than params: one buffer twice in a state cannot be donated
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return KeptOnReject(BestState(jnp.full([], jnp.inf, jnp.float32), zeros))
+        zeros = jax.tree.map(_zeros, params), jax.tree.map(_zeros, model_state)
+        return KeptOnReject(BestState(jnp.full([], jnp.inf, jnp.float32), *zeros))
 
     def apply(
         own: KeptOnReject, old: Any, new: Any, metrics: Metrics
     ) -> tuple[KeptOnReject, Any, Metrics]:
         value, best = _evaluate(score, metrics), own.value
         better = jnp.isfinite(value) & (value < best.score)
-        kept = jax.tree.map(
-            lambda b, p: jnp.where(better, p, b), best.params, _scored_params(old.params)
-        )
+        scored = _scored_params(old.params), old.model_state
+        kept = _choose(better, scored, (best.params, best.model_state))
         lowest = jnp.where(better, value, best.score)
-        return KeptOnReject(BestState(lowest, kept)), new, {**metrics, "best_score": lowest}
+        return KeptOnReject(BestState(lowest, *kept)), new, {**metrics, "best_score": lowest}
 
     def eval_params(own: KeptOnReject, params: Params) -> Params:
-        found = jnp.isfinite(own.value.score)
-        return jax.tree.map(lambda b, p: jnp.where(found, b, p), own.value.params, params)
+        return _choose(jnp.isfinite(own.value.score), own.value.params, params)
 
-    return Hook(init, apply, eval_params, name="best_params")
+    def eval_model_state(own: KeptOnReject, model_state: ModelState) -> ModelState:
+        return _choose(jnp.isfinite(own.value.score), own.value.model_state, model_state)
+
+    return Hook(
+        init, apply, eval_params, name="best_params", eval_model_state=eval_model_state,
+        init_with_state=init,
+    )  # fmt: skip
+
+
+def _zeros(leaf: Any) -> Array:
+    """Zeros like an array; a key has none and is copied."""
+    return jnp.copy(leaf) if is_key(leaf) else jnp.zeros_like(leaf)
+
+
+def _choose(condition: Array, one: PyTree, other: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
 
 
 def _evaluate(score: Callable[[Metrics], Array], metrics: Metrics) -> Array:

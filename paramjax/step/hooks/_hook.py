@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._types import Array, Batch, Key, Metrics, Params, PyTree
+from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.step._gradients import GradFn
 from paramjax.step._state import KeptOnReject, TrainState
 
@@ -53,6 +53,12 @@ def _eval_params(own: PyTree, params: Params) -> Params:
     return params
 
 
+def _eval_model_state(own: PyTree, model_state: ModelState) -> ModelState:
+    """Evaluate with the model state as it is."""
+    del own
+    return model_state
+
+
 class Hook(NamedTuple):
     """Pure functions around a step; their arrays live in `state.hook_state`.
 
@@ -69,6 +75,12 @@ class Hook(NamedTuple):
             monitors that need gradients, updates or the loss; its metrics are added to the
             step's. None if the hook observes nothing.
         name: The hook's name in errors. No two hooks of a step share a name; "" is no name.
+        eval_model_state: `(own, model_state) -> model_state`, the model state that belongs to
+            the parameters which `eval_params` returns; the current one by default.
+        init_with_state: `(params, model_state) -> own`, called in place of `init` by a hook
+            that keeps model states; None if it keeps none.
+        guards_nonfinite: Whether `apply` rejects every step whose loss, gradient or new
+            parameters are not finite, so that a run need not stop at one.
 
     Example:
         >>> import paramjax as pj
@@ -89,6 +101,9 @@ class Hook(NamedTuple):
     eval_params: Callable[[PyTree, Params], Params] = _eval_params
     observe: Callable[[PyTree, Observation], tuple[PyTree, Metrics]] | None = None
     name: str = ""
+    eval_model_state: Callable[[PyTree, ModelState], ModelState] = _eval_model_state
+    init_with_state: Callable[[Params, ModelState], PyTree] | None = None
+    guards_nonfinite: bool = False
 
 
 def reject(accepted: Array, old: TrainState, new: TrainState) -> TrainState:

@@ -38,4 +38,4 @@ def skip_nonfinite() -> Hook:
         skipped = own.value + ~finite
         return KeptOnReject(skipped), reject(finite, old, new), {**metrics, "skipped": skipped}
 
-    return Hook(init, apply, name="skip_nonfinite")
+    return Hook(init, apply, name="skip_nonfinite", guards_nonfinite=True)

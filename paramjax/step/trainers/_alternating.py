@@ -103,7 +103,7 @@ def alternating(
         )
         return new, _merged(reported), None
 
-    return assemble(init, step, hooks)
+    return assemble(init, step, hooks, stateful=stateful)
 
 
 def _update_counts(steps: Mapping[str, int] | None, losses: Mapping[str, LossFn]) -> dict[str, int]:

@@ -122,7 +122,12 @@ def shard(
     def eval_params(state: TrainState) -> Params:
         return placed(trainer.eval_params(placed(state)))
 
-    return trainer._replace(init=init, step=step, eval_params=eval_params)
+    def eval_model_state(state: TrainState) -> ModelState:
+        return placed(trainer.eval_model_state(placed(state)))
+
+    return trainer._replace(
+        init=init, step=step, eval_params=eval_params, eval_model_state=eval_model_state
+    )
 
 
 def _on(mesh: Mesh, leaf: Any, spec: PartitionSpec) -> Any:

@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 from refusing import assert_refused
 from stepping import run_steps
@@ -82,3 +83,61 @@ def test_scores_of_another_kind_are_refused(key):
         (lambda m: jnp.ones(3), ValueError, r"best_params: .*got shape \(3,\); take its mean"),
         ("loss", TypeError, "best_params: score: expected a function, got str 'loss'"),
     )
+
+
+def normalised(params, state, batch, key):
+    """Batch statistics of w * x that move; the reported score is that of the state before."""
+    del key
+    hidden = params["w"] * batch
+    score = evaluated(params, state, batch)
+    state = {
+        "mean": 0.5 * state["mean"] + 0.5 * hidden.mean(),
+        "var": 0.5 * state["var"] + 0.5 * hidden.var(),
+    }
+    outputs = params["a"] * (hidden - hidden.mean()) / jnp.sqrt(hidden.var() + 1e-5)
+    return ((outputs - jnp.sin(batch)) ** 2).mean() - params["w"], (state, {"score": score})
+
+
+def evaluated(params, state, batch):
+    outputs = params["a"] * (params["w"] * batch - state["mean"]) / jnp.sqrt(state["var"] + 1e-5)
+    return ((outputs - jnp.sin(batch)) ** 2).mean() + 0.02 * params["w"] ** 2
+
+
+TXS = {
+    "sgd": optax.sgd(0.1),
+    "lookahead": optax.lookahead(optax.sgd(0.1), 3, 0.5),
+    "schedule-free": optax.contrib.schedule_free_sgd(0.1),
+}
+
+
+@pytest.mark.parametrize("tx", TXS)
+def test_keeps_the_model_state_of_its_parameters(key, tx):
+    """What is evaluated with both is the score that was the best, long after it."""
+    x = jnp.linspace(2.0, 4.0, 8)
+    params = {"w": jnp.float32(1.0), "a": jnp.float32(0.0)}
+    start = {"mean": jnp.float32(0.0), "var": jnp.float32(1.0)}
+    hook = best_params(lambda metrics: metrics["score"])
+    trainer = pj.train_step(normalised, TXS[tx], [pj.hooks.ema(0.5), hook], stateful=True)
+    batches = jnp.broadcast_to(x, (40, 8))
+    state, metrics = run_steps(trainer, params, key, batches, model_state=start)
+    best = evaluated(trainer.eval_params(state), trainer.eval_model_state(state), x)
+    np.testing.assert_allclose(best, metrics["score"].min(), rtol=1e-5)
+    assert int(metrics["score"].argmin()) < 38
+    # without it the last statistics would be evaluated with the best parameters
+    wrong = evaluated(trainer.eval_params(state), state.model_state, x)
+    assert abs(wrong - best) > 0.01
+
+
+def test_averages_are_evaluated_with_the_current_model_state(key):
+    counted = lambda params, calls, batch, key: (params, (calls + 1, {}))
+    for hook in (pj.hooks.ema(0.9), pj.hooks.polyak_average()):
+        trainer = pj.train_step(counted, optax.sgd(0.1), [hook], stateful=True)
+        state, _ = run_steps(trainer, jnp.float32(1.0), key, steps=3, model_state=jnp.int32(0))
+        assert int(trainer.eval_model_state(state)) == 3
+
+
+def test_before_the_first_finite_score_the_model_state_is_the_current_one(key):
+    lost = lambda params, calls, batch, key: (params * jnp.nan, (calls + 1, {}))
+    trainer = pj.train_step(lost, optax.sgd(0.1), [best_params()], stateful=True)
+    state, _ = run_steps(trainer, jnp.float32(1.0), key, steps=3, model_state=jnp.int32(0))
+    assert int(trainer.eval_model_state(state)) == 3
