@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -69,14 +70,44 @@ def option_names(options: Sequence[Any]) -> list[str]:
         >>> option_names([lambda x: x, lambda x: -x])
         ['<lambda> 0', '<lambda> 1']
     """
-    texts = [_option_name(option) for option in options]
+    texts = [option_name(option) for option in options]
     return [f"{text} {i}" if texts.count(text) > 1 else text for i, text in enumerate(texts)]
 
 
-def _option_name(option: Any) -> str:
-    """The text of one option, without addresses in memory."""
+def option_name(option: Any) -> str:
+    """The text of one option, the same in every process: no address in memory.
+
+    Example:
+        >>> import functools
+        >>> option_name(max), option_name(functools.partial(max, 0)), option_name(object())
+        ('max', 'partial(max, 0)', 'object object')
+        >>> option_name([max, (0.3, None)]), option_name({"a": min})
+        ('[max, (0.3, None)]', "{'a': min}")
+    """
     if isinstance(option, str):
         return option
     if isinstance(option, float):
         return f"{option:g}"
-    return re.sub(r" at 0x[0-9a-f]+", "", str(getattr(option, "__name__", None) or repr(option)))
+    if isinstance(option, functools.partial):
+        named = [f"{name}={_inner_name(own)}" for name, own in option.keywords.items()]
+        return f"partial({', '.join([*map(_inner_name, (option.func, *option.args)), *named])})"
+    if type(option) in (tuple, list):
+        inner = ", ".join(map(_inner_name, option))
+        return f"[{inner}]" if isinstance(option, list) else f"({inner}{',' * (len(option) == 1)})"
+    if type(option) is dict:
+        return f"{{{', '.join(f'{name!r}: {_inner_name(own)}' for name, own in option.items())}}}"
+    return _object_name(option)
+
+
+def _inner_name(option: Any) -> str:
+    """The text of an option inside another one."""
+    return repr(option) if isinstance(option, str | float) else option_name(option)
+
+
+def _object_name(option: Any) -> str:
+    name = getattr(option, "__name__", None)
+    if isinstance(name, str):
+        return name
+    if getattr(type(option), "__repr__", None) == object.__repr__:
+        return f"{type(option).__name__} object"
+    return re.sub(r"( at)? ?0x[0-9a-fA-F]{4,}", "", repr(option))

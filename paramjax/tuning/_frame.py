@@ -10,7 +10,8 @@ from paramjax._format import option_names
 from paramjax.populations._trial_run import Record
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import unconditional
-from paramjax.space._distribution import Distribution, Space, same
+from paramjax.space._distribution import Distribution, Space
+from paramjax.space._options import option_index
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,6 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _option_index(value: Any, options: Sequence[Any]) -> int:
-    """The index of the option that a value is, up to float32."""
-    return next(index for index, option in enumerate(options) if same(value, option))
-
-
 def _hyperparameter(records: Sequence[Record], name: str, drawn: Distribution) -> Any:
     import pandas as pd
 
@@ -54,7 +50,7 @@ def _hyperparameter(records: Sequence[Record], name: str, drawn: Distribution) -
     exists = [name in record.hyperparameters for record in records]
     if isinstance(drawn, Choice) and not _plain(drawn.options):
         codes = [
-            _option_index(value, drawn.options) if there else -1
+            option_index(value, drawn.options) if there else -1
             for value, there in zip(given, exists, strict=True)
         ]
         return pd.Categorical.from_codes(codes, option_names(drawn.options))

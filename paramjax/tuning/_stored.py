@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._format import option_name, option_names
 from paramjax._hashes import checksums, content_hash, program_hash
 from paramjax._types import Key
 from paramjax.populations._execution import Layout
@@ -22,6 +23,10 @@ from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._execution_plan import ExecutionPlan
+from paramjax.space._choice import Choice
+from paramjax.space._conditional import unconditional
+from paramjax.space._distribution import Space
+from paramjax.space._options import encode, option_index
 from paramjax.space._tracing import structure
 from paramjax.tuning.store._store import FILE_NAME, Store
 
@@ -42,7 +47,7 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
     return {
         "jax": f"{jax.__version__} on {jax.default_backend()}",
         "key": np.asarray(jax.random.key_data(key)).tolist(),
-        "trials": content_hash(repr([dict(hp) for hp in trials]))[:16],
+        "trials": _trials_hash(population.space, trials),
         "seeds": len(population.seeds),
         "steps": population.steps,
         "evaluated at": list(population.evaluation_steps),
@@ -90,28 +95,45 @@ def in_temporary_file(population: Population, trials: Trials) -> Store:
     return store
 
 
-def noted_layouts(plan: ExecutionPlan) -> dict[str, Any]:
+def noted_layouts(space: Space, plan: ExecutionPlan) -> dict[str, Any]:
     """The layouts of a plan, as the notes of a store."""
-    return {"layouts": {_text(choice.structure): asdict(choice.layout) for choice in plan.choices}}
+    layouts = {_text(space, choice.structure): asdict(choice.layout) for choice in plan.choices}
+    return {"layouts": layouts}
 
 
-def layout_in(notes: Mapping[str, Any]) -> Callable[[dict[str, Any]], Layout | None]:
+def layout_in(space: Space, notes: Mapping[str, Any]) -> Callable[[dict[str, Any]], Layout | None]:
     """`(structure) -> layout` from the notes of a store; None if it has none."""
     known = notes.get("layouts", {})
 
     def layout(fixed: dict[str, Any]) -> Layout | None:
-        text = _text(fixed)
+        text = _text(space, fixed)
         return Layout(**known[text]) if text in known else None
 
     return layout
 
 
 def _named(population: Population, hyperparameters: Mapping[str, Any]) -> str:
-    return _text(structure(population.space, hyperparameters))
+    return _text(population.space, structure(population.space, hyperparameters))
 
 
-def _text(fixed: Mapping[str, Any]) -> str:
-    return re.sub(r" at 0x[0-9a-f]+", "", ", ".join(f"{n}={v!r}" for n, v in fixed.items()))
+def _text(space: Space, fixed: Mapping[str, Any]) -> str:
+    """A structure in words, another for each, the same in every process."""
+    return ", ".join(f"{name}={_named_value(space, name, v)}" for name, v in fixed.items())
+
+
+def _named_value(space: Space, name: str, value: Any) -> str:
+    drawn = unconditional(space[name])
+    if not isinstance(drawn, Choice):
+        return option_name(value)
+    return option_names(drawn.options)[option_index(value, drawn.options)]
+
+
+def _trials_hash(space: Space, trials: Trials) -> str:
+    """16 digits of the hash of all hyperparameters; what an option computes, its program says."""
+    drawn = {name: unconditional(distribution) for name, distribution in space.items()}
+    options = {n: option_names(d.options) for n, d in drawn.items() if isinstance(d, Choice)}
+    written = [encode(space, hyperparameters) for hyperparameters in trials]
+    return content_hash(json.dumps([options, written]))[:16]
 
 
 def _program_hash(structure_group: StructureGroup) -> str:

@@ -127,7 +127,7 @@ def sweep(
     if store is not None:
         rule = "none" if stopping is None else f"{stopping!r} by {score}"
         record_store = open_store(store, population, drawn, key, rule, fresh=fresh)
-    known = layout_in({} if record_store is None else record_store.notes())
+    known = layout_in(space, {} if record_store is None else record_store.notes())
     showing = Progress(len(runs) * steps, execution.progress, doing="choosing a layout")
     with showing as progress:
         plan = make_plan(
@@ -136,7 +136,7 @@ def sweep(
         )  # fmt: skip
         if record_store is None:
             record_store = in_temporary_file(population, drawn) if plan.on_disk else MemoryStore()
-        record_store.note(noted_layouts(plan))
+        record_store.note(noted_layouts(space, plan))
         rungs = train_rounds(
             population, plan, record_store, runs, schedule=schedule, score=score,
             progress=PopulationProgress(progress, len(runs), steps, *score),

@@ -17,6 +17,7 @@ from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.populations._outcome import Outcome, Summary
 from paramjax.populations._trial_run import Record
+from paramjax.space._options import option_texts
 from paramjax.tuning.store._tables import Tables
 
 FILE_NAME = "records.sqlite"
@@ -157,7 +158,7 @@ def _row(summary: Summary) -> tuple[Any, ...]:
         record.steps,
         summary.reached,
         summary.computed,
-        json.dumps(record.hyperparameters, default=repr),
+        json.dumps(option_texts(record.hyperparameters)),
         json.dumps(record.metrics),
         json.dumps(record.curve),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, exists, unconditional
 from paramjax.space._distribution import Distribution, Space, as_seen
 from paramjax.space._integer import Integer
+from paramjax.space._options import option_name
 from paramjax.space._ranges import LogUniform, Uniform
 from paramjax.tuning._preflight import check_metrics, check_structures, check_trainers, unread
 from paramjax.tuning.designs._design import random_design
@@ -132,12 +132,7 @@ def categories(options: Sequence[Any]) -> list[Any]:
     """Options as a study stores them: as they are, or labels if one of them cannot be stored."""
     if all(option is None or isinstance(option, bool | int | float | str) for option in options):
         return list(options)
-    return [f"{index}: {_label(option)}"[:_LABEL] for index, option in enumerate(options)]
-
-
-def _label(option: Any) -> str:
-    """A name without an address in memory, which differs from process to process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", str(getattr(option, "__name__", None) or repr(option)))
+    return [f"{index}: {option_name(option)}"[:_LABEL] for index, option in enumerate(options)]
 
 
 def tell(
