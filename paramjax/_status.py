@@ -10,9 +10,12 @@ class Status(enum.StrEnum):
         FINISHED: All steps were done.
         STOPPED: Early stopping ended it: its validation no longer improved, or other trials of
             a sweep were better.
-        DIVERGED: Its loss was no longer finite. In a population also: a metric is not finite
-            after the last step, or on average over the last tenth of the steps the loss lay above
-            every loss of the first half.
+        DIVERGED: Its loss, its gradient or its parameters were no longer finite. In a population
+            also: a metric is not finite after the last step.
+        WORSENED: In a population: all steps were done, all numbers are finite, and on average
+            over the last tenth of the steps the loss lay above every loss of the first half. It
+            counts as finished wherever something is decided; a loss may well rise in
+            reinforcement learning, in games, or as tasks get harder.
         INTERRUPTED: Ctrl-C or SIGTERM ended it.
 
     Example:
@@ -23,6 +26,7 @@ class Status(enum.StrEnum):
     FINISHED = "finished"
     STOPPED = "stopped"
     DIVERGED = "diverged"
+    WORSENED = "worsened"
     INTERRUPTED = "interrupted"
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ class Training(NamedTuple):
         trial: Number of the hyperparameters, through all replicates.
         seed: Number of the seed, through all replicates.
         hyperparameters: Name -> value.
-        status: `finished` or `diverged`.
+        status: `finished`, `worsened` or `diverged`, as in `pj.populations.Record`.
         diverged_step: First step whose loss was not finite, or None.
         value: The deciding metric after the last step: on validation rows if the trial is being
             tuned, on test rows in the report; NaN if the training is lost.

@@ -9,7 +9,7 @@ import numpy as np
 
 from paramjax._status import Status
 from paramjax.plots._records import TrainingRecord, ending, score_trials
-from paramjax.plots._scale import STOPPED_SHARE, Scale, draw_scale, scale_of, usual
+from paramjax.plots._scale import STOPPED_SHARE, Scale, draw_scale, no_worse, scale_of, usual
 from paramjax.plots._style import BEST, COLOURS, MANY, opacity, tidy, words
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def learning_curves(
     for status, text, style in (
         (Status.DIVERGED, "diverged", (0, (4, 2))),
         (Status.STOPPED, "stopped early", "solid"),
+        (Status.WORSENED, "loss rose", "solid"),
         (Status.FINISHED, "a training", "solid"),
     ):
         own = (endings == status) & ~first
@@ -111,6 +112,8 @@ def _scale(curves: _Curves, endings: np.ndarray, first: np.ndarray) -> Scale:
         usual(curves.values[endings == status], share, maximise=curves.maximise)
         for status, share in shares.items()
     ]
+    rose = curves.values[endings == Status.WORSENED]
+    shown.append(no_worse(rose, shown[0], maximise=curves.maximise))
     shown.append(curves.values[first].ravel())
     return scale_of(np.concatenate(shown), curves.values, maximise=curves.maximise)
 

@@ -129,6 +129,7 @@ def _draw_dots(ax: Axes, scores: Scores, positions: Mapping[int, float]) -> bool
     common = {"s": 9 if many else 26, "zorder": 2, "rasterized": many, "linewidths": 0.8}
     kinds: tuple[tuple[Status, str, dict[str, Any]], ...] = (
         (Status.FINISHED, "one seed", {"color": COLOURS[Status.FINISHED], "linewidths": 0}),
+        (Status.WORSENED, "loss rose", {"color": COLOURS[Status.WORSENED], "linewidths": 0}),
         (
             Status.STOPPED,
             "stopped early",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from paramjax._checks import nearest
 from paramjax._status import Status
-from paramjax.plots._scale import STOPPED_SHARE, Scale, scale_of, usual
+from paramjax.plots._scale import STOPPED_SHARE, Scale, no_worse, scale_of, usual
 
 
 class TrainingRecord(Protocol):
@@ -31,7 +31,7 @@ class TrainingRecord(Protocol):
 
     @property
     def status(self) -> str:
-        """`finished`, `stopped` (early) or `diverged`."""
+        """`finished`, `worsened` (its loss rose), `stopped` (early) or `diverged`."""
 
     @property
     def diverged_step(self) -> int | None:
@@ -76,7 +76,8 @@ class TrialScore(NamedTuple):
         hyperparameters: Name -> value.
         value: Mean of the metric, NaN if one seed is not finite.
         values: The metric of each seed.
-        status: `diverged` if a seed is, else `stopped` if a seed is, else `finished`.
+        status: `diverged` if a seed is, else `stopped` if a seed is, else `finished`, as a trial
+            is whose loss rose.
     """
 
     trial: int
@@ -95,7 +96,8 @@ class Scores(NamedTuple):
         trials: The trials, by number.
         best: The trial with the best finite mean that was not stopped early, or None.
         scale: The axis of the metric, which holds every finished training, the better two
-            thirds of the stopped ones, and the best.
+            thirds of the stopped ones, the best, and those whose loss rose if they are no worse
+            than the finished ones.
     """
 
     metric: str
@@ -121,7 +123,9 @@ def score_trials(records: Sequence[TrainingRecord], metric: str, *, maximise: bo
     sign = -1.0 if maximise else 1.0
     best = min(finite, key=lambda trial: sign * trial.value, default=None)
     stopped = usual(values[Status.STOPPED], STOPPED_SHARE, maximise=maximise)
-    shown = [*values[Status.FINISHED], *stopped, *(best.values if best else ())]
+    finished = values[Status.FINISHED]
+    worsened = no_worse(values[Status.WORSENED], finished, maximise=maximise)
+    shown = [*finished, *worsened, *stopped, *(best.values if best else ())]
     scale = scale_of(shown, values[Status.DIVERGED], maximise=maximise)
     return Scores(metric, records, trials, best, scale)
 

@@ -100,6 +100,19 @@ def usual(values: Any, share: float, *, maximise: bool) -> np.ndarray:
     return finite[sign * finite <= np.quantile(sign * finite, share, method="inverted_cdf")]
 
 
+def no_worse(values: Any, others: Any, *, maximise: bool) -> np.ndarray:
+    """The finite values no worse than the worst of the others; without others the better part.
+
+    Example:
+        >>> no_worse([1.0, 2.0, 1e9], [2.5, 0.5], maximise=False).tolist()
+        [1.0, 2.0]
+    """
+    finite, known = _finite(values), _finite(others)
+    if not known.size:
+        return usual(finite, STOPPED_SHARE, maximise=maximise)
+    return finite[finite >= known.min()] if maximise else finite[finite <= known.max()]
+
+
 def draw_scale(ax: Axes, scale: Scale, *, lane: bool) -> None:
     """Set ends and ticks of the vertical axis of a panel, and its lane if there is one."""
     from matplotlib.patches import Rectangle

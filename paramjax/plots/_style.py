@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BEST = "#D55E00"
-COLOURS = {Status.FINISHED: "#0072B2", Status.STOPPED: "#9A9A9A", Status.DIVERGED: "#3A3A3A"}
-"""Vermilion, blue and greys of Okabe and Ito (2008, Color universal design)."""
+COLOURS = {
+    Status.FINISHED: "#0072B2",
+    Status.WORSENED: "#56B4E9",
+    Status.STOPPED: "#9A9A9A",
+    Status.DIVERGED: "#3A3A3A",
+}
+"""Vermilion, blues and greys of Okabe and Ito (2008, Color universal design)."""
 
 MANY = 400
 """Number of marks from which a vector file holds them as pixels."""

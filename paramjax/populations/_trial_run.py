@@ -33,9 +33,10 @@ class Record(NamedTuple):
         trial: Number of the trial, from 0.
         seed: Number of the seed.
         hyperparameters: The trial's hyperparameters, name -> value.
-        status: `finished`, `diverged` or `stopped`. A training has diverged if a step lost it, if
-            a metric is not finite, or if its loss rose: the mean over the last tenth of the steps
-            exceeds every loss of the first half.
+        status: `finished`, `worsened`, `diverged` or `stopped`. A training has diverged if a step
+            lost it or a metric is not finite. It has worsened if it is finite and its loss rose:
+            the mean over the last tenth of the steps exceeds every loss of the first half. That
+            is only said: wherever something is decided, it is finished.
         diverged_step: The step, from 0, that lost it: the first with a loss that is not finite
             and that no hook rejected. None if there is no such step.
         metrics: Name -> last value. Without an evaluation, the means of the step metrics over the
@@ -67,20 +68,21 @@ def status_of(losses: np.ndarray) -> list[tuple[Status, int | None]]:
     """Status and lost step of each training, from its losses [trainings, steps]."""
     finite = np.isfinite(losses)
     whole, lost = finite.all(axis=1), ~finite[:, -1]
-    climbs = np.zeros(len(losses), bool)
-    climbs[whole] = _climbs(losses[whole])
+    rose = np.zeros(len(losses), bool)
+    rose[whole] = _rose(losses[whole])
     for index in np.flatnonzero(~whole & ~lost):
         # a hook rejected the steps that were not finite, and the run went on
-        climbs[index] = _climbs(losses[index, finite[index]][None])[0]
+        rose[index] = _rose(losses[index, finite[index]][None])[0]
     end = losses.shape[1]
     since = np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0).tolist()
+    kinds = np.where(lost, Status.DIVERGED, np.where(rose, Status.WORSENED, Status.FINISHED))
     return [
-        (Status.DIVERGED if gone or climbing else Status.FINISHED, step if gone else None)
-        for gone, climbing, step in zip(lost.tolist(), climbs.tolist(), since, strict=True)
+        (Status(kind), step if kind == Status.DIVERGED else None)
+        for kind, step in zip(kinds.tolist(), since, strict=True)
     ]
 
 
-def _climbs(losses: np.ndarray) -> np.ndarray:
+def _rose(losses: np.ndarray) -> np.ndarray:
     """Whether the mean of the last tenth exceeds all of the first half, bool[trainings]."""
     first_half = losses[:, : max(1, losses.shape[1] // 2)]
     return np.asarray(tail_mean(losses) > first_half.max(axis=1))

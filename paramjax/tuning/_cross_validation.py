@@ -28,7 +28,7 @@ class CrossValidation(NamedTuple):
         metrics: Name -> mean over the held-out rows of each fold, [k].
         history: Metric of the training steps -> [k, steps].
         folds: The fold that held out each row, int32[rows].
-        status: `finished` or `diverged` for each fold, as in `pj.populations.Record`.
+        status: `finished`, `worsened` or `diverged` for each fold, as in `pj.populations.Record`.
         diverged_step: For each fold the first step, from 0, whose loss was not finite, or None.
 
     Example:

@@ -105,10 +105,9 @@ class Sweep:
         self._results, self._replayed, self._score = results, replayed, score
 
     def __repr__(self) -> str:
-        """The number of trials and trainings, and how many stopped or diverged."""
-        ended = {
-            s: sum(r.status == s for r in self.records) for s in (Status.STOPPED, Status.DIVERGED)
-        }
+        """The number of trials and trainings, and how many stopped, worsened or diverged."""
+        kinds = (Status.STOPPED, Status.WORSENED, Status.DIVERGED)
+        ended = {kind: sum(r.status == kind for r in self.records) for kind in kinds}
         counts = "".join(f", {count} {status}" for status, count in ended.items() if count)
         trials = len({record.trial for record in self.records})
         return f"<Sweep of {trials} trials, {len(self.records)} trainings{counts}>"

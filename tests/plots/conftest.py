@@ -12,7 +12,7 @@ from paramjax.populations import Record
 def training(trial, seed, hyperparameters, loss, status=None, **changes):
     """A record whose evaluated loss goes from 4 to its last value, at steps 10, 20, ..."""
     status = status or ("finished" if math.isfinite(loss) else "diverged")
-    steps = {"finished": 40, "stopped": 20, "diverged": 15}[status]
+    steps = {"finished": 40, "worsened": 40, "stopped": 20, "diverged": 15}[status]
     evaluated = [float(step) for step in range(10, steps + 1, 10)]
     values = np.linspace(4.0, loss if math.isfinite(loss) else 8.0, len(evaluated)).tolist()
     metrics = {"loss": loss, "accuracy": 1 / (1 + abs(loss))}

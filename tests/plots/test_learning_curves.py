@@ -37,6 +37,13 @@ def test_a_diverged_training_has_a_cross_at_its_step(make, ax, labelled):
     assert ax.get_ylim()[1] < 5
 
 
+def test_a_training_whose_loss_rose_is_drawn_apart(make, ax, labelled):
+    learning_curves(make(rates([2.0], [1.0], [1e30]), status={2: "worsened"}), ax)
+    (line,) = labelled(ax)["loss rose"].get_segments()
+    assert line[0].tolist() == [10.0, 4.0]
+    assert ax.get_ylim()[1] < 5
+
+
 def test_a_stopped_training_ends_where_it_was_stopped(make, ax, labelled):
     learning_curves(make(rates([2.0], [1.0], [3.0]), status={2: "stopped"}), ax)
     (line,) = labelled(ax)["stopped early"].get_segments()

@@ -83,6 +83,18 @@ def test_a_finite_diverged_loss_has_its_cross_on_the_axis_if_it_fits(make, ax, l
     assert lane.get_offset_transform() != ax.transData
 
 
+def test_a_loss_that_rose_is_drawn_apart_and_the_axis_does_not_end_at_it(make, ax, labelled):
+    trials = rates((0.01, [1.0]), (0.1, [3.0]), (0.3, [2.0]), (0.9, [1e30]))
+    learning_rate_curve(make(trials, status={2: "worsened", 3: "worsened"}), RATE, ax)
+    assert points(labelled(ax)["loss rose"]) == [[0.3, 2.0]]
+    assert ax.get_ylim()[1] < 4
+
+
+def test_a_trial_whose_loss_rose_can_be_the_best(make, ax, labelled):
+    learning_rate_curve(make(rates((0.01, [2.0]), (0.1, [1.0])), status={1: "worsened"}), RATE, ax)
+    assert points(labelled(ax)["best: 1 at 0.1"]) == [[0.1, 1.0]]
+
+
 def test_the_lane_lies_below_where_larger_is_better(make, ax, labelled):
     trials = rates((0.01, [1.0]), (0.1, [3.0]), (0.5, [math.inf]))
     learning_rate_curve(make(trials), RATE, ax, "accuracy", maximise=True)

@@ -22,7 +22,7 @@ def chunk(losses, ends=None, **curve):
         ([np.nan, np.nan], ("diverged", 0)),
         # a hook rejected one step
         ([1.0, np.inf, 0.1], ("finished", None)),
-        ([1.0, 2.0, 3.0], ("diverged", None)),
+        ([1.0, 2.0, 3.0], ("worsened", None)),
         ([1.0, 1.0], ("finished", None)),
         # noise around a loss that does not move
         ([1.0, 1.3, 0.9, 1.2], ("finished", None)),

@@ -205,5 +205,5 @@ def _reason(training: Training) -> str:
     if training.diverged_step is not None:
         return f"loss not finite from step {training.diverged_step}"
     if training.status == Status.DIVERGED:
-        return "diverged: its loss was still climbing at the end"
+        return "diverged: a metric was not finite in the end"
     return "last value not finite"

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS settings (
   name TEXT PRIMARY KEY, value TEXT NOT NULL, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trainings (
   trial INTEGER NOT NULL, seed INTEGER NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('finished', 'diverged', 'stopped')),
+  status TEXT NOT NULL CHECK (status IN ('finished', 'worsened', 'diverged', 'stopped')),
   diverged_step INTEGER, steps INTEGER NOT NULL, reached INTEGER NOT NULL,
   computed INTEGER NOT NULL,
   hyperparameters TEXT NOT NULL, metrics TEXT NOT NULL, curve TEXT NOT NULL, hash TEXT NOT NULL,
