@@ -110,7 +110,8 @@ def no_worse(values: Any, others: Any, *, maximise: bool) -> np.ndarray:
     finite, known = _finite(values), _finite(others)
     if not known.size:
         return usual(finite, STOPPED_SHARE, maximise=maximise)
-    return finite[finite >= known.min()] if maximise else finite[finite <= known.max()]
+    held = finite >= known.min() if maximise else finite <= known.max()
+    return np.asarray(finite[held])
 
 
 def draw_scale(ax: Axes, scale: Scale, *, lane: bool) -> None:
