@@ -10,6 +10,7 @@ import numpy as np
 
 from paramjax._checks import check_count, check_key, describe
 from paramjax._types import Key
+from paramjax.data._leaves import as_array
 
 
 def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
@@ -60,7 +61,7 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
 
 def _checked(stratify: Any, rows: int, k: int) -> np.ndarray:
     """Labels as an array, if they can be spread over the folds."""
-    labels = np.asarray(stratify)
+    labels = as_array("stratify:", stratify)
     if labels.dtype != np.bool_ and not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(
             f"stratify: expected class labels, integers [rows], got {describe(stratify)}"

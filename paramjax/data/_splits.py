@@ -8,8 +8,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from paramjax._checks import nearest
 from paramjax._types import Batch, PyTree
-from paramjax.data._validation import check_data
+from paramjax.data._validation import check_table
 
 
 class Splits(NamedTuple):
@@ -35,14 +36,16 @@ def split(
         The parts, rows in random order.
 
     Raises:
-        ValueError: If the shares do not sum to 1, or a part would be empty.
+        TypeError: If a leaf is not an array of numbers.
+        ValueError: If the shares do not sum to 1, a part would be empty, or the data has faults
+            that `check_data` refuses; casts, which may lose digits, come later.
 
     Example:
         >>> parts = split({"x": np.zeros((10, 2)), "y": np.zeros(10, np.int32)})
         >>> [len(part["y"]) for part in parts]
         [6, 2, 2]
     """
-    rows = check_data(data)
+    rows = check_table(data)
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
         raise ValueError(f"split: expected three positive shares that sum to 1, got {fractions}")
     order = _stratified_order(data, rows, np.random.default_rng(seed))
@@ -63,7 +66,12 @@ def standardise(splits: Splits, name: str = "x") -> Splits:
         name: The leaf, [rows, features]; a constant feature becomes 0.
 
     Returns:
-        The parts with that leaf scaled, float32.
+        The parts with that leaf scaled, float32. It is scaled in float64, so that seconds since
+        1970 keep their digits if they come as float64.
+
+    Raises:
+        TypeError: If the leaf does not hold real numbers.
+        ValueError: If there is no such leaf.
 
     Example:
         >>> x = np.arange(20.0, dtype=np.float32)[:, None]
@@ -71,12 +79,22 @@ def standardise(splits: Splits, name: str = "x") -> Splits:
         >>> bool(abs(scaled.mean()) < 1e-6)
         True
     """
+    if not isinstance(splits.train, dict) or name not in splits.train:
+        known = splits.train if isinstance(splits.train, dict) else ()
+        raise ValueError(f"standardise: {nearest(name, known, what='leaf')}")
+    if np.iscomplexobj(splits.train[name]):
+        raise TypeError(f"standardise: leaf {name}: expected real numbers, got complex ones")
     train = np.asarray(splits.train[name], np.float64)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1.0)
-    return Splits(
-        *({**part, name: ((part[name] - mean) / scale).astype(np.float32)} for part in splits)
-    )
+    # a constant column varies by the rounding of its mean
+    rounding = len(train) * np.finfo(np.float64).eps * np.abs(mean)
+    scale = np.where(deviation > rounding, deviation, np.inf)
+
+    def scaled(part: Batch) -> Batch:
+        values = np.asarray(part[name], np.float64)
+        return {**part, name: ((values - mean) / scale).astype(np.float32)}
+
+    return Splits(*map(scaled, splits))
 
 
 def _stratified_order(data: PyTree, rows: int, rng: np.random.Generator) -> np.ndarray:

@@ -2,67 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
+from paramjax.data._casts import check_cast
+from paramjax.data._leaves import as_array, check_finite, check_leaf, is_sparse
 
 
-def check_data(data: PyTree) -> int:
+def check_data(data: PyTree, name: str = "data") -> int:
     """The number of rows of data that can be trained on.
 
     Args:
         data: A pytree of arrays [rows, ...] that share their leading axis.
+        name: What errors call it, such as `eval_data`.
 
     Returns:
         The number of rows.
 
     Raises:
-        TypeError: If a leaf is not a numeric array.
-        ValueError: If there are no rows, leaves disagree in length, a value is NaN or
-            infinite, or a 64-bit value does not fit in 32 bits.
+        TypeError: If a leaf is not an array of numbers that JAX has: a table, a sparse matrix,
+            strings, times, objects, another byte order.
+        ValueError: If there are no rows, leaves disagree in length, a value is NaN, infinite or
+            masked, a 64-bit value does not fit in the 32 bits that JAX computes in (unless
+            `jax_enable_x64` is set), or float64 values that differ would become equal there.
 
     Example:
         >>> check_data({"x": np.zeros((5, 2)), "y": np.zeros(5, np.int32)})
         5
     """
-    leaves = jax.tree_util.tree_leaves_with_path(data)
-    if not leaves:
-        raise ValueError("data: expected at least one array, got an empty tree")
-    lengths = {leaf_name(path): _check_rows(f"leaf {leaf_name(path)}", x) for path, x in leaves}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"data: expected leaves of one length, got {lengths}")
-    return next(iter(lengths.values()))
+
+    def check(what: str, leaf: Any) -> None:
+        check_leaf(what, leaf)
+        if not isinstance(leaf, jax.Array):
+            check_cast(what, leaf, jax.dtypes.canonicalize_dtype(leaf.dtype))
+
+    return _rows(data, name, check)
+
+
+def check_table(data: PyTree, name: str = "data") -> int:
+    """The number of rows of data that stays on the host, where no cast can change it."""
+    return _rows(data, name, check_leaf)
 
 
 def check_labels(labels: Any, num_classes: int) -> None:
     """Raise if class labels lie outside [0, num_classes).
 
     Args:
-        labels: Integer array of any shape.
+        labels: Integers or booleans of any shape.
         num_classes: Number of classes, positive.
 
     Raises:
         TypeError: If the labels are not integers.
-        ValueError: If a label is out of range: in a compiled loss it would become NaN,
+        ValueError: If a label is masked or out of range: in a compiled loss it would become NaN,
             or count as another class.
 
     Example:
         >>> check_labels(np.array([0, 2, 1]), num_classes=3)
     """
-    array = np.asarray(labels)
-    if not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"labels: expected integers, got {describe(labels)}")
+    array = as_array("labels", labels)
+    if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(
+            f"labels: expected integers, got {describe(array)}; pass y.astype(np.int32) if they "
+            "are whole numbers"
+        )
     wrong = np.flatnonzero((array < 0) | (array >= num_classes))
     if wrong.size:
-        first = int(wrong[0])
+        row = int(wrong[0]) // max(1, array.size // len(array)) if array.ndim else 0
         raise ValueError(
             f"labels: expected whole numbers from 0 to {num_classes - 1}, got "
-            f"{int(array.reshape(-1)[first])} at row {first} ({wrong.size} such rows); "
+            f"{int(array.reshape(-1)[wrong[0]])} at row {row} ({wrong.size} such labels); "
             "number the classes from 0"
         )
 
@@ -71,7 +84,8 @@ def table(x: Any, y: Any, *, num_classes: int | None = None) -> dict[str, np.nda
     """Checked inputs and targets as the batch `{"x": x, "y": y}` in 32 bits.
 
     Args:
-        x: Inputs [rows, ...].
+        x: Inputs [rows, ...]: an array, nested lists, or a table of pandas or polars (nullable
+            columns too, as long as nothing is missing).
         y: Targets [rows, ...]; class labels if `num_classes` is given.
         num_classes: Number of classes, which makes `y` integers in [0, num_classes).
 
@@ -79,66 +93,46 @@ def table(x: Any, y: Any, *, num_classes: int | None = None) -> dict[str, np.nda
         A dict of float32 (labels: int32) arrays with one leading axis.
 
     Raises:
-        TypeError: If an array is not numeric or labels are not integers.
-        ValueError: If an array is empty, the lengths differ, a value is NaN, infinite or too
-            large for 32 bits, or a label is out of range.
+        TypeError: If an array is not of real numbers or labels are not integers.
+        ValueError: If an array is empty, the lengths differ, a value is NaN, infinite, missing,
+            masked or too large for 32 bits, a label is out of range, or values that differ would
+            become equal in float32, such as seconds since 1970.
 
     Example:
         >>> table([[0.0], [1.0]], [0, 1], num_classes=2)["y"].dtype
         dtype('int32')
     """
-    data = {"x": np.asarray(x), "y": np.asarray(y)}
-    check_data(data)
+    data = {name: as_array(f"data: leaf {name}", part) for name, part in (("x", x), ("y", y))}
+    _rows(data, "data", _check_real)
     if num_classes is not None:
         check_labels(data["y"], num_classes)
-    target = np.int32 if num_classes is not None else np.float32
-    return {"x": data["x"].astype(np.float32), "y": data["y"].astype(target)}
+    for name, part in data.items():
+        is_label = name == "y" and num_classes is not None
+        target = np.int32 if is_label else np.float32
+        check_cast(f"data: leaf {name}", part, target)
+        data[name] = part.astype(target)
+    return data
 
 
-def check_numbers(what: str, array: Any) -> None:
-    """Raise if an array is empty or does not hold numbers."""
-    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == np.bool_):
-        raise TypeError(f"data: {what} is {describe(array)}, expected an array of numbers")
-    if 0 in array.shape:
-        raise ValueError(f"data: {what} is empty, shape {tuple(array.shape)}")
+def _rows(data: PyTree, name: str, check: Callable[[str, Any], Any]) -> int:
+    """The common length of all leaves, each of which is checked under its name."""
+    leaves = jax.tree_util.tree_leaves_with_path(data, is_leaf=is_sparse)
+    if not leaves:
+        raise ValueError(f"{name}: expected at least one array, got an empty tree")
+    for path, leaf in leaves:
+        check(f"{name}: leaf {leaf_name(path)}", leaf)
+    lengths = {leaf_name(path): len(leaf) for path, leaf in leaves}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{name}: expected leaves of one length, got {lengths}")
+    return next(iter(lengths.values()))
 
 
-def check_finite(what: str, array: np.ndarray) -> None:
-    """Raise if a value is NaN or infinite."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        row = f", the first in row {int(np.argwhere(~finite)[0][0])}" if array.ndim else ""
-        raise ValueError(
-            f"data: {what} holds {int((~finite).sum())} values that are NaN or infinite{row}; "
-            "drop or impute them before training"
+def _check_real(what: str, array: np.ndarray) -> None:
+    if array.ndim == 0:
+        raise TypeError(f"{what} is one number, {describe(array)}, expected an array [rows, ...]")
+    if array.dtype.kind == "c":
+        raise TypeError(
+            f"{what} is {describe(array)}, expected real numbers; pass its real and imaginary "
+            "parts as columns"
         )
-
-
-def check_fits(what: str, array: np.ndarray, dtype: Any) -> None:
-    """Raise if a value lies beyond the range of a dtype; NaN and infinities pass."""
-    if np.can_cast(array.dtype, dtype):
-        return
-    if np.issubdtype(dtype, np.integer):
-        low, high, limits = int(array.min()), int(array.max()), np.iinfo(dtype)
-        if low < limits.min or high > limits.max:
-            raise ValueError(
-                f"data: {what} holds integers from {low} to {high}, which do not fit in "
-                f"{limits.bits} bits"
-            )
-    elif (np.isfinite(array) & (np.abs(array) > np.finfo(dtype).max)).any():
-        raise ValueError(
-            f"data: {what} holds values beyond the range of {np.dtype(dtype)}; rescale it"
-        )
-
-
-def _check_rows(what: str, leaf: Any) -> int:
-    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype") or len(leaf.shape) == 0:
-        raise TypeError(f"data: {what} is {describe(leaf)}, expected an array [rows, ...]")
-    check_numbers(what, leaf)
-    if jnp.issubdtype(leaf.dtype, jnp.inexact):
-        check_finite(what, np.asarray(leaf))
-    if leaf.dtype == np.float64:
-        check_fits(what, np.asarray(leaf), np.float32)
-    elif np.issubdtype(leaf.dtype, np.integer):
-        check_fits(what, np.asarray(leaf), np.int32)
-    return int(leaf.shape[0])
+    check_finite(what, array)
