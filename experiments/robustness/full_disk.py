@@ -109,7 +109,7 @@ def train(folder: Path | None, clock: Clock | None) -> pj.Fit:
         return loss, (seen + 1, metrics)
 
     trainer = pj.train_step(counted, optax.adam(1e-2), stateful=True)
-    validation = pj.Validation(measure, DATA, every=5, stateful=True)
+    validation = pj.Validation(measure, DATA, every=5)
     checkpoints = None if folder is None else pj.Checkpoints(folder, every=10)
     return pj.fit(
         trainer, PARAMS, DATA, key=jax.random.key(0), steps=200, model_state=jnp.int32(0),

@@ -95,7 +95,7 @@ def make_trainer(note: Path) -> tuple[Any, Any, Callable[..., Any]]:
         note.unlink(missing_ok=True)
         return loss
 
-    def evaluate(params, batch):
+    def evaluate(params, seen, batch):
         loss = mean_loss(params, batch["x"], batch["y"])
         return {"loss": jax.pure_callback(take_time, jax.ShapeDtypeStruct((), "float32"), loss)}
 

@@ -18,7 +18,8 @@ class PlateauState(NamedTuple):
     """State of `reduce_on_plateau`: how validation went, and its settings.
 
     Attributes:
-        scale: Factor of the updates, float32[]; 1 at first.
+        scale: Factor of the updates, float32[], as all numbers here float64[] where 64 bits are
+            enabled; 1 at first.
         best: The lowest score so far, float32[]; infinite at first.
         waited: Validations since the best one, int32[]; those during a cooldown do not count.
         cooling: Validations until the cooldown ends, int32[].
@@ -88,11 +89,12 @@ def reduce_on_plateau(
     def init(params: Params) -> PlateauState:
         del params
         # copies, because a step may donate its state but not the caller's arrays
-        own = {name: jnp.array(value, jnp.float32) for name, value in numbers.items()}
+        wide = jnp.result_type(float)  # scores are compared in 64 bits where these are enabled
+        own = {name: jnp.array(value, wide) for name, value in numbers.items()}
         own |= {name: jnp.array(value, jnp.int32) for name, value in counts.items()}
-        best = jnp.full([], jnp.inf, jnp.float32)
+        best = jnp.full([], jnp.inf, wide)
         waited, cooling = jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32)
-        return PlateauState(jnp.ones([], jnp.float32), best, waited, cooling, **own)
+        return PlateauState(jnp.ones([], wide), best, waited, cooling, **own)
 
     return scaling(init)
 
@@ -128,10 +130,11 @@ def update_plateau(state: PyTree, score: float | Array) -> PyTree:
         >>> float(update_plateau(update_plateau(state, 2.0), jnp.inf).scale)
         0.1
     """
-    score = jnp.asarray(score, jnp.float32)
 
     def updated(node: Any) -> Any:
-        return _after_validation(node, score) if _is_plateau(node) else node
+        if not _is_plateau(node):
+            return node
+        return _after_validation(node, jnp.asarray(score, node.best.dtype))
 
     return jax.tree.map(updated, state, is_leaf=_is_plateau)
 

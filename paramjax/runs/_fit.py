@@ -25,7 +25,14 @@ from paramjax.runs._chunks import begin
 from paramjax.runs._identity import check_agreement, identity, spans_processes
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
-from paramjax.runs._preflight import batch_spec, check_rates, check_saving, check_source
+from paramjax.runs._preflight import (
+    batch_spec,
+    check_model_state,
+    check_rates,
+    check_saving,
+    check_source,
+    check_trainer,
+)
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
@@ -122,6 +129,8 @@ def fit(
     check_params(params)
     check_count("steps", steps)
     check_saving(checkpoints, nonfinite)
+    check_trainer(trainer)
+    check_model_state(trainer, model_state)
     spec = batch_spec(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
     check_source(data, nonfinite)
     enable_cache()

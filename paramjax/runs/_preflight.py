@@ -1,11 +1,19 @@
-"""What is refused before a run begins, so that nothing is found out after an hour."""
+"""What is refused before a run begins, so that nothing is found out after an hour.
+
+`fit` asks all of it; populations, cross-validation and the benchmark ask the same functions.
+"""
 
 from __future__ import annotations
 
+import inspect
 import typing
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 from paramjax._checks import check_count, describe
+from paramjax._types import ModelState, PyTree
 from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.data._sampler import LastBatch
 from paramjax.data._validation import check_data
@@ -21,13 +29,11 @@ def batch_spec(
     trainer: Trainer, data: Any, batch_size: int | None, last_batch: LastBatch, *, stop: bool
 ) -> BatchSpec:
     """Check what is static about a run: trainer, data, batch size and last batch."""
-    if not isinstance(trainer, Trainer):
-        raise TypeError(f"trainer: expected one such as pj.train_step returns, got {trainer!r}")
+    check_trainer(trainer)
     if last_batch not in typing.get_args(LastBatch):
         raise ValueError(f"last_batch: expected 'drop', 'keep' or 'pad', got {last_batch!r}")
     if batch_size is not None:
-        check_count("batch_size", batch_size)
-        _check_draws_batches(trainer, batch_size)
+        check_batch(trainer, None, batch_size)
     elif last_batch != "drop":
         raise ValueError(f"last_batch: {last_batch!r} says how batches end; pass a batch_size")
     if is_stream(data):
@@ -82,20 +88,98 @@ def check_rates(
             "be lowered; end it with pj.optim.adjustable_rate() or reduce_on_plateau(), or wrap "
             "it in optax.inject_hyperparams"
         )
-    if has_plateau(state) and validation is None:
+    if validation is None:
+        check_plateau(state, "validation", "got None; pass a pj.Validation")
+
+
+def check_plateau(state: PyTree, name: str, remedy: str) -> None:
+    """Raise if a state waits for validations that nobody makes."""
+    if has_plateau(state):
         raise ValueError(
-            "validation: reduce_on_plateau() waits for validations, got None; pass a "
-            "pj.Validation, or take optax.contrib.reduce_on_plateau, which goes by the training "
-            "loss"
+            f"{name}: reduce_on_plateau() waits for validations, {remedy}, or take "
+            "optax.contrib.reduce_on_plateau, which goes by the training loss"
         )
 
 
-def _check_draws_batches(trainer: Trainer, batch_size: int) -> None:
+def check_trainer(trainer: Any, name: str = "trainer") -> None:
+    """Raise unless it is a trainer; `name` names the argument that holds or makes it."""
+    if not isinstance(trainer, Trainer):
+        raise TypeError(
+            f"{name}: expected one such as pj.train_step returns, got {describe(trainer)}"
+        )
+
+
+def check_batch(
+    trainer: Trainer, rows: int | None, batch_size: Any, whose: str = "rows of the data"
+) -> None:
+    """Raise unless steps can take `batch_size` of `rows`; None takes all, of unknown rows no limit.
+
+    Example:
+        >>> check_batch(Trainer(None, None, None), 10, 4)
+    """
+    if batch_size is None:
+        return
+    check_count("batch_size", batch_size)
     if isinstance(trainer, WholeDataTrainer):
         raise ValueError(
             "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
             f"batch_size out, got {batch_size}"
         )
+    if rows is not None and batch_size > rows:
+        raise ValueError(
+            f"batch_size: expected at most the {rows} {whose}, got {batch_size}; take a smaller "
+            "batch, or None for the whole data at each step"
+        )
+
+
+def check_model_state(trainer: Trainer, model_state: ModelState) -> None:
+    """Raise if a model state is given that the trainer's loss does not take.
+
+    Example:
+        >>> check_model_state(Trainer(None, None, None, stateful=False), ())
+    """
+    if trainer.stateful is False and jax.tree.leaves(model_state):
+        raise ValueError(
+            "model_state: the trainer takes none; make it with pj.train_step(..., stateful=True) "
+            "and a loss (params, model_state, batch, key) -> (loss, (model_state, metrics)), or "
+            "leave model_state out"
+        )
+
+
+def takes_model_state(trainer: Trainer, said: bool | None, what: str = "validation") -> bool:
+    """Whether evaluations take the model state: the trainer says so, and `said` must agree.
+
+    Example:
+        >>> takes_model_state(Trainer(None, None, None, stateful=True), None)
+        True
+    """
+    if said is None:
+        return bool(trainer.stateful)
+    if trainer.stateful is not None and said != trainer.stateful:
+        raise ValueError(
+            f"{what}: stateful={said} contradicts the trainer, which was made with "
+            f"stateful={trainer.stateful}; leave stateful out, and the trainer decides"
+        )
+    return said
+
+
+def check_takes(function: Callable[..., Any], names: Sequence[str], what: str) -> None:
+    """Raise if a function cannot be called with so many arguments; `what` names it.
+
+    Example:
+        >>> check_takes(lambda params, batch: {}, ("params", "batch"), "validation: evaluate")
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions written in C have none
+        return
+    try:
+        signature.bind(*names)
+    except TypeError:
+        given = signature.replace(return_annotation=signature.empty)
+        raise TypeError(
+            f"{what}: expected a function ({', '.join(names)}), got one that takes {given}"
+        ) from None
 
 
 def _check_stream(trainer: Trainer, batch_size: int | None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from paramjax._checks import needs_extra
 from paramjax._status import Status
-from paramjax._types import Params
+from paramjax._types import ModelState, Params
 from paramjax.step._state import TrainState
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ class Fit(NamedTuple):
         validation: Metric name -> numpy array [validations], and `step`, the steps done when
             each was measured; empty without validation.
         status: How it ended.
+        model_state: The model state that belongs to `params`; `()` if the model has none. Where
+            early stopping restores the best parameters, it is the one of their step, and
+            `state.model_state` that of the last step.
 
     Example:
         >>> fit = Fit(1.0, None, {"loss": np.array([4.0, 1.0])}, {})
@@ -40,6 +43,7 @@ class Fit(NamedTuple):
     history: dict[str, np.ndarray]
     validation: dict[str, np.ndarray]
     status: Status = Status.FINISHED
+    model_state: ModelState = ()
 
     def to_frame(self) -> pd.DataFrame:
         """History and validations as one data frame.

@@ -32,7 +32,7 @@ from paramjax.runs._nonfinite import (
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import BatchSource
-from paramjax.runs._validator import Validator
+from paramjax.runs._validator import Evaluated, Validator
 from paramjax.step._state import Trainer, TrainState
 
 
@@ -92,7 +92,8 @@ class TrainLoop:
         self._state = saved.tree["state"]
         self.step = self._saved_step = saved.step
         self.history = History(saved.history)
-        self._validator.restore(saved.validation, saved.extra["best"], saved.tree["params"])
+        pair = Evaluated(saved.tree["params"], saved.tree["model_state"])
+        self._validator.restore(saved.validation, saved.extra["best"], pair)
         self._rollbacks = saved.extra["rollbacks"]
         self._source.rewind(saved.step, saved.extra["position"])
 
@@ -123,9 +124,9 @@ class TrainLoop:
 
     def result(self, status: Status) -> Fit:
         """What is done so far, and why it ends."""
-        params = self._validator.params(self._state)
+        params, model_state = self._validator.evaluated(self._state)
         validations = self._validator.history.arrays()
-        return Fit(params, self._state, self.history.arrays(), validations, status)
+        return Fit(params, self._state, self.history.arrays(), validations, status, model_state)
 
     def close(self) -> None:
         """Wait for what is being saved and logged."""
@@ -196,7 +197,7 @@ class TrainLoop:
         elif self._validator.is_due(self.step):
             score = self._measure()
             if has_plateau(self._state):
-                self._state = _update_plateau(self._state, jnp.float32(score))
+                self._state = _update_plateau(self._state, np.float64(score))
 
     def _measure(self) -> float:
         metrics, score = self._validator.measure(self._state, self.step)
@@ -252,7 +253,7 @@ class TrainLoop:
 
     def _tree(self) -> dict[str, Any]:
         """What a checkpoint holds as arrays."""
-        return {"state": self._state, "params": self._validator.params(self._state)}
+        return {"state": self._state, **self._validator.evaluated(self._state)._asdict()}
 
 
 _update_plateau = jax.jit(update_plateau, donate_argnums=0)

@@ -46,18 +46,21 @@ class EarlyStopping:
 class Validation:
     """What `fit` measures on held-out data between its chunks.
 
-    The metrics are those of the parameters to evaluate (averages, schedule-free), weighted by
-    row: a last incomplete batch counts as much as it has rows.
+    The metrics are those of the parameters to evaluate (averages, schedule-free) and of the model
+    state that belongs to them, weighted by row: a last incomplete batch counts as much as it has
+    rows. Where 64-bit numbers are enabled, they are computed and compared in float64.
 
     Attributes:
-        evaluate: `(params, batch) -> metrics`, means over the rows of the batch; a loss
-            function's pair `(loss, metrics)` is accepted, too. With `stateful`, it is
+        evaluate: `(params, batch) -> metrics`, scalars by name, means over the rows of the batch;
+            a loss function's pair `(loss, metrics)` is accepted, too. For a stateful trainer it is
             `(params, model_state, batch) -> metrics`.
         data: Held-out data, leaves [rows, ...].
         every: Steps from one validation to the next, positive; there is always one after the
             last step.
         batch_size: Rows evaluated at once, positive; None takes all.
-        stateful: Whether `evaluate` is given the model state.
+        stateful: Whether `evaluate` is given the model state; None asks the trainer, and `fit`
+            refuses what contradicts it. Only for a hand-made trainer that does not say is it
+            needed.
         metric: The metric that decides about stopping, best checkpoints and plateaus.
         maximise: Whether a larger one is better.
         early_stopping: When to end the run for it; None never does.
@@ -77,7 +80,7 @@ class Validation:
     data: PyTree
     every: int
     batch_size: int | None = None
-    stateful: bool = False
+    stateful: bool | None = None
     metric: str = "loss"
     maximise: bool = False
     early_stopping: EarlyStopping | None = None

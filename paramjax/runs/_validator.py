@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._checks import describe
-from paramjax._types import Batch, Metrics, Params, PyTree
+from paramjax._checks import describe, is_key
+from paramjax._types import Batch, Metrics, ModelState, Params, PyTree
 from paramjax.runs._history import History
+from paramjax.runs._preflight import check_takes, takes_model_state
 from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState
 
@@ -53,6 +54,13 @@ class Best(NamedTuple):
         return Best(math.inf if score is None else score, step, waited)
 
 
+class Evaluated(NamedTuple):
+    """What is evaluated: parameters, and the model state that belongs to them."""
+
+    params: Params
+    model_state: ModelState
+
+
 class Validator:
     """The validations of a run on data that lies on the device; none if there is no `validation`.
 
@@ -64,7 +72,7 @@ class Validator:
 
     def __init__(self, trainer: Trainer, validation: Validation | None, data: PyTree) -> None:
         self._trainer, self._validation, self._data = trainer, validation, data
-        self._best, self._best_params = Best(), None
+        self._best, self._best_pair = Best(), Evaluated(None, None)
         self._computes: bool | None = None
         self.history = History()
 
@@ -99,24 +107,27 @@ class Validator:
         """The metrics of a state after `step` steps, and its score, the lower the better."""
         validation = self._validation
         assert validation is not None
-        metrics = evaluate(self._trainer, validation, state, self._data)
+        measured = _measured(self._trainer, validation, state, self._data)
         row = {"step": np.array([step], np.int64)}
-        self.history.append(row | {k: np.array([v], np.float32) for k, v in metrics.items()})
+        self.history.append(row | {name: value[None] for name, value in measured.items()})
+        metrics = {name: float(value) for name, value in measured.items()}
         early, score = validation.early_stopping, validation.score(metrics)
         self._best = self._best.after(score, step, early.min_delta if early else 0.0)
         if self._best.step == step and self._restores_best:
-            self._best_params = _eval_copy(self._trainer, state)
+            self._best_pair = _eval_copy(self._trainer, state)
         return metrics, score
 
-    def params(self, state: TrainState) -> Params:
-        """The parameters to evaluate: the best ones where they are to be restored."""
+    def evaluated(self, state: TrainState) -> Evaluated:
+        """The parameters to evaluate with their model state: the best where it is restored."""
         if self._restores_best and math.isfinite(self._best.score):
-            return self._best_params
+            return self._best_pair
+        pair = functools.partial(_pair, self._trainer)
         if self._computes is None:  # asked once, for each trace stays in the caches of JAX
-            self._computes = bool(jax.make_jaxpr(self._trainer.eval_params)(state).eqns)
+            self._computes = bool(jax.make_jaxpr(pair)(state).eqns)
         if not self._computes:
-            return self._trainer.eval_params(state)  # nothing to compute, so nothing to compile
-        return _eval_params(self._trainer, state)
+            return pair(state)  # nothing to compute, so nothing to compile
+        computed: Evaluated = _eval_pair(self._trainer, state)
+        return computed
 
     def score(self, step: int) -> float | None:
         """The score after so many steps, None unless it was measured."""
@@ -125,13 +136,13 @@ class Validator:
         return self._validation.score(self.shown)
 
     def written(self) -> list[float | None]:
-        """What a checkpoint must hold beside the history and the parameters, as JSON."""
+        """What a checkpoint must hold beside the history and what is evaluated, as JSON."""
         return self._best.to_json()
 
-    def restore(self, history: Mapping[str, np.ndarray], written: Any, params: Params) -> None:
-        """Go on from a checkpoint: its history, and what `written` and `params` returned."""
+    def restore(self, history: Mapping[str, np.ndarray], written: Any, pair: Evaluated) -> None:
+        """Go on from a checkpoint: its history, and what `written` and `evaluated` returned."""
         self.history, self._best = History(history), Best.from_json(written)
-        self._best_params = params
+        self._best_pair = pair
 
     @property
     def _restores_best(self) -> bool:
@@ -139,37 +150,56 @@ class Validator:
         return early is not None and early.restore_best
 
 
-@functools.partial(jax.jit, static_argnames="trainer")
-def _eval_params(trainer: Trainer, state: TrainState) -> Params:
-    return trainer.eval_params(state)
+def _pair(trainer: Trainer, state: TrainState) -> Evaluated:
+    return Evaluated(trainer.eval_params(state), trainer.eval_model_state(state))
 
 
 @functools.partial(jax.jit, static_argnames="trainer")
-def _eval_copy(trainer: Trainer, state: TrainState) -> Params:
-    """The parameters to evaluate, in memory of their own: the state's will be taken over."""
-    return jax.tree.map(jnp.copy, trainer.eval_params(state))
+def _eval_pair(trainer: Trainer, state: TrainState) -> Evaluated:
+    return _pair(trainer, state)
+
+
+@functools.partial(jax.jit, static_argnames="trainer")
+def _eval_copy(trainer: Trainer, state: TrainState) -> Evaluated:
+    """What is evaluated, in memory of its own: the state's will be taken over."""
+    copies: Evaluated = jax.tree.map(
+        lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), _pair(trainer, state)
+    )
+    return copies
 
 
 def evaluate(
     trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
 ) -> dict[str, float]:
     """The mean of each metric of a state over the rows of the validation's data."""
+    measured = _measured(trainer, validation, state, data)
+    return {name: float(value) for name, value in measured.items()}
+
+
+def _measured(
+    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
+) -> dict[str, np.ndarray]:
+    """The metrics, each float32[], or float64[] where 64 bits are enabled."""
     measured = evaluate_in_batches(*_static(trainer, validation), state, data)
-    return {name: float(value) for name, value in jax.device_get(measured).items()}
+    return {name: np.asarray(value) for name, value in jax.device_get(measured).items()}
 
 
 def check_measures(
     trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
 ) -> None:
     """Raise, before the run begins, unless the validation measures its metric."""
-    names = jax.eval_shape(
+    stateful = takes_model_state(trainer, validation.stateful)
+    names = ("params", "model_state", "batch") if stateful else ("params", "batch")
+    check_takes(validation.evaluate, names, "validation: evaluate")
+    measured = jax.eval_shape(
         functools.partial(evaluate_in_batches, *_static(trainer, validation)), state, data
     )
-    validation.score(dict.fromkeys(names, 0.0))
+    validation.score(dict.fromkeys(measured, 0.0))
 
 
 def _static(trainer: Trainer, validation: Validation) -> tuple[Any, ...]:
-    return trainer, validation.evaluate, validation.batch_size, validation.stateful
+    stateful = takes_model_state(trainer, validation.stateful)
+    return trainer, validation.evaluate, validation.batch_size, stateful
 
 
 @functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "batch_size", "stateful"))
@@ -192,7 +222,7 @@ def evaluate_in_batches(
         6.0
     """
     params = trainer.eval_params(state)
-    model_state = (state.model_state,) if stateful else ()
+    model_state = (trainer.eval_model_state(state),) if stateful else ()
     rows = jax.tree.leaves(data)[0].shape[0]
     size = min(batch_size or rows, rows)
     full = rows // size
@@ -227,11 +257,23 @@ def as_metrics(output: Any) -> Metrics:
 
 
 def _scalars(metrics: Metrics) -> Metrics:
-    """Metrics as float32 scalars."""
-    for name, value in metrics.items():
-        if jnp.shape(value) != ():
-            raise ValueError(
-                f"evaluate: metric {name!r} has shape {jnp.shape(value)}, expected a scalar; "
-                "take its mean over the rows"
-            )
-    return {name: jnp.asarray(value, jnp.float32) for name, value in metrics.items()}
+    """Metrics as scalars of at least float32."""
+    return {name: _scalar(name, value) for name, value in metrics.items()}
+
+
+def _scalar(name: str, value: Any) -> Any:
+    if not jax.tree_util.all_leaves([value]) or isinstance(value, str | bytes):
+        raise TypeError(
+            f"evaluate: metric {name!r} is {describe(value)}, expected a number; give each number "
+            "a name of its own"
+        )
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"evaluate: metric {name!r} has shape {jnp.shape(value)}, expected a scalar; "
+            "take its mean over the rows"
+        )
+    dtype = jnp.result_type(value)
+    if is_key(value) or jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(f"evaluate: metric {name!r} is {dtype}, expected a real number")
+    wide = jnp.result_type(float) if dtype.itemsize == 8 else jnp.float32
+    return jnp.asarray(value, wide)

@@ -49,7 +49,7 @@ class ReferenceProblem(NamedTuple):
 
     def validation(self, every: int) -> Validation:
         """Its validation, every so many steps; the last batch of it is incomplete."""
-        return Validation(evaluate, self.validation_data, every, batch_size=128, stateful=True)
+        return Validation(evaluate, self.validation_data, every, batch_size=128)
 
 
 def make_problem(key: int) -> ReferenceProblem:

@@ -42,7 +42,7 @@ def trained(workload):
         pj.train_step(workload.loss_fn, tx, stateful=workload.stateful), params, train,
         key=jax.random.key(2), steps=500, batch_size=workload.batch_size,
         model_state=workload.model_state,
-        validation=pj.Validation(workload.evaluate, test, every=20, stateful=workload.stateful),
+        validation=pj.Validation(workload.evaluate, test, every=20),
     )  # fmt: skip
     states = (workload.model_state,) if workload.stateful else ()
     start = jax.jit(workload.evaluate)(params, *states, test)

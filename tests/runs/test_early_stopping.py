@@ -107,3 +107,55 @@ def test_the_best_survives_a_stop(tmp_path):
     assert whole.status == cut.status == "stopped"
     assert float(whole.params) == float(cut.params) == 6.0
     assert whole.validation["step"].tolist() == cut.validation["step"].tolist()
+
+
+def batch_statistics():
+    """Its mean, kept in the state, moves on although the best validation is past."""
+
+    def loss_fn(w, seen, batch, key):
+        return -w + batch.sum(), (seen + 10.0, {})
+
+    return pj.train_step(loss_fn, optax.sgd(1.0), stateful=True)
+
+
+def judged(w, seen, batch):
+    """Lowest at w = 6, after six steps, where 60 was seen."""
+    return {"loss": (w - 6.0) ** 2 + (seen - 10.0 * w) ** 2 + batch.sum()}
+
+
+def test_the_best_parameters_come_with_the_model_state_of_their_step(tmp_path):
+    validation = pj.Validation(judged, DATA, 2, early_stopping=pj.EarlyStopping(patience=3))
+
+    def go(steps, folder=None):
+        return pj.fit(
+            batch_statistics(), jnp.float32(0), DATA, key=KEY, steps=steps, validation=validation,
+            model_state=jnp.float32(0),
+            checkpoints=pj.Checkpoints(folder, every=5) if folder else None,
+        )  # fmt: skip
+
+    for run in (go(100), [go(n, tmp_path) for n in (7, 9, 100, 100)][-1]):
+        assert run.status == "stopped"
+        assert (float(run.params), float(run.model_state)) == (6.0, 60.0)
+        assert float(run.state.model_state) == 120.0
+        best = judged(run.params, run.model_state, DATA)["loss"]
+        assert float(best) == run.validation["loss"].min() == 0.0
+
+
+def test_without_the_best_restored_the_model_state_is_the_last_one():
+    run = pj.fit(
+        batch_statistics(), jnp.float32(0), DATA, key=KEY, steps=3, model_state=jnp.float32(0)
+    )
+    assert float(run.model_state) == float(run.state.model_state) == 30.0
+    assert train(1).model_state == ()
+
+
+def test_a_hook_that_chooses_the_parameters_chooses_their_model_state():
+    """best_params keeps the parameters of the lowest training loss, which is that of the start."""
+
+    def uphill(w, seen, batch, key):
+        return w + 0.0 * batch.sum(), (seen + 10.0, {})
+
+    trainer = pj.train_step(uphill, optax.sgd(-1.0), [pj.hooks.best_params()], stateful=True)
+    run = pj.fit(trainer, jnp.float32(0), DATA, key=KEY, steps=4, model_state=jnp.float32(0))
+    assert float(run.params) == 0.0
+    assert float(run.model_state) < float(run.state.model_state) == 40.0

@@ -23,7 +23,7 @@ def loss_fn(params, seen, batch, key):
     return (error**2).mean(), (0.9 * seen + batch["x"].mean(axis=0), {"noise": noise})
 
 
-def evaluate(params, batch):
+def evaluate(params, seen, batch):
     return {"loss": ((batch["x"] @ params["w"] + params["b"] - batch["y"]) ** 2).mean()}
 
 
@@ -66,7 +66,7 @@ def bits(tree):
 
 def assert_equal_runs(one, other):
     assert one.status == other.status
-    assert bits(one[:-1]) == bits(other[:-1])
+    assert bits(one._replace(status=None)) == bits(other._replace(status=None))
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,9 @@ def mean_of_x(params, batch):
 
 
 HELD_OUT = {"x": np.arange(10, dtype=np.float32)}
+STATEFUL = pj.train_step(
+    lambda p, own, batch, key: ((p * batch["x"]).mean(), (own, {})), optax.sgd(1.0), stateful=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +55,80 @@ def test_what_is_evaluated_is_the_average(state):
 def test_a_pair_of_loss_and_metrics_and_the_model_state_are_taken(trainer, state):
     pair = Validation(lambda p, batch: (p, {"x": batch["x"].mean()}), HELD_OUT, every=1)
     assert evaluate(trainer, pair, state, HELD_OUT) == {"loss": 2.0, "x": 4.5}
-    carried = Validation(lambda p, own, batch: {"own": own}, HELD_OUT, every=1, stateful=True)
+    carried = Validation(lambda p, own, batch: {"own": own}, HELD_OUT, every=1)
     state = state._replace(model_state=jnp.float32(3.0))
-    assert evaluate(trainer, carried, state, HELD_OUT) == {"own": 3.0}
+    assert evaluate(STATEFUL, carried, state, HELD_OUT) == {"own": 3.0}
+
+
+def test_a_handmade_trainer_is_told_whether_evaluations_are_stateful(state):
+    silent = pj.Trainer(*STATEFUL[:3])
+    state = state._replace(model_state=jnp.float32(3.0))
+    told = Validation(lambda p, own, batch: {"own": own}, HELD_OUT, every=1, stateful=True)
+    assert evaluate(silent, told, state, HELD_OUT) == {"own": 3.0}
+    plain = Validation(lambda p, batch: {"loss": p}, HELD_OUT, every=1)
+    assert evaluate(silent, plain, state, HELD_OUT) == {"loss": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("stateful", "options", "error", "message"),
+    [
+        (True, {"stateful": False}, ValueError, "stateful=False contradicts .* stateful=True"),
+        (False, {"stateful": True}, ValueError, "stateful=True contradicts .* stateful=False"),
+        (
+            True, {"evaluate": lambda params, batch: {"loss": params}}, TypeError,
+            r"expected a function \(params, model_state, batch\), got .* takes \(params, batch\)",
+        ),
+        (
+            False, {"evaluate": lambda params, state, data: {"loss": params}}, TypeError,
+            r"expected a function \(params, batch\), got one that takes \(params, state, data\)",
+        ),
+    ],
+)  # fmt: skip
+def test_the_trainer_says_what_evaluations_take(trainer, stateful, options, error, message):
+    options = {"evaluate": mean_of_x, "data": HELD_OUT, "every": 1} | options
+    with pytest.raises(error, match=message):
+        pj.fit(
+            STATEFUL if stateful else trainer, jnp.float32(2), HELD_OUT, key=jax.random.key(0),
+            steps=1, model_state=jnp.float32(0) if stateful else (),
+            validation=Validation(**options),
+        )  # fmt: skip
+
+
+def test_a_model_state_that_nothing_takes_is_refused(trainer):
+    with pytest.raises(ValueError, match="model_state: the trainer takes none; .*stateful=True"):
+        pj.fit(
+            trainer, jnp.float32(2), HELD_OUT, key=jax.random.key(0), steps=1,
+            model_state={"mean": jnp.zeros(3)},
+        )  # fmt: skip
+
+
+def test_with_64_bits_validation_is_in_float64():
+    """1 + 1e-12 and 1 - 1e-12 are the same in float32; the best is the second validation."""
+    with jax.enable_x64(True):
+        trainer = pj.train_step(lambda w, batch, key: (w * batch.sum(), {}), optax.sgd(1e-12))
+        validation = Validation(
+            lambda w, batch: {"loss": (w - batch).mean()}, np.zeros(4), every=1, batch_size=3,
+            early_stopping=EarlyStopping(patience=1),
+        )  # fmt: skip
+        run = pj.fit(
+            trainer, np.float64(1), np.ones(1), key=jax.random.key(0), steps=3,
+            validation=validation,
+        )  # fmt: skip
+    assert run.status == "finished"
+    assert run.validation["loss"].dtype == np.float64
+    np.testing.assert_allclose(run.validation["loss"] - 1, [-1e-12, -2e-12, -3e-12], rtol=1e-3)
+
+
+def test_with_64_bits_a_plateau_sees_small_improvements():
+    with jax.enable_x64(True):
+        tx = optax.chain(optax.sgd(1e-12), pj.optim.reduce_on_plateau(patience=1))
+        trainer = pj.train_step(lambda w, batch, key: (w * batch.sum(), {}), tx)
+        validation = Validation(lambda w, batch: {"loss": w + batch.sum()}, np.zeros(1), every=1)
+        run = pj.fit(
+            trainer, np.float64(1), np.ones(1), key=jax.random.key(0), steps=4,
+            validation=validation,
+        )  # fmt: skip
+    assert float(run.state.opt_state[1].scale) == 1.0
 
 
 def test_scores_are_made_small():
@@ -96,6 +170,11 @@ def test_bad_settings_are_refused(make, error, message):
         (lambda p, batch: p, TypeError, "evaluate: expected it to return metrics"),
         (lambda p, batch: {"a": batch["x"]}, ValueError, r"'a' has shape \(10,\), expected a sc"),
         (lambda p, batch: {"step": p}, ValueError, "a metric is called 'step'"),
+        (lambda p, batch: {"a": None}, TypeError, "metric 'a' is None, expected a number"),
+        (lambda p, batch: {"a": {"b": p}}, TypeError, "metric 'a' is dict .*, expected a number"),
+        (lambda p, batch: {"a": (p, p)}, TypeError, "metric 'a' is tuple .*, expected a number"),
+        (lambda p, batch: {"a": "good"}, TypeError, "metric 'a' is str 'good', expected a number"),
+        (lambda p, batch: {"a": p + 1j}, TypeError, "metric 'a' is complex64, expected a real"),
     ],
 )
 def test_bad_metrics_are_refused(trainer, state, output, error, message):
