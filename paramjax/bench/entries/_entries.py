@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import optax
 
 from paramjax._checks import describe, nearest
 from paramjax._hashes import file_hash
+from paramjax.bench.entries._factories import called
 from paramjax.bench.entries._modules import LoadError, load_module
+from paramjax.bench.entries._refused import one_line
 from paramjax.bench.entries._trainer import EXTRA_ARGS
 from paramjax.optim import CATALOGUE, Optimizer
 from paramjax.space._check import check_space
@@ -108,10 +110,11 @@ def entry_of(name: str, given: str | Optimizer | Callable[..., Any]) -> Entry:
 
     Args:
         name: What it is called in results.
-        given: A name of the catalogue, an `Optimizer`, or a factory `(learning_rate, ...) -> tx`
-            or `(hyperparameters) -> tx`. A factory's attribute `space` says what is searched, by
-            default a learning rate from 1e-4 to 1; its attributes `extra_args` and `schedule`
-            are those of an `Optimizer`.
+        given: A name of the catalogue, an `Optimizer`, or a factory `(learning_rate, ...) -> tx`;
+            or `(hp) -> tx`, which gets all hyperparameters as one mapping if its argument is
+            called `hp`, `hyperparameters` or `config`, or annotated as a mapping. A factory's
+            attribute `space` says what is searched, by default a learning rate from 1e-4 to 1;
+            its attributes `extra_args` and `schedule` are those of an `Optimizer`.
 
     Returns:
         The entry.
@@ -131,20 +134,18 @@ def entry_of(name: str, given: str | Optimizer | Callable[..., Any]) -> Entry:
         raise TypeError(f"optimizers: expected names as keys, got {describe(name)}")
     if isinstance(given, str):
         return Entry(replace(_from_catalogue(given).optimizer, name=name), None)
-    if isinstance(given, Optimizer):
-        return Entry(replace(given, name=name, **_checked(name, given)), None)
-    if isinstance(given, optax.GradientTransformation | optax.MultiSteps):
-        raise TypeError(
-            f"optimizer {name!r}: expected a factory such as optax.adamw, whose hyperparameters "
-            "can be searched, got a gradient transformation that is made already; write "
-            "lambda learning_rate: ..."
-        )
-    if not callable(given):
+    _refuse_made(name, given)
+    if not callable(given) and not isinstance(given, Optimizer):
         raise TypeError(
             f"optimizer {name!r}: expected a name of the catalogue, a pj.Optimizer or a factory "
             f"(learning_rate, ...) -> tx, got {describe(given)}"
         )
-    return Entry(_optimizer(name, given, "your own"), None)
+    try:
+        if isinstance(given, Optimizer):
+            return Entry(_given(name, given), None)
+        return Entry(_optimizer(name, given, "your own"), None)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"optimizer {name!r}: {error}") from error
 
 
 def _from_catalogue(name: str) -> Entry:
@@ -162,26 +163,52 @@ def _from_file(spec: str) -> Entry | Excluded:
         raise UnknownOptimizerError(f"optimizer {spec!r}: there is no file {path}")
     try:
         module = load_module(path)
-    except LoadError as error:
+        factory = _attribute(module, factory_name)
+        _refuse_made(name, factory)
+    except (LoadError, TypeError) as error:
         return Excluded(name, str(error))
-    factory = getattr(module, factory_name, None)
     if not callable(factory) and not isinstance(factory, Optimizer):
         known = [n for n, value in vars(module).items() if callable(value) and n[0] != "_"]
         raise UnknownOptimizerError(f"{path}: {nearest(factory_name, known, what='factory')}")
     source = f"{path}, sha256 {file_hash(path)[:12]}"
     try:
         if isinstance(factory, Optimizer):
-            return Entry(replace(factory, name=name, **_checked(name, factory)), path)
+            return Entry(_given(name, factory), path)
         return Entry(_optimizer(name, factory, source), path)
     except (TypeError, ValueError) as error:
         return Excluded(name, str(error))
 
 
+def _attribute(module: ModuleType, name: str) -> Any:
+    """A name of a module, None if it has none; a module may make its names when asked."""
+    try:
+        return getattr(module, name, None)
+    except Exception as error:
+        raise LoadError(f"looking for {name} in it raised {one_line(error)}") from error
+
+
+def _refuse_made(name: str, given: Any) -> None:
+    """Raise if a transformation is given in place of its factory."""
+    if isinstance(given, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            f"optimizer {name!r}: expected a factory such as optax.adamw, whose hyperparameters "
+            "can be searched, got a gradient transformation that is made already; write "
+            "lambda learning_rate: ..."
+        )
+
+
 def _optimizer(name: str, factory: Callable[..., Any], source: str) -> Optimizer:
     """An optimizer from a factory and its attributes."""
     declared = _checked(name, factory)
-    called = _by_keyword(factory, declared["space"])
-    return Optimizer(name=name, factory=called, source=source, **declared)
+    own = called(factory, declared["space"])
+    return Optimizer(name=name, factory=own, source=source, **declared)
+
+
+def _given(name: str, optimizer: Optimizer) -> Optimizer:
+    """An `Optimizer` of the user's own under a name."""
+    declared = _checked(name, optimizer)
+    own = called(optimizer.factory, declared["space"])
+    return replace(optimizer, name=name, factory=own, **declared)
 
 
 def _checked(name: str, given: Any) -> dict[str, Any]:
@@ -198,21 +225,3 @@ def _checked(name: str, given: Any) -> dict[str, Any]:
                 f"{name}.extra_args: {nearest(argument, EXTRA_ARGS, what='extra argument')}"
             )
     return {"space": space, "extra_args": extra, "schedule": str(getattr(given, "schedule", ""))}
-
-
-def _by_keyword(
-    factory: Callable[..., Any], space: Space
-) -> Callable[..., optax.GradientTransformation]:
-    """Call a factory by keyword, or with a mapping if its one parameter is not in its space."""
-    try:
-        parameters = list(inspect.signature(factory).parameters.values())
-    except (TypeError, ValueError):
-        return factory
-    gathering = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    required = [p for p in parameters if p.default is p.empty and p.kind not in gathering]
-    takes_mapping = (
-        len(required) == 1
-        and required[0].name not in space
-        and required[0].kind is not inspect.Parameter.KEYWORD_ONLY
-    )
-    return (lambda **hyperparameters: factory(hyperparameters)) if takes_mapping else factory

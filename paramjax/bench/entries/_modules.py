@@ -171,8 +171,10 @@ def _import_beside(package: str, importer: str) -> Callable[..., ModuleType]:
 def _is_beside(folder: Path, top: str, importer: str) -> bool:
     """Whether `import top` in a file of the folder means a file of the folder."""
     file = _file_in(folder, top)
-    if file is None or top in sys.stdlib_module_names or str(file) == importer:
+    if file is None or top in sys.stdlib_module_names:
         return False
+    if str(file) == importer:  # a file named as an installed package may import that
+        return _spec_elsewhere(top) is None
     if file.suffix == ".py" and file.name != "__init__.py":
         return not _is_from(getattr(sys.modules.get(top), "__file__", None), file)
     elsewhere = _spec_elsewhere(top)  # an installed package, perhaps this very one

@@ -61,7 +61,7 @@ def test_bad_optimizers_are_left_out_by_name_and_the_others_go_on(users_file, st
     assert "RuntimeError: no [bold]luck[/] today" in reasons["mine.py:raises"]
     assert "has shape (), expected (1, 4)" in reasons["mine.py:wrong_shape"]
     assert "returned NoneType, expected an optax" in reasons["mine.py:nothing"]
-    assert "unexpected keyword argument 'learning_rate'" in reasons["mine.py:no_rate"]
+    assert "does not take 'learning_rate' of its search space" in reasons["mine.py:no_rate"]
     assert "depends on the value of 'learning_rate'" in reasons["mine.py:branches"]
     assert "must be drawn from uniform" in reasons["mine.py:bad_space"]
     assert "learning_rate: expected a number from 0" in reasons["mine.py:downhill"]

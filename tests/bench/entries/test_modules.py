@@ -118,6 +118,32 @@ def test_what_is_imported_already_is_not_loaded_twice(write, monkeypatch):
         sys.modules.pop("rule", None)
 
 
+def test_a_file_may_import_itself_or_the_package_that_it_is_named_as(write):
+    own = load_module(
+        write(
+            "a/mine.py", "import mine\nrate = 0.1\ndef late():\n    import mine as m; return m.rate"
+        )
+    )
+    assert own.mine is own
+    assert own.late() == 0.1
+    optax = load_module(write("b/optax.py", "import optax\nsgd = optax.sgd"))
+    assert optax.optax is sys.modules["optax"]
+
+
+def test_data_beside_it_and_the_module_itself_are_found(write):
+    write("rate.txt", "0.5")
+    text = (
+        "import inspect, pathlib, pickle, sys\n"
+        "rate = float(pathlib.Path(__file__).with_name('rate.txt').read_text())\n"
+        "class State:\n    pass\n"
+        "assert sys.modules[__name__].State is State\n"
+        "assert type(pickle.loads(pickle.dumps(State()))) is State\n"
+        "assert 'pass' in inspect.getsource(State)\n"
+        "if __name__ == '__main__':\n    raise SystemExit('ran as a program')\n"
+    )
+    assert load_module(write("my file (copy).py", text)).rate == 0.5
+
+
 def test_names_that_no_import_statement_could_write(write):
     assert load_module(write("v1.2-new.py", "from rule import x") if write("rule.py", "x=1") else 0)
     names = {load_module(write(name, "x = 1")).__name__ for name in ("v1.2.py", "v1_2.py")}
