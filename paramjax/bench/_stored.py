@@ -11,7 +11,8 @@ from typing import Any
 from paramjax._hashes import content_hash
 from paramjax.populations import ChunkResult
 from paramjax.populations._outcome import outcomes
-from paramjax.tuning.store._store import Store, StoreMismatchError
+from paramjax.tuning import StoreMismatchError
+from paramjax.tuning.store._store import Store
 
 FOLDER = "records"
 OLD_FILE = "records.sqlite"

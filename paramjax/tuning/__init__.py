@@ -11,8 +11,11 @@ from paramjax.tuning.stopping._hyperband import Hyperband, hyperband
 from paramjax.tuning.stopping._median_stopping import MedianStopping, median_stopping
 from paramjax.tuning.stopping._schedule import Schedule, Stopping
 from paramjax.tuning.stopping._successive_halving import SuccessiveHalving, successive_halving
-from paramjax.tuning.store._store import StoreMismatchError
-from paramjax.tuning.store._tables import DamagedError
+from paramjax.tuning.store._errors import (
+    DamagedError,
+    StoreMismatchError,
+    StoreUnavailableError,
+)
 from paramjax.tuning.studies._search import search
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "Schedule",
     "Stopping",
     "StoreMismatchError",
+    "StoreUnavailableError",
     "SuccessiveHalving",
     "Sweep",
     "Trial",

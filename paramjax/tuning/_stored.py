@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._files import make_folder
 from paramjax._format import option_name, option_names
 from paramjax._hashes import checksums, content_hash, program_hash
+from paramjax._locks import FolderLock
 from paramjax._types import Key
 from paramjax.populations._execution import Layout
 from paramjax.populations._mapped_loop import Carry
@@ -28,7 +31,7 @@ from paramjax.space._conditional import unconditional
 from paramjax.space._distribution import Space
 from paramjax.space._options import encode, option_index
 from paramjax.space._tracing import structure
-from paramjax.tuning.store._store import FILE_NAME, Store
+from paramjax.tuning.store._store import Store, file_of
 
 Trials = Sequence[dict[str, Any]]
 """The hyperparameters of each trial."""
@@ -74,17 +77,34 @@ def open_store(
     path: str | Path, population: Population, trials: Trials, key: Key,
     stopping: str, *, fresh: bool = False,
 ) -> Store:  # fmt: skip
-    """Open the store of a sweep; each process has a file of its own."""
-    if jax.process_index():
-        folder = Path(path).expanduser()
-        name = folder.name if folder.suffix == ".sqlite" else FILE_NAME
-        folder = folder.parent if folder.suffix == ".sqlite" else folder
-        path = folder / name.replace(".sqlite", f".{jax.process_index()}.sqlite")
+    """Open the store of a sweep."""
+    path = _own_file(path)
     if fresh:
         Store.delete(path)
     store = Store(path, trials, templates(population, trials))
     store.require(identity_of(population, trials, key, stopping))
     return store
+
+
+@contextlib.contextmanager
+def held(path: str | Path | None) -> Iterator[None]:
+    """Hold a store while a sweep adds to it; results are read without."""
+    if path is None:
+        yield
+        return
+    file = _own_file(path)
+    make_folder("store", file.parent)
+    lock = FolderLock("store", file.parent, f"{file.name}.lock")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _own_file(path: str | Path) -> Path:
+    """The file of this process; each of a `jax.distributed` program has one."""
+    file, process = file_of(path), jax.process_index()
+    return file.with_name(f"{file.stem}.{process}{file.suffix}") if process else file
 
 
 def in_temporary_file(population: Population, trials: Trials) -> Store:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from paramjax._checks import check_key, describe
+from paramjax._checks import check_key
+from paramjax._files import absolute_path
 from paramjax._types import Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
@@ -25,7 +25,7 @@ from paramjax.tuning._preflight import check_metrics, check_trainers, new_popula
 from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning._rounds import Score, train_rounds
-from paramjax.tuning._stored import in_temporary_file, layout_in, noted_layouts, open_store
+from paramjax.tuning._stored import held, in_temporary_file, layout_in, noted_layouts, open_store
 from paramjax.tuning.designs._design import Design, tried
 from paramjax.tuning.stopping._schedule import Stopping, schedule_of
 from paramjax.tuning.store._record_store import MemoryStore, RecordStore, Results
@@ -87,8 +87,11 @@ def sweep(
             a trial lies outside of the space; nothing depends on a hyperparameter; the structure
             of the trainer depends on a traced number; the problem's metric is not reported;
             memory does not suffice; or `fresh` is set without a store.
-        StoreMismatchError: If the store holds a sweep with other inputs, which the message names.
-        DamagedError: If the store is damaged.
+        StoreMismatchError: If the store holds a sweep with other inputs, which the message names,
+            or was written by another version.
+        DamagedError: If the store is damaged, or rows of it were deleted.
+        StoreUnavailableError: If the store is whole, but locked, not writable or on a full disk.
+        RunInUse: If another sweep adds to the store.
 
     Example:
         >>> import jax.numpy as jnp
@@ -106,8 +109,8 @@ def sweep(
     """
     check_key(key)
     space = check_space(space)
-    if store is not None and not isinstance(store, str | PathLike):
-        raise TypeError(f"store: expected a folder or None, got {describe(store)}")
+    if store is not None:
+        absolute_path("store", store)
     if fresh and store is None:
         raise ValueError("fresh: expected a store to start over; pass store= too, or drop fresh")
     design_key, run_key = jax.random.split(key)
@@ -123,13 +126,13 @@ def sweep(
     groups = check_trainers(population, runs)
     if schedule is not None or score != Score():
         check_metrics(groups, [score.metric])
-    record_store: RecordStore | None = None
-    if store is not None:
-        rule = "none" if stopping is None else f"{stopping!r} by {score}"
-        record_store = open_store(store, population, drawn, key, rule, fresh=fresh)
-    known = layout_in(space, {} if record_store is None else record_store.notes())
+    rule = "none" if stopping is None else f"{stopping!r} by {score}"
     showing = Progress(len(runs) * steps, execution.progress, doing="choosing a layout")
-    with showing as progress:
+    with held(store), showing as progress:
+        record_store: RecordStore | None = None
+        if store is not None:
+            record_store = open_store(store, population, drawn, key, rule, fresh=fresh)
+        known = layout_in(space, {} if record_store is None else record_store.notes())
         plan = make_plan(
             population, runs, memory=execution.memory, on_disk=record_store is not None,
             layout=lambda fixed: execution.layout or known(fixed), noted=execution.layout is None,

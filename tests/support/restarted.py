@@ -21,7 +21,7 @@ def loss_fn(params, batch, key):
     return jnp.mean((batch["x"] * params["w"] - 3 * batch["x"]) ** 2), {}
 
 
-def swept(store, kind):
+def swept(store, kind, **settings):
     """Everything that a sweep leaves, as one value."""
     halving = pj.tuning.successive_halving(2, least_steps=10)
     result = pj.sweep(
@@ -30,7 +30,7 @@ def swept(store, kind):
         pj.Problem(init=lambda key: {"w": jax.random.normal(key)}, data={"x": X}, batch_size=8),
         trials=pj.tuning.random_design(12), seeds=2, steps=40, key=jax.random.key(0),
         stopping=halving if kind == "halving" else None,
-        execution=pj.Execution(layout=Layout(3)), store=store,
+        execution=pj.Execution(layout=Layout(3)), store=store, **settings,
     )  # fmt: skip
     arrays = (result.params["w"], result.history["loss"])
     return repr(result.records), result.budget, [array.tobytes() for array in arrays]

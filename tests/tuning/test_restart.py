@@ -14,6 +14,7 @@ import restarted
 from problems import draw_line, sweep_line
 
 import paramjax as pj
+from paramjax.checkpoints import RunInUse
 from paramjax.populations import Layout
 
 # how much is kept in memory is no argument, and a store alone knows when it is written to
@@ -49,6 +50,26 @@ def test_killed_and_started_again_the_table_is_the_same(tmp_path, kind, kills):
     cached = {path.name.rpartition("-")[0] for path in (tmp_path / "cache").glob("jit_*")}
     assert any(name.startswith("jit__prepare") for name in cached)
     assert any(name.startswith("jit_population_segment") for name in cached)
+
+
+def test_a_second_sweep_on_a_store_is_refused_while_the_first_lives(tmp_path):
+    """With halving both would decide at each rung, and spoil the store."""
+    environment = {**os.environ, "PARAMJAX_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, restarted.__file__, str(tmp_path / "one"), "halving"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout.readline().strip() == "kept"
+    before = (tmp_path / "one" / "records.sqlite").stat().st_ino
+    for again in ({}, {"fresh": True}):
+        with pytest.raises(
+            RunInUse, match=rf"^store: {tmp_path}/one .*\(process {process.pid} on "
+        ):
+            restarted.swept(tmp_path / "one", "halving", **again)
+    assert (tmp_path / "one" / "records.sqlite").stat().st_ino == before
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    expected = restarted.swept(tmp_path / "two", "halving")
+    assert restarted.swept(tmp_path / "one", "halving") == expected
 
 
 def swept(line, loss, store, **settings):

@@ -1,8 +1,13 @@
 """The file of a sweep: exact, and never silently wrong."""
 
+import contextlib
 import math
 import random
 import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import chex
 import jax
@@ -14,7 +19,7 @@ from paramjax.populations import Record
 
 # a sweep writes whole results: values that it rarely has are put in by hand
 from paramjax.populations._outcome import Outcome
-from paramjax.tuning import DamagedError
+from paramjax.tuning import DamagedError, StoreMismatchError
 from paramjax.tuning.store._store import Store, packed, unpacked
 
 TREE = {
@@ -119,9 +124,123 @@ def test_no_flipped_bit_and_no_cut_is_read_as_something_else(store, tmp_path, ch
         path.write_bytes(bytes(changed))
         try:
             other = Store(path, [{"rate": 0.1 * trial} for trial in range(4)], templates)
-            for which in other.reached():
-                assert repr(other.get(*which)) == truth[which]
+            assert {which: repr(other.get(*which)) for which in other.reached()} == truth
             other.close()
-        except (DamagedError, KeyError):
+        except DamagedError:
             damaged += 1
-    assert damaged > changes / 5
+    # most of a small file is room for more
+    assert damaged > changes / 8
+
+
+def filled(store, trials=4):
+    """A store with trainings and notes, closed."""
+    store.note({"identity": {"steps": 10}, "rung 5": {"kept": [0]}})
+    store.add([outcome(t, s) for t in range(trials) for s in range(3)])
+    store.close()
+    return store.path
+
+
+def opened(path):
+    return Store(path, [{"rate": 0.1 * trial} for trial in range(4)], templates)
+
+
+def edit(path, *statements):
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        for statement in statements:
+            db.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["DELETE FROM trainings WHERE trial = 1", "DELETE FROM arrays WHERE trial = 1"],
+        ["DELETE FROM trainings", "DELETE FROM arrays", "DELETE FROM settings"],
+        ["DELETE FROM settings WHERE name = 'rung 5'"],
+        ["DELETE FROM arrays WHERE trial = 3 AND seed = 2"],
+        ["DELETE FROM seal"],
+        ["UPDATE seal SET rows = rows - 1"],
+        ["DROP TABLE seal"],
+        ["DROP TABLE arrays"],
+        ["UPDATE trainings SET seed = 7, hash = '0123456789abcdef' WHERE seed = 2"],
+        ["INSERT INTO settings VALUES ('rung 9', '{}', '0123456789abcdef')"],
+    ],
+)
+def test_deleted_and_added_rows_are_noticed(store, statements):
+    path = filled(store)
+    edit(path, *statements)
+    with pytest.raises(DamagedError, match=rf"{path}: .*start over with fresh=True"):
+        opened(path)
+
+
+def test_older_rows_that_are_put_back_are_noticed(store):
+    store.add([outcome(0, 0, 0.5)])
+    with contextlib.closing(sqlite3.connect(store.path)) as db:
+        older = db.execute("SELECT * FROM trainings").fetchone()
+    store.add([outcome(0, 0, 0.25)])
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.path)) as db, db:
+        db.execute(f"REPLACE INTO trainings VALUES ({', '.join('?' * len(older))})", older)
+    with pytest.raises(DamagedError, match="rows were deleted, or older ones put back"):
+        opened(store.path)
+
+
+def test_rows_that_are_replaced_keep_the_seal(store):
+    for loss in (0.5, 0.25, 0.5):
+        store.add([outcome(t, 0, loss) for t in (0, 1, 1)])
+        store.note({"rung": loss})
+    store.close()
+    again = opened(store.path)
+    assert again.reached() == {(0, 0): 10, (1, 0): 10}
+    again.close()
+
+
+def test_an_empty_file_is_not_a_new_store(store):
+    path = filled(store)
+    path.write_bytes(b"")
+    with pytest.raises(DamagedError, match="it is empty"):
+        opened(path)
+
+
+def test_a_store_of_the_format_before_is_refused(tmp_path):
+    path = tmp_path / "records.sqlite"
+    edit(path, "CREATE TABLE trainings (trial INTEGER, seed INTEGER, hash TEXT)")
+    with pytest.raises(StoreMismatchError, match=f"{path} was written by an older paramjax.* name"):
+        opened(path)
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path):
+    path = tmp_path / "photos.sqlite"
+    edit(path, "CREATE TABLE photos (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreMismatchError, match="of something else, with the tables .'photos'"):
+        opened(path)
+    assert path.read_bytes() == before
+
+
+WRITER = """
+import sys
+sys.path[:0] = sys.argv[2:]
+from test_store import opened, outcome
+store, number = opened(sys.argv[1]), 0
+print("ready", flush=True)
+while True:
+    store.add([outcome(t, s, 1.0 / (1 + number)) for t in range(4) for s in range(3)])
+    store.note({"number": number})
+    number += 1
+"""
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_kill_between_writes_does_not_look_like_damage(tmp_path, kills):
+    paths = [str(Path(__file__).parent), *sys.path]
+    for number in range(kills):
+        command = [sys.executable, "-c", WRITER, str(tmp_path / "store"), *paths]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.05 + 0.013 * (number % 7))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        again = opened(tmp_path / "store")
+        assert len(again.reached()) in (0, 12)
+        again.close()

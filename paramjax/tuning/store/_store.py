@@ -13,61 +13,64 @@ import numpy as np
 
 from paramjax._arrays import numbers
 from paramjax._checks import is_key
+from paramjax._files import absolute_path, explained, make_folder
 from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.populations._outcome import Outcome, Summary
 from paramjax.populations._trial_run import Record
 from paramjax.space._options import option_texts
+from paramjax.tuning.store._errors import StoreMismatchError
 from paramjax.tuning.store._tables import Tables
 
 FILE_NAME = "records.sqlite"
 
 _SCHEMA = """
-PRAGMA synchronous = FULL;
-CREATE TABLE IF NOT EXISTS settings (
+CREATE TABLE settings (
   name TEXT PRIMARY KEY, value TEXT NOT NULL, hash TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS trainings (
+CREATE TABLE trainings (
   trial INTEGER NOT NULL, seed INTEGER NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('finished', 'worsened', 'diverged', 'stopped')),
   diverged_step INTEGER, steps INTEGER NOT NULL, reached INTEGER NOT NULL,
   computed INTEGER NOT NULL,
   hyperparameters TEXT NOT NULL, metrics TEXT NOT NULL, curve TEXT NOT NULL, hash TEXT NOT NULL,
   PRIMARY KEY (trial, seed));
-CREATE TABLE IF NOT EXISTS arrays (
+CREATE TABLE arrays (
   trial INTEGER NOT NULL, seed INTEGER NOT NULL,
   results BLOB NOT NULL, resume_state BLOB, hash TEXT NOT NULL,
   PRIMARY KEY (trial, seed));
-CREATE VIEW IF NOT EXISTS results AS
+CREATE VIEW results AS
   SELECT trial, seed, status, diverged_step, steps, hyperparameters, metrics
   FROM trainings ORDER BY trial, seed;
 """
 
-_ADVICE = "bring the file back, or name another store"
+_ADVICE = "bring the file back, name another store, or start over with {fresh}"
 
 Templates = Callable[[int], tuple[Any, Any]]
 """`(trial) -> ((params, history, curve), resume_state)`, trees like those of its arrays."""
-
-
-class StoreMismatchError(ValueError):
-    """A store holds another sweep than the one that opens it."""
 
 
 class Store:
     """The trainings of a sweep in a file, which survives the program: a `RecordStore`."""
 
     def __init__(
-        self, path: str | Path, trials: Sequence[dict[str, Any]], templates: Templates
-    ) -> None:
-        self.path = _file(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._tables = Tables(self.path, _SCHEMA, _ADVICE)
+        self, path: str | Path, trials: Sequence[dict[str, Any]], templates: Templates,
+        *, fresh: str = "fresh=True",
+    ) -> None:  # fmt: skip
+        self.path = file_of(path)
+        if not self.path.exists():
+            make_folder("store", self.path.parent)
+        self._tables = Tables(self.path, _SCHEMA, _ADVICE.format(fresh=fresh))
         self._trials, self._templates = trials, templates
 
     @staticmethod
     def delete(path: str | Path) -> None:
         """Delete a store, if it exists, with the files that SQLite keeps beside it."""
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(f"{_file(path)}{suffix}").unlink(missing_ok=True)
+        file = file_of(path)
+        try:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
+        except OSError as error:
+            raise explained("store", file, error) from error
 
     def require(self, identity: Mapping[str, Any]) -> None:
         """Note the sweep in an empty store; raise if the store holds another sweep."""
@@ -94,8 +97,11 @@ class Store:
         return {name: json.loads(value) for name, value in self._tables.select("settings")}
 
     def note(self, notes: Mapping[str, Any]) -> None:
-        """Add notes about the sweep."""
-        self._tables.insert("settings", [(name, json.dumps(v)) for name, v in notes.items()])
+        """Add notes about the sweep, those that are new."""
+        known = dict(self._tables.select("settings"))
+        written = {name: json.dumps(value) for name, value in notes.items()}
+        new = [(name, text) for name, text in written.items() if known.get(name) != text]
+        self._tables.insert("settings", new)
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Keep outcomes, all of them in one transaction."""
@@ -142,9 +148,9 @@ class Store:
         return Summary(record, reached, computed)
 
 
-def _file(path: str | Path) -> Path:
+def file_of(path: str | Path) -> Path:
     """The file of a store, of which the path names the file or its folder."""
-    path = Path(path).expanduser()
+    path = absolute_path("store", path)
     return path if path.suffix == ".sqlite" else path / FILE_NAME
 
 
