@@ -37,7 +37,8 @@ def distillation(
     twice, and compiled again for every other teacher.
 
     Args:
-        student: `(params, x) -> logits [batch, classes]`.
+        student: `(params, x) -> logits [batch, classes]`, or [batch, ..., classes] with labels
+            [batch, ...].
         teacher: `(teacher_params, x) -> logits [batch, classes]`, not differentiated.
         temperature: T, a positive number or a traced scalar.
         mixing: $\alpha$, the weight of the teacher, in [0, 1], or a traced scalar.
@@ -52,7 +53,7 @@ def distillation(
     Raises:
         TypeError: If a model is not a function, or temperature or mixing not a number.
         ValueError: If the temperature is not positive, the mixing is outside [0, 1], or, at
-            the first call, the logits of student and teacher differ in shape.
+            the first call, the logits of student and teacher or the labels differ in shape.
 
     Example:
         >>> linear = lambda w, x: x @ w
@@ -96,6 +97,6 @@ def distillation(
 
 
 def _divergence(p: Array, q: Array) -> Array:
-    """KL(softmax(p) || softmax(q)), [batch]."""
-    log_p, log_q = jax.nn.log_softmax(p, axis=1), jax.nn.log_softmax(q, axis=1)
-    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=1)
+    """KL(softmax(p) || softmax(q)), [batch, ...]."""
+    log_p, log_q = jax.nn.log_softmax(p, axis=-1), jax.nn.log_softmax(q, axis=-1)
+    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)

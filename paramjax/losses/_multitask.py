@@ -32,7 +32,7 @@ def weighted_sum(losses: Mapping[str, LossFn], weights: Mapping[str, float | Arr
         TypeError: If a loss is not a function or a weight not a number; at the first call, if
             a task's metrics are not a dict.
         ValueError: If there are no losses, the names differ, a weight is not finite, or,
-            at the first call, a task's loss is not a scalar.
+            at the first call, a task's loss is not a scalar or two metrics share a name.
 
     Example:
         >>> pull = lambda params, batch, key: (jnp.sum((params - 4.0) ** 2), {})
@@ -81,7 +81,8 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
         TypeError: If a loss is not a function, or `categorical` is a string; at the first call,
             if a task's metrics are not a dict.
         ValueError: If there are no losses or `categorical` names others; at the first call,
-            if the parameters do not have the form above, or a task's loss is not a scalar.
+            if the parameters do not have the form above, a task's loss is not a scalar, or two
+            metrics share a name.
 
     Example:
         >>> loss_fn = uncertainty_weighted({"fit": lambda p, batch, key: (jnp.sum(p**2), {})})
@@ -105,7 +106,8 @@ def uncertainty_weighted(losses: Mapping[str, LossFn], categorical: Collection[s
         values, state, metrics = _each("uncertainty_weighted", losses, params["model"], rest)
         weights = {task: factors[task] * jnp.exp(-log_variance[task]) for task in losses}
         total = sum(weights[task] * values[task] + log_variance[task] / 2 for task in losses)
-        metrics |= {f"{task}/weight": weight for task, weight in weights.items()}
+        named = {f"{task}/weight": weight for task, weight in weights.items()}
+        _add("uncertainty_weighted", metrics, named)
         return jnp.asarray(total), (*state, metrics) if state else metrics
 
     return wrapped
@@ -132,9 +134,20 @@ def _each(
                 f"{type(reported).__name__}; are all losses plain, or all stateful?"
             )
         values[task] = value
-        metrics |= {f"{task}/{name}": metric for name, metric in reported.items()}
-        metrics[f"{task}/loss"] = value
+        # a task's own report of its loss is replaced
+        named = {f"{task}/{name}": metric for name, metric in reported.items()}
+        _add(who, metrics, named | {f"{task}/loss": value})
     return values, state, metrics
+
+
+def _add(who: str, metrics: Metrics, named: Metrics) -> None:
+    """Add metrics under names that are not taken."""
+    for name in named:
+        if name in metrics:
+            raise ValueError(
+                f"{who}: two metrics would be called {name!r}; rename that of a task, or the task"
+            )
+    metrics |= named
 
 
 def _checked_losses(who: str, losses: Mapping[str, LossFn]) -> dict[str, LossFn]:

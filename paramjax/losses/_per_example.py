@@ -9,13 +9,14 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_scalar
 from paramjax._types import Array
+from paramjax.metrics._accuracy import check_class_shapes, check_one_each
 
 PerExample = Callable[[Array, Array], Array]
 """`(outputs, targets) -> [batch]`."""
 
 
 def squared_error(predictions: Array, targets: Array) -> Array:
-    r"""$$\ell_i = \frac{1}{d}\sum_j (\hat y_{ij} - y_{ij})^2$$
+    r"""$$\ell_i = \frac{1}{d}\sum_j |\hat y_{ij} - y_{ij}|^2$$
 
     Its mean over examples is the mean squared error.
 
@@ -27,7 +28,7 @@ def squared_error(predictions: Array, targets: Array) -> Array:
         [batch].
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or there is no axis of examples.
 
     Example:
         >>> squared_error(jnp.array([1.0, 2.0]), jnp.array([0.0, 4.0])).tolist()
@@ -38,7 +39,13 @@ def squared_error(predictions: Array, targets: Array) -> Array:
             "squared_error: expected predictions and targets of one shape, got "
             f"{predictions.shape} and {targets.shape}, which may broadcast; reshape one of them"
         )
-    squares = jnp.square(predictions - targets)
+    if predictions.ndim == 0:
+        raise ValueError("squared_error: expected predictions [batch, ...], got one number")
+    # integers would wrap around below 0
+    difference = _inexact(predictions) - _inexact(targets)
+    squares = jnp.square(difference.real)
+    if jnp.iscomplexobj(difference):
+        squares += jnp.square(difference.imag)
     return squares.reshape(squares.shape[0], -1).mean(axis=1)
 
 
@@ -55,18 +62,14 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
         [batch].
 
     Raises:
-        ValueError: If an example has more than one logit, or the lengths differ.
+        ValueError: If there is not one logit and one label for each example.
 
     Example:
         >>> binary_cross_entropy(jnp.zeros(2), jnp.array([0, 1])).tolist()
         [0.6931, 0.6931]
     """
-    if logits.size != logits.shape[0] or labels.size != logits.shape[0]:
-        raise ValueError(
-            f"binary_cross_entropy: expected one logit and one label per example, got "
-            f"{logits.shape} and {labels.shape}"
-        )
-    z = logits.reshape(-1)
+    check_one_each("binary_cross_entropy", logits, labels, instead="cross_entropy")
+    z = _inexact(logits.reshape(-1))
     y = labels.reshape(-1).astype(z.dtype)
     loss = jax.nn.softplus(z) - y * z
     return jnp.where((y >= 0) & (y <= 1), loss, jnp.nan)
@@ -76,8 +79,8 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     r"""$$\ell_i = \log\sum_k e^{z_{ik}} - z_{i,y_i}$$
 
     Args:
-        logits: [batch, classes], or [batch, ..., classes] with a label at each position, such
-            as the characters of a text.
+        logits: [batch, classes] of two classes or more, or [batch, ..., classes] with a label
+            at each position, such as the characters of a text.
         labels: Integers [batch, ...] from 0 to classes - 1. A label outside gives NaN on the
             device; `data.table` raises for it on the host.
 
@@ -92,13 +95,12 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
         >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([2])).tolist()
         [1.3863]
     """
-    if logits.ndim < 2 or labels.shape != logits.shape[:-1]:
-        raise ValueError(
-            "cross_entropy: expected logits [batch, classes] and integer labels [batch], got "
-            f"{logits.shape} and {labels.shape}"
-        )
+    check_class_shapes("cross_entropy", logits, labels, instead="binary_cross_entropy")
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"cross_entropy: expected integer labels, got {labels.dtype}")
+        raise TypeError(
+            f"cross_entropy: expected integer labels, got {labels.dtype}; pass "
+            "labels.astype(jnp.int32) if they are whole numbers"
+        )
     inside = (labels >= 0) & (labels < logits.shape[-1])
     chosen = jnp.take_along_axis(logits, jnp.where(inside, labels, 0)[..., None], axis=-1)[..., 0]
     loss = jax.nn.logsumexp(logits, axis=-1) - chosen
@@ -137,3 +139,8 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
         return (1 - epsilon) * sharp + epsilon * even
 
     return per_example
+
+
+def _inexact(array: Array) -> Array:
+    """Integers and booleans as float32, or as float64 where JAX makes them so."""
+    return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(float)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +39,8 @@ def supervised(
 
     Raises:
         TypeError: At the first call, if a stateful `apply` does not return a pair.
-        ValueError: At the first call, if weights are not one number per example.
+        ValueError: At the first call, if weights are not one number per example, or outputs
+            [batch, 1] and targets [batch] were broadcast to batch x batch.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,9 +57,13 @@ def supervised(
     further = dict(metrics or {})
 
     def averaged(outputs: Any, batch: Batch) -> tuple[Array, Metrics]:
-        mean = functools.partial(_mean, weight=batch.get("weight"))
-        reported = {name: mean(metric(outputs, batch["y"])) for name, metric in further.items()}
-        return mean(loss(outputs, batch["y"])), reported
+        def mean(name: str, per_example: PerExample) -> Array:
+            values = jnp.asarray(per_example(outputs, batch["y"]))
+            _check_not_outer(name, values, outputs, batch["y"])
+            return _mean(values, batch.get("weight"))
+
+        reported = {name: mean(f"metric {name!r}", metric) for name, metric in further.items()}
+        return mean("loss", loss), reported
 
     def plain_loss(params: Params, batch: Batch, key: Key | None) -> tuple[Array, Metrics]:
         return averaged(apply(params, batch["x"], *([key] if keyed else [])), batch)
@@ -80,10 +84,35 @@ def supervised(
     return stateful_loss if stateful else plain_loss
 
 
+def _check_not_outer(name: str, values: Array, outputs: Any, targets: Any) -> None:
+    """Raise if values are those of every output against the targets of all examples."""
+    if not (hasattr(outputs, "shape") and hasattr(targets, "shape")):
+        return
+    a, b = tuple(outputs.shape), tuple(targets.shape)
+    larger = (
+        a != b
+        and values.ndim == max(len(a), len(b))
+        and values.size > max(outputs.size, targets.size)
+    )
+    # only broadcasting makes more values than there are outputs and targets, in these shapes
+    if larger and all(
+        n in {1, values.shape[-i - 1]} for shape in (a, b) for i, n in enumerate(shape[::-1])
+    ):
+        raise ValueError(
+            f"supervised: {name}: outputs {a} and targets {b} broadcast to {values.shape}; reshape "
+            "one of them"
+        )
+
+
 def _mean(values: Array, weight: Array | None) -> Array:
     """The mean over the batch, weighted by example."""
     if weight is None:
         return values.mean()
+    if values.ndim == 0:
+        raise ValueError(
+            "supervised: expected a loss per example [batch], which weights can weight, got one "
+            "number; do not take the mean in it"
+        )
     if weight.shape != values.shape[:1]:
         raise ValueError(
             f"supervised: expected a weight for each of the {values.shape[0]} examples, got shape "

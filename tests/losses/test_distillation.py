@@ -90,3 +90,12 @@ def test_what_does_not_fit_is_refused():
     )
     with pytest.raises(ValueError, match=r"logits of one shape, got \(4, 3\) and \(4, 2\)"):
         distillation(linear, linear)(jnp.ones((3, 3)), jnp.ones((3, 2)), BATCH, None)
+
+
+def test_the_divergence_at_each_position_is_over_the_classes(key):
+    p, q = jax.random.normal(key, (2, 2, 4, 3))
+    labels = jnp.arange(8).reshape(2, 4) % 3
+    loss_fn = distillation(lambda w, x: q, lambda w, x: p, temperature=1.0, mixing=1.0)
+    metrics = loss_fn(None, None, {"x": None, "y": labels}, None)[1][1]
+    expected = optax.losses.kl_divergence(jax.nn.log_softmax(q), jax.nn.softmax(p)).mean()
+    assert float(metrics["divergence"]) == pytest.approx(float(expected), rel=1e-5)

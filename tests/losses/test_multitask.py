@@ -117,3 +117,14 @@ def test_what_does_not_fit_learned_variances_is_refused(key):
         (["clas"], ValueError, "unknown task 'clas'; nearest: class"),
         ("class", TypeError, "expected names, got the string 'class'"),
     )
+
+
+def test_metrics_of_one_name_are_refused(key):
+    plain = lambda name: lambda params, batch, key: (jnp.sum(params**2), {name: 1.0})
+    losses = {"a/b": plain("x"), "a": plain("b/loss")}
+    with pytest.raises(ValueError, match="weighted_sum: two metrics would be called 'a/b/loss'"):
+        weighted_sum(losses, {"a": 1.0, "a/b": 1.0})(jnp.ones(2), None, key)
+    loss_fn = uncertainty_weighted({"a": plain("weight")})
+    params = {"model": jnp.ones(2), "log_variance": {"a": jnp.zeros([])}}
+    with pytest.raises(ValueError, match="two metrics would be called 'a/weight'"):
+        loss_fn(params, None, key)

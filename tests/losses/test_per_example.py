@@ -94,7 +94,25 @@ def test_what_does_not_match_is_refused():
         ((SMOOTH, (3, 2), jnp.zeros(3)), TypeError, "expected integer labels, got float32"),
         ((binary_cross_entropy, (3, 2), jnp.zeros(3)), ValueError, "one logit and one label per"),
         ((binary_cross_entropy, (3,), jnp.zeros(4)), ValueError, "one logit and one label per"),
+        ((binary_cross_entropy, (3,), jnp.zeros(1)), ValueError, "one logit and one label per"),
+        ((binary_cross_entropy, (), jnp.zeros(())), ValueError, "one logit and one label per"),
+        ((cross_entropy, (3, 2), jnp.zeros((3, 1), int)), ValueError, r"labels.squeeze\(-1\)"),
+        ((cross_entropy, (3, 1), jnp.zeros(3, int)), ValueError, "are for binary_cross_entropy"),
+        ((squared_error, (), jnp.zeros(())), ValueError, "got one number"),
     )
     for epsilon in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="epsilon: expected a number from 0, to 1"):
             smoothed_cross_entropy(epsilon)
+
+
+def test_integers_neither_wrap_nor_lose_what_lies_between():
+    a, b = jnp.array([1, 250], jnp.uint8), jnp.array([2, 0], jnp.uint8)
+    assert squared_error(a, b).tolist() == [1.0, 62_500.0]
+    z, y = jnp.array([0, 2]), jnp.array([0.5, 0.25])
+    expected = binary_cross_entropy(z.astype(jnp.float32), y)
+    np.testing.assert_array_equal(binary_cross_entropy(z, y), expected)
+
+
+def test_the_squared_error_of_complex_numbers_is_their_squared_distance():
+    a, b = jnp.array([1 + 2j, 3j]), jnp.array([0j, 3 + 0j])
+    np.testing.assert_allclose(squared_error(a, b), np.abs(np.asarray(a - b)) ** 2, rtol=1e-6)

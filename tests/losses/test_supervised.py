@@ -72,3 +72,22 @@ def test_what_is_refused(key):
     batch = {"x": np.ones(4), "y": np.ones(4), "weight": np.ones(3)}
     with pytest.raises(ValueError, match=r"a weight for each of the 4 examples, got shape \(3,\)"):
         loss_fn(jnp.float32(2.0), batch, None)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets"), [((4, 1), (4,)), ((4,), (4, 1)), ((2, 1, 3), (2, 2, 1))]
+)
+def test_what_broadcasts_in_a_loss_or_metric_is_refused_by_name(outputs, targets):
+    batch = {"x": np.zeros(outputs), "y": np.zeros(targets)}
+    distance = lambda outputs, targets: (outputs - targets) ** 2
+    with pytest.raises(ValueError, match=r"loss: outputs \(.*\) and targets \(.*\) broadcast to"):
+        supervised(lambda w, x: x, distance)(0.0, batch, None)
+    plain = lambda outputs, targets: outputs
+    with pytest.raises(ValueError, match="metric 'distance': outputs .* broadcast to"):
+        supervised(lambda w, x: x, plain, {"distance": distance})(0.0, batch, None)
+
+
+def test_values_of_other_shapes_than_outputs_and_targets_pass():
+    batch = {"x": np.ones((4, 3)), "y": np.zeros(4, int)}
+    powers = lambda outputs, targets: jnp.stack([outputs, outputs**2], axis=-1)
+    assert float(supervised(lambda w, x: 2 * x, powers)(0.0, batch, None)[0]) == 3.0

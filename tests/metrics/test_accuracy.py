@@ -15,3 +15,35 @@ def test_accuracies_are_sklearns_and_nan_is_wrong(key):
     nan = jnp.full((2, 3), jnp.nan)
     assert not accuracy(nan, jnp.array([0, 1])).any()
     assert not binary_accuracy(nan[:, 0], jnp.array([0, 1])).any()
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "sentence"),
+    [
+        ((24, 4), (24, 1), r"\(24, 4\) and \(24, 1\); drop an axis of one by labels.squeeze\(-1\)"),
+        ((24, 4), (1,), r"\(24, 4\) and \(1,\)"),
+        ((24, 4), (), r"\(24, 4\) and \(\)"),
+        ((24, 4), (24, 4), r"of one-hot labels, take labels.argmax\(-1\)"),
+        ((4,), (4,), r"give a single example an axis by logits\[None\]"),
+        ((24, 1), (24,), "told apart by one logit are for binary_accuracy"),
+        ((2, 8, 5), (2,), r"\(2, 8, 5\) and \(2,\)"),
+    ],
+)
+def test_labels_that_would_broadcast_are_refused_with_the_shapes(logits, labels, sentence):
+    with pytest.raises(ValueError, match=f"accuracy: .*{sentence}"):
+        accuracy(jnp.zeros(logits), jnp.zeros(labels, int))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels"), [((5,), (1,)), ((5, 2), (5,)), ((5, 2), (5, 2)), ((), ()), ((5,), (5, 5))]
+)
+def test_binary_accuracy_takes_one_logit_and_one_label_each(logits, labels):
+    with pytest.raises(ValueError, match="one logit and one label per example, got"):
+        binary_accuracy(jnp.zeros(logits), jnp.zeros(labels))
+
+
+def test_accuracy_at_each_position_is_that_of_all_rows(key):
+    logits, labels = jax.random.normal(key, (2, 4, 5)), jnp.arange(8).reshape(2, 4) % 5
+    expected = accuracy_score(labels.reshape(8), logits.reshape(8, 5).argmax(1))
+    assert float(accuracy(logits, labels).mean()) == pytest.approx(expected)
+    assert binary_accuracy(jnp.zeros((5, 1)), jnp.zeros(5)).shape == (5,)
