@@ -21,6 +21,19 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}".replace("e+", "e").replace("e0", "e").replace("e-0", "e-")
 
 
+def printable(text: str) -> str:
+    """The text with control characters as their escapes, so that a name commands no terminal.
+
+    Example:
+        >>> printable("w\\x1b[31m\\n"), printable("größe")
+        ('w\\\\x1b[31m\\\\n', 'größe')
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def without_nonfinite(value: Any) -> Any:
     """The same value of JSON with None for numbers that are not finite, which JSON has not.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from paramjax.checkpoints._arrays import ARRAYS, named_dtype, read_arrays
+from paramjax.checkpoints._arrays import ARRAYS, HISTORY, each_array, named_dtype, read_arrays
 from paramjax.checkpoints._folder import absolute, checkpoint, examine, steps_in
 from paramjax.checkpoints._manifest import MANIFEST, DamageError, Leaf, Manifest, read_manifest
 from paramjax.checkpoints._write import RUN
@@ -29,6 +29,7 @@ class CheckpointInfo(NamedTuple):
         size: Bytes of all its files.
         manifest: The contents of its manifest, None if that is damaged.
         damage: What is wrong with it or why it cannot be read, None for a good checkpoint.
+        nonfinite: The leaves of its parameters that hold NaN or an infinity, by name.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class CheckpointInfo(NamedTuple):
     size: int
     manifest: Manifest | None
     damage: str | None
+    nonfinite: tuple[str, ...] = ()
 
 
 def inspect(folder: str | os.PathLike[str]) -> list[CheckpointInfo]:
@@ -75,22 +77,38 @@ def inspect(folder: str | os.PathLike[str]) -> list[CheckpointInfo]:
 
 def _described(paths: list[Path]) -> Iterator[CheckpointInfo]:
     for path in paths:
-        manifest, damage = _examined(path)
+        manifest, nonfinite, damage = _examined(path)
         if damage is not None:  # perhaps a run has just replaced it
-            manifest, damage = _examined(path)
+            manifest, nonfinite, damage = _examined(path)
         size = _size(path)
         if path.is_dir():
-            yield CheckpointInfo(path, int(path.name[5:]), size, manifest, damage)
+            yield CheckpointInfo(path, int(path.name[5:]), size, manifest, damage, nonfinite)
 
 
-def _examined(path: Path) -> tuple[Manifest | None, str | None]:
+def _examined(path: Path) -> tuple[Manifest | None, tuple[str, ...], str | None]:
+    """The manifest, what is not finite, and the damage; an array at a time is in memory."""
     manifest = None
     try:
         manifest = read_manifest(path)
         examine(path)
+        for _ in each_array(path / HISTORY, manifest.history):
+            pass
+        arrays = each_array(path / ARRAYS, manifest.leaves)
+        nonfinite = [name for name, array in arrays if _trained(name) and not _is_finite(array)]
     except (DamageError, ValueError) as error:
-        return manifest, str(error)
-    return manifest, None
+        return manifest, (), str(error)
+    return manifest, tuple(nonfinite), None
+
+
+def _trained(leaf: str) -> bool:
+    """Whether a leaf belongs to the parameters, those to evaluate or those in training."""
+    return any(parameter_name(name) is not None for name in (leaf, leaf.removeprefix("state/")))
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    if array.dtype.kind == "V":  # bfloat16 and the like, some without an isfinite of their own
+        array = array.astype(np.float32)
+    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
 
 
 def kept(folder: str | os.PathLike[str]) -> dict[str, int] | None:

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from paramjax._format import printable
 from paramjax._hashes import content_hash, file_hash
 
 MANIFEST = "manifest.json"
 FORMAT = 2
+
+_LARGEST = 2**28
+"""Bytes of a manifest, enough for a million arrays."""
 
 Files = dict[str, tuple[int, str]]
 """Path in the folder -> bytes and hash."""
@@ -70,8 +74,16 @@ class Manifest(NamedTuple):
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest beside the files that it describes."""
-    (folder / MANIFEST).write_bytes(_rendered({"format": FORMAT, **manifest._asdict()}))
+    """Write the manifest beside the files that it describes, and read it back.
+
+    Raises:
+        DamageError: If it reads otherwise than it was written.
+    """
+    written = _rendered({"format": FORMAT, **manifest._asdict()})
+    (folder / MANIFEST).write_bytes(written)
+    read_manifest(folder)
+    if (folder / MANIFEST).read_bytes() != written:
+        raise DamageError(f"{MANIFEST} reads otherwise than it was written")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -81,31 +93,65 @@ def read_manifest(folder: Path) -> Manifest:
         DamageError: If it is missing, or a bit is not as it was written.
         ValueError: If it has another format version.
     """
-    try:
-        written = (folder / MANIFEST).read_bytes()
-        body = json.loads(written)["manifest"]
-        whole = written == _rendered(body)
-    except OSError as error:
-        raise DamageError(f"{MANIFEST} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamageError(f"{MANIFEST} is not as it was written: {error}") from error
-    if not whole:
-        raise DamageError(f"{MANIFEST} does not agree with its own hash")
-    version = body.pop("format")
+    body = _body(folder / MANIFEST)
+    version = body.pop("format", None)
     if version != FORMAT:
         raise ValueError(
             f"checkpoint {folder}: expected format {FORMAT}, got {version}; install the version of "
             "paramjax that wrote it"
         )
+    try:
+        return _parsed(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{MANIFEST} is not as paramjax writes it: {printable(str(error))}"
+        raise DamageError(message) from error
+
+
+def _body(path: Path) -> dict[str, Any]:
+    """What the manifest's hash is the hash of."""
+    try:
+        if not path.is_file():
+            raise DamageError(f"{MANIFEST} cannot be read: there is no such file")
+        if (size := path.stat().st_size) > _LARGEST:
+            raise DamageError(f"{MANIFEST} has {size} bytes, expected at most {_LARGEST}")
+        written = path.read_bytes()
+        body: dict[str, Any] = json.loads(written)["manifest"]
+        whole = written == _rendered(body)
+    except OSError as error:
+        raise DamageError(f"{MANIFEST} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"{MANIFEST} is not as it was written: {printable(str(error))}"
+        raise DamageError(message) from error
+    if not whole:
+        raise DamageError(f"{MANIFEST} does not agree with its own hash")
+    return body
+
+
+def _parsed(body: dict[str, Any]) -> Manifest:
+    """The manifest, whose entries are of the kinds that it declares."""
     leaves, history = (
-        {
-            name: Leaf(form, dtype, tuple(shape), key, digest)
-            for name, (form, dtype, shape, key, digest) in body[part].items()
-        }
+        {name: _leaf(*entry) for name, entry in body[part].items()}
         for part in ("leaves", "history")
     )
-    files = {name: (size, digest) for name, (size, digest) in body["files"].items()}
-    return Manifest(**{**body, "leaves": leaves, "history": history, "files": files})
+    files = {name: (int(size), str(digest)) for name, (size, digest) in body["files"].items()}
+    shown = {
+        part: {name: float(value) for name, value in body[part].items()}
+        for part in ("metrics", "validation")
+    }
+    versions = {name: str(version) for name, version in body["versions"].items()}
+    for name, kind in (("identity", dict), ("extra", dict), ("program", str)):
+        if not isinstance(body[name], kind):
+            raise TypeError(f"{name} is a {type(body[name]).__name__}")
+    parts = shown | {"leaves": leaves, "history": history, "files": files, "versions": versions}
+    score = None if body["score"] is None else float(body["score"])
+    numbers = {"step": int(body["step"]), "saved": float(body["saved"]), "score": score}
+    return Manifest(**{**body, **parts, **numbers})
+
+
+def _leaf(form: str, dtype: str, shape: list[int], key: str | None, digest: str) -> Leaf:
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"a shape is {shape}")
+    return Leaf(str(form), str(dtype), tuple(shape), key, str(digest))
 
 
 def describe_files(folder: Path) -> Files:
@@ -120,10 +166,10 @@ def check_files(folder: Path, expected: Files) -> None:
     except OSError as error:
         raise DamageError(f"its files cannot be listed: {error.strerror}") from error
     if added := sorted(set(found) - set(expected)):
-        raise DamageError(f"{added[0]} does not belong to it")
+        raise DamageError(f"{printable(added[0])} does not belong to it")
     for name, (size, digest) in expected.items():
-        if name not in found:
-            raise DamageError(f"{name} is missing")
+        if name not in found or not found[name].is_file():
+            raise DamageError(f"{printable(name)} is missing")
         try:
             now = found[name].stat().st_size
             if now != size:

@@ -97,7 +97,6 @@ class CheckpointStore:
         self._joint, self._writes = joint, not joint or jax.process_index() == 0
         self._thread: threading.Thread | None = None
         self._error: tuple[int, Exception] | None = None
-        self._read_back = True
         self._allow_new_program = allow_new_program
         self._lock = self._open(fresh) if self._writes else None
 
@@ -248,11 +247,7 @@ class CheckpointStore:
 
     def _write(self, snapshot: Snapshot) -> None:
         try:
-            # what a library, a disk or a path cannot do shows at the first save
-            write_checkpoint(
-                self.folder, snapshot, self._origin, self._keep, read_back=self._read_back
-            )
-            self._read_back = False
+            write_checkpoint(self.folder, snapshot, self._origin, self._keep)
         except Exception as error:  # reported by the next `wait`, in the thread of the run
             self._error = snapshot.step, error
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from paramjax._files import fsync, unfinished, write_atomic
 from paramjax._version import versions
-from paramjax.checkpoints._arrays import ARRAYS, HISTORY, read_arrays, write_arrays
+from paramjax.checkpoints._arrays import ARRAYS, HISTORY, check_written, write_arrays
 from paramjax.checkpoints._checkpoints import Keep
 from paramjax.checkpoints._folder import checkpoint, clean, complete, remove, steps_in
 from paramjax.checkpoints._leaves import HostLeaf, form_of
@@ -62,18 +62,14 @@ class Snapshot(NamedTuple):
     score: float | None
 
 
-def write_checkpoint(
-    folder: Path, snapshot: Snapshot, origin: Origin, keep: Keep, *, read_back: bool = False
-) -> None:
-    """Write a checkpoint, read it back if asked to, and then remove those that need not stay."""
+def write_checkpoint(folder: Path, snapshot: Snapshot, origin: Origin, keep: Keep) -> None:
+    """Write a checkpoint, read it back, and only then remove those that need not stay."""
     final = checkpoint(folder, snapshot.step)
     draft = unfinished(final)
     clean(folder)  # a save that failed may have been unable to
     try:
         draft.mkdir()
         _fill(draft, snapshot, origin)
-        if read_back:
-            read_arrays(draft / ARRAYS, read_manifest(draft).leaves)
         write_run(folder, origin, keep)
         complete(draft, final)
     except BaseException:
@@ -124,7 +120,9 @@ def _fill(folder: Path, snapshot: Snapshot, origin: Origin) -> None:
 
 
 def _write(path: Path, leaves: dict[str, HostLeaf]) -> dict[str, Leaf]:
-    write_arrays(path, {name: leaf.array for name, leaf in leaves.items()})
+    arrays = {name: leaf.array for name, leaf in leaves.items()}
+    write_arrays(path, arrays)
+    check_written(path, arrays)
     return {name: leaf.described() for name, leaf in leaves.items()}
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from paramjax import checkpoints
-from paramjax._format import byte_size, number
+from paramjax._format import byte_size, number, printable
 from paramjax.checkpoints import CheckpointInfo
 from paramjax.checkpoints._inspect import best, kept, leaf_bytes, parameter_name
 from paramjax.cli._terminal import Exit, console, fail, print_json, table
@@ -52,6 +52,12 @@ def inspect(
     for one in damaged:
         text = f"[red]damaged:[/] {escape(one.path.name)}: {escape(one.damage or '')}"
         out.print(text, soft_wrap=True)
+    for one in found:
+        if one.nonfinite:
+            names = ", ".join(map(printable, one.nonfinite[:5]))
+            beyond = f" and {len(one.nonfinite) - 5} more" if len(one.nonfinite) > 5 else ""
+            text = f"{one.path.name}: NaN or infinity in {names}{beyond}"
+            out.print(f"[yellow]not finite:[/] {escape(text)}", soft_wrap=True)
     if good := [one for one in found if one.damage is None]:
         out.print(_leaf_table(good[-1]) if leaves else _summary(good[-1]), soft_wrap=True)
     return Exit.FAILED if damaged else Exit.DONE
@@ -71,7 +77,8 @@ def _checkpoint_table(found: list[CheckpointInfo], room: int) -> Table:
             moment = time.localtime(one.manifest.saved)
             saved, metrics = time.strftime("%Y-%m-%d %H:%M:%S", moment), _metrics(one, room)
         good = "[green]good, best[/]" if one.step == best_step else "[green]good[/]"
-        state = good if one.damage is None else "[red]damaged[/]"
+        whole = "[yellow]not finite[/]" if one.nonfinite else good
+        state = whole if one.damage is None else "[red]damaged[/]"
         made.add_row(f"{one.step:,}", saved, byte_size(one.size), state, escape(metrics))
     return made
 
@@ -111,6 +118,7 @@ def _leaf_table(one: CheckpointInfo) -> Table:
 def _described(one: CheckpointInfo) -> dict[str, Any]:
     described: dict[str, Any] = {
         "path": str(one.path), "step": one.step, "bytes": one.size, "damage": one.damage,
+        "nonfinite": list(one.nonfinite),
     }  # fmt: skip
     if one.manifest is not None:
         names = ("saved", "score", "metrics", "validation", "identity", "versions")

@@ -1,21 +1,31 @@
+import gzip
 import json
+import os
+import pickle
 import random
+import re
 import shutil
+import tracemalloc
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from paramjax.checkpoints import DamageWarning, SaveWarning
+from paramjax.checkpoints import DamageWarning, Keep, SaveWarning, inspect
 from paramjax.checkpoints import _write as write
 
 # only a manifest with a right hash of its own reaches the checks behind that hash
+from paramjax.checkpoints._arrays import named_dtype, write_arrays
 from paramjax.checkpoints._manifest import (
     DamageError,
+    _rendered,
     describe_files,
     read_manifest,
     write_manifest,
 )
+
+MEGABYTES = 5 * 2**20
 
 
 @pytest.fixture
@@ -152,13 +162,14 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused(open_store, run, bla
 
 @pytest.mark.parametrize("name", ["run.json", "lock"])
 def test_damage_to_files_that_runs_never_read_heals(open_store, run, save, blank, name):
-    whole = json.loads((run / name).read_bytes())
+    with open_store():
+        whole = json.loads((run / name).read_bytes())
     for step, contents in enumerate([None, b"", b"\xff\xfe\x00", b'{"process": 3'], start=2):
         (run / name).write_bytes(contents) if contents is not None else (run / name).unlink()
         with open_store() as store:
             assert restored(store, blank) == (step, [])
             save(store, step + 1)
-        assert json.loads((run / name).read_bytes()).keys() == whole.keys()
+            assert json.loads((run / name).read_bytes()).keys() == whole.keys()
 
 
 def test_damaged_checkpoints_go_as_good_ones_do(open_store, newest, save, blank, entries):
@@ -184,15 +195,163 @@ def test_a_file_of_something_else_is_damaged(open_store, newest, blank, name):
         assert (step, name in said[0]) == (1, True), said
 
 
-def test_a_save_that_cannot_be_read_back_is_reported_at_once(
+def half(path, arrays):
+    path.write_bytes(b"half")
+
+
+def without_arrays(path, arrays):
+    write_arrays(path, {})
+
+
+def with_a_flipped_bit(path, arrays):
+    write_arrays(path, arrays)
+    flip_last(path)
+
+
+def flip_last(path):
+    contents = bytearray(path.read_bytes())
+    contents[-1] ^= 1
+    path.write_bytes(contents)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(half, "arrays.safetensors cannot be read"), (without_arrays, "leaf .* is missing in arrays"),
+     (with_a_flipped_bit, "leaf .* reads otherwise than it was written")],
+)  # fmt: skip
+def test_each_save_is_read_back_before_it_counts(
+    open_store, run, save, blank, entries, monkeypatch, wrong, message
+):
+    store = open_store(keep=Keep(1))
+    save(store, 3)
+    before = entries(run)
+
+    def writes(path, arrays):
+        (wrong if path.name.startswith("arrays") else write_arrays)(path, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "write_arrays", writes)
+        store.save(4, blank, {}, {}, {})
+        with pytest.warns(SaveWarning, match=f"step 4 could not.*{message}"):
+            store.wait()
+    assert entries(run) == before == ["lock", "run.json", "step_000000003"]
+    save(store, 4)
+    assert restored(store, blank) == (4, [])
+
+
+def test_a_manifest_that_reads_otherwise_is_not_counted(
     open_store, run, save, blank, entries, monkeypatch
 ):
     store = open_store()
+    real = Path.write_bytes
+
+    def writes(path, contents):
+        return real(path, contents[:-1] if path.name == "manifest.json" else contents)
+
     with monkeypatch.context() as patch:
-        patch.setattr(write, "write_arrays", lambda path, arrays: path.write_bytes(b"half"))
+        patch.setattr(Path, "write_bytes", writes)
         store.save(3, blank, {}, {}, {})
-        with pytest.warns(SaveWarning, match="step 3 could not.*arrays.* cannot be read"):
+        with pytest.warns(SaveWarning, match=r"step 3 could not.*manifest.json"):
             store.wait()
-    assert entries(run) == ["lock", "run.json", "step_000000001", "step_000000002"]
-    save(store, 3)
-    assert restored(store, blank) == (3, [])
+    assert "step_000000003" not in entries(run)
+
+
+def forge(checkpoint, **changes):
+    """Change the manifest in ways that the type of it forbids."""
+    path = checkpoint / "manifest.json"
+    body = json.loads(path.read_bytes())["manifest"] | changes
+    lacks = [name for name, part in changes.items() if part is None]
+    path.write_bytes(_rendered({name: body[name] for name in body if name not in lacks}))
+
+
+def described(run):
+    """What `inspect` says about the newest checkpoint, and the memory that it took."""
+    tracemalloc.start()
+    try:
+        info = inspect(run)[-1]
+        return info, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+BILLION = 10**15
+HOSTILE = [
+    ({"step": "x"}, "is not as paramjax writes it"),
+    ({"metrics": {"loss": "\x1b[31m"}}, r"could not convert string to float: '\\x1b\[31m'"),
+    ({"files": {"a": 3}}, "is not as paramjax writes it"),
+    ({"extra": None}, "is not as paramjax writes it: 'extra'"),
+    ({"program": 3}, "program is a int"),
+    ({"versions": [1]}, "is not as paramjax writes it"),
+    ({"leaves": {"w": ["f", "float32", [-1, -6], None, ""]}}, "a shape is .-1, -6."),
+    ({"leaves": {"w": ["f", "float32", ["3"], None, ""]}}, "a shape is"),
+    ({"leaves": {"w": ["f", "float32"]}}, "is not as paramjax writes it"),
+    ({"leaves": {"params/w\x1b[2J": ["f", "float32", [BILLION], None, ""]}},
+     r"leaf params/w\\x1b\[2J is missing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), HOSTILE)
+def test_a_forged_manifest_is_damage_to_inspect_and_to_restore(
+    open_store, run, newest, blank, changes, message
+):
+    forge(newest, **changes)
+    info, memory = described(run)
+    assert re.search(message, info.damage), info.damage
+    assert info.damage.isprintable()
+    assert memory < MEGABYTES
+    with open_store() as store:
+        if "leaves" not in changes:
+            assert restored(store, blank)[0] == 1
+
+
+@pytest.mark.parametrize("shape", [(BILLION,), (BILLION, 0, 3), (0, 10**30)])
+def test_a_shape_of_petabytes_takes_no_memory(run, newest, shape):
+    leaves = read_manifest(newest).leaves
+    name = "params/dense/bias"
+    rewrite(newest, leaves=leaves | {name: leaves[name]._replace(shape=shape)})
+    info, memory = described(run)
+    assert f"leaf {name} has 6 bytes, expected " in info.damage
+    assert memory < MEGABYTES
+
+
+def test_an_archive_or_a_pickle_is_named_and_not_opened(run, newest):
+    """A gigabyte of zeros takes a megabyte as gzip."""
+    bomb = gzip.compress(bytes(2**26))
+    for contents, kind in [
+        (bomb, "a gzip archive"), (pickle.dumps(np.ones(2)), "a pickle"),
+        (b"\x28\xb5\x2f\xfd" + bytes(90), "a zstd archive"), (b"PK\3\4" + bytes(90), "a zip"),
+        (b"\x93NUMPY\1\0" + bytes(90), "an array of numpy"),
+    ]:  # fmt: skip
+        (newest / "arrays.safetensors").write_bytes(contents)
+        rewrite(newest, files=describe_files(newest))
+        info, memory = described(run)
+        assert f"it is {kind}" in info.damage
+        assert memory < MEGABYTES
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(run, newest):
+    for name in ("arrays.safetensors", "manifest.json"):
+        (newest / name).unlink()
+        os.mkfifo(newest / name)
+        assert name in inspect(run)[-1].damage
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number", "leaf"),
+    [("float32", np.inf, "w"), ("bfloat16", np.nan, "w"), ("float64", -np.inf, "b"),
+     ("complex64", np.nan, "w"), ("float8_e4m3fn", np.nan, "b"), ("float16", np.inf, "b")],
+)  # fmt: skip
+def test_parameters_that_are_not_finite_are_named(open_store, tmp_path, dtype, number, leaf):
+    good = {"w": np.ones(3, named_dtype(dtype)), "b": np.ones(2, named_dtype(dtype))}
+    bad = {name: array.copy() for name, array in good.items()}
+    bad[leaf][1] = number
+    with open_store() as store:
+        state = {"params": good, "opt_state": {"best": np.float32(np.inf)}}
+        history = {"loss": np.array([np.nan])}
+        for step, tree in ((1, {"state": state, "params": good}),
+                           (2, {"state": state | {"params": bad}, "params": good}),
+                           (3, {"state": state | {"params": bad}, "params": bad})):  # fmt: skip
+            store.save(step, tree, history, {}, {})
+    found = [(info.damage, info.nonfinite) for info in inspect(tmp_path / "run")]
+    trained = f"state/params/{leaf}"
+    assert found == [(None, ()), (None, (trained,)), (None, (f"params/{leaf}", trained))]

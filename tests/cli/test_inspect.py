@@ -101,6 +101,19 @@ def test_numbers_that_are_not_finite_are_null_in_json(paramjax, tmp_path):
     assert one["identity"] == {"limit": None}
 
 
+def test_parameters_that_are_not_finite_are_said_so(paramjax, tmp_path):
+    params = {"w\x1b[31m": np.array([1.0, np.inf]), "b": np.ones(1)}
+    with CheckpointStore(tmp_path, identity={}) as store:
+        store.save(9, {"params": params}, {"loss": np.ones(1)}, {}, {})
+    code, out, _ = paramjax("inspect", tmp_path)
+    assert code == 0
+    (line,) = (line for line in rows(out, "finite") if line.split()[0] == "9")
+    assert "good" not in line
+    assert r"not finite: step_000000009: NaN or infinity in params/w\x1b[31m" in out
+    (one,) = json.loads(paramjax("inspect", tmp_path, "--json")[1])
+    assert one["nonfinite"] == ["params/w\x1b[31m"]
+
+
 def test_a_later_format_is_said_beside_the_others(paramjax, run):
     path = run[0] / "step_000000009"
     body = {"format": 99, **manifest.read_manifest(path)._asdict()}
