@@ -60,9 +60,9 @@ def unavailable(path: Path | str, error: BaseException) -> StoreUnavailableError
         >>> import sqlite3
         >>> error = sqlite3.OperationalError("database or disk is full")
         >>> error.sqlite_errorname = "SQLITE_FULL"
-        >>> print(unavailable("records.sqlite", error))
-        records.sqlite does not fit on its disk (database or disk is full); free some space, then call again
-    """  # noqa: E501
+        >>> str(unavailable("records.sqlite", error)).partition(";")[0]
+        'records.sqlite does not fit on its disk (database or disk is full)'
+    """
     name = getattr(error, "sqlite_errorname", None) or ""
     # extended codes, such as SQLITE_READONLY_DIRECTORY, begin with the plain one
     known = next((cause for plain, cause in _CAUSES.items() if name.startswith(plain)), None)
