@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.stats import kstest, qmc
 import paramjax as pj
 from paramjax.space import active
 
+UNIFORM = {"a": pj.uniform(0, 1)}
 KEY = jax.random.key(3)
 UNIT = pj.uniform(0.0, 1.0)
 SQUARE = {"a": UNIT, "b": pj.log_uniform(1e-4, 1.0)}
@@ -180,6 +182,26 @@ def test_bad_points_are_refused(points, error, message):
     space = {"a": UNIT, "chain": pj.choice("ab"), "n": pj.integer(1, 2**30)}
     with pytest.raises(error, match=f"^grid: {message}"):
         pj.tuning.grid(points)(space, KEY)
+
+
+@pytest.mark.parametrize(
+    ("make", "trials"),
+    [
+        (lambda: pj.tuning.grid({"a": 2**30}), "1,073,741,824"),
+        (lambda: pj.tuning.grid(2**30), "1,073,741,824"),
+        (lambda: pj.tuning.grid({"a": 9_999_999})(UNIFORM | {"b": pj.integer(1, 3)}, KEY), "29,9"),
+        (lambda: pj.tuning.grid(2)({"a": pj.integer(0, 2**30 - 1)}, KEY), "1,073,741,824"),
+        (lambda: pj.tuning.grid(5000)(UNIFORM | {"b": pj.uniform(0, 1)}, KEY), "25,000,000"),
+    ],
+)
+def test_a_grid_without_end_is_refused_before_it_takes_memory(make, trials):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"^grid: these are {trials}.* trials, more than"):
+            make()
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_grid_of_what_is_no_space_is_refused():

@@ -44,7 +44,7 @@ def grid(points: int | Mapping[str, int]) -> Design:
 
     Raises:
         TypeError: If a number of points is not a whole number.
-        ValueError: If a number of points is less than 2.
+        ValueError: If a number of points is less than 2 or above 10,000,000.
 
     Example:
         >>> import jax
@@ -55,26 +55,44 @@ def grid(points: int | Mapping[str, int]) -> Design:
     """
     if isinstance(points, Mapping):
         points = {n: check_count(f"grid: points of {n!r}", p, least=2) for n, p in points.items()}
+        for count in points.values():
+            _check_count(count)
     else:
         points = check_count("grid: points", points, least=2)
+        _check_count(points)
 
     def design(space: Space, key: Key) -> list[dict[str, Any]]:
         space = check_space(space)
-        levels = _levels(space, points)
         roots = [name for name, d in space.items() if not isinstance(d, Conditional)]
-        count = math.prod(_count(space, levels, name) for name in roots)
-        if count > _MOST:
-            raise ValueError(
-                f"grid: these are {count:,} trials, more than {_MOST:,}; take fewer points, or "
-                "pj.tuning.sobol_design for any number of trials"
-            )
+        given = _points(space, points)
+        _check_count(math.prod(_least(space[name], given.get(name)) for name in roots))
+        levels = _levels(space, given)
+        _check_count(math.prod(_count(space, levels, name) for name in roots))
         return [active(space, trial) for trial in _product(space, levels, roots)]
 
     return design
 
 
-def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
-    """The values of each hyperparameter, conditional ones as if they existed."""
+def _check_count(trials: int) -> None:
+    if trials > _MOST:
+        raise ValueError(
+            f"grid: these are {trials:,} trials, more than {_MOST:,}; take fewer points, or "
+            "pj.tuning.sobol_design for any number of trials"
+        )
+
+
+def _least(distribution: Distribution, points: int | None) -> int:
+    """The number of values of a hyperparameter, or less, before any of them is made."""
+    if isinstance(distribution, Choice):
+        return len(distribution.options)
+    if isinstance(distribution, Integer):
+        whole = distribution.high - distribution.low + 1
+        return whole if points is None else min(points, whole)
+    return points or 1
+
+
+def _points(space: Space, points: int | Mapping[str, int]) -> Mapping[str, int]:
+    """The points of each hyperparameter that has some."""
     bare = {name: unconditional(d) for name, d in space.items()}
     given = points if isinstance(points, Mapping) else {}
     for name in given:
@@ -87,6 +105,12 @@ def _levels(space: Space, points: int | Mapping[str, int]) -> Levels:
             )
     if isinstance(points, int):
         given = {n: points for n, d in bare.items() if not isinstance(d, Choice | Integer)}
+    return given
+
+
+def _levels(space: Space, given: Mapping[str, int]) -> Levels:
+    """The values of each hyperparameter, conditional ones as if they existed."""
+    bare = {name: unconditional(d) for name, d in space.items()}
     values = {name: _values(name, d, given.get(name)) for name, d in bare.items()}
     return {
         name: own if isinstance(own, range) else _distinct(as_seen(space[name], v) for v in own)
@@ -111,6 +135,8 @@ def _values(name: str, distribution: Distribution, points: int | None) -> Sequen
 def _distinct(values: Iterable[Any]) -> list[Any]:
     """Values without those that rounding to float32 has made equal."""
     seen = list(values)
+    if all(isinstance(value, int | float) for value in seen):
+        return list(dict.fromkeys(seen))
     return [value for index, value in enumerate(seen) if value not in seen[:index]]
 
 
