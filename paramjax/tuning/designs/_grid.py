@@ -103,33 +103,36 @@ def _points(space: Space, points: int | Mapping[str, int]) -> Mapping[str, int]:
                 f"grid: points of {name!r}: a choice contributes all its options, {bare[name]}; "
                 "leave it out of the points"
             )
+    continuous = [name for name, d in bare.items() if not isinstance(d, Choice | Integer)]
     if isinstance(points, int):
-        given = {n: points for n, d in bare.items() if not isinstance(d, Choice | Integer)}
+        return dict.fromkeys(continuous, points)
+    for name in continuous:
+        if name not in given:
+            raise ValueError(
+                f"grid: expected points for {name!r}, which is continuous, {bare[name]}; give "
+                f"{{{name!r}: 5}} with the others, or one number for all"
+            )
     return given
 
 
 def _levels(space: Space, given: Mapping[str, int]) -> Levels:
     """The values of each hyperparameter, conditional ones as if they existed."""
     bare = {name: unconditional(d) for name, d in space.items()}
-    values = {name: _values(name, d, given.get(name)) for name, d in bare.items()}
+    values = {name: _values(d, given.get(name)) for name, d in bare.items()}
     return {
         name: own if isinstance(own, range) else _distinct(as_seen(space[name], v) for v in own)
         for name, own in values.items()
     }
 
 
-def _values(name: str, distribution: Distribution, points: int | None) -> Sequence[Any]:
+def _values(distribution: Distribution, points: int | None) -> Sequence[Any]:
     """The values of a hyperparameter: all of them, or evenly spaced ones."""
     if isinstance(distribution, Choice):
         return distribution.options
     if points is not None:
         return [distribution.quantile(u) for u in np.linspace(0.0, 1.0, points).tolist()]
-    if isinstance(distribution, Integer):
-        return range(distribution.low, distribution.high + 1)
-    raise ValueError(
-        f"grid: expected points for {name!r}, which is continuous, {distribution}; give "
-        f"{{{name!r}: 5}} with the others, or one number for all"
-    )
+    assert isinstance(distribution, Integer)
+    return range(distribution.low, distribution.high + 1)
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

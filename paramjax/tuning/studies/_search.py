@@ -19,7 +19,16 @@ from paramjax.tuning._preflight import new_population
 from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
-from paramjax.tuning.studies._study import abandon, check_search, check_study, suggested, tell
+from paramjax.tuning.studies._claims import claim, claiming, retry_orphans
+from paramjax.tuning.studies._storage import explained_storage
+from paramjax.tuning.studies._study import (
+    abandon,
+    check_search,
+    check_study,
+    has_waiting,
+    suggested,
+    tell,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -51,8 +60,10 @@ def search(
 
     A trial that diverged with one of its seeds is told as pruned, or as failed if the study has
     several objectives. If an error or an interrupt ends the search, the trials of the current
-    batch are told as failed. Trials that other processes run are left alone, so several processes
-    or machines can share a study through its storage. The same sampler seed, `key` and layout give
+    batch are told as failed. What was interrupted is tried first by the next search, and so is
+    what a killed search of this machine left running in a file (SQLite, or a journal). Trials
+    that other processes run are left alone, so several processes or machines can share a study
+    through its storage. The same sampler seed, `key` and layout give
     the same trials and values; a layout chosen by measurement may change them by rounding.
 
     Args:
@@ -83,6 +94,8 @@ def search(
         ValueError: If the study has another number of directions than there are metrics, or
             another direction than the problem; if a metric is not reported; if the study holds
             trials of another space; in a `jax.distributed` program; or see `sweep`.
+        StoreUnavailableError: If the file of the study is locked, not writable or on a full disk.
+        DamagedError: If the file of the study is damaged.
 
     Example:
         >>> import jax.numpy as jnp
@@ -115,11 +128,12 @@ def search(
     batches = Batches(population, names, trials, execution)
     metric = problem.metric if names == [problem.metric] else None
     showing = Progress(trials * seeds * steps, execution.progress, doing="choosing a layout")
-    with showing as shown:
+    with explained_storage(study), claiming(study) as claimed, showing as shown:
+        retry_orphans(study)
         progress = PopulationProgress(shown, trials * seeds, steps, metric, problem.maximise)
         for first in range(0, trials, batch):
             count = min(batch, trials - first)
-            if not _ask_and_tell(study, space, count, batches, names, progress):
+            if not _ask_and_tell(study, space, count, batches, names, progress, claimed):
                 break
     return batches.result()
 
@@ -131,6 +145,7 @@ def _ask_and_tell(
     batches: Batches,
     metrics: Sequence[str],
     progress: PopulationProgress,
+    claimed: str | None,
 ) -> bool:
     """Train one batch; return whether the study has more to try."""
     pending: list[optuna.Trial] = []
@@ -138,13 +153,14 @@ def _ask_and_tell(
         batch: dict[int, dict[str, Any]] = {}
         for _ in range(count):
             pending.append(study.ask())
+            claim(pending[-1], claimed)
             batch[pending[-1].number] = suggested(pending[-1], space)
         records = batches.train(batch, progress)
         more = True
         while pending:
             more &= tell(study, pending[0], records[pending[0].number], metrics)
             del pending[0]
-        return more
-    except BaseException:
-        abandon(study, pending)
+        return more or has_waiting(study)
+    except BaseException as error:
+        abandon(study, pending, again=not isinstance(error, Exception))
         raise

@@ -21,6 +21,7 @@ from paramjax.space._options import option_name
 from paramjax.space._ranges import LogUniform, Uniform
 from paramjax.tuning._preflight import check_metrics, check_structures, check_trainers, unread
 from paramjax.tuning.designs._design import random_design
+from paramjax.tuning.studies._claims import retry
 
 if TYPE_CHECKING:
     import optuna
@@ -156,12 +157,22 @@ def tell(
     )
 
 
-def abandon(study: optuna.Study, trials: Iterable[optuna.Trial]) -> None:
-    """Tell a study that trials have failed, except those that are finished."""
+def abandon(study: optuna.Study, trials: Iterable[optuna.Trial], *, again: bool = False) -> None:
+    """Tell a study that trials have failed, except those that are finished; perhaps try again."""
     from optuna.trial import TrialState
 
     for trial in trials:
         _finished(study, trial, state=TrialState.FAIL, skip_if_finished=True)
+        known = study.get_trials(deepcopy=False)[trial.number]
+        if again and known.state == TrialState.FAIL:
+            retry(study, known)
+
+
+def has_waiting(study: optuna.Study) -> bool:
+    """Whether trials wait to be tried again."""
+    from optuna.trial import TrialState
+
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
 def _attributes(records: Sequence[Record]) -> dict[str, Any]:

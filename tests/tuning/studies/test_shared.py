@@ -40,8 +40,11 @@ def test_an_interrupt_leaves_nothing_running(error, monkeypatch, searched, new_s
     with pytest.raises(error):
         searched(study, trials=6, batch=2)
     complete, failed = [TrialState.COMPLETE] * 2, [TrialState.FAIL] * 2
-    assert states(study) == [TrialState.RUNNING, *complete, *failed]
+    again = [TrialState.WAITING] * 2 if error is KeyboardInterrupt else []
+    assert states(study) == [TrialState.RUNNING, *complete, *failed, *again]
     searched(study, trials=2, batch=2)
+    if again:
+        assert [t.params for t in study.trials[3:5]] == [t.params for t in study.trials[5:]]
     study.tell(other, 1.0)
     assert states(study) == [TrialState.COMPLETE, *complete, *failed, *complete]
 
@@ -58,7 +61,8 @@ def test_an_interrupt_between_two_trials_keeps_the_first(monkeypatch, searched, 
     monkeypatch.setattr(study, "tell", interrupted)
     with pytest.raises(KeyboardInterrupt):
         searched(study)
-    assert states(study) == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL]
+    finished = [TrialState.COMPLETE, TrialState.COMPLETE]
+    assert states(study) == [*finished, TrialState.FAIL, TrialState.WAITING]
 
 
 def test_another_space_leaves_nothing_running(line_loss, searched, new_study):
