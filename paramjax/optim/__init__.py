@@ -1,10 +1,20 @@
-"""Gradient transformations: the common chain, adjustable rates, and the catalogue of optimizers."""
+"""Gradient transformations and schedules: chains, adjustable rates, the catalogue of optimizers."""
 
 from paramjax.optim._adjustable import AdjustableState, adjustable_rate, can_lower, lower_rate
 from paramjax.optim._by_path import by_path
 from paramjax.optim._catalogue import CATALOGUE, Optimizer, get
 from paramjax.optim._chain import LearningRateState, chain, scale_by_learning_rate
 from paramjax.optim._plateau import PlateauState, has_plateau, reduce_on_plateau, update_plateau
+from paramjax.optim._schedules import (
+    cosine_onecycle_schedule,
+    exponential_decay,
+    linear_onecycle_schedule,
+    piecewise_constant_schedule,
+    piecewise_interpolate_schedule,
+    sgdr_schedule,
+    warmup_cosine_decay_schedule,
+    warmup_exponential_decay_schedule,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -16,10 +26,18 @@ __all__ = [
     "by_path",
     "can_lower",
     "chain",
+    "cosine_onecycle_schedule",
+    "exponential_decay",
     "get",
     "has_plateau",
+    "linear_onecycle_schedule",
     "lower_rate",
+    "piecewise_constant_schedule",
+    "piecewise_interpolate_schedule",
     "reduce_on_plateau",
     "scale_by_learning_rate",
+    "sgdr_schedule",
     "update_plateau",
+    "warmup_cosine_decay_schedule",
+    "warmup_exponential_decay_schedule",
 ]

@@ -9,6 +9,7 @@ import jax
 
 from paramjax._checks import check_count, describe, nearest
 from paramjax._types import Hyperparameters, Key
+from paramjax.optim._schedules import advice_for_traced
 from paramjax.populations._devices import mesh_of_runs
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer, Population
@@ -121,7 +122,7 @@ def _traced(population: Population, group: Sequence[TrialRun]) -> StructureGroup
             raise
         raise ValueError(
             f"make_trainer: its structure depends on the value of {', '.join(map(repr, names))}, "
-            "which is traced; draw it with choice([...], static=True), or use jnp.where"
+            f"which is traced; {advice_for_traced(error)}"
         ) from error
 
 

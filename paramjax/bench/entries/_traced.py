@@ -16,6 +16,7 @@ from paramjax.bench.entries._marks import marked
 from paramjax.bench.entries._refused import RefusedError, one_line
 from paramjax.bench.entries._trainer import EXTRA_ARGS, clipped_trainer
 from paramjax.bench.workloads._workload import Workload
+from paramjax.optim._schedules import advice_for_traced
 from paramjax.space._tracing import structure, traced
 from paramjax.step._gradients import GradFn
 from paramjax.step._state import TrainState
@@ -144,10 +145,8 @@ def _reason(setting: Setting, point: Mapping[str, Any], error: BaseException) ->
         which = " and ".join(map(repr, names)) or "a hyperparameter"
         hint = "; a schedule of height 1 can be followed by optax.scale(learning_rate)"
         return (
-            f"its structure depends on the value of {which}, which is traced; draw it with "
-            "choice([...], static=True) or integer(..., static=True), or use jnp.where"
-            + hint
-            * ("learning_rate" in names)
+            f"its structure depends on the value of {which}, which is traced; "
+            f"{advice_for_traced(error)}{hint * ('learning_rate' in names)}"
         )
     needed = _undeclared(setting, point)
     if needed:
