@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+from paramjax._programs import OwnedJit, owned_jit
+
 Options = dict[str, Any]
 """Names of XLA's options -> values."""
 
@@ -44,3 +46,9 @@ def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
     """`jax.jit` for a program that runs once, whose time is spent on compilation."""
     options = for_backend(RUN_ONCE)
     return jax.jit(function, static_argnames=static_argnames, compiler_options=options)
+
+
+@functools.cache
+def owned_jit_to_run_once(function: Callable[..., Any]) -> OwnedJit[Any]:
+    """The same, for programs that go with the function that is their first argument."""
+    return owned_jit(compiler_options=for_backend(RUN_ONCE))(function)

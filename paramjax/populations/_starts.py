@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from paramjax._cache import enable_cache
 from paramjax._checks import check_seed
 from paramjax._types import Array, Key, Params
-from paramjax.populations._compiler_options import jit_to_run_once
+from paramjax.populations._compiler_options import owned_jit_to_run_once
 
 
 class Starts(NamedTuple):
@@ -62,9 +62,9 @@ def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
     # initialisation is the first program that a population compiles
     enable_cache()
     numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
-    prepare = jit_to_run_once(_prepare, "init")
-    shapes = prepare.eval_shape(init, key, numbers)
-    return PendingStarts(lambda: prepare(init, key, numbers), shapes)
+    prepare = owned_jit_to_run_once(_prepare).of(init)
+    shapes = prepare.eval_shape(key, numbers)
+    return PendingStarts(lambda: prepare(key, numbers), shapes)
 
 
 def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:

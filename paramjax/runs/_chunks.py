@@ -6,7 +6,6 @@ length: where a run is cut, for a validation, a checkpoint or by a kill, never c
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import is_key
+from paramjax._programs import owned_jit
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.runs._batch_spec import (
     BatchSpec,
@@ -91,7 +91,7 @@ class ChunkSizing:
         self.steps = max(1, min(wanted, _GROWTH * max(steps, self.steps)))
 
 
-@functools.partial(jax.jit, static_argnames=("trainer", "spec"))
+@owned_jit(static=2)
 def begin(
     trainer: Trainer, spec: BatchSpec, params: Params, model_state: ModelState, key: Key
 ) -> tuple[TrainState, Cursor | None, Key]:
@@ -189,10 +189,9 @@ def _steps_on_stack(
     return step.chunk(step.until(steps, batch, step.begin(state)))
 
 
-_static = functools.partial(jax.jit, static_argnames=("trainer", "spec"))
-_on_data, _on_stack = _static(_steps_on_data), _static(_steps_on_stack)
-_on_data_in_place = _static(_steps_on_data, donate_argnames="state")
-_on_stack_in_place = _static(_steps_on_stack, donate_argnames="state")
+_shared, _in_place = owned_jit(static=2), owned_jit(static=2, donate_argnames="state")
+_on_data, _on_data_in_place = _shared(_steps_on_data), _in_place(_steps_on_data)
+_on_stack, _on_stack_in_place = _shared(_steps_on_stack), _in_place(_steps_on_stack)
 
 
 class _Step:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import describe, is_key
+from paramjax._programs import owned_jit
 from paramjax._types import Batch, Metrics, ModelState, Params, PyTree
 from paramjax.runs._history import History
 from paramjax.runs._preflight import check_takes, takes_model_state
@@ -121,11 +121,11 @@ class Validator:
         """The parameters to evaluate with their model state: the best where it is restored."""
         if self._restores_best and math.isfinite(self._best.score):
             return self._best_pair
-        pair = functools.partial(_pair, self._trainer)
-        if self._computes is None:  # asked once, for each trace stays in the caches of JAX
-            self._computes = bool(jax.make_jaxpr(pair)(state).eqns)
+        if self._computes is None:  # asked once a run
+            traced = jax.make_jaxpr(lambda state: _pair(self._trainer, state))(state)
+            self._computes = bool(traced.eqns)
         if not self._computes:
-            return pair(state)  # nothing to compute, so nothing to compile
+            return _pair(self._trainer, state)  # nothing to compute, so nothing to compile
         computed: Evaluated = _eval_pair(self._trainer, state)
         return computed
 
@@ -154,12 +154,12 @@ def _pair(trainer: Trainer, state: TrainState) -> Evaluated:
     return Evaluated(trainer.eval_params(state), trainer.eval_model_state(state))
 
 
-@functools.partial(jax.jit, static_argnames="trainer")
+@owned_jit()
 def _eval_pair(trainer: Trainer, state: TrainState) -> Evaluated:
     return _pair(trainer, state)
 
 
-@functools.partial(jax.jit, static_argnames="trainer")
+@owned_jit()
 def _eval_copy(trainer: Trainer, state: TrainState) -> Evaluated:
     """What is evaluated, in memory of its own: the state's will be taken over."""
     copies: Evaluated = jax.tree.map(
@@ -191,9 +191,7 @@ def check_measures(
     stateful = takes_model_state(trainer, validation.stateful)
     names = ("params", "model_state", "batch") if stateful else ("params", "batch")
     check_takes(validation.evaluate, names, "validation: evaluate")
-    measured = jax.eval_shape(
-        functools.partial(evaluate_in_batches, *_static(trainer, validation)), state, data
-    )
+    measured = evaluate_in_batches.of(*_static(trainer, validation)).eval_shape(state, data)
     validation.score(dict.fromkeys(measured, 0.0))
 
 
@@ -202,7 +200,7 @@ def _static(trainer: Trainer, validation: Validation) -> tuple[Any, ...]:
     return trainer, validation.evaluate, validation.batch_size, stateful
 
 
-@functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "batch_size", "stateful"))
+@owned_jit(static=4)
 def evaluate_in_batches(
     trainer: Trainer,
     evaluate: Callable[..., Any],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_count, check_key, describe
+from paramjax._programs import owned_jit
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 from paramjax.data._folds import folds as deal
 from paramjax.data._sampler import batch_order
@@ -145,7 +145,7 @@ def _segment(steps: int) -> int:
     return next(size for size in range(least, steps + 1) if steps % size == 0)
 
 
-@functools.partial(jax.jit, static_argnames=("trainer", "batch_size", "steps"))
+@owned_jit()
 def _begin(
     trainer: Trainer, starts: Starts, model_state: ModelState, order_key: Key,
     groups: list[_Group], *, batch_size: int | None, steps: int,
@@ -158,7 +158,7 @@ def _begin(
     return states, jnp.concatenate([_orders(order_key, g, batch_size, steps) for g in groups])
 
 
-@functools.partial(jax.jit, static_argnames=("trainer", "steps"), donate_argnames="states")
+@owned_jit(donate_argnames="states")
 def _advance(
     trainer: Trainer, states: TrainState, data: PyTree, order: Array | None,
     groups: list[_Group], first: Array, *, steps: int,
@@ -174,7 +174,7 @@ def _advance(
     return trained
 
 
-@functools.partial(jax.jit, static_argnames=("trainer", "evaluate", "eval_batch_size", "stateful"))
+@owned_jit(static=2)
 def _evaluate(
     trainer: Trainer, evaluate: Callable[..., Any], states: TrainState, data: PyTree,
     groups: list[_Group], *, eval_batch_size: int | None, stateful: bool,
