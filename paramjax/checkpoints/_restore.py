@@ -33,8 +33,10 @@ Contents = tuple[Manifest, PyTree, dict[str, np.ndarray]]
 """Manifest, tree, and the arrays of the history by name."""
 
 
-def newest(folder: Path, like: PyTree, origin: Origin) -> Contents | None:
+def newest(folder: Path, like: PyTree, origin: Origin, most: int | None = None) -> Contents | None:
     """Read the newest good checkpoint as `read_checkpoint` does; None if the folder has none.
+
+    With `most`, those of later steps are passed over.
 
     Raises:
         ValueError: If it belongs to another run or has other leaves, or all are damaged.
@@ -42,7 +44,7 @@ def newest(folder: Path, like: PyTree, origin: Origin) -> Contents | None:
     Warns:
         DamageWarning: For each damaged one that is passed over, with what is wrong.
     """
-    steps = steps_in(folder)
+    steps = [step for step in steps_in(folder) if most is None or step <= most]
     for step in reversed(steps):
         path = checkpoint(folder, step)
         try:

@@ -123,12 +123,18 @@ class CheckpointStore:
             raise
         return lock
 
-    def restore(self, like: PyTree) -> Saved | None:
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints in the folder, increasing, after a save in progress."""
+        self._settle()
+        return steps_in(self.folder)
+
+    def restore(self, like: PyTree, most: int | None = None) -> Saved | None:
         """Restore the newest checkpoint that is as it was written.
 
         Args:
             like: Template of the tree: arrays or `jax.ShapeDtypeStruct`, whose dtypes, shapes and
                 devices count.
+            most: The newest step to take; None takes any.
 
         Returns:
             The checkpoint, or None if the folder holds none.
@@ -140,10 +146,8 @@ class CheckpointStore:
             DamageWarning: For each damaged one that is passed over, with what is wrong.
             ProgramWarning: If the step computes something else than the one that wrote it.
         """
-        self.wait()
-        if self._joint:  # read only after the process that writes is done
-            multihost_utils.sync_global_devices("checkpoints")
-        contents = newest(self.folder, like, self._origin)
+        self._settle()
+        contents = newest(self.folder, like, self._origin, most)
         if self._joint:
             step = _NO_CHECKPOINT if contents is None else contents[0].step
             _check_same_step(self.folder, step)
@@ -233,6 +237,12 @@ class CheckpointStore:
                 SaveWarning,
                 stacklevel=4,
             )
+
+    def _settle(self) -> None:
+        """Wait, in every process, until the one that writes is done."""
+        self.wait()
+        if self._joint:
+            multihost_utils.sync_global_devices("checkpoints")
 
     def close(self) -> None:
         """Wait, and release the folder; a second call does nothing.

@@ -24,7 +24,13 @@ from paramjax.runs._batch_spec import (
     first_cursor,
     rest_batch,
 )
-from paramjax.runs._until_nonfinite import Attempt, attempt_step, attempt_until, no_metrics
+from paramjax.runs._until_nonfinite import (
+    Attempt,
+    all_finite,
+    attempt_step,
+    attempt_until,
+    no_metrics,
+)
 from paramjax.step._state import Trainer, TrainState
 
 _CHUNK_STEPS = 2**16
@@ -52,6 +58,7 @@ class Chunk(NamedTuple):
         done: Finite steps, int32[].
         ok: Whether all of them were, bool[]. One that was not is the last step, and its
             metrics lie behind those of the finite ones.
+        sound: Whether the parameters of the state are finite, and those to evaluate, bool[].
         metrics: Name -> [capacity, ...], of which the first `done` are valid.
     """
 
@@ -59,6 +66,7 @@ class Chunk(NamedTuple):
     cursor: Cursor | None
     done: Array
     ok: Array
+    sound: Array
     metrics: Metrics
 
 
@@ -206,7 +214,7 @@ class _Step:
         most: int = _CHUNK_STEPS,
     ) -> None:
         # compiled within, so that asking for the shapes and running trace it once together
-        self._step = jax.jit(trainer.step)
+        self._step, self._eval_params = jax.jit(trainer.step), trainer.eval_params
         _, self._shapes = jax.eval_shape(self._step, state, batch)
         if "loss" not in self._shapes:
             raise ValueError(
@@ -232,7 +240,9 @@ class _Step:
         """One step."""
         return attempt_step(self._step, batch, self._finite, attempt)
 
-    @staticmethod
-    def chunk(attempt: Attempt, cursor: Cursor | None = None) -> Chunk:
+    def chunk(self, attempt: Attempt, cursor: Cursor | None = None) -> Chunk:
         """What the attempt leaves."""
-        return Chunk(attempt.state, cursor, attempt.done, attempt.ok, attempt.metrics)
+        state = attempt.state
+        # once a chunk, so that the steps pay nothing for it
+        sound = all_finite((state.params, self._eval_params(state)))
+        return Chunk(state, cursor, attempt.done, attempt.ok, sound, attempt.metrics)

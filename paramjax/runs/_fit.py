@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -134,7 +135,8 @@ def fit(
     spec = batch_spec(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
     check_source(data, nonfinite)
     enable_cache()
-    state, cursor, data_key = begin(trainer, spec, params, model_state, key)
+    first = functools.partial(begin, trainer, spec, params, model_state, key)
+    state, cursor, data_key = first()
     resident = None if is_stream(data) else data
     joint = spans_processes(state)
     if joint:
@@ -165,7 +167,7 @@ def fit(
             opened.enter_context(store)
         background = Background(logs if jax.process_index() == 0 or not joint else ())
         opened.enter_context(contextlib.closing(background))
-        run = TrainLoop(config, state, source, validator, store, background)
+        run = TrainLoop(config, state, source, validator, store, background, lambda: first()[0])
         del state  # its memory is taken over by the first chunk
         if store is not None:
             run.restore()

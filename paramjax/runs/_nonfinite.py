@@ -33,6 +33,10 @@ class NonFiniteWarning(UserWarning):
 class Rollback:
     """Go back to the last good checkpoint with a lower learning rate.
 
+    A checkpoint from which the run only came to another such step, or whose own loss is not
+    finite, is not the last good one: the run goes further back, one checkpoint, then three, and
+    so on, at last to its start.
+
     The chain must hold a rate that can be lowered: `optim.reduce_on_plateau()` or
     `optim.adjustable_rate()` at its end, or `optax.inject_hyperparams` with a constant
     learning rate. The randomness of the steps and the order of the data stay the same. With
@@ -71,11 +75,13 @@ def explain(
         >>> explain(7, {"loss": float("nan"), "grad_norm": 1.0}, 0.25, "params/w")
         'the loss is not finite at step 8 (last finite loss: 0.25; first such leaf: params/w)'
     """
-    what = "gradient" if np.isfinite(metrics["loss"]) else "loss"
+    bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+    what = "loss is" if "loss" in bad else "gradient is" if bad else "parameters are"
+    when = "at" if bad else "after"
     before = "none" if last_loss is None else f"{last_loss:.6g}"
     leaf = where or "none, for the state itself is finite"
     return (
-        f"the {what} is not finite at step {step + 1} (last finite loss: {before}; "
+        f"the {what} not finite {when} step {step + 1} (last finite loss: {before}; "
         f"first such leaf: {leaf})"
     )
 

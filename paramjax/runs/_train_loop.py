@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,10 @@ from paramjax.runs._nonfinite import (
 )
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
+from paramjax.runs._rollbacks import Rollbacks
 from paramjax.runs._sources import BatchSource
-from paramjax.runs._validator import Evaluated, Validator
+from paramjax.runs._until_nonfinite import all_finite
+from paramjax.runs._validator import Best, Evaluated, Validator
 from paramjax.step._state import Trainer, TrainState
 
 
@@ -66,11 +68,14 @@ class TrainLoop:
         validator: Validator,
         store: CheckpointStore | None,
         writers: Background,
+        begin: Callable[[], TrainState],
     ) -> None:
         self.step, self.history = 0, History()
         self._config, self._state, self._source = config, state, source
         self._validator, self._store, self._writers = validator, store, writers
-        self._chunk_sizing, self._rollbacks = ChunkSizing(), 0
+        self._begin, self._first_position = begin, source.position()
+        self._chunk_sizing, self._rollbacks = ChunkSizing(), Rollbacks()
+        self._unsound: str | None = None
         self._saved_at, self._saved_step = time.monotonic(), -1
 
     @property
@@ -78,12 +83,12 @@ class TrainLoop:
         """Whether there is a folder to save in."""
         return self._store is not None
 
-    def restore(self) -> None:
-        """Go on from the newest good checkpoint, if there is one."""
+    def restore(self, most: int | None = None) -> bool:
+        """Go on from the newest good checkpoint up to a step, if there is one."""
         assert self._store is not None
-        saved = self._store.restore(self._tree())
+        saved = self._store.restore(self._tree(), most)
         if saved is None:
-            return
+            return False
         if saved.step > self._config.steps:
             raise ValueError(
                 f"steps: the run in {self._store.folder} has done {saved.step} steps, got "
@@ -94,8 +99,9 @@ class TrainLoop:
         self.history = History(saved.history)
         pair = Evaluated(saved.tree["params"], saved.tree["model_state"])
         self._validator.restore(saved.validation, saved.extra["best"], pair)
-        self._rollbacks = saved.extra["rollbacks"]
+        self._rollbacks = Rollbacks(*saved.extra["rollbacks"])
         self._source.rewind(saved.step, saved.extra["position"])
+        return True
 
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
@@ -120,6 +126,7 @@ class TrainLoop:
         # continued with more steps is the one that was asked for all of them at once
         if status == Status.FINISHED and self._validator.lacks(self.step):
             self._measure()
+        self._warn_of_unsound()
         return status
 
     def result(self, status: Status) -> Fit:
@@ -178,26 +185,69 @@ class TrainLoop:
     def _advance(self, most: int) -> None:
         before = time.perf_counter()
         chunk = self._source.advance(self._state, self.step, most)
-        done, ok, metrics = jax.device_get((chunk.done, chunk.ok, chunk.metrics))
-        done = int(done)
+        done, ok, sound, metrics = jax.device_get(
+            (chunk.done, chunk.ok, chunk.sound, chunk.metrics)
+        )
+        done, after = int(done), chunk.state
         self._chunk_sizing.measured(max(1, done), time.perf_counter() - before)
-        if not ok and done:
-            # the same steps once more, up to the one that was not finite
-            self._state = self._source.advance(self._state, self.step, done).state
-        elif ok:
-            self._state = chunk.state
-        self._source.taken(done)
-        if done:
-            rows = {name: np.array(values[:done]) for name, values in metrics.items()}
-            self.history.append(rows)
-            self._writers.write(self.step + 1, rows)
-        self.step += done
+        # the same steps once more, up to the one that was not finite
+        state, sound = (after, bool(sound)) if ok else self._again(done)
+        if not sound and self._config.nonfinite == "warn":
+            self._unsound = self._unsound or self._where_unsound(state, self.step + done)
+        elif not sound:
+            done, state, after = self._last_sound(done, state)
+            ok = False
+        if ok or done:
+            self._accept(state, done, metrics)
         if not ok:
-            self._refused({name: values[done] for name, values in metrics.items()}, chunk.state)
+            self._refused({name: values[done] for name, values in metrics.items()}, after)
         elif self._validator.is_due(self.step):
             score = self._measure()
             if has_plateau(self._state):
                 self._state = _update_plateau(self._state, np.float64(score))
+
+    def _accept(self, state: TrainState, done: int, metrics: Mapping[str, Any]) -> None:
+        self._state = state
+        self._source.taken(done)
+        rows = {name: np.array(values[:done]) for name, values in metrics.items()}
+        self.history.append(rows)
+        self._writers.write(self.step + 1, rows)
+        self.step += done
+
+    def _again(self, steps: int) -> tuple[TrainState, bool]:
+        """The state so many steps into the last chunk, and whether its parameters are finite."""
+        if steps == 0:
+            return self._state, True  # otherwise the chunk before had ended the run
+        chunk = self._source.advance(self._state, self.step, steps)
+        return chunk.state, bool(jax.device_get(chunk.sound))
+
+    def _last_sound(self, done: int, after: TrainState) -> tuple[int, TrainState, TrainState]:
+        """Steps of the last chunk after which parameters were finite, that state and the next.
+
+        Args:
+            done: Steps after which they were not.
+            after: The state then.
+        """
+        good, state = 0, self._state
+        while done - good > 1:
+            middle = (good + done) // 2
+            trial, sound = self._again(middle)
+            if sound:
+                good, state = middle, trial
+            else:
+                done, after = middle, trial
+        return good, state, after
+
+    def _where_unsound(self, state: TrainState, step: int) -> str:
+        leaf = first_leaf(state, state) or "one of those to evaluate"
+        leaf = leaf.removesuffix(" before it")
+        return f"the parameters are not finite after step {step} (first such leaf: {leaf})"
+
+    def _warn_of_unsound(self) -> None:
+        if self._unsound is None:
+            return
+        saved = "; checkpoints are written up to then" if self._store is not None else ""
+        warnings.warn(f"fit: {self._unsound}{saved}", NonFiniteWarning, stacklevel=5)
 
     def _measure(self) -> float:
         metrics, score = self._validator.measure(self._state, self.step)
@@ -209,36 +259,56 @@ class TrainLoop:
         numbers = {name: float(metrics[name]) for name in REFUSING if name in metrics}
         where = first_leaf(self._state, after)
         text = explain(self.step, numbers, self.history.last("loss"), where)
-        rollback = self._config.nonfinite
-        if isinstance(rollback, Rollback) and self._rollbacks < rollback.attempts:
-            self._roll_back(rollback, text)
+        in_vain = not all(np.isfinite(number) for number in numbers.values())
+        if self._roll_back(text, in_vain):
             return
         self._save_once()
-        tried = f" after {self._rollbacks} rollbacks" if self._rollbacks else ""
+        done = self._rollbacks.done
+        tried = f" after {done} rollbacks" if done else ""
         raise NonFiniteError(f"fit: {text}{tried}; {advice(self.step)}")
 
-    def _roll_back(self, rollback: Rollback, text: str) -> None:
-        done = self._rollbacks + 1
-        self.restore()  # whose rate knows of the rollbacks before it was saved
-        lowered = rollback.factor ** (done - self._rollbacks)
-        self._rollbacks = done
+    def _roll_back(self, text: str, in_vain: bool) -> bool:
+        """Go back, if that is wanted and there is something from which another rate could help."""
+        rollback = self._config.nonfinite
+        if not isinstance(rollback, Rollback):
+            return False
+        assert self._store is not None
+        steps = sorted({0, *self._store.steps()})
+        after = self._rollbacks.after(rollback, steps, self.step, in_vain=in_vain)
+        if after is None:
+            return False
+        if not self.restore(after.target):
+            self._begin_again()
+        # a saved rate knows of the rollbacks before it was saved
+        lowered = rollback.factor ** (after.done - self._rollbacks.done)
+        self._rollbacks = after
         self._state = _lower_rate(self._state, jnp.float32(lowered))
         self._writers.open(self.step)
-        scale = rollback.factor**done
+        scale = rollback.factor**after.done
         warnings.warn(
             f"fit: {text}; back to step {self.step} with {scale:g} times the learning rate",
             NonFiniteWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
+        return True
+
+    def _begin_again(self) -> None:
+        """Go back to where the run began."""
+        self._state, self.step, self._saved_step = self._begin(), 0, -1
+        self.history, self._rollbacks = History(), Rollbacks()
+        self._validator.restore({}, Best().to_json(), Evaluated(None, None))
+        self._source.rewind(0, self._first_position)
 
     def _save_once(self) -> None:
         """Save, unless this step has just been saved or there is nowhere to."""
-        if self._store is None or self._saved_step == self.step:
+        if self._store is None or self._saved_step == self.step or self._unsound is not None:
+            return
+        if self.step == 0 and not bool(all_finite(self._state.params)):
             return
         self._writers.flush()
         extra = {
             "best": self._validator.written(),
-            "rollbacks": self._rollbacks,
+            "rollbacks": list(self._rollbacks),
             "position": self._source.position(),
         }
         self._store.save(

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._types import Array, Batch, Metrics
+from paramjax._checks import is_key
+from paramjax._types import Array, Batch, Metrics, PyTree
 from paramjax.step._state import TrainState
 
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -59,6 +60,25 @@ def attempt_until(
         lambda attempt: attempt_step(step, batch(attempt.done), finite, attempt),
         attempt,
     )
+
+
+def all_finite(tree: PyTree) -> Array:
+    """Whether all numbers of a tree are finite, bool[].
+
+    Example:
+        >>> bool(all_finite({"w": jnp.ones(2), "n": 3, "b": jnp.array([0.0, jnp.inf])}))
+        False
+    """
+    # a leaf that stands in the tree twice is read once
+    leaves = {id(leaf): leaf for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)}
+    sound: Array = jnp.bool_(True)
+    for leaf in leaves.values():
+        sound &= jnp.isfinite(leaf).all()
+    return sound
+
+
+def _is_inexact(leaf: Any) -> bool:
+    return not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 
 
 def no_metrics(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:

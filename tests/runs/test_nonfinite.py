@@ -100,17 +100,123 @@ def test_a_run_goes_back_with_a_lower_rate(tmp_path, tx):
 
 
 def test_rollbacks_add_up_and_end(tmp_path):
-    bad = {**start(), "w": jnp.float32(jnp.inf)}
-    trainer = pj.train_step(well, optax.chain(optax.sgd(0.9), adjustable_rate()))
+    """From 6 with a rate above 5/6 the wall at 1 is jumped over; 100 needs three factors of 0.1."""
+    tx = optax.chain(optax.sgd(100.0), adjustable_rate())
+    options = {"nonfinite": pj.Rollback(0.1, attempts=2)}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        with pytest.raises(pj.NonFiniteError, match="after 2 rollbacks; nothing was learned"):
-            pj.fit(
-                trainer, bad, DATA, key=KEY, steps=9, checkpoints=pj.Checkpoints(tmp_path),
-                nonfinite=pj.Rollback(0.1, attempts=2),
-            )  # fmt: skip
+        with pytest.raises(pj.NonFiniteError, match="at step 2 .* after 2 rollbacks; lower the"):
+            train(tx, checkpoints=pj.Checkpoints(tmp_path / "two", every=10), **options)
     rates = [str(warning.message).rpartition("with ")[2] for warning in said]
     assert rates == ["0.1 times the learning rate", "0.01 times the learning rate"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonFiniteWarning)
+        saving = pj.Checkpoints(tmp_path / "three", every=10)
+        run = train(tx, checkpoints=saving, nonfinite=pj.Rollback(0.1, attempts=3))
+    np.testing.assert_allclose(run.params["w"], 3.0, atol=1e-3)
+
+
+def test_no_rate_helps_where_the_start_is_bad(tmp_path):
+    bad = {**start(), "w": jnp.float32(jnp.inf)}
+    trainer = pj.train_step(well, optax.chain(optax.sgd(0.9), adjustable_rate()))
+    with pytest.raises(pj.NonFiniteError, match=r"w before it\); nothing was learned"):
+        pj.fit(
+            trainer, bad, DATA, key=KEY, steps=9, checkpoints=pj.Checkpoints(tmp_path),
+            nonfinite=pj.Rollback(),
+        )  # fmt: skip
+    assert not list(tmp_path.glob("step_*"))  # where its parameters are not finite
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+def test_a_rollback_goes_back_to_before_the_cause(tmp_path, every):
+    """Step 1 ends behind the wall; only the start can be saved, with half the rate."""
+    by_hand = 6.0
+    for _ in range(50):
+        by_hand -= 0.45 * (2 * (by_hand - 3) - 1e-6 / (by_hand - 1))
+    tx = optax.chain(optax.sgd(0.9), adjustable_rate())
+    with pytest.warns(NonFiniteWarning, match="back to step 0") as said:
+        run = train(tx, nonfinite=pj.Rollback(), checkpoints=pj.Checkpoints(tmp_path, every=every))
+    assert len(said) == 1
+    np.testing.assert_allclose(run.params["w"], by_hand, rtol=1e-6)
+
+
+def trap(params, batch, key):
+    """Behind 1 a gentle slope leads to where the loss is NaN, at each rate after some steps."""
+    w = params["w"]
+    slope = jnp.where(w < 0.25, jnp.nan, 0.1 * w)
+    return jnp.where(w > 1, (w - 3.0) ** 2, slope) * batch.sum(), {}
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_a_rollback_leaves_checkpoints_from_which_it_only_fails_later(tmp_path, keep):
+    """All that are kept lie behind the cause, so the run goes back to its start at last."""
+    tx = optax.chain(optax.sgd(0.9), adjustable_rate())
+    saving = lambda folder: pj.Checkpoints(
+        tmp_path / folder, every=1, keep=pj.checkpoints.Keep(last=keep)
+    )
+
+    def go(folder, *cuts):
+        for steps in cuts:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NonFiniteWarning)
+                run = pj.fit(
+                    pj.train_step(trap, tx), start(), DATA, key=KEY, steps=steps,
+                    checkpoints=saving(folder), nonfinite=pj.Rollback(),
+                )  # fmt: skip
+        return run
+
+    whole, cut = go("whole", 40), go("cut", 1, 4, 5, 6, 7, 8, 40)
+    np.testing.assert_allclose(whole.params["w"], 3.0, atol=1e-3)
+    np.testing.assert_array_equal(whole.history["loss"], cut.history["loss"])
+
+
+def spoiled(at):
+    """A step whose loss and gradient are finite and whose update is not."""
+    rate = lambda step: jnp.where(step == at - 1, jnp.inf, 0.1)
+    return pj.train_step(lambda w, batch, key: (w * batch.sum(), {}), optax.sgd(rate))
+
+
+@pytest.mark.parametrize("steps", [5, 6, 50])
+def test_parameters_that_the_last_step_spoils_are_not_returned(tmp_path, steps):
+    """w = 1 - 0.1 t, and step 5 makes it -inf, which the loss of step 6 would show."""
+    with pytest.raises(pj.NonFiniteError) as caught:
+        pj.fit(
+            spoiled(5), jnp.float32(1), DATA, key=KEY, steps=steps,
+            checkpoints=pj.Checkpoints(tmp_path, every=1),
+        )  # fmt: skip
+    assert "the parameters are not finite after step 5 (last finite loss: 0.7; " in str(
+        caught.value
+    )
+    assert "first such leaf: params after it" in str(caught.value)
+    fit = caught.value.fit
+    assert (fit.status, int(fit.state.step), len(fit.history["loss"])) == ("diverged", 4, 4)
+    np.testing.assert_allclose(fit.params, 0.6, rtol=1e-5)
+    assert pj.checkpoints.inspect(tmp_path)[-1].step == 4
+
+
+@pytest.mark.parametrize("at", [1, 2, 7, 150, 200])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_leaf_that_no_loss_reads_is_seen_at_its_step(at, streamed):
+    rate = lambda step: jnp.where(step == at - 1, jnp.inf, 1.0)
+    idle = optax.masked(optax.scale_by_schedule(rate), {"w": False, "idle": True})
+    trainer = pj.train_step(
+        lambda params, batch, key: (params["w"] ** 2 * batch.sum(), {}),
+        optax.chain(optax.sgd(0.1), idle),
+    )
+    data = (DATA for _ in range(200)) if streamed else DATA
+    with pytest.raises(pj.NonFiniteError, match=f"after step {at} .* leaf: params/idle after it"):
+        pj.fit(trainer, {"w": jnp.float32(1), "idle": jnp.float32(1)}, data, key=KEY, steps=200)
+
+
+def test_whoever_goes_on_with_spoiled_parameters_is_warned_and_saves_none(tmp_path):
+    with pytest.warns(NonFiniteWarning, match="parameters are not finite after step 5 .*params"):
+        run = pj.fit(
+            spoiled(5), jnp.float32(1), DATA, key=KEY, steps=5, nonfinite="warn",
+            checkpoints=pj.Checkpoints(tmp_path, every=2),
+        )  # fmt: skip
+    assert run.status == "finished"
+    assert np.isinf(run.params)
+    assert [info.step for info in pj.checkpoints.inspect(tmp_path)] == [2, 4]
 
 
 def test_a_run_that_rolled_back_and_was_stopped_is_the_one_that_was_not(tmp_path):
