@@ -11,11 +11,21 @@ from typing import Any
 
 import jax
 
+from paramjax._files import make_folder
+from paramjax._locks import FolderLock
 from paramjax._version import versions
-from paramjax.bench._folder import clear, note_excluded, read_results, start_folder
+from paramjax.bench._folder import (
+    clear,
+    hold,
+    look_over,
+    note_excluded,
+    read_results,
+    start_folder,
+)
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._results import Results
 from paramjax.bench._runner import Contestant, Progress, train_all
+from paramjax.bench._seals import note_records
 from paramjax.bench._stage import Stage, data_hash, make_stage, untrained, workload_hash
 from paramjax.bench._stored import check_folder, check_rules, store_path
 from paramjax.bench.entries import Entry, Excluded
@@ -70,6 +80,7 @@ class Benchmark:
         stages: The workloads with data, splits and starts.
         entries: The optimizers that take part.
         excluded: The optimizers that cannot, with reasons.
+        notices: What was found changed in the folder or was made anew, in sentences.
 
     Example:
         >>> import tempfile
@@ -93,10 +104,27 @@ class Benchmark:
             ValueError: If data cannot be used.
             BaselineError: If the baseline cannot take part.
             RecordsMismatchError: If the folder holds a benchmark made under other rules.
+            RunInUse: If another benchmark is at work in the folder.
+            DamagedError: If a store is damaged, an older copy, or that of another optimizer.
+            OSError: If the folder cannot be written.
         """
         self.plan, self._looks = plan, plan.looks
+        self.notices: list[str] = []
+        self._lock: FolderLock | None = None
+        if plan.out.is_dir():
+            self._lock = hold(plan.out)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        """Load data, try first steps, and check the folder."""
+        plan = self.plan
         if not plan.fresh:
             check_folder(plan.out)
+            self.notices += look_over(plan.out)
         most = self._looks[-1]
         with ThreadPoolExecutor(cores()) as pool:
             self.stages = list(
@@ -108,6 +136,8 @@ class Benchmark:
         self._require_baseline()
         out = {one.name for one in unfit}
         self.entries = [entry for entry in plan.entries if entry.optimizer.name not in out]
+        make_folder("out", plan.out)
+        self._lock = self._lock or hold(plan.out)
         if plan.fresh:
             clear(plan.out)
         self._stop = threading.Event()
@@ -138,8 +168,23 @@ class Benchmark:
         try:
             return self._to_looks(contestants)
         finally:
+            self._note(contestants)
             for one in contestants:
                 one.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let other processes have the folder; `run` does so, too."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def _note(self, contestants: Sequence[Contestant]) -> None:
+        """Note in the manifest what the stores hold."""
+        stores = {path: store for one in contestants for path, store in one.stores.items()}
+        note_records(self.plan.out, stores)
+        self.notices += [notice for one in contestants for notice in one.notices]
+        for one in contestants:
+            one.notices = []
 
     def _to_looks(self, contestants: Sequence[Contestant]) -> Results:
         """Train to one look after the other, each time those that are undecided."""
@@ -150,6 +195,7 @@ class Benchmark:
                 self.excluded += failed
                 note_excluded(self.plan.out, self.excluded)
                 self._require_baseline()
+            self._note(contestants)
             results = read_results(self.plan.out)
             undecided = {
                 (v.workload, v.optimizer) for v in results.verdicts if v.verdict == UNDECIDED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Sequence
@@ -13,18 +12,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paramjax._format import without_nonfinite
-from paramjax.bench._manifest import manifest, write_json
+from paramjax._locks import FolderLock
+from paramjax.bench._manifest import MANIFEST, manifest, write_json
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._replicates import replicates_of, trainings_of
 from paramjax.bench._results import OptimizerResult, Results, WorkloadResult
-from paramjax.bench._stored import FOLDER, OLD_FILE, read_store
+from paramjax.bench._seals import (
+    OUTPUTS,
+    RECORDS,
+    change_manifest,
+    changed_outputs,
+    check_records,
+    lost_records,
+    read_sealed,
+    write_outputs,
+    write_sealed,
+)
+from paramjax.bench._stored import FOLDER, OLD_FILE, read_store, store_path
 from paramjax.bench._verdicts import flat, ranks_of, verdicts_of
 from paramjax.bench.entries import Excluded
+from paramjax.tuning import DamagedError
+from paramjax.tuning.store._store import Store
 
 if TYPE_CHECKING:
     from paramjax.bench._benchmark import Plan
 
-VERDICTS, MANIFEST, REPORT_PAGE = "verdicts.json", "manifest.json", "report.html"
+VERDICTS, REPORT_PAGE = "verdicts.json", "report.html"
 CALIBRATION = "calibration.json"
 
 
@@ -47,9 +60,10 @@ def start_folder(
         "looks": plan.looks if plan.most is not None else [],
         "keys": list(dict.fromkeys([*known.get("keys", []), plan.protocol.key])),
         "excluded": [one._asdict() for one in excluded],
+        RECORDS: {n: r for n, r in known.get(RECORDS, {}).items() if (plan.out / n).is_file()},
+        OUTPUTS: known.get(OUTPUTS, {}),
     }
-    plan.out.mkdir(parents=True, exist_ok=True)
-    write_json(plan.out / MANIFEST, about)
+    write_sealed(plan.out / MANIFEST, about)
 
 
 def _files(plan: Plan) -> list[Path]:
@@ -61,9 +75,41 @@ def _files(plan: Plan) -> list[Path]:
 
 def note_excluded(out: Path, excluded: Sequence[Excluded]) -> None:
     """Write into the manifest which optimizers could not take part."""
-    write_json(
-        out / MANIFEST, {**read_manifest(out), "excluded": [one._asdict() for one in excluded]}
-    )
+    change_manifest(out, lambda m: m.update(excluded=[one._asdict() for one in excluded]))
+
+
+def look_over(out: Path) -> list[str]:
+    """Look whether a folder is as benchmarks have left it.
+
+    Returns:
+        What was changed or deleted and can be made anew, in sentences.
+
+    Raises:
+        DamagedError: If a store is damaged, an older copy, or that of another optimizer.
+    """
+    found = []
+    try:
+        about = read_manifest(out)
+    except NoRecordsError as error:
+        about = {}
+        if (out / MANIFEST).exists() or any((out / FOLDER).glob("*/*.sqlite")):
+            found.append(f"{error}; the keys that were used in the folder are not known any more")
+    for path in sorted((out / FOLDER).glob("*/*.sqlite")):
+        store, notes = read_store(path)
+        try:
+            _check_store(out, path, store, notes, about)
+        finally:
+            store.close()
+    found += [f"{path} is gone; its trainings are made anew" for path in lost_records(out, about)]
+    return found + output_notices(out, about)
+
+
+def output_notices(out: Path, about: dict[str, Any]) -> list[str]:
+    """Which of the drawn files were changed, in sentences."""
+    return [
+        f"{path} was changed since it was written, and is written anew"
+        for path in changed_outputs(out, about)
+    ]
 
 
 def read_results(out: Path) -> Results:
@@ -71,11 +117,16 @@ def read_results(out: Path) -> Results:
 
     Raises:
         NoRecordsError: If the folder holds no benchmark, or a damaged manifest.
-        DamagedError: If a store is damaged.
+        DamagedError: If a store is damaged, gone, an older copy, or that of another optimizer.
     """
     about = read_manifest(out)
+    for path in lost_records(out, about):
+        raise DamagedError(
+            f"{path} is gone, which {MANIFEST} knows of; bring it back, or train anew with the "
+            "same bench command"
+        )
     protocol, baseline = Protocol(**about["protocol"]), about["baseline"]
-    stored = _stored(out, protocol)
+    stored = _stored(out, protocol, about)
     known = [name for name in about["workloads"] if name in stored]
     workloads = [_workload(stored[name], about) for name in known]
     rules = {**asdict(protocol), "looks": about["looks"]}
@@ -93,11 +144,34 @@ def read_results(out: Path) -> Results:
 
 
 def write_results(results: Results, out: Path) -> None:
-    """`verdicts.json` and `report.html`."""
+    """Write `verdicts.json` and `report.html`.
+
+    Raises:
+        RunInUse: If a benchmark is at work in the folder.
+    """
     from paramjax.bench.report import write_report  # loads the drawing libraries
 
-    write_json(out / VERDICTS, [without_nonfinite(flat(verdict)) for verdict in results.verdicts])
-    write_report(results, out / REPORT_PAGE)
+    verdicts = [without_nonfinite(flat(verdict)) for verdict in results.verdicts]
+    lock = hold(out)
+    try:
+        write_outputs(
+            out,
+            {
+                VERDICTS: lambda path: write_json(path, verdicts),
+                REPORT_PAGE: lambda path: write_report(results, path),
+            },
+        )
+    finally:
+        lock.release()
+
+
+def hold(out: Path) -> FolderLock:
+    """Keep other processes out of an existing folder.
+
+    Raises:
+        RunInUse: If one holds it; the message says which.
+    """
+    return FolderLock("benchmark", out)
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
@@ -113,7 +187,7 @@ def read_manifest(out: Path) -> dict[str, Any]:
             f"{out}: no {MANIFEST} there{old}; make a benchmark with: paramjax bench --out {out}"
         )
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_sealed(path)
         missing = {"protocol", "baseline", "workloads", "keys", "excluded", "looks"} - set(about)
         if missing:
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
@@ -134,19 +208,20 @@ def clear(out: Path) -> None:
         path.unlink(missing_ok=True)
     shutil.rmtree(out / FOLDER, ignore_errors=True)
     if known.get("keys"):
-        write_json(out / MANIFEST, {"keys": known["keys"]})
+        write_sealed(out / MANIFEST, {"keys": known["keys"]})
 
 
 Stored = dict[str, tuple[dict[str, Any], OptimizerResult]]
 """Optimizer -> the notes of its store, and what it holds."""
 
 
-def _stored(out: Path, protocol: Protocol) -> dict[str, Stored]:
+def _stored(out: Path, protocol: Protocol, about: dict[str, Any]) -> dict[str, Stored]:
     """Workload -> its optimizers, of every store in the folder that says whose it is."""
     found: dict[str, Stored] = {}
     for path in sorted((out / FOLDER).glob("*/*.sqlite")):
         store, notes = read_store(path)
         try:
+            _check_store(out, path, store, notes, about)
             if "names" in notes:
                 workload, optimizer = notes["names"]
                 own = _optimizer(store.summaries(), notes, protocol)
@@ -154,6 +229,20 @@ def _stored(out: Path, protocol: Protocol) -> dict[str, Stored]:
         finally:
             store.close()
     return found
+
+
+def _check_store(
+    out: Path, path: Path, store: Store, notes: dict[str, Any], about: dict[str, Any]
+) -> None:
+    """Raise unless a store is the one that belongs there, with all its trainings."""
+    if "names" in notes and store_path(out, *notes["names"]) != path:
+        workload, optimizer = notes["names"]
+        raise DamagedError(
+            f"{path}: expected its own trainings, got those of {optimizer} on {workload}: a file "
+            "was copied or renamed; bring the file back, or delete it, and the same bench command "
+            "trains anew"
+        )
+    check_records(out, path, store, about)
 
 
 def _workload(found: Stored, about: dict[str, Any]) -> WorkloadResult:
@@ -231,7 +320,7 @@ def _calibration(out: Path, protocol: Protocol) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_sealed(path)
         about = {**known["protocol"], "key": protocol.key}
     except (ValueError, TypeError, KeyError) as error:
         raise NoRecordsError(
@@ -244,7 +333,6 @@ def _calibration(out: Path, protocol: Protocol) -> dict[str, Any] | None:
 def _manifest_or_nothing(out: Path) -> dict[str, Any]:
     """The manifest of a folder, which may be there, damaged or not yet whole."""
     try:
-        known = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        return read_sealed(out / MANIFEST)
     except (OSError, ValueError):
         return {}
-    return dict(known) if isinstance(known, dict) else {}

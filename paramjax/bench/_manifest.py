@@ -18,6 +18,8 @@ from paramjax._files import write_atomic
 from paramjax._hashes import file_hash
 from paramjax._version import versions
 
+MANIFEST = "manifest.json"
+
 
 def provenance(file: Path) -> dict[str, str]:
     """A file's path with its git revision if it is committed unchanged, else with its SHA-256."""

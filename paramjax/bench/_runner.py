@@ -15,6 +15,7 @@ import jax
 from paramjax._hashes import content_hash
 from paramjax.bench._replicates import best_trial, trainings_of
 from paramjax.bench._results import Training
+from paramjax.bench._seals import forget_records
 from paramjax.bench._stage import Stage, Window
 from paramjax.bench._stored import add_chunk, open_store, store_path
 from paramjax.bench.entries import (
@@ -74,6 +75,7 @@ class Contestant:
         self._on_progress, self.stop = on_progress, stop
         self._trials = trials_of(stage, entry)
         self._store: Store | None = None
+        self.notices: list[str] = []
 
     def train(self, replicates: int) -> None:
         """Train what the store does not hold of the first replicates, and keep each chunk."""
@@ -91,6 +93,21 @@ class Contestant:
             chosen = {k: [self._chosen(known, k)] for k in numbers}
             report = self._runs(numbers, chosen.__getitem__, protocol.report_seed_numbers)
             self._complete(REPORT, report, store, population, window.test_data)
+
+    @property
+    def stores(self) -> dict[Path, Store]:
+        """The file of the store, once it is open, and the store."""
+        return {} if self._store is None else {store_path(self._out, *self.names): self._store}
+
+    def _forget(self, trainings: int) -> None:
+        """Before the trainings of another program are deleted."""
+        workload, optimizer = self.names
+        forget_records(self._out, store_path(self._out, *self.names))
+        if trainings:
+            self.notices.append(
+                f"{optimizer} computes something else on {workload} than its {trainings} recorded "
+                "trainings, or draws other trials: they were deleted and made anew"
+            )
 
     def close(self) -> None:
         """Close the store."""
@@ -125,7 +142,9 @@ class Contestant:
             )  # fmt: skip
             path = store_path(self._out, *self.names)
             program = content_hash(f"{self._audit.program} {first}")[:16]
-            self._store = open_store(path, self._trials, self._rules, program)
+            self._store = open_store(
+                path, self._trials, self._rules, program, before_deleting=self._forget
+            )
         used = [_plain(hp) for hp in self._trials[: replicates * protocol.trials]]
         known = self._store.notes().get("trials", [])
         self._store.note(

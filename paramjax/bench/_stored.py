@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +53,24 @@ def check_rules(path: Path, rules: Mapping[str, Any]) -> None:
 
 
 def open_store(
-    path: Path, trials: Sequence[dict[str, Any]], rules: Mapping[str, Any], program: str
-) -> Store:
+    path: Path, trials: Sequence[dict[str, Any]], rules: Mapping[str, Any], program: str,
+    *, before_deleting: Callable[[int], None],
+) -> Store:  # fmt: skip
     """The store of an optimizer; trainings of another program of it are deleted.
 
-    `program` names what the optimizer computes and which trials it draws.
+    `program` names what the optimizer computes and which trials it draws. `before_deleting` gets
+    the number of trainings that will be deleted.
 
     Raises:
         DamagedError: If the file is damaged.
     """
     own = list(trials)
-    store = Store(path, own, _templates)
+    store = _store(path, own)
     if store.notes().get("program", program) != program:
+        before_deleting(len(store.reached()))
         store.close()
         Store.delete(path)
-        store = Store(path, own, _templates)
+        store = _store(path, own)
     own += store.notes().get("trials", [])[len(own) :]  # an earlier call may have made more
     store.note({"rules": rules, "program": program})
     return store
@@ -76,7 +79,7 @@ def open_store(
 def read_store(path: Path) -> tuple[Store, dict[str, Any]]:
     """The store of an optimizer and its notes, to read; its trials come from the notes."""
     trials: list[dict[str, Any]] = []
-    store = Store(path, trials, _templates)
+    store = _store(path, trials)
     notes = store.notes()
     trials.extend(notes.get("trials", []))
     return store, notes
@@ -86,6 +89,11 @@ def add_chunk(store: Store, chunk: ChunkResult, steps: int) -> None:
     """Keep the trainings of a chunk without their arrays."""
     bare: dict[str, Any] = {"params": (), "history": {}, "curve": {}}
     store.add([outcome._replace(**bare) for outcome in outcomes(chunk, steps)])
+
+
+def _store(path: Path, trials: Sequence[dict[str, Any]]) -> Store:
+    # one damaged file costs one optimizer; --fresh would cost all
+    return Store(path, trials, _templates, fresh="the same command after deleting this file")
 
 
 def _templates(trial: int) -> tuple[Any, Any]:

@@ -196,7 +196,8 @@ def guarded(out: Path, work: Callable[[], Exit]) -> Exit:
     except (BadInputError, BaselineError) as error:
         return fail(error)
     except (sqlite3.Error, DamagedError, OSError) as error:
-        return fail(f"{out}: {error}; {go_on}", Exit.FAILED)
+        # a store says itself what to do
+        return fail(f"{error}; then go on with: {command}", Exit.FAILED)
 
 
 def _run(plan: Plan, started: float, *, open_it: bool) -> Exit:
@@ -206,12 +207,14 @@ def _run(plan: Plan, started: float, *, open_it: bool) -> Exit:
 
     terminal = console()
     benchmark = ready(plan)
-    known = len(benchmark.excluded)
+    known, noticed = len(benchmark.excluded), len(benchmark.notices)
     with Display(terminal, plan, len(benchmark.entries)) as display:
         results = benchmark.run(display.show)
     write_results(results, plan.out)
     for name, reason in results.excluded[known:]:
         warn(f"{name} is left out: {reason}")
+    for notice in benchmark.notices[noticed:]:
+        warn(notice)
     show_results(results, plan.out / REPORT_PAGE, open_it=open_it)
     terminal.print(f"{time.perf_counter() - started:.1f} s in all")
     return Exit.EXCLUDED if results.excluded else Exit.DONE
@@ -236,4 +239,6 @@ def ready(plan: Plan) -> Benchmark:
         raise BadInputError(str(error)) from error
     for name, reason in benchmark.excluded:
         warn(f"{name} is left out: {reason}")
+    for notice in benchmark.notices:
+        warn(notice)
     return benchmark

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,16 +120,16 @@ def keep(found: Sequence[Calibration], protocol: Protocol, out: Path) -> dict[st
     """
     from paramjax.bench._calibrate import as_json
     from paramjax.bench._folder import CALIBRATION
-    from paramjax.bench._manifest import write_json
+    from paramjax.bench._seals import read_sealed, write_sealed
 
     path, made = out / CALIBRATION, as_json(found, protocol)
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_sealed(path)
     except (OSError, ValueError):
         before = {}  # none, or a damaged one, which is replaced
     if before.get("protocol") == made["protocol"]:
         made["workloads"] = {**before["workloads"], **made["workloads"]}
-    write_json(path, made)
+    write_sealed(path, made)
     workloads: dict[str, Any] = made["workloads"]
     return workloads
 

@@ -25,11 +25,18 @@ def report(
     Returns:
         Exit code: 0, 1 if its records are damaged, or 2 if the folder holds no benchmark.
     """
-    from paramjax.bench._folder import REPORT_PAGE, NoRecordsError, read_results, write_results
+    from paramjax.bench._folder import (
+        REPORT_PAGE,
+        NoRecordsError,
+        output_notices,
+        read_results,
+        write_results,
+    )
     from paramjax.tuning import DamagedError
 
     try:
         results = read_results(folder)
+        notices = output_notices(folder, results.manifest)
         if not results.workloads:
             raise NoRecordsError(
                 f"{folder}: no training is recorded there; train with: "
@@ -42,5 +49,7 @@ def report(
         return fail(error)
     for name, reason in results.excluded:
         warn(f"{name} is left out: {reason}")
+    for notice in notices:
+        warn(notice)
     show_results(results, folder / REPORT_PAGE, open_it=open)
     return Exit.DONE

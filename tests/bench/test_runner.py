@@ -52,21 +52,24 @@ def trained(tmp_path):
             workloads=[WORKLOAD], entries=[entry_of("sgd", sgd), entry_of("mine", own)],
             baseline="sgd", protocol=Protocol(replicates=2, trials=2, steps=4), out=tmp_path,
         )  # fmt: skip
-        results = Benchmark(plan).run(count)
-        return made, results.verdicts[0].differences
+        benchmark = Benchmark(plan)
+        results = benchmark.run(count)
+        return made, results.verdicts[0].differences, benchmark.notices
 
     return run
 
 
 def test_an_edited_optimizer_is_trained_anew_and_the_baseline_kept(trained):
-    made, first = trained(mine)
+    made, first, notices = trained(mine)
     assert made == {"sgd": 8, "mine": 8}
-    made, same = trained(reworded)
+    made, same, more = trained(reworded)
     assert made == {"sgd": 0, "mine": 0}
     assert same == first
-    made, other = trained(edited)
+    assert notices == more == []
+    made, other, (notice,) = trained(edited)
     assert made == {"sgd": 0, "mine": 8}
     assert other != first
+    assert "mine computes something else on rows than its 8 recorded trainings" in notice
 
 
 def test_fewer_replicates_are_compared_with_the_first_of_an_earlier_call(tmp_path):
@@ -87,5 +90,5 @@ def test_fewer_replicates_are_compared_with_the_first_of_an_earlier_call(tmp_pat
 
 def test_another_space_is_another_search(trained):
     trained(mine)
-    made, _ = trained(wider)
+    made, *_ = trained(wider)
     assert made == {"sgd": 0, "mine": 8}

@@ -135,6 +135,10 @@ class Store:
         rows = self._tables.columns("trainings", ("trial", "seed", "reached"))
         return {(trial, seed): reached for trial, seed, reached in rows}
 
+    def hashes(self) -> list[str]:
+        """The hash of each training, in the order they were added."""
+        return [text for (text,) in self._tables.columns("trainings", ("hash",))]
+
     def close(self) -> None:
         """Close the file."""
         self._tables.close()

@@ -1,0 +1,201 @@
+"""What is changed, deleted or put back in a benchmark's folder is noticed."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from paramjax._locks import RunInUse
+from paramjax.bench import (
+    Benchmark,
+    NoRecordsError,
+    Plan,
+    Protocol,
+    read_results,
+    write_results,
+)
+from paramjax.bench._folder import hold, output_notices
+from paramjax.bench.entries import entry_of
+from paramjax.bench.workloads import Workload
+from paramjax.tuning import DamagedError
+from tests.bench.conftest import ROWS, loss_fn, sgd, start
+
+WORKLOAD = Workload(
+    name="rows", init=start, data=ROWS, batch_size=4, loss_fn=loss_fn, metric="loss", margin=0.01
+)
+STORES = ("records/rows/sgd.sqlite", "records/rows/adam.sqlite")
+
+
+def plan(out, replicates=3, **more):
+    return Plan(
+        workloads=[WORKLOAD], entries=[entry_of("sgd", sgd), entry_of("adam", "adam")],
+        baseline="sgd", protocol=Protocol(replicates=replicates, trials=2, steps=4), out=out,
+        **more,
+    )  # fmt: skip
+
+
+def run(out, replicates=3):
+    """Bench and write; the notices."""
+    benchmark = Benchmark(plan(out, replicates))
+    write_results(benchmark.run(), out)
+    return benchmark.notices
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder after two replicates, and after three."""
+    place = tmp_path_factory.mktemp("bench")
+    assert run(place / "three", 2) == []
+    shutil.copytree(place / "three", place / "two")
+    assert run(place / "three") == []
+    return place
+
+
+@pytest.fixture
+def out(finished, tmp_path):
+    return shutil.copytree(finished / "three", tmp_path / "out")
+
+
+def verdicts(out):
+    return (out / "verdicts.json").read_bytes()
+
+
+def test_an_untouched_folder_gives_no_notice_and_the_same_verdicts(out):
+    before = verdicts(out)
+    assert run(out) == []
+    assert verdicts(out) == before
+    assert output_notices(out, read_results(out).manifest) == []
+
+
+def put_older_back(out, finished):
+    shutil.copy(finished / "two" / STORES[0], out / STORES[0])
+    return "sgd.sqlite: expected the 12 trainings that manifest.json knows of, got 8"
+
+
+def put_other_there(out, finished):
+    shutil.copy(out / STORES[1], out / STORES[0])
+    return "sgd.sqlite: expected its own trainings, got those of adam on rows"
+
+
+def delete_rows(out, finished):
+    with closing(sqlite3.connect(out / STORES[0])) as db, db:
+        db.execute("DELETE FROM trainings WHERE trial = 1")
+    return "sgd.sqlite.*rows were deleted"
+
+
+def delete_rows_and_mend_the_seal(out, finished):
+    """As somebody would who knows the format: the newest trainings, and the seal of before."""
+    with closing(sqlite3.connect(finished / "two" / STORES[0])) as db:
+        seal = db.execute("SELECT total, rows FROM seal").fetchone()
+        keep = {row[0] for row in db.execute("SELECT hash FROM trainings")}
+        settings = db.execute("SELECT * FROM settings").fetchall()
+    with closing(sqlite3.connect(out / STORES[0])) as db, db:
+        for trial, seed, digest in db.execute("SELECT trial, seed, hash FROM trainings").fetchall():
+            if digest not in keep:
+                for table in ("trainings", "arrays"):
+                    db.execute(f"DELETE FROM {table} WHERE trial=? AND seed=?", (trial, seed))
+        db.execute("DELETE FROM settings")
+        db.executemany("INSERT INTO settings VALUES (?, ?, ?)", settings)
+        db.execute("UPDATE seal SET total = ?, rows = ?", seal)
+    return "sgd.sqlite: expected the 12 trainings"
+
+
+@pytest.mark.parametrize(
+    "damage", [put_older_back, put_other_there, delete_rows, delete_rows_and_mend_the_seal]
+)
+def test_stores_that_lack_trainings_are_refused(out, finished, damage):
+    message = damage(out, finished)
+    with pytest.raises(DamagedError, match=message):
+        read_results(out)
+    with pytest.raises(DamagedError, match=message):
+        Benchmark(plan(out))
+    (out / STORES[0]).unlink()  # as the message says
+    before = verdicts(out)
+    (notice,) = run(out)
+    assert "sgd.sqlite is gone; its trainings are made anew" in notice
+    assert verdicts(out) == before
+
+
+def test_a_store_that_is_gone_is_no_optimizer_that_was_never_asked(out):
+    (out / STORES[1]).unlink()
+    with pytest.raises(DamagedError, match="adam.sqlite is gone, which manifest.json knows of"):
+        read_results(out)
+
+
+def test_every_changed_byte_of_the_manifest_is_noticed(out):
+    path = out / "manifest.json"
+    good = path.read_bytes()
+    meaning = json.loads(good)
+    for place in range(3, len(good), len(good) // 40):
+        changed = bytearray(good)
+        changed[place] ^= 1 << place % 7
+        path.write_bytes(changed)
+        try:
+            same = json.loads(changed) == meaning  # white space
+        except ValueError:
+            same = False
+        if not same:
+            with pytest.raises(NoRecordsError, match="manifest.json: damaged"):
+                read_results(out)
+    path.write_bytes(good.replace(b'"rows"', b'"cows"', 1))
+    (notice,) = run(out)
+    assert "it was changed since it was written" in notice
+    assert "the keys that were used in the folder are not known any more" in notice
+    assert run(out) == []
+
+
+@pytest.mark.parametrize("name", ["verdicts.json", "report.html"])
+def test_changed_outputs_are_said_and_written_anew(out, name):
+    path = out / name
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b"0", b"1", 1))
+    notice = f"{path} was changed since it was written, and is written anew"
+    assert output_notices(out, read_results(out).manifest) == [notice]
+    assert run(out) == [notice]
+    if name == "verdicts.json":
+        assert path.read_bytes() == good
+    path.unlink()  # nothing is lost that cannot be drawn again
+    assert run(out) == []
+
+
+def test_a_second_benchmark_is_refused_with_the_process_that_holds_the_folder(out):
+    lock = hold(out)
+    with pytest.raises(RunInUse, match=f"in use by another run .process {os.getpid()} on"):
+        Benchmark(plan(out))
+    with pytest.raises(RunInUse, match="in use"):
+        write_results(read_results(out), out)
+    lock.release()
+    first = Benchmark(plan(out))
+    with pytest.raises(RunInUse, match="in use"):
+        Benchmark(plan(out))
+    first.close()
+    assert run(out) == []
+
+
+def _try(out, answer):
+    try:
+        hold(out).release()
+        answer.put("held")
+    except RunInUse as error:
+        answer.put(str(error))
+
+
+def test_another_process_is_refused(out):
+    lock = hold(out)
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    child = context.Process(target=_try, args=(out, answer))
+    child.start()
+    assert f"process {os.getpid()}" in answer.get(timeout=60)
+    child.join()
+    lock.release()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"out: .*file/out cannot be written: .*choose another"):
+        Benchmark(plan(tmp_path / "file" / "out"))
