@@ -103,11 +103,16 @@ def lost_records(out: Path, about: Mapping[str, Any]) -> list[Path]:
 def write_outputs(out: Path, outputs: Mapping[str, Callable[[Path], None]]) -> None:
     """Write what is drawn from the records, and note the hashes of these files.
 
-    A kill meanwhile leaves files without a note, which nobody takes for changed ones.
+    A kill meanwhile leaves files without a note, which nobody takes for changed ones. A folder
+    without a manifest, which is not that of a benchmark, gets the files alone.
     """
-    change_manifest(out, lambda about: about.update({OUTPUTS: {}}))
+    noted = (out / MANIFEST).is_file()
+    if noted:
+        change_manifest(out, lambda about: about.update({OUTPUTS: {}}))
     for name, write in outputs.items():
         write(out / name)
+    if not noted:
+        return
     hashes = {name: file_hash(out / name) for name in outputs}
     change_manifest(out, lambda about: about.update({OUTPUTS: hashes}))
 
