@@ -87,7 +87,7 @@ def read_store(path: Path) -> tuple[Store, dict[str, Any]]:
 
 def add_chunk(store: Store, chunk: ChunkResult, steps: int) -> None:
     """Keep the trainings of a chunk without their arrays."""
-    bare: dict[str, Any] = {"params": (), "history": {}, "curve": {}}
+    bare: dict[str, Any] = {"params": (), "model_state": (), "history": {}, "curve": {}}
     store.add([outcome._replace(**bare) for outcome in outcomes(chunk, steps)])
 
 
@@ -98,7 +98,7 @@ def _store(path: Path, trials: Sequence[dict[str, Any]]) -> Store:
 
 def _templates(trial: int) -> tuple[Any, Any]:
     del trial
-    return ((), {}, {}), None
+    return ((), (), {}, {}), None
 
 
 def _require(path: Path, known: Mapping[str, Any], rules: Mapping[str, Any]) -> None:

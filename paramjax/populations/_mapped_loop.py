@@ -6,17 +6,19 @@ once every run has diverged. A single run has a loop of its own, in `_single_run
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from paramjax._types import Array, Batch, Metrics, ModelState, PyTree
+from paramjax._types import Array, Batch, Metrics, ModelState, Params, PyTree
+from paramjax.optim import update_plateau
 from paramjax.populations._seed_rows import rows_of
 from paramjax.populations._starts import Starts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
-from paramjax.runs._until_nonfinite import no_metrics, nothing, written
+from paramjax.runs._until_nonfinite import written
 from paramjax.step._state import TrainState
 
 
@@ -52,23 +54,49 @@ def step(
     traced: TracedTrainer, mapped: bool, numbers: Numbers, carry: Carry, batch: Batch, *,
     shared: bool,
 ) -> tuple[Carry, Metrics]:  # fmt: skip
-    """One step of every run that goes on; the metrics of the others are NaN.
-
-    A step with a loss that is not finite loses its run, unless it left the parameters unchanged,
-    as it does if a hook rejects it.
-    """
+    """One step of every run that goes on; the metrics of the others mean nothing."""
     over = _over_runs(mapped, traced.step.call, (0, 0, None if shared else 0))
     new, metrics = over(numbers, carry.state, batch)
-    suspect = carry.alive & ~jnp.isfinite(metrics["loss"])
-    lost = jax.lax.cond(
-        jnp.any(suspect),
-        lambda: suspect & _over_runs(mapped, moved, (0, 0))(carry.state.params, new.params),
-        lambda: jnp.zeros_like(suspect),
-    )
-    alive = carry.alive & ~lost
+    losing = _over_runs(mapped, functools.partial(loses, traced), (0, 0, 0))
+
+    def lost() -> Array:
+        gone: Array = losing(carry.state.params, new.params, metrics)
+        return carry.alive & gone
+
+    if traced.careful:
+        alive = carry.alive & ~lost()
+    elif traced.finite:
+        suspect = carry.alive & ~_all_finite(metrics[name] for name in traced.finite)
+        alive = carry.alive & ~jax.lax.cond(
+            jnp.any(suspect), lambda: suspect & lost(), lambda: jnp.zeros_like(suspect)
+        )
+    else:
+        alive = carry.alive
     state = jax.tree.map(lambda new, old: _where(alive, new, old), new, carry.state)
-    reported = {name: _or_nan(carry.alive, metric) for name, metric in metrics.items()}
-    return Carry(state, alive, carry.steps + alive), reported
+    return Carry(state, alive, carry.steps + alive), metrics
+
+
+def loses(traced: TracedTrainer, before: Params, after: Params, metrics: Metrics) -> Array:
+    """Whether a step loses its run, bool[].
+
+    It does if parameters after it are not finite, or if its loss is not and it changed the
+    parameters nevertheless: a hook that rejects a step leaves them unchanged.
+    """
+    lost = ~finite_params(after)
+    if "loss" in traced.finite:
+        lost |= ~jnp.isfinite(metrics["loss"]) & moved(before, after)
+    return lost
+
+
+def finite_params(params: Params) -> Array:
+    """Whether all parameters of a run are finite, bool[]."""
+    leaves = jax.tree.leaves(params)
+    return _all([jnp.isfinite(x) for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)])
+
+
+def _all_finite(metrics: Iterable[Array]) -> Array:
+    """Whether several metrics are finite, bool[runs]."""
+    return functools.reduce(jnp.logical_and, map(jnp.isfinite, metrics))
 
 
 def advance(
@@ -87,7 +115,7 @@ def advance(
         carry, metrics = step(traced, True, numbers, carry, batch, shared=shared)
         return done + 1, carry, written(history, done, metrics)
 
-    history = no_metrics(traced.step.out[1], (capacity, *carry.alive.shape))
+    history = room(traced.step.out[1], (capacity, *carry.alive.shape))
     done, carry, history = jax.lax.while_loop(go_on, body, (jnp.int32(0), carry, history))
     return carry, history, jnp.full(carry.alive.shape, done)
 
@@ -116,11 +144,27 @@ def evaluate(
 
 def moved(before: PyTree, after: PyTree) -> Array:
     """Whether any parameter of a run changed; NaN counts as changed."""
-    changed = jax.tree.map(lambda old, new: (new != old).reshape(-1), before, after)
-    flat = jnp.concatenate([jnp.zeros(1, bool), *jax.tree.leaves(changed)])
+    return ~_all(jax.tree.map(lambda old, new: new == old, before, after))
+
+
+def _all(truths: PyTree) -> Array:
+    """Whether all entries of all leaves are true, bool[]."""
+    flat = jnp.concatenate([jnp.ones(1, bool), *(t.reshape(-1) for t in jax.tree.leaves(truths))])
     # without the barrier XLA compiles one kernel a leaf
     barrier: Any = jax.lax.optimization_barrier
-    return jnp.any(barrier(flat))
+    return jnp.all(barrier(flat))
+
+
+def room(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
+    """Zeros for metrics to come; NaN would be an alarm under `jax_debug_nans`."""
+    return {n: jnp.zeros((*leading, *own.shape), own.dtype) for n, own in shapes.items()}
+
+
+def tell(mapped: bool, carry: Carry, score: Array) -> Carry:
+    """The carry after its plateaus were told the score of an evaluation, the lower the better."""
+    told = _over_runs(mapped, update_plateau, (0, 0))(carry.state, score)
+    state = jax.tree.map(lambda new, old: _where(carry.alive, new, old), told, carry.state)
+    return carry._replace(state=state)
 
 
 def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:
@@ -130,8 +174,3 @@ def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]
 def _where(alive: Array, new: Array, old: Array) -> Array:
     """The new leaf where alive, else the old; shapes [runs, ...], or any of one run."""
     return jnp.where(alive.reshape(alive.shape + (1,) * (new.ndim - alive.ndim)), new, old)
-
-
-def _or_nan(alive: Array, metric: Array) -> Array:
-    """The metric where alive, else NaN; 0 if it is a whole number."""
-    return _where(alive, metric, jnp.full_like(metric, nothing(metric.dtype)))

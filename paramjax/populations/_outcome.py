@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from paramjax._checks import is_key
 from paramjax._status import Status
-from paramjax._types import Params, PyTree
+from paramjax._types import ModelState, Params, PyTree
 from paramjax.populations._trial_run import Record, TrialRun, segments, status_of, tail_mean
 
 
@@ -20,13 +22,15 @@ class ChunkResult(NamedTuple):
     Attributes:
         runs: The runs, in the order of the arrays' leading axis.
         evaluation_steps: The steps after which they were evaluated.
-        history: Metric of the steps -> [runs, steps]; NaN after `diverged_step`.
+        history: Metric of the steps -> [runs, steps]; NaN, or 0 for whole numbers, after
+            `diverged_step`.
         curve: Metric of the evaluations -> [runs, evaluations].
         alive: Whether each run can go on, bool[runs].
         steps: Steps that each run has trained, int32[runs].
         computed: Steps computed for each run: also those after it diverged, and those that were
             computed again, int64[runs].
         params: Parameters to evaluate, leaves [runs, ...].
+        model_state: The model state that belongs to them, leaves [runs, ...].
         resume_state: What the next segment of steps starts from; None at the end of the runs.
     """
 
@@ -38,7 +42,26 @@ class ChunkResult(NamedTuple):
     steps: np.ndarray
     computed: np.ndarray
     params: Params
+    model_state: ModelState = ()
     resume_state: PyTree = None
+
+
+def finite_runs(tree: PyTree, count: int) -> np.ndarray:
+    """Whether the numbers of each run are finite, bool[runs]; leaves [runs, ...]."""
+    finite = np.ones(count, bool)
+    for leaf in jax.tree.leaves(tree):
+        if not is_key(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact):
+            finite &= np.isfinite(leaf).reshape(count, -1).all(axis=1)
+    return finite
+
+
+def blanked(history: dict[str, np.ndarray], ends: np.ndarray) -> dict[str, np.ndarray]:
+    """The history [runs, steps, ...] with nothing from each run's end on."""
+    for values in history.values():
+        nothing = np.nan if jnp.issubdtype(values.dtype, jnp.inexact) else 0
+        for index in np.flatnonzero(ends < values.shape[1]):
+            values[index, max(0, ends[index]) :] = nothing
+    return history
 
 
 def records(chunk: ChunkResult) -> list[Record]:
@@ -61,8 +84,9 @@ def records(chunk: ChunkResult) -> list[Record]:
     """
     stepped = {name: v for name, v in chunk.history.items() if v.ndim == 2}
     curve = {name: v.astype(float) for name, v in chunk.curve.items() if v.ndim == 2}
-    ended = status_of(stepped["loss"])
-    lost = np.array([np.inf if step is None else step for _, step in ended])
+    lost = np.where(chunk.alive, stepped["loss"].shape[1], chunk.steps)
+    ended = status_of(stepped["loss"], lost)
+    sound = finite_runs(chunk.params, len(chunk.runs))
     beyond = np.array(chunk.evaluation_steps) > lost[:, None]
     curve = {name: np.where(beyond, np.nan, values) for name, values in curve.items()}
     last = {name: values[:, -1] for name, values in curve.items()}
@@ -74,11 +98,12 @@ def records(chunk: ChunkResult) -> list[Record]:
     return [
         Record(
             run.trial, run.seed, run.hyperparameters,
-            status if all(map(math.isfinite, metrics.values())) else Status.DIVERGED,
+            status if whole and all(map(math.isfinite, metrics.values())) else Status.DIVERGED,
             step, metrics, {"step": list(steps), **along}, done,
         )
-        for run, (status, step), metrics, along, done in zip(
-            chunk.runs, ended, _by_run(last), _by_run(curve), chunk.steps.tolist(), strict=True
+        for run, (status, step), whole, metrics, along, done in zip(
+            chunk.runs, ended, sound, _by_run(last), _by_run(curve), chunk.steps.tolist(),
+            strict=True,
         )
     ]  # fmt: skip
 
@@ -97,6 +122,22 @@ def cut(chunk: ChunkResult, count: int) -> ChunkResult:
     return arrays._replace(runs=tuple(chunk.runs[:count]), evaluation_steps=chunk.evaluation_steps)
 
 
+def replaced(chunk: ChunkResult, other: ChunkResult, which: np.ndarray) -> ChunkResult:
+    """The chunk with some of its runs, bool[runs], taken from another one of the same runs."""
+
+    def chosen(own: Any, others: Any) -> Any:
+        where = jnp.where if is_key(own) else np.where
+        return where(which.reshape(-1, *[1] * (own.ndim - 1)), others, own)
+
+    bare = [own._replace(runs=(), evaluation_steps=()) for own in (chunk, other)]
+    arrays: ChunkResult = jax.tree.map(chosen, *bare)
+    return arrays._replace(
+        runs=chunk.runs,
+        evaluation_steps=chunk.evaluation_steps,
+        computed=chunk.computed + other.computed,
+    )
+
+
 class Summary(NamedTuple):
     """One training so far, without its arrays."""
 
@@ -112,6 +153,7 @@ class Outcome(NamedTuple):
     reached: int
     computed: int
     params: Params  # to evaluate
+    model_state: ModelState  # that belongs to them
     history: dict[str, np.ndarray]  # metric of the steps -> [steps]
     curve: dict[str, np.ndarray]  # metric of the evaluations -> [evaluations]
     resume_state: PyTree = None  # where the next segment starts; None after the last step
@@ -130,7 +172,9 @@ def outcomes(chunk: ChunkResult, reached: int, before: Sequence[Outcome] = ()) -
         computed = [own + b.computed for own, b in zip(computed, before, strict=True)]
 
     tree: Any
-    leaves, tree = jax.tree.flatten((whole.params, whole.history, whole.curve, whole.resume_state))
+    leaves, tree = jax.tree.flatten(
+        (whole.params, whole.model_state, whole.history, whole.curve, whole.resume_state)
+    )
     return [
         Outcome(record, reached, own, *tree.unflatten([leaf[index] for leaf in leaves]))
         for index, (record, own) in enumerate(zip(records(whole), computed, strict=True))

@@ -16,9 +16,9 @@ from paramjax.populations._devices import placed
 from paramjax.populations._execution import Layout
 from paramjax.populations._orders import Orders
 from paramjax.populations._outcome import ChunkResult
-from paramjax.populations._problem import Problem, evaluation, rows_a_step
-from paramjax.populations._programs import Shared
-from paramjax.populations._seed_rows import SeedRows, all_rows, row_shapes
+from paramjax.populations._problem import Problem, check_plateau, rows_a_step, task_of
+from paramjax.populations._programs import Plateau, Shared
+from paramjax.populations._seed_rows import SeedRows, all_rows, row_shapes, rows_of
 from paramjax.populations._starts import PendingStarts, Starts
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._traced_trainer import (
@@ -30,7 +30,7 @@ from paramjax.populations._traced_trainer import (
 from paramjax.populations._trial_run import TrialRun, evaluation_steps
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import structure, traced
-from paramjax.step._state import Trainer
+from paramjax.step._state import Trainer, TrainState
 
 MakeTrainer = Callable[[Hyperparameters], Trainer]
 """`(hyperparameters) -> Trainer`, called while the population is traced."""
@@ -42,9 +42,11 @@ class SingleRun(NamedTuple):
     trainer: Trainer  # made with hyperparameters that are plain numbers
     key: Key
     params: Params
-    model_state: ModelState
+    model_state: ModelState  # that the run begins with
     data: PyTree
     order: Callable[[int], Array | None]  # (steps) -> int32[steps, batch]; None reads all rows
+    score: Callable[[TrainState], Array]  # of an evaluation, the lower the better
+    scored: frozenset[int]  # steps after which plateaus are told the score
 
 
 class Population:
@@ -103,9 +105,13 @@ class Population:
     ) -> None:
         self.space, self.seeds, self.steps, self.mesh = space, list(seeds), steps, mesh
         self.problem = problem
-        self.evaluation_steps = sorted({*evaluation_steps(steps, evaluations), *rungs})
+        regular = evaluation_steps(steps, evaluations)
+        self.evaluation_steps = sorted({*regular, *rungs})
+        # what a rung measures must not change a run that goes on
+        self._plateau = Plateau(frozenset(regular), problem.metric, problem.maximise)
         self._make_trainer, self._starts, self._orders = make_trainer, starts, orders
-        arrays = jax.tree.map(jnp.asarray, (problem.model_state, all_rows(problem.data)))
+        model_state = () if callable(problem.model_state) else problem.model_state
+        arrays = jax.tree.map(jnp.asarray, (model_state, all_rows(problem.data)))
         self._model_state, self.data = placed(arrays, mesh, split=False)
         own = problem.data.rows if isinstance(problem.data, SeedRows) else None
         self._seed_rows = None if own is None else jnp.asarray(own, jnp.int32)
@@ -229,7 +235,17 @@ class Population:
             return drawn if self._seed_rows is None else self._seed_rows[index][drawn]
 
         trainer = self._make_trainer(TrackedHyperparameters(hyperparameters, self.space, set()))
-        return SingleRun(trainer, key, params, self._model_state, self.data, order)
+        task = task_of(self.problem, fixed)
+        model_state = task.model_state(trainer, params, self._model_state)
+
+        def score(state: TrainState) -> Array:
+            measured = trainer.eval_params(state), trainer.eval_model_state(state)
+            own = rows_of(self.eval_data, jnp.int32(index))
+            return self._plateau.score(task.evaluate(trainer)(*measured, own))
+
+        return SingleRun(
+            trainer, key, params, model_state, self.data, order, score, self._plateau.steps
+        )
 
     def _new_structure_group(
         self, fixed: TrackedHyperparameters, run: TrialRun, eval_data: PyTree
@@ -241,6 +257,8 @@ class Population:
             self._seed_rows,
         )  # fmt: skip
         traced = self._trace(fixed, starts, run, eval_data)
+        if traced.plateaus:
+            check_plateau(self.problem, traced.evaluate.out)
         if traced.whole_data and batch_size is not None:
             raise ValueError(
                 "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
@@ -249,8 +267,9 @@ class Population:
         there = PendingStarts(lambda: placed(starts.made(), self.mesh, split=False), starts.shapes)
         shared = Shared(there, self._model_state, self.data, eval_data)
         return StructureGroup(
-            traced, self.space, self.seeds, shared, orders, self.evaluation_steps, mesh=self.mesh
-        )
+            traced, self.space, self.seeds, shared, orders, self.evaluation_steps, mesh=self.mesh,
+            plateau=self._plateau,
+        )  # fmt: skip
 
     def _trace(
         self, fixed: TrackedHyperparameters, starts: PendingStarts, run: TrialRun,
@@ -272,7 +291,7 @@ class Population:
             values = {**fixed.unread(), **plain, **numbers}
             return self._make_trainer(TrackedHyperparameters(values, self.space, self.read))
 
-        return trace_trainer(make, evaluation(self.problem, fixed), _shapes(inputs))
+        return trace_trainer(make, task_of(self.problem, fixed), _shapes(inputs))
 
     def _starts_of(self, fixed: TrackedHyperparameters) -> PendingStarts:
         if isinstance(self._starts, Starts | PendingStarts):

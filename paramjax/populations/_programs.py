@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from paramjax._types import Metrics, ModelState, Params, PyTree
+from paramjax._types import Array, Metrics, ModelState, Params, PyTree
 from paramjax.populations import _mapped_loop as loop
 from paramjax.populations import _single_run as single
 from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, for_backend
@@ -26,6 +26,19 @@ from paramjax.populations._traced_trainer import Numbers, TracedTrainer
 
 _LOCKS = [threading.Lock() for _ in range(64)]
 """Locks of programs that are being compiled, by the hash of their text."""
+
+
+class Plateau(NamedTuple):
+    """When `reduce_on_plateau` is told how evaluations go, and by which metric."""
+
+    steps: frozenset[int]
+    metric: str
+    maximise: bool
+
+    def score(self, metrics: Metrics) -> Array:
+        """The metric as `fit` gives it: the lower the better, infinite if not finite, float32."""
+        value = jnp.asarray(metrics[self.metric], jnp.float32)
+        return jnp.where(jnp.isfinite(value), -value if self.maximise else value, jnp.inf)
 
 
 class Shared(NamedTuple):
@@ -42,8 +55,9 @@ class Programs:
 
     def __init__(
         self, traced: TracedTrainer, shared: Shared, orders: Orders, width: int, capacity: int,
-        mesh: Mesh | None,
+        mesh: Mesh | None, plateau: Plateau | None = None,
     ) -> None:  # fmt: skip
+        self.plateau = plateau
         self.traced, self.shared, self.orders, self.mesh = traced, shared, orders, mesh
         self.capacity = capacity
         self.runs = width * (1 if mesh is None else mesh.size)
@@ -68,6 +82,8 @@ class Programs:
             needed = {"begin": inputs}
             if self._positions is None:
                 needed["finish"] = (placed(numbers, self.mesh, split=True), carry)
+            if self.plateau is not None:
+                needed["tell"] = (carry, self._unmeasured())
             inputs = self._inputs(numbers, carry, seed_index, order, 0, 0, self.shared.eval_data)
             self._compile_all(needed | dict.fromkeys(names, inputs))
             self.compile_seconds += time.perf_counter() - start
@@ -98,13 +114,21 @@ class Programs:
         history = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows) if rows else {}
         return carry, history, measured, np.full(self.runs, count)
 
-    def params(self, numbers: Numbers, carry: Carry) -> Params:
-        """The parameters to evaluate, leaves [runs, ...]."""
+    def kept(self, numbers: Numbers, carry: Carry) -> tuple[Params, ModelState]:
+        """The parameters to evaluate and the model state of them, leaves [runs, ...]."""
         if self._positions is None:
-            return self._compiled["finish"](placed(numbers, self.mesh, split=True), carry)
+            finish: Any = self._compiled["finish"]
+            params, model_state = finish(placed(numbers, self.mesh, split=True), carry)
+            return params, model_state
         leaves = jax.tree.leaves((numbers, carry.state))
-        tree = jax.tree.structure(self.traced.eval_params.out)
-        return jax.tree.unflatten(tree, [leaves[index] for index in self._positions])
+        tree = jax.tree.structure(self.traced.kept.out)
+        kept: Any = jax.tree.unflatten(tree, [leaves[index] for index in self._positions])
+        return kept[0], kept[1]
+
+    def tell(self, carry: Carry, measured: Metrics) -> Carry:
+        """The carry after the plateaus of all runs were told how an evaluation went."""
+        told: Carry = self._compiled["tell"](carry, measured)
+        return told
 
     def bytes_of_a_call(self) -> int:
         """Bytes of one call under way, without the inputs that all calls share."""
@@ -121,6 +145,13 @@ class Programs:
         split = placed((numbers, seed_index), self.mesh, split=True)
         starts = self.shared.starts.made() if made else self.shared.starts.shapes
         return (*split, starts, self.shared.model_state)
+
+    def _unmeasured(self) -> Metrics:
+        """Metrics of an evaluation, all of them 0."""
+        shapes = self.traced.evaluate.out.items()
+        zeros = {n: np.zeros((self.runs, *own.shape), own.dtype) for n, own in shapes}
+        metrics: Metrics = placed(zeros, self.mesh, split=True)
+        return metrics
 
     def _carry(self, *inputs: Any) -> Any:
         """The first carry; its shapes suffice on the default device, a mesh needs its sharding."""
@@ -152,7 +183,8 @@ class Programs:
         """The jitted function of a program, under the name that a profile shows."""
         if name not in self._functions:
             function, split, donated, options = _FUNCTIONS[name]
-            local = functools.partial(function, self.traced, self._mapped, self.capacity)
+            first = self.plateau if name == "tell" else self.traced
+            local = functools.partial(function, first, self._mapped, self.capacity)
             over = over_devices(_named(local, name), self.mesh, split)
             self._functions[name] = jax.jit(
                 over, donate_argnums=donated, compiler_options=for_backend(options)
@@ -208,16 +240,23 @@ def _measure(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -
     return metrics
 
 
-def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Params:
+def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
     del capacity
     numbers, carry = _single(mapped, inputs)
-    params = traced.eval_params.call
-    return _again(mapped, (jax.vmap(params) if mapped else params)(numbers, carry.state))
+    kept = traced.kept.call
+    return _again(mapped, (jax.vmap(kept) if mapped else kept)(numbers, carry.state))
+
+
+def _tell(plateau: Plateau, mapped: bool, capacity: int, *inputs: Any) -> Carry:
+    del capacity
+    carry, measured = _single(mapped, inputs)
+    told: Carry = _again(mapped, loop.tell(mapped, carry, plateau.score(measured)))
+    return told
 
 
 def _handed_on(traced: TracedTrainer) -> list[int] | None:
-    """Indices of the leaves that are the parameters to evaluate; None if they are computed."""
-    jaxpr = traced.eval_params.jaxpr.jaxpr
+    """Indices of the leaves that are kept as they are; None if some are computed."""
+    jaxpr = traced.kept.jaxpr.jaxpr
     indices = {id(variable): index for index, variable in enumerate(jaxpr.invars)}
     found = [indices.get(id(variable)) for variable in jaxpr.outvars]
     return None if None in found else [index for index in found if index is not None]
@@ -249,5 +288,6 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], Sequence[bool], tuple[int, ...],
     "segment": (_segment, _SEGMENT_SPLIT, (1,), RUN_OFTEN),
     "once": (_once, _SEGMENT_SPLIT, (1,), RUN_OFTEN),
     "finish": (_finish, (True, True), (), RUN_OFTEN),
+    "tell": (_tell, (True, True), (0,), RUN_ONCE),
     "measure": (_measure, _SEGMENT_SPLIT, (), RUN_OFTEN),
 }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from paramjax._types import Array, Key, Metrics, Params, PyTree
+from paramjax._types import Array, Metrics, ModelState, Params, PyTree
+from paramjax.optim import has_plateau, update_plateau
 from paramjax.populations._outcome import Outcome
-from paramjax.populations._population import Population
+from paramjax.populations._population import Population, SingleRun
 from paramjax.step._state import TrainState, scan_steps
 
 
@@ -18,6 +21,7 @@ class Replay(NamedTuple):
 
     Attributes:
         params: Parameters to evaluate of the training that was repeated.
+        model_state: The model state that belongs to them.
         history: Its step metrics, name -> [steps].
         params_distance: Euclidean norm of the difference of all parameters, relative to the norm
             of those in the population.
@@ -26,6 +30,7 @@ class Replay(NamedTuple):
     """
 
     params: Params
+    model_state: ModelState
     history: dict[str, np.ndarray]
     params_distance: float
     loss_distance: float
@@ -45,26 +50,48 @@ def replay(population: Population, outcome: Outcome) -> Replay:
     """Train one run of a population alone: hyperparameters as plain numbers, one scan of steps."""
     record = outcome.record
     single = population.single(record.seed, record.hyperparameters)
-
-    @jax.jit
-    def train(
-        key: Key, params: Params, data: PyTree, order: Array | None
-    ) -> tuple[Params, Metrics]:
-        state: TrainState = single.trainer.init(key, params, single.model_state)
-        state, history = scan_steps(single.trainer, state, data, order, record.steps)
-        return single.trainer.eval_params(state), history
-
-    ended = train(single.key, single.params, single.data, single.order(record.steps))
-    params, history = jax.device_get(ended)
+    params, model_state, history = _trained(single, record.steps)
     lane = outcome.history["loss"][: record.steps]
     same = jax.tree.map(np.array_equal, params, outcome.params)
     return Replay(
         params,
+        model_state,
         history,
         _distance(params, outcome.params),
         _largest(history["loss"], lane),
         all(jax.tree.leaves(same)) and np.array_equal(history["loss"], lane),
     )
+
+
+def _trained(single: SingleRun, steps: int) -> tuple[Params, ModelState, dict[str, np.ndarray]]:
+    """Parameters to evaluate, their model state and the history of a run after some steps."""
+    trainer = single.trainer
+
+    @functools.partial(jax.jit, static_argnames="count")
+    def train(
+        state: TrainState, data: PyTree, order: Array | None, *, count: int
+    ) -> tuple[TrainState, Metrics]:
+        return scan_steps(trainer, state, data, order, count)
+
+    state = jax.jit(trainer.init)(single.key, single.params, single.model_state)
+    told = {end for end in single.scored if end < steps} if has_plateau(state) else set()
+    order, histories = single.order(steps), []
+    for first, end in itertools.pairwise([0, *sorted(told), steps]):
+        own = None if order is None else order[first:end]
+        state, history = train(state, single.data, own, count=end - first)
+        histories.append(jax.device_get(history))
+        if end in told:
+            state = _told(single, state)
+    kept = jax.jit(lambda state: (trainer.eval_params(state), trainer.eval_model_state(state)))
+    params, model_state = jax.device_get(kept(state))
+    whole = {n: np.concatenate([own[n] for own in histories]) for n in histories[0]}
+    return params, model_state, whole
+
+
+def _told(single: SingleRun, state: TrainState) -> TrainState:
+    """The state after its plateaus were told how an evaluation of it goes."""
+    told: TrainState = jax.jit(lambda own: update_plateau(own, single.score(own)))(state)
+    return told
 
 
 def _distance(mine: Params, other: Params) -> float:

@@ -1,6 +1,6 @@
 """A segment of steps of one run, without a copy of the state before: see `runs._until_nonfinite`.
 
-If a loss is not finite, the segment is computed again up to the step before.
+If a loss or a gradient is not finite, the segment is computed again up to the step before.
 """
 
 from __future__ import annotations
@@ -10,11 +10,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._types import Array, Metrics, PyTree
-from paramjax.populations._mapped_loop import Carry, Reading, batch_of, moved
+from paramjax._types import Array, Batch, Metrics, PyTree
+from paramjax.populations._mapped_loop import (
+    Carry,
+    Reading,
+    batch_of,
+    finite_params,
+    loses,
+    room,
+)
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
-from paramjax.runs._until_nonfinite import Attempt, attempt_until, no_metrics
+from paramjax.runs._until_nonfinite import Attempt, attempt_until
 from paramjax.step._state import TrainState
+
+_PARAMS = " parameters"
+"""A metric that is infinite where parameters are not finite; no user can call one so."""
 
 
 class _Loop(NamedTuple):
@@ -32,20 +42,28 @@ def advance(
     traced: TracedTrainer, capacity: int, numbers: Numbers, carry: Carry, reading: Reading,
     data: PyTree,
 ) -> tuple[Carry, Metrics, Array]:  # fmt: skip
-    """`_loop.advance` of one run."""
+    """`_mapped_loop.advance` of one run."""
+    names = (*traced.finite, *([_PARAMS] if traced.careful else []))
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        new, metrics = traced.step.call(numbers, state, batch)
+        if traced.careful:
+            whole = finite_params(new.params)
+            metrics = {**metrics, _PARAMS: jnp.where(whole, 0.0, jnp.inf).astype(jnp.float32)}
+        return new, metrics
 
     def attempted(loop: _Loop) -> _Loop:
         after = attempt_until(
-            lambda state, batch: traced.step.call(numbers, state, batch),
+            step,
             lambda done: batch_of(reading, done, data),
-            ("loss",),
+            names,
             Attempt(loop.state, loop.done, jnp.bool_(True), loop.metrics),
             loop.end,
         )
         tried = after.done + ~after.ok
         single = tried == loop.done + 1
-        # a hook that rejects a step leaves the parameters unchanged
-        lost = ~after.ok & single & moved(loop.state.params, after.state.params)
+        last = {name: values[after.done] for name, values in after.metrics.items()}
+        lost = ~after.ok & single & loses(traced, loop.state.params, after.state.params, last)
         good = after.ok | (single & ~lost)
         return _Loop(
             jax.lax.cond(good, lambda: after.state, lambda: loop.state),
@@ -56,12 +74,14 @@ def advance(
             after.metrics,
         )
 
+    shapes = traced.step.out[1]
+    extra = {_PARAMS: jnp.float32(0)} if traced.careful else {}
     start = _Loop(
         carry.state, jnp.int32(0), reading.length, carry.alive, jnp.int32(0),
-        no_metrics(traced.step.out[1], (capacity,)),
+        room(shapes | extra, (capacity,)),
     )  # fmt: skip
     end = jax.lax.while_loop(
         lambda loop: loop.alive & (loop.done < reading.length), attempted, start
     )
     carry = Carry(end.state, end.alive, carry.steps + end.done)
-    return carry, end.metrics, end.computed
+    return carry, {name: end.metrics[name] for name in shapes}, end.computed

@@ -16,8 +16,8 @@ from paramjax.populations._devices import fetched, placed
 from paramjax.populations._execution import Layout
 from paramjax.populations._mapped_loop import Carry
 from paramjax.populations._orders import Orders
-from paramjax.populations._outcome import ChunkResult, cut
-from paramjax.populations._programs import Programs, Shared
+from paramjax.populations._outcome import ChunkResult, blanked, cut, finite_runs, replaced
+from paramjax.populations._programs import Plateau, Programs, Shared
 from paramjax.populations._traced_trainer import TracedTrainer
 from paramjax.populations._trial_run import TrialRun, longest, segments
 from paramjax.space._distribution import Space
@@ -30,13 +30,15 @@ class StructureGroup:
     def __init__(
         self, traced: TracedTrainer, space: Space, seeds: Sequence[int], shared: Shared,
         orders: Orders, evaluation_steps: Sequence[int], *, mesh: Mesh | None = None,
+        plateau: Plateau | None = None,
     ) -> None:  # fmt: skip
         self.traced, self.orders, self.shared, self.mesh = traced, orders, shared, mesh
+        self._plateau = plateau if traced.plateaus else None
         self._space = space
         self._seed_index = {seed: index for index, seed in enumerate(seeds)}
         self._evaluation_steps = tuple(evaluation_steps)
         self._ends = sorted({*evaluation_steps, *orders.ends})
-        self._programs: dict[int, Programs] = {}
+        self._programs: dict[tuple[int, bool], Programs] = {}
         self._lock = threading.Lock()
 
     @property
@@ -44,18 +46,19 @@ class StructureGroup:
         """Number of devices."""
         return 1 if self.mesh is None else self.mesh.size
 
-    def programs(self, width: int) -> Programs:
-        """The programs of one width, compiled or not."""
+    def programs(self, width: int, *, careful: bool = False) -> Programs:
+        """The programs of one width, compiled or not; careful ones look at the parameters."""
         with self._lock:
-            if width not in self._programs:
-                self._programs[width] = Programs(
-                    self.traced, self.shared, self.orders, width, longest(self._ends), self.mesh
-                )
-            return self._programs[width]
+            if (width, careful) not in self._programs:
+                self._programs[width, careful] = Programs(
+                    self.traced._replace(careful=careful), self.shared, self.orders, width,
+                    longest(self._ends), self.mesh, self._plateau,
+                )  # fmt: skip
+            return self._programs[width, careful]
 
-    def compile(self, run: TrialRun, layout: Layout) -> Programs:
+    def compile(self, run: TrialRun, layout: Layout, *, careful: bool = False) -> Programs:
         """Compile the programs of a layout, unless they are compiled already."""
-        programs = self.programs(layout.width)
+        programs = self.programs(layout.width, careful=careful)
         numbers = traced(self._space, [run.hyperparameters] * programs.runs)
         programs.compile(numbers, stepwise=layout.stepwise)
         return programs
@@ -70,9 +73,28 @@ class StructureGroup:
         eval_data: PyTree = None, first: int = 0, end: int | None = None,
         resume_state: PyTree = None, last: bool = True,
     ) -> ChunkResult:  # fmt: skip
-        """Train a chunk of runs from step `first` to `end`; `last` ends them there."""
+        """Train a chunk of runs from step `first` to `end`; `last` ends them there.
+
+        Parameters that are not finite in the end may come from a step with a finite loss and
+        gradient. Such runs are trained again by programs that look at them after each step, so
+        that all others need not pay for it.
+        """
         eval_data = self.shared.eval_data if eval_data is None else eval_data
-        programs = self.compile(runs[0], layout)
+
+        def trained(*, careful: bool) -> ChunkResult:
+            return self._trained(
+                runs, layout, eval_data, first, end, resume_state, last, careful=careful
+            )
+
+        chunk = trained(careful=False)
+        broken = ~finite_runs(chunk.params, len(runs))
+        return replaced(chunk, trained(careful=True), broken) if broken.any() else chunk
+
+    def _trained(
+        self, runs: Sequence[TrialRun], layout: Layout, eval_data: PyTree, first: int,
+        end: int | None, resume_state: PyTree, last: bool, *, careful: bool,
+    ) -> ChunkResult:  # fmt: skip
+        programs = self.compile(runs[0], layout, careful=careful)
         padded, numbers, seed_index = self._filled(runs, programs.runs)
         if resume_state is None:
             carry = programs.begin(numbers, seed_index)
@@ -88,20 +110,25 @@ class StructureGroup:
             spent.append(computed)
             if stop in self._evaluation_steps:
                 curve.append(measured)
-        params = programs.params(numbers, carry)
+            if self._plateau is not None and stop in self._plateau.steps:
+                carry = programs.tell(carry, measured)
+        kept = programs.kept(numbers, carry)
         rest = (carry.alive, carry.steps) if last else carry
-        history, curve, spent, params, rest = fetched(
-            (history, curve, spent, params, rest), self.mesh
-        )
+        history, curve, spent, kept, rest = fetched((history, curve, spent, kept, rest), self.mesh)
+        alive, steps = rest[-2:]
+        whole = _along(history, [stop - start for start, stop in ways])
+        # of the step that lost a run its metrics are known
+        ends = np.where(alive, ways[-1][1], steps + 1) - first
         chunk = ChunkResult(
             padded,
             tuple(point for point in self._evaluation_steps if first < point <= ways[-1][1]),
-            _along(history, [stop - start for start, stop in ways]),
+            blanked(whole, ends),
             _stacked(curve, self.traced.evaluate.out if curve else ()),
-            rest[-2],
-            rest[-1],
+            alive,
+            steps,
             np.stack(spent).astype(np.int64).sum(axis=0),
-            params,
+            kept[0],
+            kept[1],
             None if last else rest,
         )
         return cut(chunk, len(runs))
@@ -127,12 +154,10 @@ class StructureGroup:
 
     def _resumed(self, resume_state: Carry, count: int) -> Carry:
         """The carry of fetched runs on the devices again, the last run repeated."""
-        rest = count - len(resume_state.alive)
-
-        def filled(leaf: Any) -> Any:
-            return jnp.concatenate([leaf, *[leaf[-1:]] * rest])
-
-        carry: Carry = placed(jax.tree.map(filled, resume_state), self.mesh, split=True)
+        runs = np.minimum(np.arange(count), len(resume_state.alive) - 1)
+        # in memory of its own: the programs take it over, and careful ones may need it again
+        own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[runs], resume_state)
+        carry: Carry = placed(own, self.mesh, split=True)
         return carry
 
 

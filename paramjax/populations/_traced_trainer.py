@@ -11,6 +11,8 @@ import jax.numpy as jnp
 
 from paramjax._checks import describe, leaf_name, nearest
 from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax.optim import has_plateau
+from paramjax.runs._chunks import REFUSING
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 
 Numbers = dict[str, Any]
@@ -35,8 +37,23 @@ class TracedTrainer(NamedTuple):
     init: Traced  # (numbers, key, params, model_state) -> state
     step: Traced  # (numbers, state, batch) -> (state, metrics)
     evaluate: Traced  # (numbers, state, eval_data) -> metrics
-    eval_params: Traced  # (numbers, state) -> params
+    kept: Traced  # (numbers, state) -> (params to evaluate, model state that belongs to them)
     whole_data: bool  # whether a step draws its own rows from the whole data
+    finite: tuple[str, ...]  # step metrics that must be finite; none if a hook guards the steps
+    plateaus: bool  # whether the state waits to be told how evaluations go
+    careful: bool = False  # whether the parameters are looked at after each step
+
+
+class Task(NamedTuple):
+    """What a problem asks of a trainer.
+
+    Attributes:
+        model_state: `(trainer, params, model_state) -> model_state`, with which a run begins.
+        evaluate: `(trainer) -> (params, model_state, eval_data) -> metrics`, scalars.
+    """
+
+    model_state: Callable[[Trainer, Params, ModelState], ModelState]
+    evaluate: Callable[[Trainer], Callable[..., Metrics]]
 
 
 class Inputs(NamedTuple):
@@ -50,56 +67,73 @@ class Inputs(NamedTuple):
     eval_data: PyTree
 
 
-def trace_trainer(make: Make, evaluate: Callable[..., Metrics], inputs: Inputs) -> TracedTrainer:
+def trace_trainer(make: Make, task: Task, inputs: Inputs) -> TracedTrainer:
     """Trace the functions of a run."""
-    whole_data = False
+    seen: list[Trainer] = []
 
     def trainer(numbers: Numbers) -> Trainer:
-        nonlocal whole_data
         made = make(numbers)
         if not isinstance(made, Trainer):
             raise TypeError(
                 f"make_trainer: expected it to return a trainer such as pj.train_step(...), got "
                 f"{describe(made)}"
             )
-        whole_data = isinstance(made, WholeDataTrainer)
+        seen[:] = [made]
         return made
 
     def init(numbers: Numbers, key: Key, params: Params, model_state: ModelState) -> TrainState:
-        return trainer(numbers).init(key, params, model_state)
+        made = trainer(numbers)
+        return made.init(key, params, task.model_state(made, params, model_state))
 
     def step(numbers: Numbers, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         after, metrics = trainer(numbers).step(state, batch)
         return _same(state, after), {name: jnp.asarray(m) for name, m in metrics.items()}
 
     def measure(numbers: Numbers, state: TrainState, data: PyTree) -> Metrics:
-        params = trainer(numbers).eval_params(state)
-        metrics = evaluate(params, state.model_state, data)
-        return {name: jnp.asarray(metric) for name, metric in metrics.items()}
+        made = trainer(numbers)
+        evaluate = task.evaluate(made)
+        return evaluate(made.eval_params(state), made.eval_model_state(state), data)
 
-    def eval_params(numbers: Numbers, state: TrainState) -> Params:
-        return trainer(numbers).eval_params(state)
+    def kept(numbers: Numbers, state: TrainState) -> tuple[Params, ModelState]:
+        made = trainer(numbers)
+        return made.eval_params(state), made.eval_model_state(state)
 
-    numbers = inputs.numbers
+    numbers = jax.tree.map(_weak, inputs.numbers)
     started = _trace(init, numbers, inputs.key, inputs.params, inputs.model_state)
     stepped = _trace(step, numbers, started.out, inputs.batch)
     _check_loss(stepped.out[1])
     measured = _trace(measure, numbers, started.out, inputs.eval_data)
+    must_be_finite = () if seen[0].guards_nonfinite else REFUSING
     return TracedTrainer(
-        started, stepped, measured, _trace(eval_params, numbers, started.out), whole_data
-    )
+        started, stepped, measured, _trace(kept, numbers, started.out),
+        isinstance(seen[0], WholeDataTrainer),
+        tuple(name for name in must_be_finite if name in stepped.out[1]),
+        has_plateau(started.out),
+    )  # fmt: skip
+
+
+def _weak(number: Any) -> Any:
+    """The form of a number that promotes no array, as numbers of Python do not."""
+    shape_of: Any = jax.ShapeDtypeStruct
+    return shape_of(number.shape, number.dtype, weak_type=True)
 
 
 def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
     """Trace a function whose first input are the hyperparameters; calls evaluate its jaxpr."""
     closed, out = jax.make_jaxpr(function, return_shape=True)(*shapes)
     flat = jax.extend.core.jaxpr_as_fun(closed)
-    tree = jax.tree.structure(out)
+    forms, tree = jax.tree.flatten(out)
 
     def call(*inputs: Any) -> Any:
-        return jax.tree.unflatten(tree, flat(*jax.tree.leaves(inputs)))
+        leaves = zip(flat(*jax.tree.leaves(inputs)), forms, strict=True)
+        return jax.tree.unflatten(tree, [_as_array(leaf, form) for leaf, form in leaves])
 
     return Traced(call, closed, out, tuple(sorted(shapes[0])))
+
+
+def _as_array(leaf: Any, form: Any) -> Any:
+    """An output that is a constant of the program as an array."""
+    return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf, form.dtype)
 
 
 def _same(before: TrainState, after: TrainState) -> TrainState:

@@ -34,11 +34,12 @@ class Record(NamedTuple):
         seed: Number of the seed.
         hyperparameters: The trial's hyperparameters, name -> value.
         status: `finished`, `worsened`, `diverged` or `stopped`. A training has diverged if a step
-            lost it or a metric is not finite. It has worsened if it is finite and its loss rose:
-            the mean over the last tenth of the steps exceeds every loss of the first half. That
-            is only said: wherever something is decided, it is finished.
-        diverged_step: The step, from 0, that lost it: the first with a loss that is not finite
-            and that no hook rejected. None if there is no such step.
+            lost it, or if a metric or a parameter to evaluate is not finite. It has worsened if
+            it is finite and its loss rose: the mean over the last tenth of the steps exceeds
+            every loss of the first half. That is only said: wherever something is decided, it is
+            finished.
+        diverged_step: The step, from 0, that lost it: the first that no hook rejected and whose
+            loss is not finite, or after which parameters are not. None if there is none.
         metrics: Name -> last value. Without an evaluation, the means of the step metrics over the
             last tenth of the steps.
         curve: Name -> values at the steps listed under `step`, NaN from `diverged_step` on;
@@ -64,21 +65,37 @@ class Record(NamedTuple):
     steps: int
 
 
-def status_of(losses: np.ndarray) -> list[tuple[Status, int | None]]:
-    """Status and lost step of each training, from its losses [trainings, steps]."""
+def lost_steps(losses: np.ndarray) -> np.ndarray:
+    """The step since which the losses [trainings, steps] are not finite, int[trainings].
+
+    For trainings that go on after such a step; the number of steps if the last loss is finite.
+    """
     finite = np.isfinite(losses)
-    whole, lost = finite.all(axis=1), ~finite[:, -1]
+    end = losses.shape[1]
+    return np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0)
+
+
+def status_of(losses: np.ndarray, lost: np.ndarray) -> list[tuple[Status, int | None]]:
+    """Status and lost step of each training.
+
+    Args:
+        losses: Of each step, [trainings, steps].
+        lost: The step that lost each training, the number of steps if none did, int[trainings].
+
+    Returns:
+        Status, and the lost step or None.
+    """
+    finite, end = np.isfinite(losses), losses.shape[1]
+    gone, whole = lost < end, finite.all(axis=1)
     rose = np.zeros(len(losses), bool)
     rose[whole] = _rose(losses[whole])
-    for index in np.flatnonzero(~whole & ~lost):
+    for index in np.flatnonzero(~whole & ~gone & finite.any(axis=1)):
         # a hook rejected the steps that were not finite, and the run went on
         rose[index] = _rose(losses[index, finite[index]][None])[0]
-    end = losses.shape[1]
-    since = np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0).tolist()
-    kinds = np.where(lost, Status.DIVERGED, np.where(rose, Status.WORSENED, Status.FINISHED))
+    kinds = np.where(gone, Status.DIVERGED, np.where(rose, Status.WORSENED, Status.FINISHED))
     return [
         (Status(kind), step if kind == Status.DIVERGED else None)
-        for kind, step in zip(kinds.tolist(), since, strict=True)
+        for kind, step in zip(kinds.tolist(), lost.tolist(), strict=True)
     ]
 
 

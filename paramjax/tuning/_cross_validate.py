@@ -15,8 +15,9 @@ from paramjax._programs import owned_jit
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 from paramjax.data._folds import folds as deal
 from paramjax.data._sampler import batch_order
+from paramjax.optim import has_plateau
 from paramjax.populations._population import MakeTrainer
-from paramjax.populations._problem import Problem, rows_a_step, with_structure
+from paramjax.populations._problem import Problem, begun, is_stateful, rows_a_step, with_structure
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._progress import Progress
 from paramjax.runs._validator import evaluate_in_batches
@@ -91,10 +92,11 @@ def cross_validate(
     if eval_batch_size is not None:
         check_count("eval_batch_size", eval_batch_size)
     trainer = _trainer(make_trainer, hyperparameters)
+    stateful = is_stateful(problem, trainer)
     batch_size = rows_a_step(problem, hyperparameters)
     init, evaluate = (
         with_structure(function, hyperparameters, inputs)
-        for function, inputs in ((problem.init, 1), (measured, 2 + problem.stateful))
+        for function, inputs in ((problem.init, 1), (measured, 2 + stateful))
     )
     fold_key, start_key, order_key = jax.random.split(key, 3)
     fold = _fold_of_each_row(folds, rows, fold_key, stratify)
@@ -104,9 +106,11 @@ def cross_validate(
     in_order = np.argsort(fold_numbers)
     starts = prepare_starts(init, start_key, fold_numbers.tolist())
     data = jax.tree.map(jnp.asarray, problem.data)
+    model_states = _model_states(problem, hyperparameters, trainer, starts)
     states, order = _begin(
-        trainer, starts, problem.model_state, order_key, groups, batch_size=batch_size, steps=steps
+        trainer, starts, model_states, order_key, groups, batch_size=batch_size, steps=steps
     )
+    _check_plateau(states)
     segment = _segment(steps)
     histories = []
     with Progress(steps * len(fold_numbers), progress) as shown:
@@ -119,12 +123,32 @@ def cross_validate(
             shown.update((first + segment) * len(fold_numbers), {"mean loss": loss})
     params, metrics = _evaluate(
         trainer, evaluate, states, data, groups,
-        eval_batch_size=eval_batch_size, stateful=problem.stateful,
+        eval_batch_size=eval_batch_size, stateful=stateful,
     )  # fmt: skip
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
     params, metrics, history = _rows((params, jax.device_get(metrics), history), in_order)
     status, diverged = status_of_folds(metrics, history["loss"])
     return CrossValidation(params, metrics, history, fold, status, diverged)
+
+
+def _model_states(
+    problem: Problem, hyperparameters: Hyperparameters, trainer: Trainer, starts: Starts
+) -> ModelState:
+    """The model state with which each fold begins, leaves [folds, ...]."""
+    given = () if callable(problem.model_state) else problem.model_state
+    own = begun(problem, hyperparameters, trainer)
+    return jax.jit(jax.vmap(lambda params: own(params, given)))(starts.params)
+
+
+def _check_plateau(states: TrainState) -> None:
+    """Raise if a plateau would wait in vain: held-out rows may not steer what they judge."""
+    if has_plateau(states):
+        raise ValueError(
+            "make_trainer: reduce_on_plateau() waits for validations, and the rows that a fold "
+            "holds out may only judge it; leave it out and take the rate and the schedule that a "
+            "sweep or fit has found, or optax.contrib.reduce_on_plateau, which goes by the "
+            "training loss"
+        )
 
 
 class _Group(NamedTuple):
@@ -147,12 +171,11 @@ def _segment(steps: int) -> int:
 
 @owned_jit()
 def _begin(
-    trainer: Trainer, starts: Starts, model_state: ModelState, order_key: Key,
+    trainer: Trainer, starts: Starts, model_states: ModelState, order_key: Key,
     groups: list[_Group], *, batch_size: int | None, steps: int,
 ) -> tuple[TrainState, Array | None]:  # fmt: skip
     """The first state of each fold, and the rows of each step, int32[folds, steps, batch]."""
-    init = jax.vmap(trainer.init, in_axes=(0, 0, None))
-    states = init(starts.key, starts.params, model_state)
+    states = jax.vmap(trainer.init)(starts.key, starts.params, model_states)
     if batch_size is None:
         return states, None
     return states, jnp.concatenate([_orders(order_key, g, batch_size, steps) for g in groups])

@@ -10,7 +10,7 @@ import numpy as np
 from paramjax._checks import needs_extra
 from paramjax._status import Status
 from paramjax._types import Params
-from paramjax.populations._trial_run import status_of
+from paramjax.populations._trial_run import lost_steps, status_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +111,6 @@ def status_of_folds(
 ) -> tuple[tuple[Status, ...], tuple[int | None, ...]]:
     """Status of each fold, and its first step whose loss was not finite."""
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
-    ended = status_of(losses)
+    ended = status_of(losses, lost_steps(losses))
     status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(ended, finite, strict=True))
     return status, tuple(step for _, step in ended)

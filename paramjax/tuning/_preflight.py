@@ -138,7 +138,7 @@ def _culprits(population: Population, run: TrialRun) -> list[str]:
 def _live(structure_group: StructureGroup) -> set[str]:
     """Names of the traced hyperparameters on which a result of the trainer depends."""
     traced = structure_group.traced
-    functions = (traced.init, traced.step, traced.evaluate, traced.eval_params)
+    functions = (traced.init, traced.step, traced.evaluate, traced.kept)
     return set.union(*map(_used, functions))
 
 

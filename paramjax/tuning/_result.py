@@ -10,7 +10,7 @@ import numpy as np
 
 from paramjax._checks import nearest
 from paramjax._status import Status
-from paramjax._types import Params
+from paramjax._types import ModelState, Params
 from paramjax.populations._outcome import Outcome
 from paramjax.populations._replay import Replay
 from paramjax.populations._trial_run import Record, mean_or_worst
@@ -146,6 +146,22 @@ class Sweep:
         """
         self._record(trial, seed)
         return self._results.outcome(trial, seed).params
+
+    def model_state_of(self, trial: int, seed: int) -> ModelState:
+        """The model state that belongs to `params_of(trial, seed)`.
+
+        Args:
+            trial: Number of the trial.
+            seed: Number of the seed.
+
+        Returns:
+            A model state like the initial one, `()` if the model has none.
+
+        Raises:
+            ValueError: If there is no training of this trial and seed.
+        """
+        self._record(trial, seed)
+        return self._results.outcome(trial, seed).model_state
 
     def best(self, metric: str | None = None, *, maximise: bool | None = None) -> Trial:
         """The trial with the best mean over its seeds, among those that were not stopped.

@@ -67,7 +67,7 @@ def templates(population: Population, trials: Trials) -> Callable[[int], tuple[A
 
     def trees(trial: int) -> tuple[Any, Any]:
         traced = population.structure_group(TrialRun(trial, 0, dict(trials[trial]))).traced
-        arrays = (traced.eval_params.out, traced.step.out[1], traced.evaluate.out)
+        arrays = (*traced.kept.out, traced.step.out[1], traced.evaluate.out)
         return arrays, Carry(traced.init.out, jnp.bool_(True), jnp.int32(0))
 
     return trees

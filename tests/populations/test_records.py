@@ -4,13 +4,16 @@ import pytest
 from paramjax.populations import ChunkResult, Layout, TrialRun, evaluation_steps, records
 
 
-def chunk(losses, ends=None, **curve):
-    """Trainings with these losses, as a population leaves them."""
+def chunk(losses, ends=None, lost=None, **curve):
+    """Trainings with these losses, as a population leaves them; a step loses the first."""
     losses = np.atleast_2d(np.float32(losses))
     runs = [TrialRun(trial, 0, {}) for trial in range(len(losses))]
     steps = np.full(len(losses), losses.shape[1])
+    if lost is not None:
+        steps[0] = lost
+    alive = steps == losses.shape[1]
     return ChunkResult(
-        runs, ends or (losses.shape[1],), {"loss": losses}, curve, steps > 0, steps, steps, None
+        runs, ends or (losses.shape[1],), {"loss": losses}, curve, alive, steps, steps, None
     )
 
 
@@ -22,6 +25,9 @@ def chunk(losses, ends=None, **curve):
         ([np.nan, np.nan], ("diverged", 0)),
         # a hook rejected one step
         ([1.0, np.inf, 0.1], ("finished", None)),
+        ([0.1, np.inf, 1.0], ("worsened", None)),
+        # a gradient lost it, and its loss there is finite
+        ([1.0, 0.5, np.nan], ("diverged", 1)),
         ([1.0, 2.0, 3.0], ("worsened", None)),
         ([1.0, 1.0], ("finished", None)),
         # noise around a loss that does not move
@@ -29,7 +35,7 @@ def chunk(losses, ends=None, **curve):
     ],
 )
 def test_losses_decide_the_status(losses, expected):
-    found = records(chunk([losses, [1.0] * len(losses)]))
+    found = records(chunk([losses, [1.0] * len(losses)], lost=expected[1]))
     assert [(r.status, r.diverged_step) for r in found] == [expected, ("finished", None)]
 
 
@@ -40,7 +46,7 @@ def test_without_an_evaluation_the_last_tenth_is_averaged():
 
 def test_a_curve_has_the_losses_between_evaluations_and_ends_with_the_run():
     error = np.float32([[0.5, 0.25, 7.0]])
-    (record,) = records(chunk([4.0, 2.0, 1.0, 3.0, np.inf, np.nan], (2, 4, 6), error=error))
+    (record,) = records(chunk([4.0, 2.0, 1.0, 3.0, np.inf, np.nan], (2, 4, 6), 4, error=error))
     assert record.curve["step"] == [2.0, 4.0, 6.0]
     assert record.curve["train_loss"] == [3.0, 2.0, pytest.approx(np.nan, nan_ok=True)]
     assert record.curve["error"] == [0.5, 0.25, pytest.approx(np.nan, nan_ok=True)]

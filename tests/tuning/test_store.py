@@ -56,11 +56,11 @@ def outcome(trial, seed, loss=0.5, resume_state=None):
         {"step": [5.0, 10.0], "train_loss": [1.0, loss]}, 10,
     )  # fmt: skip
     params = {"w": np.full(3, trial + seed, np.float32)}
-    return Outcome(record, 10, 12, params, {"loss": np.ones(10, np.float32)}, {}, resume_state)
+    return Outcome(record, 10, 12, params, (), {"loss": np.ones(10, np.float32)}, {}, resume_state)
 
 
 def templates(trial):
-    return ({"w": 0}, {"loss": 0}, {}), {"state": 0}
+    return ({"w": 0}, (), {"loss": 0}, {}), {"state": 0}
 
 
 @pytest.fixture

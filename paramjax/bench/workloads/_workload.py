@@ -67,6 +67,7 @@ class Workload(Problem):
 
     name: str
     loss_fn: LossFn
+    stateful: bool = False
     description: str = ""
     test_data: PyTree = None
     margin: float | None = None

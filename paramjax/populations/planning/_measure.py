@@ -67,7 +67,7 @@ def result_bytes(population: Population, structure_group: StructureGroup) -> int
     """Bytes of the results of a run: parameters, history, curve."""
     traced = structure_group.traced
     return (
-        nbytes(traced.eval_params.out)
+        nbytes(traced.kept.out)
         + population.steps * nbytes(traced.step.out[1])
         + len(population.evaluation_steps) * nbytes(traced.evaluate.out)
     )

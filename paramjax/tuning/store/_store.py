@@ -46,7 +46,7 @@ CREATE VIEW results AS
 _ADVICE = "bring the file back, name another store, or start over with {fresh}"
 
 Templates = Callable[[int], tuple[Any, Any]]
-"""`(trial) -> ((params, history, curve), resume_state)`, trees like those of its arrays."""
+"""`(trial) -> ((params, model_state, history, curve), resume_state)`, trees like its arrays'."""
 
 
 class Store:
@@ -122,8 +122,9 @@ class Store:
         like, state_like = self._templates(trial)
         *_, results, packed_state = arrays[0]
         resume_state = None if packed_state is None else unpacked(packed_state, state_like)
-        params, history, curve = unpacked(results, like)
-        return Outcome(*self._summary(summaries[0]), params, history, curve, resume_state)
+        params, model_state, history, curve = unpacked(results, like)
+        summary = self._summary(summaries[0])
+        return Outcome(*summary, params, model_state, history, curve, resume_state)
 
     def summaries(self) -> dict[tuple[int, int], Summary]:
         """(trial, seed) -> the latest outcome without its arrays."""
@@ -178,7 +179,7 @@ def _arrays(outcome: Outcome) -> tuple[Any, ...]:
     return (
         outcome.record.trial,
         outcome.record.seed,
-        packed((outcome.params, outcome.history, outcome.curve)),
+        packed((outcome.params, outcome.model_state, outcome.history, outcome.curve)),
         None if outcome.resume_state is None else packed(outcome.resume_state),
     )
 

@@ -1,0 +1,103 @@
+"""A run is lost by the first step whose loss or parameters are not finite; it stays before it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import paramjax as pj
+from paramjax.populations import Layout, Population, TrialRun, prepare_starts, records
+
+STEPS = 12
+LAYOUTS = [Layout(1), Layout(1, stepwise=True), Layout(2), Layout(2, stepwise=True)]
+SPACE = {"at": pj.uniform(0.0, 50.0)}
+
+
+def population(make, start=0.0, steps=STEPS, **settings):
+    return Population(
+        make, SPACE, pj.Problem(init=jnp.float32, data=jnp.zeros(3)),
+        starts=prepare_starts(lambda key: jnp.float32(start), jax.random.key(0), [0]), seeds=[0],
+        steps=steps, **settings,
+    )  # fmt: skip
+
+
+def runs(*at):
+    return [TrialRun(trial, 0, {"at": float(own)}) for trial, own in enumerate(at)]
+
+
+def ascent(params, batch, key):
+    """Its gradient is -1, so that sgd(1.0) adds 1 at each step."""
+    return batch.mean() - params, {}
+
+
+def nan_gradient(hp, tx=None):
+    """The parameter counts the steps; from `at` on the loss is finite and its gradient NaN."""
+
+    def loss(params, batch, key):
+        return ascent(params, batch, key)[0] + 0 * jnp.sqrt(jnp.maximum(hp["at"] - params, 0.0)), {}
+
+    return pj.train_step(loss, tx or optax.sgd(1.0))
+
+
+def infinite_rate(hp):
+    """The parameter counts the steps; the update of step `at` alone is infinite."""
+    rate = lambda count: jnp.where(count == hp["at"], jnp.inf, 1.0)
+    return pj.train_step(ascent, optax.sgd(rate))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("make", [nan_gradient, infinite_rate])
+@pytest.mark.parametrize("at", [0, 5, STEPS - 1])
+def test_a_lost_run_keeps_the_parameters_from_before(make, at, layout):
+    made = population(make)
+    part = made.train(runs(at, 50)[: layout.width], layout)
+    assert part.params[0] == at
+    assert (part.steps[0], part.alive[0]) == (at, False)
+    record = records(part)[0]
+    assert (record.status, record.diverged_step, record.steps) == ("diverged", at, at)
+    losses = part.history["loss"][0]
+    np.testing.assert_array_equal(losses[: at + 1], -np.arange(at + 1.0))
+    assert np.isnan(losses[at + 1 :]).all()
+    if layout.width > 1:
+        assert part.params[1] == STEPS
+        assert (records(part)[1].status, records(part)[1].diverged_step) == ("finished", None)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[::2], ids=str)
+def test_it_is_the_same_where_runs_are_resumed(layout):
+    made, resume_state, parts = population(infinite_rate, rungs=(4, 8)), None, []
+    for first, end in ((0, 4), (4, 8), (8, STEPS)):
+        part = made.train(
+            runs(7, 50)[: layout.width], layout,
+            first=first, end=end, resume_state=resume_state, last=end == STEPS,
+        )  # fmt: skip
+        parts.append(part)
+        resume_state = part.resume_state
+    assert [part.params[0] for part in parts] == [4, 7, 7]
+    assert [part.steps[0] for part in parts] == [4, 7, 7]
+    assert [part.alive[0] for part in parts] == [True, False, False]
+
+
+def test_a_run_that_begins_with_nan_is_lost_by_its_first_step():
+    part = population(nan_gradient, start=np.nan).train(runs(50), Layout(1))
+    assert (part.steps[0], part.alive[0]) == (0, False)
+
+
+def test_an_optimizer_that_mends_a_gradient_loses_nothing():
+    make = lambda hp: nan_gradient(hp, optax.chain(optax.zero_nans(), optax.sgd(1.0)))
+    part = population(make).train(runs(5), Layout(1))
+    assert (part.params[0], part.alive[0]) == (5, True)
+
+
+@pytest.mark.parametrize("make", [nan_gradient, infinite_rate])
+def test_a_sweep_says_so(make):
+    found = pj.sweep(
+        make, {"at": pj.choice([5.0, 50.0])},
+        pj.Problem(init=lambda key: jnp.float32(0), data=jnp.zeros(3)),
+        trials=pj.tuning.grid(2), seeds=1, steps=STEPS, key=jax.random.key(0),
+    )  # fmt: skip
+    lost = {r.hyperparameters["at"]: (str(r.status), r.diverged_step) for r in found.records}
+    assert lost == {5.0: ("diverged", 5), 50.0: ("finished", None)}
+    assert found.params.tolist() == [5.0, STEPS]
+    assert found.replay(0, 0).params == 5.0
