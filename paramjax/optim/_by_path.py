@@ -1,4 +1,4 @@
-"""Different optimizers for different leaves, chosen by their names."""
+"""Different optimizers for different leaves, chosen by their names or shapes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 import jax
 import optax
 
+from paramjax._checks import describe, leaf_name
 from paramjax._paths import check_pattern, labels
 from paramjax._types import Params, PyTree
 
 
 def by_path(
     transforms: Mapping[str, optax.GradientTransformation],
+    group: Callable[[str, Any], str] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Update each leaf by the optimizer of the first pattern that matches its name.
 
-    `optax.partition` with patterns as labels. A global norm is taken over the leaves of its
+    `optax.partition` with patterns as labels, or with labels that a function chooses by the name
+    and shape of a leaf. A global norm is taken over the leaves of its
     group; to clip by the norm of all leaves, clip in a chain around this one. Extra arguments go
     to every group: those with the parameters' tree (`grad`) are cut down to the group's leaves,
     and functions of the parameters (`value_fn`, `grad_fn`) take the group's leaves with all
@@ -29,14 +32,21 @@ def by_path(
             pattern is a regular expression that matches the whole of a leaf's name:
             `{"encoder/.*": optax.set_to_zero(), ".*bias": optax.sgd(0.1), ".*": optax.adam(1e-3)}`.
             `losses.frozen` saves the backward pass of leaves that are set to zero.
+        group: `(name, leaf) -> one of the keys of transforms`, which are then names of groups
+            and not patterns. It may read the shape and dtype of the leaf, whose values may be
+            traced:
+            `lambda name, leaf: "matrices" if leaf.ndim >= 2 else "others"`.
 
     Returns:
-        A gradient transformation; its state holds the state of each group under its pattern.
+        A gradient transformation; its state holds the state of each group under its pattern or
+        name.
 
     Raises:
-        TypeError: If a pattern is not a string, or a value not a gradient transformation.
+        TypeError: If a pattern is not a string, a value not a gradient transformation, or `group`
+            not a function.
         ValueError: If there are no patterns, or a pattern is not a regular expression; in
-            `init`, if no pattern matches a leaf, or a pattern is the first match of no leaf.
+            `init`, if no pattern matches a leaf, a pattern is the first match of no leaf, or
+            `group` returns the name of no group.
 
     Example:
         >>> import jax.numpy as jnp
@@ -45,13 +55,22 @@ def by_path(
         >>> updates, _ = tx.update(params, tx.init(params), params)
         >>> float(updates["bias"][0]), float(updates["kernel"][0])
         (0.0, -0.5)
+        >>> decayed = optax.adamw(1e-3, weight_decay=0.1)
+        >>> tx = by_path(
+        ...     {"matrices": decayed, "others": optax.adam(1e-3)},
+        ...     lambda name, leaf: "matrices" if leaf.ndim >= 2 else "others",
+        ... )
     """
-    transforms = _checked(transforms)
-    partitioned = optax.partition(
-        transforms,
-        lambda tree: labels(transforms, tree, what="by_path"),
-        mask_compatible_extra_args=True,
-    )
+    transforms = _checked(transforms, patterns=group is None)
+    if group is not None and not callable(group):
+        raise TypeError(f"by_path: group: expected a function (name, leaf), got {describe(group)}")
+
+    def label(tree: PyTree) -> PyTree:
+        if group is None:
+            return labels(transforms, tree, what="by_path")
+        return _grouped(group, transforms, tree)
+
+    partitioned = optax.partition(transforms, label, mask_compatible_extra_args=True)
 
     def update(
         updates: PyTree, state: PyTree, params: Params | None = None, **extra_args: Any
@@ -65,8 +84,23 @@ def by_path(
     return optax.GradientTransformationExtraArgs(partitioned.init, update)
 
 
+def _grouped(group: Callable[[str, Any], str], known: Mapping[str, Any], tree: PyTree) -> PyTree:
+    """The group of each leaf, as a pytree of the same form."""
+
+    def chosen(path: tuple[Any, ...], leaf: Any) -> str:
+        name = group(leaf_name(path), leaf)
+        if not isinstance(name, str) or name not in known:
+            raise ValueError(
+                f"by_path: group: expected one of {', '.join(map(repr, known))} for leaf "
+                f"{leaf_name(path)}, {describe(leaf)}, got {name!r}"
+            )
+        return name
+
+    return jax.tree_util.tree_map_with_path(chosen, tree)
+
+
 def _checked(
-    transforms: Mapping[str, optax.GradientTransformation],
+    transforms: Mapping[str, optax.GradientTransformation], *, patterns: bool
 ) -> dict[str, optax.GradientTransformation]:
     if not isinstance(transforms, Mapping) or not transforms:
         raise ValueError(
@@ -74,7 +108,10 @@ def _checked(
             "as {'.*': optax.adamw(1e-3)}"
         )
     for pattern, tx in transforms.items():
-        check_pattern(pattern, what="by_path")
+        if patterns:
+            check_pattern(pattern, what="by_path")
+        elif not isinstance(pattern, str):
+            raise TypeError(f"by_path: expected names of groups, got {describe(pattern)}")
         if not isinstance(tx, optax.GradientTransformation):
             raise TypeError(
                 f"by_path: pattern {pattern!r}: expected a gradient transformation such as "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +40,9 @@ def train_step(
     Returns:
         A trainer. The metrics of a step are the loss's own and always `loss`, `grad_norm`
         (the global norm before any clipping) and, where the chain keeps one,
-        `learning_rate` (the last, where several links keep one); a metric of the loss under
-        one of these names is replaced.
+        `learning_rate` (the last, where several links keep one) and, where several groups of
+        leaves keep one (`by_path`, `optax.partition`), `learning_rate/<group>`; a metric of the
+        loss under one of these names is replaced.
 
     Raises:
         TypeError: If `tx` is not a gradient transformation, or a hook is not a Hook; in
@@ -144,8 +146,18 @@ def _updates(
 
 
 def _learning_rate(opt_state: PyTree) -> Metrics:
-    """The learning rate, where a link of the chain keeps one in its state."""
+    """The learning rate, where a link of the chain keeps one, and that of each group of leaves."""
     found = optax.tree.get_all_with_path(opt_state, "learning_rate")
     # an injected schedule keeps its own state under the same name
-    scalars = [value for _, value in found if getattr(value, "shape", None) == ()]
-    return {"learning_rate": scalars[-1]} if scalars else {}
+    scalars = [(path, value) for path, value in found if getattr(value, "shape", None) == ()]
+    if not scalars:
+        return {}
+    groups = {f"learning_rate/{_group(path)}": value for path, value in scalars if _group(path)}
+    return {"learning_rate": scalars[-1][1], **(groups if len(groups) > 1 else {})}
+
+
+def _group(path: Sequence[Any]) -> str:
+    """The label of the group of leaves in which a part of a state lies, "" outside of groups."""
+    pairs = itertools.pairwise(path)
+    labels = [str(b.key) for a, b in pairs if getattr(a, "name", None) == "inner_states"]
+    return "/".join(labels)

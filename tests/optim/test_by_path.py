@@ -138,3 +138,65 @@ def test_what_does_not_fit_is_refused():
         by_path({".*": 0.1})
     with pytest.raises(ValueError, match=r"by_path: pattern '\*' is not a regular expression"):
         by_path({"*": optax.sgd(0.1)})
+
+
+def by_rank(name, leaf):
+    return "matrices" if leaf.ndim >= 2 else "others"
+
+
+def test_groups_by_shape_are_the_partition_written_by_hand(key):
+    """Weight decay on matrices only, as it is usual (Loshchilov and Hutter's code for images)."""
+    params = {"kernel": jnp.array([[1.0, -2.0], [3.0, 0.5]]), "bias": jnp.array([1.0, 2.0])}
+    parts = {"matrices": optax.adamw(0.1, weight_decay=0.3), "others": optax.adam(0.05)}
+    pull = lambda p, batch, key: (sum(jnp.sum((x - 1) ** 4) for x in jax.tree.leaves(p)), {})
+    trainers = [
+        pj.train_step(pull, tx)
+        for tx in (
+            by_path(parts, by_rank),
+            optax.partition(parts, {"kernel": "matrices", "bias": "others"}),
+        )
+    ]
+    ends = [pj.fit(t, params, jnp.zeros(1), key=key, steps=5).params for t in trainers]
+    assert_same(*ends)
+
+
+def test_a_group_of_no_leaf_passes_and_an_unknown_one_is_refused_with_the_leaf():
+    tx = by_path({"matrices": optax.sgd(0.1), "others": optax.sgd(0.2)}, by_rank)
+    updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
+    assert_same(updates, jax.tree.map(lambda p: -0.2 * p, PARAMS))
+    wrong = by_path({"matrices": optax.sgd(0.1)}, by_rank)
+    with pytest.raises(
+        ValueError, match=r"'matrices' for leaf encoder/bias, float32\[1\], got 'oth"
+    ):
+        wrong.init(PARAMS)
+    with pytest.raises(TypeError, match=r"group: expected a function \(name, leaf\), got str"):
+        by_path({"a": optax.sgd(0.1)}, "a")
+    with pytest.raises(TypeError, match="expected names of groups, got int 2"):
+        by_path({2: optax.sgd(0.1)}, by_rank)
+
+
+def test_each_group_reports_its_learning_rate(key):
+    decay = optax.linear_schedule(0.4, 0.0, 4)
+    tx = by_path({
+        ".*bias": pj.optim.chain(optax.identity(), 0.1),
+        "encoder/.*": optax.set_to_zero(),
+        ".*": optax.inject_hyperparams(optax.adam)(decay),
+    })  # fmt: skip
+    history = pj.fit(pj.train_step(loss_fn, tx), PARAMS, jnp.zeros(1), key=key, steps=3).history
+    np.testing.assert_allclose(history["learning_rate/.*bias"], [0.1] * 3)
+    np.testing.assert_allclose(history["learning_rate/.*"], [0.4, 0.3, 0.2], rtol=1e-6)
+    assert "learning_rate/encoder/.*" not in history
+    one = by_path({".*bias": optax.set_to_zero(), ".*": pj.optim.chain(optax.identity(), 0.1)})
+    history = pj.fit(pj.train_step(loss_fn, one), PARAMS, jnp.zeros(1), key=key, steps=1).history
+    assert {name for name in history if "rate" in name} == {"learning_rate"}
+
+
+def test_each_group_has_a_plateau_of_its_own(key):
+    """Two validations without improvement halve the biases and quarter the rest."""
+    plateau = lambda factor: optax.chain(optax.sgd(0.0), pj.optim.reduce_on_plateau(factor, 2))
+    tx = by_path({".*bias": plateau(0.5), ".*": plateau(0.25)})
+    worse = pj.Validation(lambda params, batch: {"loss": 1.0}, np.zeros(1), every=1)
+    trainer = pj.train_step(loss_fn, tx)
+    run = pj.fit(trainer, PARAMS, jnp.zeros(1), key=key, steps=3, validation=worse)
+    scales = optax.tree.get_all_with_path(run.state.opt_state, "scale")
+    assert {path[1].key: float(scale) for path, scale in scales} == {".*bias": 0.5, ".*": 0.25}
