@@ -2,7 +2,7 @@
 
 from paramjax.data._bundled import breast_cancer, digits, read_idx
 from paramjax.data._folds import folds
-from paramjax.data._sampler import batch_order, epoch_order
+from paramjax.data._sampler import batch_order, epoch_order, order_of
 from paramjax.data._splits import Splits, split, standardise
 from paramjax.data._validation import check_data, check_labels, table
 from paramjax.data.streams._batches import StreamChanged
@@ -21,6 +21,7 @@ __all__ = [
     "digits",
     "epoch_order",
     "folds",
+    "order_of",
     "read_idx",
     "split",
     "standardise",

@@ -6,7 +6,9 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from paramjax._checks import check_count, check_key, check_seed
 from paramjax._types import Array, Key
 
 LastBatch = Literal["drop", "keep", "pad"]
@@ -55,6 +57,62 @@ def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:
     """
     epochs = -(-steps // steps_per_epoch(rows, batch_size))
     return epoch_batches(key, 0, epochs, rows, batch_size)[0][:steps]
+
+
+def order_of(
+    key: Key,
+    rows: int,
+    batch_size: int | None,
+    steps: int,
+    *,
+    seed: int | None = None,
+    last_batch: LastBatch = "drop",
+) -> np.ndarray:
+    """The rows of each step that `fit` draws with a key, or `sweep` and `search` with key and seed.
+
+    `fit` splits its key into that of the state and that of the data, whose `fold_in` with the
+    number of an epoch permutes the rows of that epoch. `sweep` and `search` split theirs into one
+    of their own and one for all runs, whose `fold_in` with the seed they split into the keys of
+    initialisation, state and data.
+
+    Args:
+        key: The key that was passed to `fit`, `sweep` or `search`.
+        rows: Rows of the data.
+        batch_size: Rows a step, from 1 to `rows`; None takes all, in their order.
+        steps: Number of steps.
+        seed: Number of the seed in a sweep or search, from 0; None for `fit`.
+        last_batch: As passed to `fit`.
+
+    Returns:
+        int32[steps, batch_size]; -1 where the last batch of an epoch has fewer rows.
+
+    Raises:
+        TypeError: If the key is a legacy one, or a count is not a whole number.
+        ValueError: If a count is out of range, or a batch is larger than the data.
+
+    Example:
+        >>> order_of(jax.random.key(0), rows=5, batch_size=2, steps=3, last_batch="keep")[2]
+        array([ 2, -1], dtype=int32)
+    """
+    check_key(key)
+    check_count("rows", rows)
+    check_count("steps", steps)
+    if batch_size is None:
+        return np.tile(np.arange(rows, dtype=np.int32), (steps, 1))
+    per_epoch = steps_per_epoch(rows, check_count("batch_size", batch_size), last_batch)
+    epochs = -(-steps // per_epoch)
+    drawn = epoch_batches(_data_key(key, seed), 0, epochs, rows, batch_size, last_batch)[0]
+    place = np.arange(per_epoch * batch_size).reshape(per_epoch, batch_size)
+    valid = np.tile(place < rows, (epochs, 1))
+    return np.where(valid, np.asarray(drawn), np.int32(-1))[:steps]
+
+
+def _data_key(key: Key, seed: int | None) -> Key:
+    """The key of the data in a run of `fit`, or in that of a seed of `sweep` or `search`."""
+    if seed is None:
+        return jax.random.split(key)[1]
+    run_key = jax.random.split(key)[1]
+    return jax.random.split(jax.random.fold_in(run_key, np.uint32(check_seed(seed))), 3)[2]
 
 
 def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int:
