@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._checks import check_key, check_params, is_key
-from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.step._evaluation import evaluation_point
-from paramjax.step._state import Trainer, TrainState
+from paramjax.step._state import Masked, Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
 
 InitFn = Callable[[Params, ModelState], tuple[Params, ModelState, PyTree]]
@@ -85,7 +85,7 @@ def assemble(
         hook_state, observed = _observe(hooks, state.hook_state, observation)
         old = state._replace(hook_state=hook_state)
         new = new._replace(step=state.step + 1, hook_state=hook_state, key=state.key)
-        return _apply(hooks, old, new, {**metrics, **observed})
+        return _apply(hooks, old, new, {**metrics, **observed}, _counted(batch))
 
     def eval_params(state: TrainState) -> Params:
         params = evaluate(state.opt_state, state.params)
@@ -153,11 +153,24 @@ def _observe(
     return tuple(states), metrics
 
 
+def _counted(batch: Batch) -> Array | None:
+    """Whether any row of a batch counts, bool[]; None where all do."""
+    return jnp.any(batch.mask) if isinstance(batch, Masked) else None
+
+
 def _apply(
-    hooks: tuple[Hook, ...], old: TrainState, new: TrainState, metrics: Metrics
+    hooks: tuple[Hook, ...],
+    old: TrainState,
+    new: TrainState,
+    metrics: Metrics,
+    counted: Array | None,
 ) -> tuple[TrainState, Metrics]:
     """Call each hook on the state that the hook before it returned."""
     for index, hook in enumerate(hooks):
-        own, new, metrics = hook.apply(old.hook_state[index], old, new, metrics)
+        inputs = old.hook_state[index], old, new, metrics
+        if counted is None or hook.apply_counted is None:
+            own, new, metrics = hook.apply(*inputs)
+        else:
+            own, new, metrics = hook.apply_counted(*inputs, counted)
         new = new._replace(hook_state=(*new.hook_state[:index], own, *new.hook_state[index + 1 :]))
     return new, metrics

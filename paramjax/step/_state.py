@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +61,33 @@ class Trainer(NamedTuple):
 
 class WholeDataTrainer(Trainer):
     """A trainer whose step draws its own rows, so that its batch is the whole data."""
+
+
+class Masked(NamedTuple):
+    """Rows, and which of them count: how a random number of rows has a fixed shape.
+
+    Attributes:
+        rows: A batch, a pytree of arrays [rows, ...].
+        mask: bool[rows]; a row with False contributes nothing, whatever it holds.
+
+    Example:
+        >>> import paramjax as pj
+        >>> pj.grads.Masked({"x": jnp.zeros((2, 3))}, jnp.array([True, False])).mask.tolist()
+        [True, False]
+    """
+
+    rows: Batch
+    mask: Array
+
+    def __getitem__(self, index: Any) -> Any:
+        """A field by its number; a name, as losses use it, raises with the way to the rows."""
+        if isinstance(index, str):
+            raise TypeError(
+                f"this batch is Masked rows, its {index!r} is in batch.rows[{index!r}]; "
+                "pj.grads.private takes them, and so does a loss that leaves out rows where "
+                "batch.mask is False"
+            )
+        return tuple.__getitem__(self, index)
 
 
 class KeptOnReject(NamedTuple):

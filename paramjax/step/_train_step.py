@@ -15,6 +15,7 @@ from paramjax.step._assemble import assemble
 from paramjax.step._evaluation import gradient_point, init_optimizer
 from paramjax.step._extra_args import extra_arguments, update_with
 from paramjax.step._gradients import GradFn, as_grad_fn, split_aux
+from paramjax.step._norms import norm_of
 from paramjax.step._state import Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
 
@@ -126,7 +127,7 @@ def _estimate(
     check_same_form("gradients", mean, params)
     model_state = new_model_state[0] if new_model_state else state.model_state
     loss = jnp.asarray(loss)
-    return grads, loss, model_state, {**metrics, "loss": loss, "grad_norm": optax.tree.norm(mean)}
+    return grads, loss, model_state, {**metrics, "loss": loss, "grad_norm": norm_of(mean)}
 
 
 def _updates(

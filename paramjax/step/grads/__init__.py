@@ -4,6 +4,7 @@ Apart from them, `adversarial` returns a loss, `poisson` a trainer, and `epsilon
 `noise_multiplier_for` are the accounting of `private`.
 """
 
+from paramjax.step._state import Masked
 from paramjax.step.grads._accumulate import accumulate
 from paramjax.step.grads._adversarial import adversarial
 from paramjax.step.grads._conflict_averse import conflict_averse
@@ -11,7 +12,7 @@ from paramjax.step.grads._evolution import evolution
 from paramjax.step.grads._forward_gradient import forward_gradient
 from paramjax.step.grads._loss_scale import LossScale, Scale, dynamic_loss_scale
 from paramjax.step.grads._per_example import per_example
-from paramjax.step.grads._poisson import Masked, poisson
+from paramjax.step.grads._poisson import poisson
 from paramjax.step.grads._privacy_budget import epsilon, noise_multiplier_for
 from paramjax.step.grads._private import private
 from paramjax.step.grads._spsa import spsa

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_rows, check_scalar
-from paramjax._types import Array, Batch, Key, Metrics, PyTree
-from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
+from paramjax._types import Array, Key, Metrics, PyTree
+from paramjax.step._state import Masked, Trainer, TrainState, WholeDataTrainer
 from paramjax.step.grads._checks import check_positive
 
 _OVERFLOW = 1e-9
 # beyond 2**31, the number of no step: another key than `fold_in(key, step)`, the step's own
 _SAMPLING = 0x5A3B0000
-
-
-class Masked(NamedTuple):
-    """Rows, and which of them count: how a random number of rows has a fixed shape.
-
-    Attributes:
-        rows: A batch, a pytree of arrays [rows, ...].
-        mask: bool[rows]; a row with False contributes nothing, whatever it holds.
-
-    Example:
-        >>> import paramjax as pj
-        >>> pj.grads.Masked({"x": jnp.zeros((2, 3))}, jnp.array([True, False])).mask.tolist()
-        [True, False]
-    """
-
-    rows: Batch
-    mask: Array
-
-    def __getitem__(self, index: Any) -> Any:
-        """A field by its number; a name, as losses use it, raises with the way to the rows."""
-        if isinstance(index, str):
-            raise TypeError(
-                f"this batch is Masked rows, its {index!r} is in batch.rows[{index!r}]; "
-                "pj.grads.private takes them, and so does a loss that leaves out rows where "
-                "batch.mask is False"
-            )
-        return tuple.__getitem__(self, index)
 
 
 def poisson(
@@ -69,7 +42,8 @@ def poisson(
     Returns:
         A trainer whose step takes the whole data as its batch, so that `fit` raises if it
         gets a batch size. Its metrics are the trainer's and `sampled`, the rows drawn, and
-        `overflow`, the drawn rows that were dropped.
+        `overflow`, the drawn rows that were dropped. A step that drew no row has no loss of
+        its own: `best_params` and `average_metrics` leave it out.
 
     Raises:
         TypeError: If the trainer is not a Trainer, or another argument is not a number.

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from paramjax._checks import check_count, check_rows
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params, PyTree
 from paramjax.step._gradients import GradFn
+from paramjax.step._norms import squares_of, widened
+from paramjax.step._state import Masked
 from paramjax.step.grads._checks import check_positive, check_real, checked_loss
 from paramjax.step.grads._directions import direction_key, draw_like
 from paramjax.step.grads._per_example import rows_and_keys
-from paramjax.step.grads._poisson import Masked
 from paramjax.step.grads._sums import masked_sum
 
+_barrier: Callable[[Array], Array] = jax.lax.optimization_barrier
 _NO_NOISE = "a private step needs noise; for clipping alone use optax.contrib.dpsgd"
 
 
@@ -62,7 +64,8 @@ def private(
 
     Returns:
         A GradFn for batches [rows, ...] or `Masked` ones; loss and metrics are means over
-        the rows that count, 0 without any. Its `loss_fn` is None, because a line
+        the rows that count, 0 without any (`best_params` and `average_metrics` leave such
+        a step out). Its `loss_fn` is None, because a line
         search would spend privacy.
 
     Raises:
@@ -125,9 +128,19 @@ def _rows_and_mask(batch: Batch, expected_batch_size: Any) -> tuple[Batch, Array
 
 def _clip(grads: PyTree, clip_norm: Any) -> tuple[PyTree, Array]:
     """One row's gradient within the ball, in at least float32, and whether it was outside."""
-    wide = jax.tree.map(lambda g: g.astype(jnp.promote_types(g.dtype, jnp.float32)), grads)
-    norm = optax.tree.norm(wide)
-    finite = jnp.isfinite(norm)
-    factor = 1 / jnp.maximum(1.0, norm / clip_norm)
-    clipped = jax.tree.map(lambda g: jnp.where(finite, g * factor, jnp.zeros([], g.dtype)), wide)
-    return clipped, ~(norm <= clip_norm)
+    wide = jax.tree.map(widened, grads)
+    plain, scaled, factor = squares_of(wide)
+    fits = jnp.isfinite(plain)
+    shrink = jnp.where(fits, 1 / jnp.maximum(1.0, jnp.sqrt(plain) / clip_norm), 0.0)
+    # where the square overflows, the row is scaled down first
+    length = jnp.sqrt(jnp.where(fits, 1.0, scaled))
+    rescale = jnp.minimum(1 / factor, clip_norm / length)
+
+    def clip(grad: Array) -> Array:
+        # without the barrier the compiler multiplies both factors first, which may underflow
+        small = _barrier(grad * factor)
+        clipped = jnp.where(fits, grad * shrink, small * rescale)
+        return jnp.where(jnp.isfinite(scaled), clipped, jnp.zeros([], grad.dtype))
+
+    inside = jnp.where(fits, jnp.sqrt(plain) <= clip_norm, length <= clip_norm * factor)
+    return jax.tree.map(clip, wide), ~inside

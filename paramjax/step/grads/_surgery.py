@@ -11,11 +11,13 @@ import jax.numpy as jnp
 from paramjax._checks import describe
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params, PyTree
 from paramjax.step._gradients import GradFn, gradient
+from paramjax.step._norms import widened
 from paramjax.step.grads._checks import check_real, checked_loss
 
 Combine = Callable[[Array, Key], Array]
 """`(inner_products, key) -> weights`: of the gradients' inner products, float32[tasks, tasks],
-the weights of their sum, float32[tasks]."""
+the weights of their sum, float32[tasks]. Where the products would over- or underflow, all are
+multiplied by one power of two."""
 
 
 def project_conflicting(inner_products: Array, key: Key) -> Array:
@@ -141,25 +143,33 @@ def surgery(losses: Mapping[str, LossFn], combine: Combine = project_conflicting
 
 
 def _inner_products(grads: list[PyTree]) -> Array:
-    """float32[tasks, tasks], in full precision whatever the default of matrix products is."""
+    """[tasks, tasks], in full precision whatever the default of matrix products is."""
+    factor = _factor(grads)
 
     def of_leaf(*leaves: Array) -> Array:
-        rows = jnp.stack([leaf.astype(jnp.float32).ravel() for leaf in leaves])
+        rows = jnp.stack([factor * widened(leaf).ravel() for leaf in leaves])
         return jnp.matmul(rows, rows.T, precision=jax.lax.Precision.HIGHEST)
 
-    return jnp.stack(jax.tree.leaves(jax.tree.map(of_leaf, *grads))).sum(0)
+    return jnp.asarray(sum(jax.tree.leaves(jax.tree.map(of_leaf, *grads))))
+
+
+def _factor(grads: list[PyTree]) -> Array:
+    """1, or the power of two without which products of the gradients over- or underflow."""
+    largest = jnp.stack([jnp.abs(widened(g)).max(initial=0) for g in jax.tree.leaves(grads)]).max()
+    huge, tiny = largest > 2.0**48, largest < 2.0**-48
+    return jnp.where(huge, 2.0**-80, jnp.where(tiny, 2.0**64, 1.0)).astype(largest.dtype)
 
 
 def _weighted_sum(weights: Array, grads: list[PyTree]) -> PyTree:
     def of_leaf(*leaves: Array) -> Array:
-        total = sum(w * leaf.astype(jnp.float32) for w, leaf in zip(weights, leaves, strict=True))
+        total = sum(w * widened(leaf) for w, leaf in zip(weights, leaves, strict=True))
         return jnp.asarray(total, leaves[0].dtype)
 
     return jax.tree.map(of_leaf, *grads)
 
 
 def _conflicts(products: Array) -> Array:
-    """The share of pairs of tasks with a negative inner product, float32[]."""
+    """The share of pairs of tasks with a negative inner product."""
     above = jnp.triu(jnp.ones(products.shape, bool), k=1)
     return jnp.where(above, products < 0, False).sum() / above.sum()
 

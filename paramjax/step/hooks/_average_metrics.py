@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_count, describe, nearest
 from paramjax._types import Array, Metrics, Params
+from paramjax.step._norms import widest_float
 from paramjax.step.hooks._hook import Hook
 
 
@@ -16,8 +17,8 @@ class WindowState(NamedTuple):
 
     Attributes:
         steps: Steps seen so far, int32[].
-        values: The metrics of the last steps, float32[window, names], as a ring buffer;
-            zeros where nothing was written yet.
+        values: The metrics of the last steps, float32[window, names] (float64 under x64), as a
+            ring buffer; zeros where nothing was written yet.
     """
 
     steps: Array
@@ -32,7 +33,9 @@ def average_metrics(*names: str, window: int) -> Hook:
     until it has left the window, not longer.
 
     If a guard later in the list rejects a step, the step is reported and then leaves the
-    window; if the guard is earlier, it stays in the window.
+    window; if the guard is earlier, it stays in the window. A step whose batch holds no row
+    that counts (an empty sample of `poisson`) leaves the window as it is; before the first
+    row the mean is NaN.
 
     Args:
         *names: Metrics of the step, of monitors, or of hooks earlier in the list.
@@ -62,20 +65,27 @@ def average_metrics(*names: str, window: int) -> Hook:
 
     def init(params: Params) -> WindowState:
         del params
-        return WindowState(jnp.zeros([], jnp.int32), jnp.zeros((window, len(names)), jnp.float32))
+        return WindowState(
+            jnp.zeros([], jnp.int32), jnp.zeros((window, len(names)), widest_float())
+        )
 
     def apply(
-        own: WindowState, old: Any, new: Any, metrics: Metrics
+        own: WindowState, old: Any, new: Any, metrics: Metrics, counted: Array | None = None
     ) -> tuple[WindowState, Any, Metrics]:
         del old
         latest = jnp.stack([_scalar(name, metrics) for name in names])
         values = own.values.at[own.steps % window].set(latest)
         steps = own.steps + 1
-        means = values.sum(0) / jnp.minimum(steps, window)
+        if counted is not None:  # a step without rows leaves the window as it is
+            values = jnp.where(counted, values, own.values)
+            steps = own.steps + counted
+        means = values.sum(0) / jnp.clip(steps, 1, window)
+        if counted is not None:
+            means = jnp.where(steps > 0, means, jnp.nan)
         reported = {f"{name}/mean": means[index] for index, name in enumerate(names)}
         return WindowState(steps, values), new, {**metrics, **reported}
 
-    return Hook(init, apply, name="average_metrics")
+    return Hook(init, apply, name="average_metrics", apply_counted=apply)
 
 
 def _check_names(names: tuple[str, ...]) -> None:
@@ -97,4 +107,4 @@ def _scalar(name: str, metrics: Metrics) -> Array:
         raise ValueError(
             f"average_metrics: expected scalars, got shape {jnp.shape(value)} for {name!r}"
         )
-    return jnp.asarray(value, jnp.float32)
+    return jnp.asarray(value, widest_float())

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from paramjax._checks import describe, is_key
 from paramjax._types import Array, Metrics, ModelState, Params, PyTree
 from paramjax.step._evaluation import gradient_point
+from paramjax.step._norms import infinite, widest_float
 from paramjax.step._state import KeptOnReject
 from paramjax.step.hooks._hook import Hook
 
@@ -20,7 +22,8 @@ class BestState(NamedTuple):
     """State of `best_params`.
 
     Attributes:
-        score: The lowest score so far, float32[]; infinite before the first.
+        score: The lowest score so far, float32[], float64[] under x64; the largest number
+            before the first.
         params: The parameters with that score; zeros before the first.
         model_state: The model state with which the score was taken; zeros before the first.
     """
@@ -78,28 +81,38 @@ def best_params(score: Callable[[Metrics], Array] = _loss) -> Hook:
     def init(params: Params, model_state: ModelState = ()) -> KeptOnReject:
         # zeros rather than params: one buffer twice in a state cannot be donated
         zeros = jax.tree.map(_zeros, params), jax.tree.map(_zeros, model_state)
-        return KeptOnReject(BestState(jnp.full([], jnp.inf, jnp.float32), *zeros))
+        return KeptOnReject(BestState(_unset(), *zeros))
 
     def apply(
-        own: KeptOnReject, old: Any, new: Any, metrics: Metrics
+        own: KeptOnReject, old: Any, new: Any, metrics: Metrics, counted: Array | bool = True
     ) -> tuple[KeptOnReject, Any, Metrics]:
         value, best = _evaluate(score, metrics), own.value
-        better = jnp.isfinite(value) & (value < best.score)
+        better = jnp.isfinite(value) & (value < best.score) & counted
         scored = _scored_params(old.params), old.model_state
         kept = _choose(better, scored, (best.params, best.model_state))
         lowest = jnp.where(better, value, best.score)
-        return KeptOnReject(BestState(lowest, *kept)), new, {**metrics, "best_score": lowest}
+        reported = jnp.where(_found(lowest), lowest, infinite())
+        return KeptOnReject(BestState(lowest, *kept)), new, {**metrics, "best_score": reported}
 
     def eval_params(own: KeptOnReject, params: Params) -> Params:
-        return _choose(jnp.isfinite(own.value.score), own.value.params, params)
+        return _choose(_found(own.value.score), own.value.params, params)
 
     def eval_model_state(own: KeptOnReject, model_state: ModelState) -> ModelState:
-        return _choose(jnp.isfinite(own.value.score), own.value.model_state, model_state)
+        return _choose(_found(own.value.score), own.value.model_state, model_state)
 
     return Hook(
         init, apply, eval_params, name="best_params", eval_model_state=eval_model_state,
-        init_with_state=init,
+        init_with_state=init, apply_counted=apply,
     )  # fmt: skip
+
+
+def _unset() -> Array:
+    """The score before the first, finite so that `jax_debug_infs` takes the state for healthy."""
+    return jnp.full([], np.finfo(widest_float()).max)
+
+
+def _found(score: Array) -> Array:
+    return jnp.less(score, np.finfo(score.dtype).max)
 
 
 def _zeros(leaf: Any) -> Array:
@@ -112,7 +125,7 @@ def _choose(condition: Array, one: PyTree, other: PyTree) -> PyTree:
 
 
 def _evaluate(score: Callable[[Metrics], Array], metrics: Metrics) -> Array:
-    """The score as float32[], or an error that lists the metrics there are."""
+    """The score, or an error that lists the metrics there are."""
     try:
         value = score(metrics)
     except KeyError as error:
@@ -124,7 +137,7 @@ def _evaluate(score: Callable[[Metrics], Array], metrics: Metrics) -> Array:
         raise ValueError(
             f"best_params: expected a scalar score, got shape {jnp.shape(value)}; take its mean"
         )
-    return jnp.asarray(value, jnp.float32)
+    return jnp.asarray(value, widest_float())
 
 
 def _scored_params(params: Params) -> Params:

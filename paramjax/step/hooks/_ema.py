@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from paramjax._checks import check_rate
 from paramjax._types import Array, Metrics, Params
 from paramjax.step._evaluation import evaluation_point
-from paramjax.step.hooks._hook import Hook, widened
+from paramjax.step._norms import widened
+from paramjax.step.hooks._hook import Hook
 
 
 class EMAState(NamedTuple):
@@ -68,9 +69,20 @@ def ema(decay: float) -> Hook:
 
     def eval_params(own: EMAState, params: Params) -> Params:
         started = own.steps > 0
-        weight = 1.0 - jnp.asarray(decay, jnp.float32) ** jnp.maximum(own.steps, 1)
-        return jax.tree.map(
-            lambda a, p: jnp.where(started, (a / weight).astype(p.dtype), p), own.average, params
-        )
+        steps = jnp.maximum(own.steps, 1)
+
+        def corrected(average: Array, param: Array) -> Array:
+            weight = _weight(jnp.asarray(decay, average.real.dtype), steps)
+            return jnp.where(started, (average / weight).astype(param.dtype), param)
+
+        return jax.tree.map(corrected, own.average, params)
 
     return Hook(init, apply, eval_params, name="ema")
+
+
+def _weight(decay: Array, steps: Array) -> Array:
+    r"""$1 - \gamma^t$, to full precision also where the decay is close to 1."""
+    # the complement of a decay above 1/2 is exact; a decay of 0 has no finite logarithm
+    close = jnp.log1p(-jnp.minimum(1 - decay, 0.5))
+    log_decay = jnp.where(decay > 0.5, close, jnp.log(jnp.maximum(decay, 1e-30)))
+    return -jnp.expm1(steps * log_decay)

@@ -1,4 +1,4 @@
-"""What a hook is, how a guard rejects a step, and norms for monitors."""
+"""What a hook is, and how a guard rejects a step."""
 
 from __future__ import annotations
 
@@ -79,6 +79,9 @@ class Hook(NamedTuple):
             the parameters which `eval_params` returns; the current one by default.
         init_with_state: `(params, model_state) -> own`, called in place of `init` by a hook
             that keeps model states; None if it keeps none.
+        apply_counted: `(own, old_state, new_state, metrics, counted)`, called in place of
+            `apply` where the batch is `Masked` rows, with whether any of them counts, bool[]:
+            the loss of an empty sample says nothing. None if that makes no difference.
         guards_nonfinite: Whether `apply` rejects every step whose loss, gradient or new
             parameters are not finite, so that a run need not stop at one.
 
@@ -103,6 +106,9 @@ class Hook(NamedTuple):
     name: str = ""
     eval_model_state: Callable[[PyTree, ModelState], ModelState] = _eval_model_state
     init_with_state: Callable[[Params, ModelState], PyTree] | None = None
+    apply_counted: (
+        Callable[[PyTree, Any, Any, Metrics, Array], tuple[PyTree, Any, Metrics]] | None
+    ) = None
     guards_nonfinite: bool = False
 
 
@@ -135,18 +141,3 @@ def reject(accepted: Array, old: TrainState, new: TrainState) -> TrainState:
     is_kept = lambda leaf: isinstance(leaf, KeptOnReject)  # noqa: E731
     kept: TrainState = jax.tree.map(choose, old, new, is_leaf=is_kept)
     return kept._replace(step=new.step)
-
-
-def widened(leaf: Array) -> Array:
-    """The array in at least float32: half precision loses what norms and averages add up."""
-    return leaf.astype(jnp.promote_types(leaf.dtype, "f4"))
-
-
-def square_norm(leaf: Array) -> Array:
-    """The sum of the squared entries of an array, in at least float32."""
-    return jnp.sum(jnp.square(widened(jnp.abs(leaf))))
-
-
-def total_square(tree: PyTree) -> Array:
-    """The squared global norm of a tree, float32[]."""
-    return sum(map(square_norm, jax.tree.leaves(tree)), jnp.float32(0)).astype(jnp.float32)

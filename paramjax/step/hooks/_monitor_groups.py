@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from paramjax._checks import describe, leaf_name
 from paramjax._types import Array, Metrics, PyTree
 from paramjax.step._evaluation import gradient_point
-from paramjax.step.hooks._hook import Hook, Observation, square_norm
+from paramjax.step._norms import norm_of
+from paramjax.step.hooks._hook import Hook, Observation
 
 
 def _first_component(name: str) -> str:
@@ -72,7 +73,7 @@ def monitor_groups(group: Callable[[str], str] = _first_component) -> Hook:
 
 def _norms(tree: PyTree, group: Callable[[str], str]) -> dict[str, Array]:
     """Group -> norm over its leaves."""
-    squares: dict[str, Array] = {}
+    members: dict[str, list[Array]] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = group(leaf_name(path))
         if not isinstance(name, str):
@@ -80,5 +81,5 @@ def _norms(tree: PyTree, group: Callable[[str], str]) -> dict[str, Array]:
                 f"monitor_groups: group: expected a string for leaf {leaf_name(path)}, got "
                 f"{describe(name)}"
             )
-        squares[name] = squares.get(name, jnp.float32(0)) + square_norm(leaf)
-    return {name: jnp.sqrt(square).astype(jnp.float32) for name, square in squares.items()}
+        members.setdefault(name, []).append(leaf)
+    return {name: norm_of(leaves) for name, leaves in members.items()}

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from paramjax._checks import check_count, check_rate, check_rows, describe
 from paramjax._types import Array, Metrics, Params
 from paramjax.step._evaluation import gradient_point
-from paramjax.step.hooks._hook import Hook, Observation, total_square
+from paramjax.step._norms import infinite, total_square, widest_float
+from paramjax.step.hooks._hook import Hook, Observation
 
 
 class NoiseScaleState(NamedTuple):
@@ -18,9 +19,9 @@ class NoiseScaleState(NamedTuple):
 
     Attributes:
         noise: Running average of the estimates of the trace of the covariance of one
-            example's gradient, float32[]; 0 before the first.
+            example's gradient, float32[], float64[] under x64; 0 before the first.
         signal: Running average of the estimates of the true gradient's squared norm,
-            float32[]; 0 before the first.
+            of the same dtype; 0 before the first.
     """
 
     noise: Array
@@ -82,7 +83,8 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
 
     def init(params: Params) -> NoiseScaleState:
         del params
-        return NoiseScaleState(jnp.zeros([], jnp.float32), jnp.zeros([], jnp.float32))
+        zero = jnp.zeros([], widest_float())
+        return NoiseScaleState(zero, zero)
 
     def observe(own: NoiseScaleState, observation: Observation) -> tuple[NoiseScaleState, Metrics]:
         rows = check_rows("noise_scale", observation.batch)
@@ -95,7 +97,7 @@ def noise_scale(every: int = 10, *, fraction: float = 0.25, decay: float | Array
 
         def measure(own: NoiseScaleState) -> NoiseScaleState:
             noise, signal = _estimates(observation, small, rows)
-            past = jnp.asarray(decay, jnp.float32)
+            past = jnp.asarray(decay, own.noise.dtype)
             averaged = NoiseScaleState(
                 past * own.noise + (1 - past) * noise, past * own.signal + (1 - past) * signal
             )
@@ -121,7 +123,7 @@ def _check_fraction(fraction: float) -> None:
 
 
 def _estimates(observation: Observation, small: int, rows: int) -> tuple[Array, Array]:
-    """Unbiased estimates of the noise and of the signal, float32[] each."""
+    """Unbiased estimates of the noise and of the signal."""
     state, grad_fn = observation.state, observation.grad_fn
     part = jax.tree.map(lambda leaf: leaf[:small], observation.batch)
     params = gradient_point(state.params)
@@ -135,5 +137,5 @@ def _estimates(observation: Observation, small: int, rows: int) -> tuple[Array, 
 
 def _ratio(own: NoiseScaleState) -> Array:
     positive = own.signal > 0
-    hidden = jnp.where(own.noise > 0, jnp.inf, 0.0)
+    hidden = jnp.where(own.noise > 0, infinite(), 0.0)
     return jnp.where(positive, own.noise / jnp.where(positive, own.signal, 1.0), hidden)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from paramjax._checks import check_count
 from paramjax._types import Array, Metrics, Params
 from paramjax.step._evaluation import evaluation_point
-from paramjax.step.hooks._hook import Hook, widened
+from paramjax.step._norms import widened
+from paramjax.step.hooks._hook import Hook
 
 
 class PolyakState(NamedTuple):

@@ -13,7 +13,8 @@ import optax
 from paramjax._checks import check_count, describe, leaf_name
 from paramjax._types import Array, Key, Metrics, Params, PyTree
 from paramjax.step._evaluation import gradient_point
-from paramjax.step.hooks._hook import Hook, Observation, total_square, widened
+from paramjax.step._norms import real_dtype, total_square, widened
+from paramjax.step.hooks._hook import Hook, Observation
 
 _FOLD = 2**32 - 1
 """Folded into the run's key for the first vector; no step counter reaches it."""
@@ -25,7 +26,7 @@ class SharpnessState(NamedTuple):
     Attributes:
         vector: The direction found last, of norm 1, at least float32, like the parameters;
             zeros before the first.
-        value: The curvature along it, float32[]; 0 before the first.
+        value: The curvature along it, at least float32[]; 0 before the first.
     """
 
     vector: Params
@@ -85,7 +86,7 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
                     "parameters; keep the real and the imaginary part as two leaves"
                 )
         zeros = jax.tree.map(lambda p: jnp.zeros_like(widened(p)), params)
-        return SharpnessState(zeros, jnp.zeros([], jnp.float32))
+        return SharpnessState(zeros, jnp.zeros([], real_dtype(*jax.tree.leaves(params))))
 
     def observe(own: SharpnessState, observation: Observation) -> tuple[SharpnessState, Metrics]:
         loss = _loss(observation)
@@ -99,7 +100,7 @@ def sharpness(every: int = 100, *, iterations: int = 10) -> Hook:
             kept = jax.tree.map(
                 lambda a, b: jnp.where(jnp.isfinite(value), a, b), vector, own.vector
             )
-            return SharpnessState(kept, value)
+            return SharpnessState(kept, value.astype(own.value.dtype))
 
         due = state.step % every == 0
         own = jax.lax.cond(due, measure, lambda own: own, own)
@@ -149,7 +150,7 @@ def _combine(a: Any, one: PyTree, b: Any, other: PyTree) -> PyTree:
 def _climb(
     product: Callable[[PyTree], PyTree], vector: PyTree, iterations: int
 ) -> tuple[PyTree, Array]:
-    """A unit vector with a large Rayleigh quotient, and the quotient, float32[]."""
+    """A unit vector with a large Rayleigh quotient, and the quotient."""
 
     def step(_: Any, pair: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
         v, hv = pair
@@ -170,7 +171,7 @@ def _climb(
         return pair
 
     vector, product_of = jax.lax.fori_loop(0, iterations, step, (vector, product(vector)))
-    return vector, _quotient(vector, product_of).astype(jnp.float32)
+    return vector, _quotient(vector, product_of)
 
 
 def _turn(angle: Array, one: PyTree, other: PyTree) -> PyTree:

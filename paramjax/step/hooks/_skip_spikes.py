@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_rate
 from paramjax._types import Array, Metrics, Params
+from paramjax.step._norms import widest_float
 from paramjax.step._state import KeptOnReject
 from paramjax.step.hooks._hook import Hook, reject
 
@@ -21,9 +22,9 @@ class SpikeState(NamedTuple):
 
     Attributes:
         seen: Norms in the statistics, int32[].
-        weight: Sum of their weights, float32[].
-        mean: Their weighted mean, float32[].
-        scatter: Weighted sum of their squared deviations from it, float32[].
+        weight: Sum of their weights, float32[], here and below float64[] under x64.
+        mean: Their weighted mean.
+        deviation: The root of the weighted mean of their squared deviations from it.
         streak: Spikes rejected in a row, int32[].
         spikes: Steps rejected so far, int32[]; another guard does not undo the count.
     """
@@ -31,7 +32,7 @@ class SpikeState(NamedTuple):
     seen: Array
     weight: Array
     mean: Array
-    scatter: Array
+    deviation: Array
     streak: Array
     spikes: KeptOnReject
 
@@ -86,13 +87,13 @@ def skip_spikes(
 
     def init(params: Params) -> SpikeState:
         del params
-        zero, count = jnp.zeros([], jnp.float32), jnp.zeros([], jnp.int32)
+        zero, count = jnp.zeros([], widest_float()), jnp.zeros([], jnp.int32)
         return SpikeState(count, zero, zero, zero, count, KeptOnReject(count))
 
     def apply(
         own: SpikeState, old: Any, new: Any, metrics: Metrics
     ) -> tuple[SpikeState, Any, Metrics]:
-        norm = jnp.asarray(metrics["grad_norm"], jnp.float32)
+        norm = jnp.asarray(metrics["grad_norm"], own.mean.dtype)
         finite = jnp.isfinite(norm)
         above = finite & (own.seen >= warmup) & (norm > _limit(own, threshold))
         new_level = above & (own.streak >= patience)
@@ -109,17 +110,21 @@ def skip_spikes(
 
 def _limit(own: SpikeState, threshold: float | Array) -> Array:
     """The largest norm that is no spike; equal norms leave room for rounding."""
-    deviation = jnp.sqrt(own.scatter / jnp.maximum(own.weight, 1.0))
-    return own.mean + threshold * deviation + _ROUNDING * own.mean
+    limit = own.mean + threshold * own.deviation + _ROUNDING * own.mean
+    return limit.astype(own.mean.dtype)
 
 
 def _include(own: SpikeState, norm: Array, decay: float | Array) -> SpikeState:
     """The statistics with one more norm (West, 1979)."""
-    decay = jnp.asarray(decay, jnp.float32)
-    weight = decay * own.weight + 1.0
-    mean = own.mean + (norm - own.mean) / weight
-    scatter = decay * own.scatter + (norm - own.mean) * (norm - mean)
-    return own._replace(seen=own.seen + 1, weight=weight, mean=mean, scatter=scatter)
+    decay = jnp.asarray(decay, own.weight.dtype)
+    past = decay * own.weight
+    weight = past + 1.0
+    distance = norm - own.mean
+    # roots instead of squares, which would overflow from norms of 1.8e19 on
+    scatter = jnp.hypot(own.deviation, distance / jnp.sqrt(weight))
+    deviation = jnp.sqrt(past / weight) * scatter
+    mean = own.mean + distance / weight
+    return own._replace(seen=own.seen + 1, weight=weight, mean=mean, deviation=deviation)
 
 
 def _choose(condition: Array, one: SpikeState, other: SpikeState) -> SpikeState:

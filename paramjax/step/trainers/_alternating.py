@@ -12,6 +12,7 @@ from paramjax._checks import check_count
 from paramjax._types import Batch, Key, LossFn, Metrics, ModelState, Params, PyTree
 from paramjax.step._assemble import assemble
 from paramjax.step._evaluation import PlayerStates, gradient_point, init_optimizer
+from paramjax.step._norms import norm_of
 from paramjax.step._state import Trainer, TrainState, scan_steps
 from paramjax.step._train_step import as_transformation, train_step
 from paramjax.step.hooks._hook import Hook
@@ -131,5 +132,5 @@ def _merged(reported: Mapping[str, Metrics]) -> Metrics:
     for name, own in reported.items():
         metrics |= player_metrics(name, own)
     total = optax.tree.sum([own["loss"] for own in reported.values()])
-    norm = optax.tree.norm([own["grad_norm"] for own in reported.values()])
+    norm = norm_of([own["grad_norm"] for own in reported.values()])
     return {**metrics, "loss": total, "grad_norm": norm}

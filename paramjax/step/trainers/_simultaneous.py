@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import optax
-
 from paramjax._types import LossFn, Metrics, Params
 from paramjax.step._gradients import GradFn, gradient, join_aux, split_aux
+from paramjax.step._norms import norm_of
 from paramjax.step.trainers._players import (
     check_losses,
     check_players,
@@ -68,7 +67,7 @@ def simultaneous(losses: Mapping[str, LossFn], *, stateful: bool = False) -> Gra
             own = gradient(player_loss(loss_fn, name, params), stateful=stateful)
             grads[name], loss, aux = own(params[name], *model_state, batch, key)
             model_state, reported = split_aux(aux, stateful=stateful)
-            reported = {**reported, "loss": loss, "grad_norm": optax.tree.norm(grads[name])}
+            reported = {**reported, "loss": loss, "grad_norm": norm_of(grads[name])}
             metrics |= player_metrics(name, reported)
             total = total + loss
         return grads, total, join_aux(model_state, metrics)

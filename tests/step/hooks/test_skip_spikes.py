@@ -65,7 +65,7 @@ def test_decides_as_numpy_does(key, decay, patience):
     mean = np.average(seen, weights=weights)
     np.testing.assert_allclose(own.mean, mean, rtol=1e-5)
     variance = np.average((np.array(seen) - mean) ** 2, weights=weights)
-    np.testing.assert_allclose(own.scatter / own.weight, variance, rtol=1e-3)
+    np.testing.assert_allclose(own.deviation**2, variance, rtol=1e-3)
 
 
 def test_a_spike_changes_nothing_but_the_counters(key):
