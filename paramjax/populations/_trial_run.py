@@ -45,6 +45,7 @@ class Record(NamedTuple):
         curve: Name -> values at the steps listed under `step`, NaN from `diverged_step` on;
             `train_loss` is the mean loss since the evaluation before.
         steps: Steps that were trained.
+        fold: The fold that was held out, in a sweep with folds; else None.
 
     Example:
         >>> record = Record(
@@ -63,6 +64,7 @@ class Record(NamedTuple):
     metrics: dict[str, float]
     curve: dict[str, list[float]]
     steps: int
+    fold: int | None = None
 
 
 def lost_steps(losses: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,6 @@ import numpy as np
 from paramjax._checks import check_count, check_key, describe
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
-from paramjax.data._folds import folds as deal
 from paramjax.data._sampler import batch_order
 from paramjax.optim import has_plateau
 from paramjax.populations._population import MakeTrainer
@@ -23,6 +22,12 @@ from paramjax.runs._progress import Progress
 from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
 from paramjax.tuning._cross_validation import CrossValidation, status_of_folds
+from paramjax.tuning._folds import (
+    FoldGroup,
+    check_held_out,
+    fold_groups,
+    fold_of_each_row,
+)
 
 
 def cross_validate(
@@ -99,8 +104,8 @@ def cross_validate(
         for function, inputs in ((problem.init, 1), (measured, 2 + stateful))
     )
     fold_key, start_key, order_key = jax.random.split(key, 3)
-    fold = _fold_of_each_row(folds, rows, fold_key, stratify)
-    groups = _groups(fold)
+    fold = fold_of_each_row(folds, rows, fold_key, stratify)
+    groups = fold_groups(fold)
     _check_batch(trainer, batch_size, min(group.train.shape[1] for group in groups))
     fold_numbers = np.concatenate([group.fold for group in groups])
     in_order = np.argsort(fold_numbers)
@@ -151,14 +156,6 @@ def _check_plateau(states: TrainState) -> None:
         )
 
 
-class _Group(NamedTuple):
-    """Folds of one size."""
-
-    fold: np.ndarray  # numbers of the folds, int32[folds]
-    train: np.ndarray  # rows to train on, int32[folds, rows]
-    held_out: np.ndarray  # rows to evaluate on, int32[folds, rows]
-
-
 _SEGMENTS = 20
 """Most segments of the steps; between two, progress is shown and Ctrl-C is heeded."""
 
@@ -172,7 +169,7 @@ def _segment(steps: int) -> int:
 @owned_jit()
 def _begin(
     trainer: Trainer, starts: Starts, model_states: ModelState, order_key: Key,
-    groups: list[_Group], *, batch_size: int | None, steps: int,
+    groups: list[FoldGroup], *, batch_size: int | None, steps: int,
 ) -> tuple[TrainState, Array | None]:  # fmt: skip
     """The first state of each fold, and the rows of each step, int32[folds, steps, batch]."""
     states = jax.vmap(trainer.init)(starts.key, starts.params, model_states)
@@ -184,7 +181,7 @@ def _begin(
 @owned_jit(donate_argnames="states")
 def _advance(
     trainer: Trainer, states: TrainState, data: PyTree, order: Array | None,
-    groups: list[_Group], first: Array, *, steps: int,
+    groups: list[FoldGroup], first: Array, *, steps: int,
 ) -> tuple[TrainState, Metrics]:  # fmt: skip
     """A segment of the steps of each fold."""
     trained: tuple[TrainState, Metrics]
@@ -200,7 +197,7 @@ def _advance(
 @owned_jit(static=2)
 def _evaluate(
     trainer: Trainer, evaluate: Callable[..., Any], states: TrainState, data: PyTree,
-    groups: list[_Group], *, eval_batch_size: int | None, stateful: bool,
+    groups: list[FoldGroup], *, eval_batch_size: int | None, stateful: bool,
 ) -> tuple[Params, Metrics]:  # fmt: skip
     """The parameters to evaluate of each fold, and their metrics on its held-out rows."""
 
@@ -224,7 +221,7 @@ def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> A
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _orders(key: Key, group: _Group, batch_size: int, steps: int) -> Array:
+def _orders(key: Key, group: FoldGroup, batch_size: int, steps: int) -> Array:
     """The rows that each step of each fold reads, int32[folds, steps, batch]."""
 
     def order(fold_and_rows: tuple[Array, Array]) -> Array:
@@ -235,20 +232,6 @@ def _orders(key: Key, group: _Group, batch_size: int, steps: int) -> Array:
     return orders
 
 
-def _groups(fold: np.ndarray) -> list[_Group]:
-    """The folds grouped by size, so that each group is one array."""
-    sizes = np.bincount(fold)
-    members = [np.flatnonzero(sizes == size).astype(np.int32) for size in np.unique(sizes)]
-    return [
-        _Group(
-            numbers,
-            np.stack([np.flatnonzero(fold != number) for number in numbers]).astype(np.int32),
-            np.stack([np.flatnonzero(fold == number) for number in numbers]).astype(np.int32),
-        )
-        for numbers in members
-    ]
-
-
 def _rows(data: PyTree, rows: Array | np.ndarray | slice) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[rows], data)
 
@@ -257,15 +240,7 @@ def _check_problem(problem: Any) -> Callable[..., Any]:
     """The function that measures a fold; raise unless the problem can be cross-validated."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
-    if problem.evaluate is None:
-        raise TypeError("problem: evaluate: expected a function that measures a fold, got None")
-    if problem.eval_data is not None:
-        raise ValueError(
-            "problem: eval_data: a cross-validation evaluates on the held-out rows of `data`, "
-            f"expected None, got {describe(problem.eval_data)}"
-        )
-    measured: Callable[..., Any] = problem.evaluate
-    return measured
+    return check_held_out(problem)
 
 
 def _trainer(make_trainer: MakeTrainer | Trainer, hyperparameters: Hyperparameters) -> Trainer:
@@ -283,25 +258,6 @@ def _trainer(make_trainer: MakeTrainer | Trainer, hyperparameters: Hyperparamete
             f"that returns one, got {describe(make_trainer if trainer is None else trainer)}"
         )
     return trainer
-
-
-def _fold_of_each_row(folds: Any, rows: int, key: Key, stratify: Any) -> np.ndarray:
-    if np.ndim(folds) == 0:
-        return deal(rows, folds, key, stratify=stratify)
-    fold = np.asarray(folds)
-    if not np.issubdtype(fold.dtype, np.integer) or fold.shape != (rows,):
-        raise ValueError(
-            f"folds: expected a number, or the fold of each of the {rows} rows as integers, got "
-            f"{describe(folds)}"
-        )
-    found = np.unique(fold)
-    if len(found) < 2 or (found != np.arange(len(found))).any():
-        raise ValueError(
-            f"folds: expected numbers from 0 without a gap, at least 0 and 1, got {found.tolist()}"
-        )
-    if stratify is not None:
-        raise ValueError("stratify: the fold of each row is given already; leave one of them out")
-    return fold.astype(np.int32)
 
 
 def _check_batch(trainer: Trainer, batch_size: int | None, rows: int) -> None:

@@ -16,7 +16,7 @@ from paramjax.space._options import option_index
 if TYPE_CHECKING:
     import pandas as pd
 
-_FIXED = ("trial", "seed", "status", "diverged_step", "steps")
+_FIXED = ("trial", "seed", "status", "diverged_step", "steps", "fold")
 
 
 def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
@@ -28,6 +28,8 @@ def frame(records: Sequence[Record], space: Space) -> pd.DataFrame:
         "trial": [record.trial for record in records],
         "seed": [record.seed for record in records],
     }
+    if records[0].fold is not None:
+        columns["fold"] = [record.fold for record in records]
     taken = {*_FIXED, *metrics}
     for name, distribution in space.items():
         column = _free(name, taken, "hyperparameter/")

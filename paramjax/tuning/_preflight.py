@@ -20,6 +20,7 @@ from paramjax.populations._trial_run import TrialRun
 from paramjax.space._conditional import parents
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import is_structural, traced
+from paramjax.tuning._folded import fold_population
 
 
 def new_population(
@@ -33,6 +34,8 @@ def new_population(
     evaluations: int = 1,
     rungs: Sequence[int] = (),
     execution: Execution,
+    folds: Any = None,
+    stratify: Any = None,
 ) -> Population:
     """Check the arguments of `sweep` or `search`, and make their population; nothing is traced."""
     if not callable(make_trainer):
@@ -47,6 +50,13 @@ def new_population(
     problem.check()
     for name, count in (("seeds", seeds), ("steps", steps), ("evaluations", evaluations)):
         check_count(name, count)
+    if folds is not None:
+        return fold_population(
+            make_trainer, space, problem, folds, stratify, seeds=seeds, steps=steps, key=key,
+            evaluations=evaluations, rungs=rungs, execution=execution,
+        )  # fmt: skip
+    if stratify is not None:
+        raise ValueError("stratify: expected folds to spread the labels over, got folds=None")
     return Population(
         make_trainer, space, problem, starts=_starts(problem, key, seeds), seeds=range(seeds),
         steps=steps, evaluations=evaluations, rungs=rungs, mesh=mesh_of_runs(execution.devices),

@@ -17,7 +17,7 @@ import numpy as np
 
 from paramjax._files import make_folder
 from paramjax._format import option_name, option_names
-from paramjax._hashes import checksums, content_hash, program_hash
+from paramjax._hashes import array_hash, checksums, content_hash, program_hash
 from paramjax._locks import FolderLock
 from paramjax._types import Key
 from paramjax.populations._execution import Layout
@@ -31,6 +31,7 @@ from paramjax.space._conditional import unconditional
 from paramjax.space._distribution import Space
 from paramjax.space._options import encode, option_index
 from paramjax.space._tracing import structure
+from paramjax.tuning._folded import FoldPopulation
 from paramjax.tuning.store._store import Store, file_of
 
 Trials = Sequence[dict[str, Any]]
@@ -39,13 +40,16 @@ Trials = Sequence[dict[str, Any]]
 
 def identity_of(population: Population, trials: Trials, key: Key, stopping: str) -> dict[str, Any]:
     """The inputs that name a sweep: one with other inputs does not go on from its store."""
-    groups = population.groups([TrialRun(t, 0, dict(hp)) for t, hp in enumerate(trials)])
-    programs = {
-        f"program {_named(population, group[0].hyperparameters)}".strip(): _program_hash(
-            population.structure_group(group[0])
-        )
-        for group in groups
-    }
+    fold = population.fold if isinstance(population, FoldPopulation) else None
+    seeds = population.seeds[:1] if fold is None else population.seeds
+    runs = [TrialRun(t, s, dict(hp)) for t, hp in enumerate(trials) for s in seeds]
+    groups = population.groups(runs)
+    programs: dict[str, str] = {}
+    for group in groups:
+        name = f"program {_named(population, group[0].hyperparameters)}".strip()
+        # folds of another size have a program of their own
+        name += f" {len(programs)}" if name in programs else ""
+        programs[name] = _program_hash(population.structure_group(group[0]))
     starts = population.structure_group(groups[0][0]).shared.starts.made().params
     return {
         "jax": f"{jax.__version__} on {jax.default_backend()}",
@@ -59,6 +63,7 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
         **checksums("initial", starts),
         **checksums("data", population.data),
         **checksums("eval_data", population.eval_data),
+        **({} if fold is None else {"folds": array_hash(fold)[:16]}),
     }
 
 
@@ -117,7 +122,9 @@ def in_temporary_file(population: Population, trials: Trials) -> Store:
 
 def noted_layouts(space: Space, plan: ExecutionPlan) -> dict[str, Any]:
     """The layouts of a plan, as the notes of a store."""
-    layouts = {_text(space, choice.structure): asdict(choice.layout) for choice in plan.choices}
+    # the first of a structure holds, as `layout_of` says
+    choices = reversed(plan.choices)
+    layouts = {_text(space, choice.structure): asdict(choice.layout) for choice in choices}
     return {"layouts": layouts}
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from paramjax._checks import check_key
 from paramjax._files import absolute_path
-from paramjax._types import Key
+from paramjax._types import Array, Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import Problem
-from paramjax.populations._replay import replay
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._choose import make_plan
 from paramjax.runs._progress import Progress
@@ -44,6 +43,8 @@ def sweep(
     stopping: Stopping | None = None,
     store: str | Path | None = None,
     fresh: bool = False,
+    folds: int | Array | np.ndarray | None = None,
+    stratify: Any = None,
     execution: Execution = Execution(),
 ) -> Sweep:
     """Train every trial with every seed, as few compiled programs, and compare the trials.
@@ -76,6 +77,11 @@ def sweep(
         store: A folder whose `records.sqlite` keeps each chunk of trainings as it ends. The same
             call with the same folder goes on from there. None keeps the results in memory.
         fresh: Whether to delete the results in `store` and start over.
+        folds: Number of folds, at least 2, or the fold of each row, int[rows], from 0 without a
+            gap: each trial and seed is trained once for each fold, without its rows, and
+            evaluated on them; `problem.eval_data` must be None. Seed 0 has the keys of
+            `cross_validate(..., key=jax.random.split(key)[1])`. None trains on all rows.
+        stratify: Class labels [rows] that are spread evenly over the folds, see `pj.data.folds`.
         execution: Memory, layout, devices and progress bar, a `pj.Execution`.
 
     Returns:
@@ -119,9 +125,9 @@ def sweep(
     population = new_population(
         make_trainer, space, problem, seeds=seeds, steps=steps, key=run_key,
         evaluations=evaluations, rungs=() if schedule is None else schedule.rungs,
-        execution=execution,
+        execution=execution, folds=folds, stratify=stratify,
     )  # fmt: skip
-    runs = [TrialRun(t, s, hp) for t, hp in enumerate(drawn) for s in range(seeds)]
+    runs = [TrialRun(t, s, hp) for t, hp in enumerate(drawn) for s in population.seeds]
     score = Score(problem.metric, problem.maximise)
     groups = check_trainers(population, runs)
     if schedule is not None or score != Score():
@@ -145,4 +151,4 @@ def sweep(
             progress=PopulationProgress(progress, len(runs), steps, *score),
         )  # fmt: skip
     results = Results(record_store, runs, steps, len(population.evaluation_steps))
-    return Sweep(space, plan, rungs, results, functools.partial(replay, population), score)
+    return Sweep(space, plan, rungs, results, population, score)

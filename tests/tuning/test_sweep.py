@@ -112,7 +112,7 @@ def quick(line, line_loss, **settings):
             {"stopping": pj.tuning.hyperband, "trials": 4},
             TypeError, "with its parentheses, got hyperband",
         ),
-        ({"store": 3}, TypeError, "store: expected a folder or None, got int 3"),
+        ({"store": 3}, TypeError, "store: expected a path, got int 3; pass"),
         ({"execution": 3}, TypeError, "execution: expected a pj.Execution, got int 3"),
         ({"layout": 4}, TypeError, "layout: expected a pj.populations.Layout or None, got int 4"),
         ({"devices": []}, ValueError, "expected different devices, at least one"),

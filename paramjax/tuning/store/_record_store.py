@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 
 from paramjax._types import Params
 from paramjax.populations._outcome import Outcome, Summary
-from paramjax.populations._trial_run import TrialRun
+from paramjax.populations._trial_run import Record, TrialRun
 
 
 class RecordStore(Protocol):
@@ -116,6 +116,15 @@ class Results:
     def outcome(self, trial: int, seed: int) -> Outcome:
         """The outcome of one training."""
         return self._record_store.get(trial, seed)
+
+    def in_memory(self, record: Callable[[Record], Record]) -> Results:
+        """The same results without a file and without what only goes on needs."""
+        kept = MemoryStore()
+        kept.add(
+            [own._replace(record=record(own.record), resume_state=None) for own in self._outcomes()]
+        )
+        runs = [TrialRun(trial, seed, {}) for trial, seed in self._which]
+        return Results(kept, runs, self._steps, self._evaluations)
 
     def _outcomes(self) -> Iterator[Outcome]:
         """The outcomes one by one, so that those of a file are not all in memory."""

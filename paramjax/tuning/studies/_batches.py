@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import Population
-from paramjax.populations._replay import replay
 from paramjax.populations._trial_run import Record, TrialRun
 from paramjax.populations.planning._choose import KEPT, make_plan
 from paramjax.populations.planning._execution_plan import ExecutionPlan
@@ -64,8 +62,7 @@ class Batches:
         plan = self._plan._replace(choices=choices)
         problem = population.problem
         score = Score(problem.metric, problem.maximise)
-        again = functools.partial(replay, population)
-        return Sweep(population.space, plan, [], results, again, score)
+        return Sweep(population.space, plan, [], results, population, score)
 
     def _planned(self, runs: Sequence[TrialRun]) -> ExecutionPlan:
         """The plan, extended by the structures that occur for the first time."""
