@@ -27,6 +27,7 @@ from paramjax.tuning._folds import (
     check_held_out,
     fold_groups,
     fold_of_each_row,
+    held_out_steer,
 )
 
 
@@ -66,7 +67,7 @@ def cross_validate(
         progress: Whether to show a progress bar; None shows one on a terminal.
 
     Returns:
-        Metrics, parameters and histories of the folds.
+        Metrics, parameters, model states and histories of the folds.
 
     Raises:
         TypeError: If the key is a legacy one, the data are not numeric, `problem.evaluate` is
@@ -115,7 +116,8 @@ def cross_validate(
     states, order = _begin(
         trainer, starts, model_states, order_key, groups, batch_size=batch_size, steps=steps
     )
-    _check_plateau(states)
+    if has_plateau(states):
+        raise held_out_steer()
     segment = _segment(steps)
     histories = []
     with Progress(steps * len(fold_numbers), progress) as shown:
@@ -126,14 +128,15 @@ def cross_validate(
             histories.append(jax.device_get(history))
             loss = float(np.mean(histories[-1]["loss"][:, -1]))
             shown.update((first + segment) * len(fold_numbers), {"mean loss": loss})
-    params, metrics = _evaluate(
+    params, model_state, metrics = _evaluate(
         trainer, evaluate, states, data, groups,
         eval_batch_size=eval_batch_size, stateful=stateful,
     )  # fmt: skip
     history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
-    params, metrics, history = _rows((params, jax.device_get(metrics), history), in_order)
+    ended = params, model_state, jax.device_get(metrics), history
+    params, model_state, metrics, history = _rows(ended, in_order)
     status, diverged = status_of_folds(metrics, history["loss"])
-    return CrossValidation(params, metrics, history, fold, status, diverged)
+    return CrossValidation(params, metrics, history, fold, status, diverged, model_state)
 
 
 def _model_states(
@@ -143,17 +146,6 @@ def _model_states(
     given = () if callable(problem.model_state) else problem.model_state
     own = begun(problem, hyperparameters, trainer)
     return jax.jit(jax.vmap(lambda params: own(params, given)))(starts.params)
-
-
-def _check_plateau(states: TrainState) -> None:
-    """Raise if a plateau would wait in vain: held-out rows may not steer what they judge."""
-    if has_plateau(states):
-        raise ValueError(
-            "make_trainer: reduce_on_plateau() waits for validations, and the rows that a fold "
-            "holds out may only judge it; leave it out and take the rate and the schedule that a "
-            "sweep or fit has found, or optax.contrib.reduce_on_plateau, which goes by the "
-            "training loss"
-        )
 
 
 _SEGMENTS = 20
@@ -198,8 +190,8 @@ def _advance(
 def _evaluate(
     trainer: Trainer, evaluate: Callable[..., Any], states: TrainState, data: PyTree,
     groups: list[FoldGroup], *, eval_batch_size: int | None, stateful: bool,
-) -> tuple[Params, Metrics]:  # fmt: skip
-    """The parameters to evaluate of each fold, and their metrics on its held-out rows."""
+) -> tuple[Params, ModelState, Metrics]:  # fmt: skip
+    """The parameters to evaluate of each fold, their model state, and the held-out metrics."""
 
     def measure(state: TrainState, rows: Array) -> Metrics:
         metrics: Metrics = evaluate_in_batches(
@@ -208,7 +200,11 @@ def _evaluate(
         return metrics
 
     metrics: Metrics = _by_group(measure, states, [group.held_out for group in groups])
-    return jax.vmap(trainer.eval_params)(states), metrics
+    return (
+        jax.vmap(trainer.eval_params)(states),
+        jax.vmap(trainer.eval_model_state)(states),
+        metrics,
+    )
 
 
 def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> Any:

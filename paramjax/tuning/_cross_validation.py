@@ -9,7 +9,7 @@ import numpy as np
 
 from paramjax._checks import needs_extra
 from paramjax._status import Status
-from paramjax._types import Params
+from paramjax._types import ModelState, Params
 from paramjax.populations._trial_run import lost_steps, status_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class CrossValidation(NamedTuple):
         folds: The fold that held out each row, int32[rows].
         status: `finished`, `worsened` or `diverged` for each fold, as in `pj.populations.Record`.
         diverged_step: For each fold the first step, from 0, whose loss was not finite, or None.
+        model_state: The model state that belongs to `params`, leaves [k, ...].
 
     Example:
         >>> losses = {"loss": np.array([1.0, 3.0])}
@@ -46,6 +47,7 @@ class CrossValidation(NamedTuple):
     folds: np.ndarray
     status: tuple[Status, ...]
     diverged_step: tuple[int | None, ...]
+    model_state: ModelState = ()
 
     @property
     def mean(self) -> dict[str, float]:

@@ -20,7 +20,7 @@ from paramjax.populations._starts import PendingStarts, Starts, pending_starts
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.space._distribution import Space
-from paramjax.tuning._folds import check_held_out, fold_groups, fold_of_each_row
+from paramjax.tuning._folds import check_held_out, fold_groups, fold_of_each_row, held_out_steer
 
 
 class FoldPopulation(Population):
@@ -47,8 +47,15 @@ class FoldPopulation(Population):
         return [group for own in sizes.values() for group in self._members[own[0].seed].groups(own)]
 
     def structure_group(self, run: TrialRun, eval_data: PyTree = None) -> StructureGroup:
-        """The group of a run's structure and fold."""
-        return self._members[run.seed].structure_group(run, eval_data)
+        """The group of a run's structure and fold.
+
+        Raises:
+            ValueError: If its trainer waits for evaluations, or see `Population`.
+        """
+        group = self._members[run.seed].structure_group(run, eval_data)
+        if group.traced.plateaus:
+            raise held_out_steer()
+        return group
 
     def traces(self, run: TrialRun, known: set[str]) -> bool:
         """Whether a run can be traced with the numbers of these names as plain ones."""

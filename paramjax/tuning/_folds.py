@@ -33,6 +33,15 @@ def check_held_out(problem: Problem) -> Callable[..., Any]:
     return problem.evaluate
 
 
+def held_out_steer() -> ValueError:
+    """The error about a plateau, which would wait in vain or learn from held-out rows."""
+    return ValueError(
+        "make_trainer: reduce_on_plateau() waits for validations, and the rows that a fold holds "
+        "out may only judge it; leave it out and take the rate and the schedule that a sweep or "
+        "fit has found, or optax.contrib.reduce_on_plateau, which goes by the training loss"
+    )
+
+
 def fold_of_each_row(folds: Any, rows: int, key: Key, stratify: Any) -> np.ndarray:
     """The fold of each row, int32[rows], of a number of folds or as given."""
     if np.ndim(folds) == 0:
