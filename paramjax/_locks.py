@@ -1,4 +1,4 @@
-"""The lock of a folder, which ends with the process that took it."""
+"""Locks of folders and files, which end with the process that took them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paramjax._files import explained
 
 
 class RunInUse(ValueError):
-    """Another run, of this process or another one, holds the folder."""
+    """Another run, of this process or another one, holds the folder or the file."""
 
 
 class FolderLock:
@@ -54,7 +54,7 @@ class FolderLock:
             with _OPENING:  # a fork meanwhile would give a child a descriptor that nobody closes
                 # the contents are only for the message: a damaged file changes nothing
                 self._file = path.open("ab+", buffering=0)
-                _HELD.add(self)
+                _HELD.add(self._file)
         except OSError as error:
             raise explained(what, path, error) from error
         try:
@@ -63,13 +63,13 @@ class FolderLock:
             self._file.write(_holder())
         except BlockingIOError:
             holder = _described(self._file)
-            self._close()
+            self._file.close()
             raise RunInUse(
                 f"{what}: {folder} is in use by another run{holder}; wait for it, or choose "
                 "another folder"
             ) from None
         except OSError as error:
-            self._close()
+            self._file.close()
             raise explained(what, path, error) from error
 
     def release(self) -> None:
@@ -77,23 +77,58 @@ class FolderLock:
         if not self._file.closed:
             with contextlib.suppress(OSError):
                 self._file.truncate(0)  # whoever comes next is not told of this process
-        self._close()
-
-    def _close(self) -> None:
         self._file.close()
-        _HELD.discard(self)
 
 
-_HELD: weakref.WeakSet[FolderLock] = weakref.WeakSet()
-"""The locks of this process."""
+def open_alone(what: str, path: Path) -> FileIO:
+    """A file to append to, which nobody else can open so until it is closed.
+
+    Where the file system has no locks, it is opened all the same.
+
+    Args:
+        what: The argument that named the file, for the message.
+        path: The file; its folder exists.
+
+    Raises:
+        RunInUse: If it is open so already.
+        OSError: If it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = open_alone("CSV", Path(folder) / "log.csv")
+        ...     try:
+        ...         open_alone("CSV", Path(folder) / "log.csv")
+        ...     except RunInUse:
+        ...         print("in use")
+        ...     file.close()
+        in use
+    """
+    with _OPENING:
+        file = path.open("ab", buffering=0)
+        _HELD.add(file)
+    try:
+        _take(file.fileno())
+    except BlockingIOError:
+        file.close()
+        raise RunInUse(
+            f"{what}: {path} is in use by another run; wait for it, or choose another path"
+        ) from None
+    except OSError:  # no locks here
+        return file
+    return file
+
+
+_HELD: weakref.WeakSet[FileIO] = weakref.WeakSet()
+"""Files that this process has locked, or is about to."""
 
 _OPENING = threading.Lock()
 
 
 def _leave_to_parent() -> None:
     """Close the descriptors that a fork has copied, as the lock lasts while one is open."""
-    for lock in list(_HELD):
-        lock._close()
+    for file in list(_HELD):
+        file.close()
     _OPENING.release()
 
 

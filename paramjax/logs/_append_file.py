@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from paramjax._checks import check_count
-from paramjax._files import absolute_path, atomic_write, fsync, unfinished
+from paramjax._files import absolute_path, atomic_write, explained, fsync, unfinished
+from paramjax._locks import open_alone
+
+Arrays = Mapping[str, np.ndarray]
+"""Name -> [rows, ...]."""
 
 
 class AppendFile:
@@ -16,10 +23,11 @@ class AppendFile:
 
     Args:
         path: The file; its folder is made if missing.
-        size: Bytes of it that stay, the others are cut off.
+        what: The argument that named it, for messages.
 
     Raises:
         OSError: If it cannot be written.
+        RunInUse: If another run writes it.
 
     Example:
         >>> import tempfile
@@ -31,13 +39,18 @@ class AppendFile:
         b'whole pieces'
     """
 
-    def __init__(self, path: Path, size: int = 0) -> None:
-        self.path, self.size = path, size
+    def __init__(self, path: Path, what: str = "log") -> None:
+        self.path, self._what = path, what
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open_alone(what, path)
         unfinished(path).unlink(missing_ok=True)
-        self._file = path.open("ab", buffering=0)
-        self._file.truncate(size)
+        self.size = os.fstat(self._file.fileno()).st_size
         self._is_whole, self._is_synced, self._folder_is_synced = True, False, False
+
+    def cut(self, size: int) -> None:
+        """Cut off what is beyond a size."""
+        self._file.truncate(size)
+        self.size, self._is_synced = size, False
 
     def append(self, piece: bytes) -> None:
         """Write all of a piece, or raise OSError and leave the file as it was."""
@@ -59,8 +72,8 @@ class AppendFile:
         """Take other contents at once, or raise OSError; the old ones may be read meanwhile."""
         with atomic_write(self.path) as file:
             file.writelines(pieces)
-        self._file.close()
-        self._file = self.path.open("ab", buffering=0)
+        replaced, self._file = self._file, open_alone(self._what, self.path)
+        replaced.close()
         self.size = os.fstat(self._file.fileno()).st_size
         self._is_synced = self._folder_is_synced = True
 
@@ -102,6 +115,28 @@ class FileWriter(abc.ABC):
         self._open_file: AppendFile | None = None
 
     @abc.abstractmethod
+    def open(self, step: int) -> None:
+        """Begin or continue after a step; entries about later steps are dropped."""
+
+    @abc.abstractmethod
+    def resume(self, step: int, history: Arrays, validation: Arrays) -> None:
+        """Continue after a step, and write again what is missing before it.
+
+        Args:
+            step: Steps done.
+            history: Training metrics so far, name -> [steps, ...].
+            validation: `step` and the validation metrics so far, name -> [validations].
+
+        Raises:
+            OSError: If the log cannot be written.
+            RunInUse: If another run writes it.
+            ValueError: If the path holds something else than the log of this run.
+
+        Warns:
+            WriterWarning: If something was missing, or was not as it was written.
+        """
+
+    @abc.abstractmethod
     def flush(self) -> None:
         """Return when everything would survive a power failure; raises OSError."""
 
@@ -114,6 +149,20 @@ class FileWriter(abc.ABC):
         finally:
             self._open_file.close()
             self._open_file = None
+
+    @contextlib.contextmanager
+    def _opened(self, path: Path) -> Iterator[AppendFile]:
+        """The file that a log goes on in; it is closed again if the log is refused."""
+        try:
+            self._open_file = AppendFile(path, self._name)
+            yield self._open_file
+        except BaseException as error:
+            if self._open_file is not None:
+                self._open_file.close()
+                self._open_file = None
+            if isinstance(error, OSError):
+                raise explained(self._name, self.path, error) from error
+            raise
 
     @property
     def _file(self) -> AppendFile:

@@ -6,6 +6,7 @@ import collections
 import queue
 import threading
 import time
+import types
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from paramjax._checks import describe
+from paramjax.logs._append_file import Arrays, FileWriter
 from paramjax.logs._writer import Writer, WriterWarning
 
 _CAPACITY = 64
@@ -20,6 +22,8 @@ _CAPACITY = 64
 
 _RETRY_SECONDS = 1.0
 """Pause between two attempts of a writer that fails."""
+
+_NONE: Arrays = types.MappingProxyType({})
 
 
 class Background:
@@ -52,12 +56,16 @@ class Background:
         self._calls: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue(_CAPACITY)
         self._thread: threading.Thread | None = None
 
-    def open(self, step: int) -> None:
-        """Begin or continue after a step; the first call raises OSError if a log is unwritable."""
+    def open(self, step: int, history: Arrays | None = None, validation: Arrays = _NONE) -> None:
+        """Begin or continue after a step; the first call raises OSError if a log is unwritable.
+
+        With the history so far, which nothing may change any more, logs that can do so check that
+        they have all of it.
+        """
         if self._thread is not None:
             self._call("open", step)
         elif self._logs:
-            self._open_all(step)
+            self._open_all(step, history, validation)
             self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
             self._thread.start()
 
@@ -88,11 +96,14 @@ class Background:
                 missing = f"{log.missing} steps are" if log.missing else "its end may be"
                 _warn(log, f"{missing} missing in it")
 
-    def _open_all(self, step: int) -> None:
+    def _open_all(self, step: int, history: Arrays | None, validation: Arrays) -> None:
         opened: list[Writer] = []
         try:
             for log in self._logs:
-                log.writer.open(step)
+                if step and history is not None and isinstance(log.writer, FileWriter):
+                    log.writer.resume(step, history, validation)
+                else:
+                    log.writer.open(step)
                 opened.append(log.writer)
         except BaseException:
             for writer in opened:

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from paramjax.logs._lines import LineWriter
 
+_ENTRY = r'"(?:[^"\\]|\\.)*": ([^",{}\[\]\s]+)'
+_NUMBERS = re.compile(_ENTRY)
+_OBJECT = re.compile(rf"\{{{_ENTRY}(?:, {_ENTRY})*\}}\n")
+
 _NOT_FINITE = {"nan": "null", "inf": "null", "-inf": "null"}
 
 
@@ -18,7 +22,9 @@ class JSONLines(LineWriter):
     knows only finite numbers: others are `null`. An array is one entry for each element,
     `NAME[0]`; true is 1. Numbers have the shortest digits that give them back in their own
     precision. A new run begins the file anew; a killed run that is resumed leaves the same
-    bytes as one that was not.
+    bytes as one that was not. What was cut off, changed or deleted between two starts is written
+    again from the history in the checkpoint, and a `WriterWarning` says so. A file that is no log
+    is refused, and so is one that another run writes.
 
     Args:
         path: The file; its folder is made if missing.
@@ -49,3 +55,7 @@ class JSONLines(LineWriter):
         for row in rows:
             cells = [_NOT_FINITE.get(cell, cell) for cell in row]
             yield "{" + ", ".join(map(str.__add__, keys, cells)) + "}\n"
+
+    def _cells(self, line: str) -> list[str]:
+        is_log = line.startswith(self.beginning.decode()) and _OBJECT.fullmatch(line)
+        return _NUMBERS.findall(line) if is_log else []

@@ -107,7 +107,7 @@ class TrainLoop:
         """Train to the end, showing progress, and return how it ended."""
         if self._source.knows_form or self._ended() is None:
             self._prepare(interrupts)  # refuses another program before a log is cut to this step
-        self._writers.open(self.step)
+        self._writers.open(self.step, self.history.arrays(), self._validator.history.arrays())
         if isinstance(self._config.nonfinite, Rollback):
             self._save_once()
         while (status := self._ended()) is None:

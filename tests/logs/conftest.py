@@ -62,3 +62,12 @@ def whole(go_on):
         return writer
 
     return written
+
+
+@pytest.fixture
+def shown():
+    """What TensorBoard shows of a folder: tag -> [(step, value)]."""
+    pytest.importorskip("tensorboardX.proto.event_pb2")
+    import event_files
+
+    return event_files.shown

@@ -9,7 +9,8 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path, small_disk):
     path = tmp_path / "log"
     path.write_bytes(b"kept, not kept")
     (tmp_path / "unfinished_log").write_bytes(b"left by a kill")
-    file = AppendFile(path, 4)
+    file = AppendFile(path)
+    file.cut(4)
     with small_disk(8), pytest.raises(OSError, match=str(path)) as caught:
         file.append(b" second")
     assert caught.value.errno == errno.EFBIG
