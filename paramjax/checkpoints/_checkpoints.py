@@ -34,8 +34,9 @@ class Keep:
     best: int = 0
 
     def __post_init__(self) -> None:
-        check_count("keep: last", self.last)
-        check_count("keep: best", self.best, least=0)
+        # as numbers of Python, which JSON knows, where they came from numpy
+        object.__setattr__(self, "last", check_count("keep: last", self.last))
+        object.__setattr__(self, "best", check_count("keep: best", self.best, least=0))
 
     def stays(self, scores: Mapping[int, float | None]) -> list[int]:
         """The steps whose checkpoints stay.
@@ -75,7 +76,8 @@ class Checkpoints:
             rewrite; a `ProgramWarning` says so.
 
     Raises:
-        TypeError: If `folder` is not a path, or `every` neither a whole number nor a time.
+        TypeError: If `folder` is not a path, `every` neither a whole number nor a time, `keep` no
+            `Keep`, or a flag neither True nor False.
         ValueError: If `every` is not positive, or `folder` is empty or an address.
 
     Example:
@@ -91,18 +93,31 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         absolute_path("checkpoints", self.folder)
-        if not isinstance(self.keep, Keep):
-            raise TypeError(
-                f"checkpoints: keep: expected a pj.checkpoints.Keep, got {describe(self.keep)}"
-            )
+        check_keep(self.keep)
+        for name in ("fresh", "allow_new_program"):
+            if not isinstance(flag := getattr(self, name), bool):
+                raise TypeError(
+                    f"checkpoints: {name}: expected True or False, got {describe(flag)}"
+                )
         if isinstance(self.every, datetime.timedelta):
             if self.every <= datetime.timedelta(0):
                 raise ValueError(f"checkpoints: every: expected a time above 0, got {self.every}")
             return
         try:
-            check_count("checkpoints: every", self.every)
+            every = check_count("checkpoints: every", self.every)
         except TypeError:
             raise TypeError(
                 "checkpoints: every: expected a whole number of steps or a datetime.timedelta, "
                 f"got {describe(self.every)}"
             ) from None
+        object.__setattr__(self, "every", every)
+
+
+def check_keep(keep: Keep) -> Keep:
+    """The argument, if it says which checkpoints stay; raise `TypeError` for a number."""
+    if not isinstance(keep, Keep):
+        raise TypeError(
+            f"checkpoints: keep: expected a pj.checkpoints.Keep, got {describe(keep)}; write "
+            "keep=pj.checkpoints.Keep(last=3)"
+        )
+    return keep

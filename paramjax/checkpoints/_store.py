@@ -14,10 +14,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from paramjax._checks import describe
 from paramjax._files import make_folder
 from paramjax._locks import FolderLock
 from paramjax._types import PyTree
-from paramjax.checkpoints._checkpoints import Keep
+from paramjax.checkpoints._checkpoints import Keep, check_keep
 from paramjax.checkpoints._folder import absolute, checkpoint, clean, remove, steps_in
 from paramjax.checkpoints._leaves import check_leaf, named_leaves, start_transfer, to_host
 from paramjax.checkpoints._manifest import Manifest
@@ -69,6 +70,7 @@ class CheckpointStore:
     Raises:
         RunInUse: If another run holds the folder.
         OSError: If the folder cannot be written.
+        TypeError: If `keep` or `identity` is of another kind.
 
     Example:
         >>> import tempfile
@@ -92,7 +94,10 @@ class CheckpointStore:
         joint: bool = False,
     ) -> None:
         self.folder = absolute(folder)
-        self._origin, self._keep = Origin(dict(identity), program), keep or Keep()
+        if not isinstance(identity, Mapping):
+            raise TypeError(f"checkpoints: identity: expected a dict, got {describe(identity)}")
+        self._keep = check_keep(Keep() if keep is None else keep)
+        self._origin = Origin(dict(identity), program)
         self._restored: Manifest | None = None
         self._joint, self._writes = joint, not joint or jax.process_index() == 0
         self._thread: threading.Thread | None = None

@@ -180,15 +180,15 @@ class _Log:
 
 
 def _checked(writers: Any) -> list[Writer]:
-    if isinstance(writers, Writer) or not isinstance(writers, Sequence):
+    if isinstance(writers, Writer | str) or not isinstance(writers, Sequence):
         raise TypeError(
-            f"writers: expected a list of writers, got {describe(writers)}; put it in brackets"
+            f"logs: expected a list of writers such as [pj.logs.CSV(path)], got {describe(writers)}"
         )
     for writer in writers:
         if isinstance(writer, type) or not isinstance(writer, Writer):
             raise TypeError(
-                "writers: expected objects with open, write, validated, flush and close, such as "
-                f"CSV(path), got {describe(writer)}"
+                "logs: expected objects with open, write, validated, flush and close, such as "
+                f"pj.logs.CSV(path), got {describe(writer)}"
             )
     return list(writers)
 

@@ -1,9 +1,12 @@
+import dataclasses
+import json
 import math
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
-from paramjax.checkpoints import Checkpoints, Keep
+from paramjax.checkpoints import Checkpoints, CheckpointStore, Keep
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,15 @@ def test_the_last_and_the_best_stay_on_the_disk_over_restarts(open_store, save, 
         (lambda: Checkpoints(3), TypeError, "checkpoints: expected a path, got int 3"),
         (lambda: Checkpoints("gs://b/run"), ValueError, "checkpoints: expected a path of this m"),
         (lambda: Checkpoints("run", keep=3), TypeError, "expected a pj.checkpoints.Keep, got int"),
+        (
+            lambda: Checkpoints("run", keep=3),
+            TypeError,
+            r"write keep=pj.checkpoints.Keep\(",
+        ),
+        (lambda: CheckpointStore("run", identity={}, keep=3), TypeError, "got int 3; write keep="),
+        (lambda: CheckpointStore("run", identity=[1]), TypeError, "identity: expected a dict"),
+        (lambda: Checkpoints("run", fresh="no"), TypeError, "fresh: expected True or False, got s"),
+        (lambda: Checkpoints("run", allow_new_program=1), TypeError, "allow_new_program: expected"),
         (lambda: Checkpoints("run", every=0), ValueError, "checkpoints: every"),
         (lambda: Checkpoints("run", every=1.5), TypeError, "steps or a datetime.timedelta, got"),
         (lambda: Checkpoints("run", every=timedelta(0)), ValueError, "expected a time above 0"),
@@ -51,3 +63,13 @@ def test_the_last_and_the_best_stay_on_the_disk_over_restarts(open_store, save, 
 def test_bad_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_numbers_of_numpy_are_numbers(open_store, save, steps_in, tmp_path):
+    keep = Keep(last=np.int64(1), best=np.uint8(0))
+    assert json.dumps(dataclasses.asdict(keep)) == '{"last": 1, "best": 0}'
+    assert type(Checkpoints("run", every=np.int32(5)).every) is int
+    with open_store(keep=keep) as store:
+        save(store, 1)
+        save(store, 2)
+    assert steps_in(tmp_path / "run") == [2]

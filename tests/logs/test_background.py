@@ -194,10 +194,10 @@ def test_files_are_let_go_though_the_disk_stays_full(tmp_path, small_disk):
 
 
 def test_what_are_no_writers_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="expected a list of writers, got CSV .* in brackets"):
+    with pytest.raises(TypeError, match="logs: expected a list of writers .*, got CSV"):
         Background(CSV(tmp_path / "log.csv"))
-    with pytest.raises(TypeError, match="expected a list of writers, got int 3"):
+    with pytest.raises(TypeError, match="logs: expected a list of writers .*, got int 3"):
         Background(3)
     for wrong in (CSV, "log.csv"):
-        with pytest.raises(TypeError, match="expected objects with open, write, validated, flush"):
+        with pytest.raises(TypeError, match="logs: expected objects with open, write, validated"):
             Background([wrong])
