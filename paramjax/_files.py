@@ -98,9 +98,19 @@ def explained(what: str, path: Path, error: OSError) -> OSError:
         [Errno 30] CSV: a.csv cannot be written: Read-only file system; choose another place
     """
     cause = error.strerror or str(error)
-    remedy = _REMEDIES.get(error.errno or 0, "choose another place")
-    message = f"{what}: {path} cannot be written: {cause}; {remedy}"
+    message = f"{what}: {path} cannot be written: {cause}; {remedy(error)}"
     return OSError(error.errno or errno.EIO, message)
+
+
+def remedy(error: BaseException) -> str:
+    """What to do about an error of the system.
+
+    Example:
+        >>> remedy(OSError(errno.ENOSPC, "No space left on device"))
+        'make room there, or choose another place'
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    return _REMEDIES.get(number or 0, "choose another place")
 
 
 def fsync(path: Path) -> None:

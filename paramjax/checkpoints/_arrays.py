@@ -6,12 +6,14 @@ import contextlib
 import json
 import math
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from paramjax._format import printable
@@ -46,8 +48,13 @@ _OTHERS = {
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays; a failing disk raises `SafetensorError`, which is no `OSError`."""
-    save_file({_name_in_file(name): _storable(array) for name, array in arrays.items()}, path)
+    """Write arrays; raise OSError if the disk fails."""
+    try:
+        save_file({_name_in_file(name): _storable(array) for name, array in arrays.items()}, path)
+    except SafetensorError as error:
+        if (number := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def read_arrays(

@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from paramjax._checks import describe
-from paramjax._files import make_folder
+from paramjax._files import make_folder, remedy
 from paramjax._locks import FolderLock
 from paramjax._types import PyTree
 from paramjax.checkpoints._checkpoints import Keep, check_keep
@@ -236,9 +236,10 @@ class CheckpointStore:
         if failed is not None:
             steps = steps_in(self.folder)
             last = f"the last good one is of step {steps[-1]}" if steps else "there is none yet"
+            cause = f"{failed[1]}; {remedy(failed[1])}"
             warnings.warn(
                 f"checkpoints: the checkpoint of step {failed[0]} could not be written to "
-                f"{self.folder}: {failed[1]}; the run goes on, {last}",
+                f"{self.folder}: {cause}; the run goes on, {last}",
                 SaveWarning,
                 stacklevel=4,
             )

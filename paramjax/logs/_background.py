@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from paramjax._checks import describe
+from paramjax._files import remedy
 from paramjax.logs._append_file import Arrays, FileWriter
 from paramjax.logs._writer import Writer, WriterWarning
 
@@ -196,4 +197,6 @@ def _checked(writers: Any) -> list[Writer]:
 def _warn(log: _Log, consequence: str) -> None:
     name, error = type(log.writer).__name__, log.error
     reason = str(error) or type(error).__name__
+    if isinstance(error, OSError):
+        reason = f"{reason}; {remedy(error)}"
     warnings.warn(f"{name}: {reason}; {consequence}", WriterWarning, stacklevel=4)

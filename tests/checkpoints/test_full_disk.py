@@ -62,7 +62,7 @@ def test_no_space_in_any_phase_of_a_save(
     for step in (2, 1):  # another step, and the same again
         with monkeypatch.context() as patch:
             patch.setattr(module, name, full(itertools.count(1)))
-            message = "No space left on device.*last good one is of step 1"
+            message = "No space left on device.*; make room there, .*last good one is of step 1"
             fails_to_save(store, step, tree(2), message)
         assert entries(tmp_path / "run") == ["lock", "run.json", "step_000000001"]
         assert value(store) == 1
@@ -77,7 +77,12 @@ def test_a_limit_on_the_size_of_files_is_met_as_a_full_disk_is(open_store, tmp_p
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, hard))  # of 4 that the array needs
     try:
-        fails_to_save(store, 2, tree(2, large), "File too large.*the last good one is of step 1")
+        fails_to_save(
+            store,
+            2,
+            tree(2, large),
+            "File too large.*; raise the limit.*the last good one is of step 1",
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert entries(tmp_path / "run") == ["lock", "run.json", "step_000000001"]
@@ -110,7 +115,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(open_store, small_disk, entr
     ballast = small_disk / "ballast"
     room = shutil.disk_usage(small_disk).free - left
     ballast.write_bytes(b"0" * room)
-    fails_to_save(store, 2, tree(2, large), "the last good one is of step 1")
+    fails_to_save(store, 2, tree(2, large), "No space left.*; make room there, .* is of step 1")
     assert entries(run) == ["lock", "run.json", "step_000000001"]
     assert value(store, large) == 1
     ballast.unlink()

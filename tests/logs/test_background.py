@@ -87,7 +87,10 @@ def test_a_failure_is_said_once_the_run_goes_on_and_nothing_is_lost():
     logs.open(0)
     bad.error = OSError(28, "No space left on device", "log.csv")
     logs.write(1, rows())
-    with pytest.warns(WriterWarning, match=r"Recorder: .*No space left on device: 'log.csv'; the"):
+    with pytest.warns(
+        WriterWarning,
+        match="Recorder: .*No space left on device: 'log.csv'; make room there, or .*; the",
+    ):
         logs.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -175,7 +178,10 @@ def test_files_are_whole_after_a_disk_was_full(kind, tmp_path, whole, go_on, sma
     logs = Background([kind(tmp_path / "log")])
     logs.open(0)
     go_on(logs, 0, 15)
-    with small_disk(700), pytest.warns(WriterWarning, match=r"File too large: '.*log'; the run"):
+    with (
+        small_disk(700),
+        pytest.warns(WriterWarning, match=r"File too large: '.*log'; raise the limit.*; the run"),
+    ):
         go_on(logs, 15)
     logs.close()
     assert (tmp_path / "log").read_bytes() == expected
