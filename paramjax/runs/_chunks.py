@@ -31,6 +31,7 @@ from paramjax.runs._until_nonfinite import (
     attempt_until,
     no_metrics,
 )
+from paramjax.step._metrics import check_metrics
 from paramjax.step._state import Trainer, TrainState
 
 _CHUNK_STEPS = 2**16
@@ -216,6 +217,7 @@ class _Step:
         # compiled within, so that asking for the shapes and running trace it once together
         self._step, self._eval_params = jax.jit(trainer.step), trainer.eval_params
         _, self._shapes = jax.eval_shape(self._step, state, batch)
+        check_metrics("trainer", self._shapes)
         if "loss" not in self._shapes:
             raise ValueError(
                 f"trainer: the metrics of its step hold no 'loss', got {sorted(self._shapes)}; "

@@ -8,14 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_key, check_params, is_key
+from paramjax._checks import check_key, check_params
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax.step._carried import carried, strongly_typed
 from paramjax.step._evaluation import evaluation_point
+from paramjax.step._metrics import check_metrics
 from paramjax.step._state import Masked, Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
 
 InitFn = Callable[[Params, ModelState], tuple[Params, ModelState, PyTree]]
 StepFn = Callable[[TrainState, Batch, Key], tuple[TrainState, Metrics, Observation | None]]
+
+
+_NO_MODEL_STATE = "; the run began without model state, so give the first one as model_state="
+_OPTIMIZER = "; an optimizer state that changes its form does not fit a compiled loop"
 
 
 def _as_it_is(model_state: ModelState) -> ModelState:
@@ -53,9 +59,11 @@ def assemble(
 
     Raises:
         TypeError: If a hook is not a Hook; in `init`, if the key is a legacy key or the
-            parameters are not floating-point.
-        ValueError: If two hooks share a name, or a needed hook is missing; at the first
-            trace, if a hook observes and the observation is None.
+            parameters are not floating-point; at the first trace, if a metric is not a number.
+        ValueError: If two hooks share a name, or a needed hook is missing; in `init`, if a
+            model state is given that the trainer says it does not take; at the first trace,
+            if a hook observes and the observation is None, a metric has a reserved name, or
+            the form of the state (its tree, shapes or dtypes) changes in the step.
 
     Example:
         >>> import paramjax as pj
@@ -72,20 +80,27 @@ def assemble(
     def init(key: Key, params: Params, model_state: ModelState = ()) -> TrainState:
         check_key(key)
         check_params(params)
+        if stateful is False and jax.tree.leaves(model_state):
+            raise ValueError(
+                "model_state: given, but this trainer's loss takes none; say stateful=True where "
+                "the trainer is made, or leave it out"
+            )
         params, model_state, opt_state = init_fn(params, model_state)
         evaluated = evaluate(opt_state, params)
         own = tuple(_init_hook(hook, evaluated, model_state) for hook in hooks)
         first = TrainState(jnp.zeros([], jnp.int32), params, model_state, opt_state, own, key)
-        state: TrainState = jax.tree.map(_strongly_typed, first)
+        state: TrainState = jax.tree.map(strongly_typed, first)
         return state
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
         new, metrics, observation = step_fn(state, batch, key)
+        new = _same_form(state, new)
         hook_state, observed = _observe(hooks, state.hook_state, observation)
         old = state._replace(hook_state=hook_state)
         new = new._replace(step=state.step + 1, hook_state=hook_state, key=state.key)
-        return _apply(hooks, old, new, {**metrics, **observed}, _counted(batch))
+        new, metrics = _apply(hooks, old, new, {**metrics, **observed}, _counted(batch))
+        return new, check_metrics("metrics of the step", metrics)
 
     def eval_params(state: TrainState) -> Params:
         params = evaluate(state.opt_state, state.params)
@@ -110,6 +125,21 @@ def _init_hook(hook: Hook, params: Params, model_state: ModelState) -> PyTree:
     return hook.init(params)
 
 
+def _same_form(state: TrainState, new: TrainState) -> TrainState:
+    """The new state, or an error that names the part and the leaf whose form changed."""
+    empty = "" if jax.tree.leaves(state.model_state) else _NO_MODEL_STATE
+    return new._replace(
+        params=carried("params", state.params, new.params),
+        model_state=carried("model_state", state.model_state, new.model_state, hint=empty),
+        opt_state=carried("opt_state", state.opt_state, new.opt_state, hint=_OPTIMIZER),
+    )
+
+
+def _own_arrays(index: int, hook: Hook, before: PyTree, after: PyTree) -> PyTree:
+    """A hook's new arrays, or an error that names the hook and the leaf whose form changed."""
+    return carried(f"state of {hook.name or f'hooks[{index}]'}", before, after)
+
+
 def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
     for index, hook in enumerate(hooks):
         if not isinstance(hook, Hook):
@@ -129,13 +159,6 @@ def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
             raise ValueError(f"hooks: this gradient estimator needs {name}; add pj.hooks.{name}()")
 
 
-def _strongly_typed(leaf: Any) -> Any:
-    """The leaf with a fixed dtype: a weakly typed one would change it, and trace again."""
-    if is_key(leaf):
-        return leaf
-    return jax.lax.convert_element_type(leaf, jnp.result_type(leaf))
-
-
 def _observe(
     hooks: tuple[Hook, ...], hook_state: tuple[PyTree, ...], observation: Observation | None
 ) -> tuple[tuple[PyTree, ...], Metrics]:
@@ -147,7 +170,8 @@ def _observe(
             if observation is None:
                 name = hook.name or f"hooks[{index}]"
                 raise ValueError(f"{name}: this trainer has no single gradient to observe")
-            own, reported = hook.observe(own, observation)
+            new, reported = hook.observe(own, observation)
+            own = _own_arrays(index, hook, own, new)
             metrics = {**metrics, **reported}
         states.append(own)
     return tuple(states), metrics
@@ -172,5 +196,6 @@ def _apply(
             own, new, metrics = hook.apply(*inputs)
         else:
             own, new, metrics = hook.apply_counted(*inputs, counted)
+        own = _own_arrays(index, hook, inputs[0], own)
         new = new._replace(hook_state=(*new.hook_state[:index], own, *new.hook_state[index + 1 :]))
     return new, metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._types import LossFn, Metrics, ModelState, Params, PyTree
+from paramjax.step._metrics import check_metrics
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,11 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
         A GradFn with the same arguments.
 
     Raises:
-        TypeError: If `loss_fn` is not callable; at the first call, if it does not return
-            a pair, or its loss is not floating-point.
-        ValueError: At the first call, if the loss is not a scalar.
+        TypeError: If `loss_fn` is not callable; at the first call, if it does not take these
+            arguments or return a pair, its loss is not floating-point, or a metric is not a
+            number.
+        ValueError: At the first call, if the loss is not a scalar, or a metric has a reserved
+            name or more than one axis.
 
     Example:
         >>> import paramjax as pj
@@ -89,7 +93,7 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
         raise TypeError(f"loss_fn: expected a function, got {type(loss_fn).__name__}")
 
     def checked(params: Any, *rest: Any) -> tuple[Any, Any]:
-        loss, aux = loss_and_aux(loss_fn(params, *rest), stateful=stateful)
+        loss, aux = loss_and_aux(call_loss("loss_fn", loss_fn, (params, *rest)), stateful=stateful)
         if not jnp.issubdtype(jnp.result_type(loss), jnp.floating):
             raise TypeError(
                 f"loss_fn: expected a floating-point loss, got {jnp.result_type(loss)}; a count "
@@ -140,8 +144,47 @@ def loss_and_aux(output: Any, *, stateful: bool, name: str = "loss_fn") -> tuple
             "second value"
         )
     metrics = aux[1] if stateful else aux
-    if not isinstance(metrics, dict):
+    if not stateful and isinstance(aux, tuple) and len(aux) == 2 and isinstance(aux[1], dict):
         raise TypeError(
-            f"{name}: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
+            f"{name}: expected the loss to return {expected}, got (loss, (model_state, metrics)); "
+            "a loss with model state is declared by stateful=True"
         )
+    check_metrics(name, metrics)
     return loss, aux
+
+
+def call_loss(name: str, loss_fn: Any, args: tuple[Any, ...]) -> Any:
+    """What the loss returns, or an error that says how it is called if it does not take that."""
+    names = ("params", *("model_state" for _ in args[3:]), "batch", "key")
+    try:
+        signature = inspect.signature(loss_fn)
+    except (TypeError, ValueError):  # a function of C has none
+        return loss_fn(*args)
+    try:
+        signature.bind(*args)
+    except TypeError as error:
+        called = getattr(loss_fn, "__qualname__", type(loss_fn).__name__)
+        raise TypeError(
+            f"{name}: {called}{signature} cannot be called with ({', '.join(names)}): {error}"
+            f"{_hint(signature, len(args))}"
+        ) from None
+    try:
+        return loss_fn(*args)
+    except Exception as error:
+        if len(args) == 4 and not jax.tree.leaves(args[1]):
+            error.add_note(
+                f"{name}: the loss got the empty model_state {args[1]!r}; if it needs one, give "
+                "the first as model_state="
+            )
+        raise
+
+
+def _hint(signature: inspect.Signature, given: int) -> str:
+    """What to do about a loss that takes another number of arguments."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    takes = sum(parameter.kind in kinds for parameter in signature.parameters.values())
+    if (takes, given) == (4, 3):
+        return "; if it takes model state, say stateful=True"
+    if (takes, given) == (3, 4):
+        return "; if it takes no model state, leave stateful=True out"
+    return ""

@@ -15,6 +15,7 @@ from paramjax.step._assemble import assemble
 from paramjax.step._evaluation import gradient_point, init_optimizer
 from paramjax.step._extra_args import extra_arguments, update_with
 from paramjax.step._gradients import GradFn, as_grad_fn, split_aux
+from paramjax.step._metrics import check_metrics
 from paramjax.step._norms import norm_of
 from paramjax.step._state import Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
@@ -123,6 +124,7 @@ def _estimate(
     if jnp.shape(loss) != ():
         raise ValueError(f"grad_fn: expected a scalar loss, got shape {jnp.shape(loss)}")
     new_model_state, metrics = split_aux(aux, stateful=grad_fn.stateful)
+    check_metrics("grad_fn", metrics)
     mean = grad_fn.mean_gradient(grads)
     check_same_form("gradients", mean, params)
     model_state = new_model_state[0] if new_model_state else state.model_state

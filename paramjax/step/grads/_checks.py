@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_scalar, leaf_name
 from paramjax._types import LossFn, Params
-from paramjax.step._gradients import GradFn, loss_and_aux
+from paramjax.step._gradients import GradFn, call_loss, loss_and_aux
 
 
 def check_positive(name: str, value: Any, *, hint: str = "") -> None:
@@ -38,6 +38,6 @@ def checked_loss(name: str, loss_fn: LossFn, *, stateful: bool = False) -> LossF
         )
 
     def checked(params: Params, *rest: Any) -> tuple[Any, Any]:
-        return loss_and_aux(loss_fn(params, *rest), stateful=stateful, name=name)
+        return loss_and_aux(call_loss(name, loss_fn, (params, *rest)), stateful=stateful, name=name)
 
     return checked

@@ -11,7 +11,7 @@ import optax
 
 from paramjax._checks import check_count, check_rows
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params
-from paramjax.step._gradients import GradFn, gradient
+from paramjax.step._gradients import GradFn, call_loss, gradient, loss_and_aux
 from paramjax.step._state import scan_steps
 from paramjax.step._train_step import train_step
 
@@ -116,7 +116,8 @@ def meta_loss(
     def of_task(params: Params, task: dict[str, Batch], key: Key) -> tuple[Array, Metrics]:
         inner_key, query_key = jax.random.split(key)
         adapted = inner(params, task["support"], inner_key)
-        return loss_fn(adapted, task["query"], query_key)
+        args = adapted, task["query"], query_key
+        return loss_and_aux(call_loss("loss_fn", loss_fn, args), stateful=False)
 
     def outer(params: Params, batch: Any, key: Key) -> tuple[Array, Metrics]:
         if not isinstance(batch, dict) or set(batch) != {"support", "query"}:

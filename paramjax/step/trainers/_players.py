@@ -7,7 +7,7 @@ from typing import Any
 
 from paramjax._checks import describe
 from paramjax._types import LossFn, Metrics, Params
-from paramjax.step._gradients import GradFn
+from paramjax.step._gradients import GradFn, call_loss
 
 
 def check_losses(losses: Mapping[str, LossFn]) -> dict[str, LossFn]:
@@ -50,7 +50,11 @@ def check_mapping(argument: str, got: Any) -> None:
 
 def player_loss(loss_fn: LossFn, name: str, params: Mapping[str, Params]) -> LossFn:
     """A player's loss as a function of its own parameters, with the others' held fixed."""
-    return lambda own, *rest: loss_fn({**params, name: own}, *rest)
+
+    def own_loss(own: Params, *rest: Any) -> Any:
+        return call_loss(f"losses[{name!r}]", loss_fn, ({**params, name: own}, *rest))
+
+    return own_loss
 
 
 def player_metrics(name: str, metrics: Metrics) -> Metrics:
