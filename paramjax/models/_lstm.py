@@ -15,8 +15,12 @@ from paramjax._types import Array
 _GATES = ("i", "f", "g", "o")
 
 
+Carry = tuple[Array, Array]
+"""The cells c and the states h that one sequence hands to the next, each [batch, features]."""
+
+
 class LSTM(nn.Module):
-    r"""A long short-term memory over a sequence, from a state of zeros.
+    r"""A long short-term memory over a sequence, from a state of zeros or one that is handed on.
 
     $$i, f, o = \sigma(W x_t + U h_{t-1} + b), \quad g = \tanh(W x_t + U h_{t-1} + b), \quad
     c_t = f c_{t-1} + i g, \quad h_t = o \tanh c_t$$
@@ -28,28 +32,47 @@ class LSTM(nn.Module):
     backward scan instead of a sum that grows by a matmul a step. Gradients can be differentiated
     again, by `jax.grad` and `jax.jvp`; JAX raises for `jax.jvp` of the layer itself.
 
+    Called as `(x)` it returns the outputs of all steps; as `(x, carry)` it starts from that carry
+    and returns `(outputs, carry)`, for long sequences that come in windows. A gradient flows
+    through the carry unless `jax.lax.stop_gradient` cuts it; one that is kept in a model state is
+    cut there (truncated backpropagation through time; Williams and Peng, 1990).
+
     Attributes:
         features: Size of the state h and of the cell c.
 
     Raises:
-        TypeError: On the first call, if the sequences are not floating-point.
-        ValueError: On the first call, if they do not have three axes.
+        TypeError: On the first call, if the sequences are not floating-point or the lengths not
+            integers.
+        ValueError: On the first call, if sequences, carry or lengths have other shapes.
 
     Example:
-        >>> params = jax.jit(LSTM(8).init)(jax.random.key(0), jnp.zeros((1, 5, 3)))
-        >>> jax.jit(LSTM(8).apply)(params, jnp.ones((2, 5, 3))).shape
+        >>> memory = LSTM(8)
+        >>> params = jax.jit(memory.init)(jax.random.key(0), jnp.zeros((1, 5, 3)))
+        >>> jax.jit(memory.apply)(params, jnp.ones((2, 5, 3))).shape
         (2, 5, 8)
+        >>> outputs, carry = memory.apply(params, jnp.ones((2, 5, 3)), memory.zero_carry(2))
+        >>> outputs.shape, [part.shape for part in carry]
+        ((2, 5, 8), [(2, 8), (2, 8)])
     """
 
     features: int
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Map [batch, length, inputs] to the outputs of all steps, [batch, length, features]."""
-        if x.ndim != 3:
-            raise ValueError(f"x: expected [batch, length, inputs], got shape {x.shape}")
-        if not jnp.issubdtype(x.dtype, jnp.floating):
-            raise TypeError(f"x: expected floating-point sequences, got {x.dtype}")
+    def __call__(
+        self, x: Array, carry: Carry | None = None, *, lengths: Array | None = None
+    ) -> Any:
+        """Map [batch, length, inputs] to the outputs of all steps, [batch, length, features].
+
+        Args:
+            x: The sequences.
+            carry: Cells and states [batch, features] before the first step; None for zeros.
+            lengths: Steps of each sequence, integers [batch]; None for all. Beyond its length a
+                sequence changes nothing, and its last output is repeated.
+
+        Returns:
+            The outputs; with a carry, the outputs and the carry after the last step.
+        """
+        _check_inputs(x, carry, lengths, self.features)
         cell = nn.OptimizedLSTMCell(self.features, name="cell")
         if self.is_initializing():
             zero = jnp.zeros((x.shape[0], self.features), x.dtype)
@@ -61,52 +84,118 @@ class LSTM(nn.Module):
         )
         x, inputs, kernel, bias = promote_dtype(x, inputs, kernel, bias, dtype=None)
         z = x.swapaxes(0, 1) @ inputs + bias.reshape(1, 1, -1)
-        return _outputs(z, kernel).swapaxes(0, 1)
+        start = None if carry is None else (carry[0].astype(z.dtype), carry[1].astype(z.dtype))
+        outputs, cells = _outputs(z, kernel, start, _within(lengths, x.shape[1]))
+        if carry is None:
+            return outputs.swapaxes(0, 1)
+        return outputs.swapaxes(0, 1), (cells, outputs[-1])
+
+    @nn.nowrap
+    def zero_carry(self, batch: int, dtype: Any = jnp.float32) -> Carry:
+        """The carry before the first window of `batch` sequences.
+
+        Args:
+            batch: Number of sequences.
+            dtype: Of the cells and states.
+
+        Returns:
+            Zeros, twice [batch, features], in memory of their own.
+        """
+        return jnp.zeros((batch, self.features), dtype), jnp.zeros((batch, self.features), dtype)
 
 
-def _recur(z: Array, kernel: Array) -> tuple[Array, ...]:
-    """Outputs of all steps and what the backward steps need, each [length, batch, features]."""
+def _check_inputs(x: Array, carry: Any, lengths: Array | None, features: int) -> None:
+    if x.ndim != 3:
+        raise ValueError(f"x: expected [batch, length, inputs], got shape {x.shape}")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"x: expected floating-point sequences, got {x.dtype}")
+    expected = (x.shape[0], features)
+    if carry is not None and [jnp.shape(part) for part in jax.tree.leaves(carry)] != [expected] * 2:
+        raise ValueError(
+            f"carry: expected cells and states, both {expected}, as zero_carry({x.shape[0]}) makes "
+            f"them, got {jax.tree.map(jnp.shape, carry)}"
+        )
+    if lengths is None:
+        return
+    if jnp.shape(lengths) != x.shape[:1]:
+        raise ValueError(
+            f"lengths: expected one for each of the {x.shape[0]} sequences, got shape "
+            f"{jnp.shape(lengths)}"
+        )
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise TypeError(f"lengths: expected integers, got {lengths.dtype}")
 
-    def step(state: tuple[Array, Array], z: Array) -> tuple[tuple[Array, Array], Any]:
-        c, h = state
+
+def _within(lengths: Array | None, length: int) -> Array | None:
+    """Whether each step lies within each sequence, bool[length, batch, 1]."""
+    if lengths is None:
+        return None
+    return (jnp.arange(length).reshape(-1, 1) < lengths.reshape(1, -1))[..., None]
+
+
+def _recur(
+    z: Array, kernel: Array, start: Carry | None, within: Array | None
+) -> tuple[Array, tuple[Array, ...]]:
+    """The last cells, and outputs and what the backward steps need, [length, batch, features]."""
+
+    def step(state: Carry, inputs: Any) -> tuple[Carry, Any]:
+        (c, h), (z, inside) = state, inputs
         parts = jnp.split(z + h @ kernel, 4, axis=-1)
         i, f, o = (nn.sigmoid(parts[k]) for k in (0, 1, 3))
         g = jnp.tanh(parts[2])
         new = f * c + i * g
         tanh_c = jnp.tanh(new)
-        return (new, o * tanh_c), (o * tanh_c, i, f, g, o, c, tanh_c)
+        out = o * tanh_c
+        if inside is not None:
+            new, out = jnp.where(inside, new, c), jnp.where(inside, out, h)
+        return (new, out), (out, i, f, g, o, c, tanh_c)
 
-    zero = jnp.zeros((z.shape[1], kernel.shape[0]), z.dtype)
-    saved: tuple[Array, ...] = lax.scan(step, (zero, zero), z)[1]
-    return saved
+    if start is None:
+        zero = jnp.zeros((z.shape[1], kernel.shape[0]), z.dtype)
+        start = (zero, zero)
+    (cells, _), saved = lax.scan(step, start, (z, within))
+    return cells, saved
 
 
 @jax.custom_vjp
-def _outputs(z: Array, kernel: Array) -> Array:
-    """Outputs for projected inputs [length, batch, 4 * features]."""
-    return _recur(z, kernel)[0]
+def _outputs(
+    z: Array, kernel: Array, start: Carry | None, within: Array | None
+) -> tuple[Array, Array]:
+    """Outputs and last cells for projected inputs [length, batch, 4 * features]."""
+    cells, saved = _recur(z, kernel, start, within)
+    return saved[0], cells
 
 
-def _forward(z: Array, kernel: Array) -> tuple[Array, tuple[Array, ...]]:
-    saved = _recur(z, kernel)
-    return saved[0], (kernel, *saved)
+def _forward(
+    z: Array, kernel: Array, start: Carry | None, within: Array | None
+) -> tuple[tuple[Array, Array], Any]:
+    cells, saved = _recur(z, kernel, start, within)
+    return (saved[0], cells), (kernel, start, within, saved)
 
 
-def _backward(saved: tuple[Array, ...], grads: Array) -> tuple[Array, Array]:
-    kernel, h, *steps = saved
+def _backward(saved: Any, grads: tuple[Array, Array]) -> tuple[Any, ...]:
+    kernel, start, within, (h, *steps) = saved
 
-    def step(state: tuple[Array, Array], inputs: Any) -> tuple[tuple[Array, Array], Array]:
-        (dc, dh), (grad, i, f, g, o, c, tanh_c) = state, inputs
+    def step(state: Carry, inputs: Any) -> tuple[Carry, Array]:
+        (dc, dh), (grad, inside, i, f, g, o, c, tanh_c) = state, inputs
         dh = dh + grad
+        kept = None
+        if inside is not None:  # a step beyond the end hands both on
+            kept = jnp.where(inside, 0, dc), jnp.where(inside, 0, dh)
+            dc, dh = jnp.where(inside, dc, 0), jnp.where(inside, dh, 0)
         dc = dc + dh * o * (1 - tanh_c**2)
         gates = dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2)
         dz = jnp.concatenate([*gates, dh * tanh_c * o * (1 - o)], axis=-1)
-        return (dc * f, dz @ kernel.T), dz
+        before = dc * f, dz @ kernel.T
+        return before if kept is None else (before[0] + kept[0], before[1] + kept[1]), dz
 
-    zero = jnp.zeros_like(h[0])
-    _, dz = lax.scan(step, (zero, zero), (grads, *steps), reverse=True)
+    end = grads[1], jnp.zeros_like(h[0])
+    first, dz = lax.scan(step, end, (grads[0], within, *steps), reverse=True)
     before, after = h[:-1].reshape(-1, h.shape[-1]), dz[1:].reshape(-1, dz.shape[-1])
-    return dz, before.T @ after
+    dkernel = before.T @ after
+    if start is None:
+        return dz, dkernel, None, None
+    return dz, dkernel + start[1].T @ dz[0], first, None
 
 
 _outputs.defvjp(_forward, _backward)
