@@ -61,7 +61,6 @@ class TensorBoard(FileWriter):
             import tensorboardX.proto.event_pb2
             import tensorboardX.record_writer  # noqa: F401
         super().__init__(folder, every)
-        self._again: tuple[int, dict[str, float]] | None = None
 
     def open(self, step: int) -> None:
         """Begin a file; TensorBoard stops showing what others say about later steps.
@@ -85,9 +84,11 @@ class TensorBoard(FileWriter):
         expected = set(range(self._every, length + 1, self._every))
         lacks = len(expected - found.trained) + len(set(steps) - set(found.validated))
         if not lacks:
-            self._begin(step + 1)
-            again = found.validated.get(step) if step not in steps else None
-            self._again = (step, again) if again else None
+            # a validation after the last checkpoint is made again, or the run goes on without it
+            ended = step in found.validated and step not in steps
+            self._begin(step if ended else step + 1)
+            if ended:
+                self.write(step, {name: array[-1:] for name, array in history.items()})
             return
         self._begin(1)
         self.write(1, history)
@@ -106,7 +107,6 @@ class TensorBoard(FileWriter):
     def _begin(self, step: int) -> None:
         """Begin a file at a step: TensorBoard forgets what others say about it and later ones."""
         self.close()
-        self._again = None
         for path in self._files():
             if not is_ours(path):
                 raise ValueError(
@@ -132,9 +132,7 @@ class TensorBoard(FileWriter):
         """Log a validation; raises OSError if the disk is full."""
         columns = validation_columns(metrics)
         values = [_floats(column)[0] for column in columns.values()]
-        again, self._again = self._again, None
-        if again is None or repr(again) != repr((step, dict(zip(columns, values, strict=True)))):
-            self._file.append(_scalars(step, columns, values))
+        self._file.append(_scalars(step, columns, values))
 
     def flush(self) -> None:
         """Return when everything would survive a power failure."""

@@ -122,6 +122,32 @@ def test_a_checkpoint_under_the_name_of_another_is_not_taken_for_it(open_store, 
     assert "is called step_000000007, and its manifest says step 1" in said[0]
 
 
+@pytest.mark.parametrize("name", ["arrays.safetensors", "history.safetensors", "manifest.json"])
+def test_a_file_of_another_checkpoint_is_damage(open_store, newest, run, blank, tmp_path, name):
+    """An older copy, that of another run of the same form, and two that changed places."""
+    with open_store(tmp_path / "other", identity={"key": [0, 8]}) as other:
+        other.save(2, blank, {"loss": np.zeros(3, np.float32)}, {}, {})
+    store, whole = open_store(), (newest / name).read_bytes()
+    for folder in (run / "step_000000001", tmp_path / "other" / "step_000000002"):
+        (newest / name).write_bytes((folder / name).read_bytes())
+        step, said = restored(store, blank)
+        assert (step, "step_000000002 is damaged" in said[0]) == (1, True)
+    (run / "step_000000001" / name).write_bytes(whole)  # now the older one has that of the newer
+    with pytest.warns(DamageWarning), pytest.raises(ValueError, match="none of the 2 checkpoints"):
+        store.restore(blank)
+
+
+def test_checkpoints_that_changed_places_are_refused(open_store, newest, run, blank, tmp_path):
+    newest.rename(tmp_path / "aside")
+    (run / "step_000000001").rename(newest)
+    (tmp_path / "aside").rename(run / "step_000000001")
+    with (
+        pytest.warns(DamageWarning, match="is called step_.*, and its manifest says step"),
+        pytest.raises(ValueError, match="none of the 2 checkpoints"),
+    ):
+        open_store().restore(blank)
+
+
 def rewrite(checkpoint, **changes):
     """A manifest with a hash of its own that is right, as no flipped bit makes it."""
     write_manifest(checkpoint, read_manifest(checkpoint)._replace(**changes))

@@ -239,6 +239,25 @@ def test_a_last_validation_is_not_shown_twice(tmp_path, written, done, shown):
         np.testing.assert_equal(shown(tmp_path), expected)
 
 
+def test_a_run_that_goes_on_forgets_the_validation_at_its_former_end(tmp_path, done, shown):
+    """Asked for all steps at once, it would not have made it."""
+    history, validation = done
+    none = {name: array[:0] for name, array in validation.items()}
+    writer = TensorBoard(tmp_path, every=2)
+    writer.open(0)
+    writer.write(1, history)
+    writer.close()
+    expected = shown(tmp_path)
+    writer.resume(STEPS, history, none)
+    writer.validated(STEPS, {"loss": 0.5})
+    writer.close()
+    assert shown(tmp_path)["validation/loss"] == [(STEPS, 0.5)]
+    writer.resume(STEPS, history, none)
+    writer.close()
+    found = {tag: values for tag, values in shown(tmp_path).items() if values}
+    np.testing.assert_equal(found, expected)
+
+
 def test_the_events_of_another_program_are_left_alone(tmp_path, done):
     from tensorboardX import SummaryWriter
 
