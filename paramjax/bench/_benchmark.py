@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 
 from paramjax._files import make_folder
 from paramjax._locks import FolderLock
+from paramjax._threads import workers
 from paramjax._version import versions
 from paramjax.bench._folder import (
     clear,
@@ -126,7 +126,7 @@ class Benchmark:
             check_folder(plan.out)
             self.notices += look_over(plan.out)
         most = self._looks[-1]
-        with ThreadPoolExecutor(cores()) as pool:
+        with workers(cores()) as pool:
             self.stages = list(
                 pool.map(lambda w: make_stage(w, plan.protocol, most), plan.workloads)
             )

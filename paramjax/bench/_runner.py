@@ -6,13 +6,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
 from paramjax._hashes import content_hash
+from paramjax._threads import workers
 from paramjax.bench._replicates import best_trial, trainings_of
 from paramjax.bench._results import Training
 from paramjax.bench._seals import forget_records
@@ -235,7 +236,7 @@ def train_all(contestants: Sequence[Contestant], replicates: int) -> list[Exclud
     Returns:
         The optimizers that cannot take part, or whose training raised; the others went on.
     """
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
+    with workers(cores()) as pool:
         futures = {pool.submit(one.train, replicates): one for one in contestants}
         try:
             return _wait(futures)

@@ -181,18 +181,22 @@ def guarded(out: Path, work: Callable[[], Exit]) -> Exit:
 
     Returns:
         Its exit code, 2 if what was asked for cannot be done, 1 if records are damaged or cannot
-        be written, 130 if the user interrupted it.
+        be written, 130 if the user interrupted it, 143 if SIGTERM did.
     """
     from paramjax.bench._benchmark import BaselineError
+    from paramjax.runs._interrupt import Terminated, ending
     from paramjax.tuning import DamagedError
 
     # what was typed, without what would delete the records
     command = shlex.join(["paramjax", *(word for word in sys.argv[1:] if word != "--fresh")])
     go_on = f"what is finished is kept, go on with: {command}"
     try:
-        return work()
+        with ending():
+            return work()
     except KeyboardInterrupt:
         return fail(f"interrupted; {go_on}", Exit.INTERRUPTED)
+    except Terminated:
+        return fail(f"ended by SIGTERM; {go_on}", Exit.TERMINATED)
     except (BadInputError, BaselineError) as error:
         return fail(error)
     except (sqlite3.Error, DamagedError, OSError) as error:

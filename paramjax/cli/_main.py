@@ -8,6 +8,7 @@ from typing import Any
 
 import tyro
 
+from paramjax._threads import leave_if_busy
 from paramjax.cli._bench import bench
 from paramjax.cli._calibrate import calibrate
 from paramjax.cli._example import example
@@ -44,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: Always: 0 all went well, 1 a check failed, 2 bad input, 3 an optimizer
-            was left out, 130 interrupted.
+            was left out, 130 interrupted, 143 ended by SIGTERM.
     """
     words = sys.argv[1:] if args is None else args
     for gone in {word.partition("=")[0] for word in words[1:]} & set(_GONE):
@@ -67,4 +68,6 @@ def main(args: Sequence[str] | None = None) -> None:
             code = fail(f'{error.name} is missing: pip install "paramjax[bench]"')
         else:
             raise
+    if code in (Exit.INTERRUPTED, Exit.TERMINATED):
+        leave_if_busy(code)
     sys.exit(code)

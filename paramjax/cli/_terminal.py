@@ -25,6 +25,7 @@ class Exit(enum.IntEnum):
     EXCLUDED = 3
     """The benchmark ran without one or more of its optimizers."""
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 def console(*, stderr: bool = False) -> Console:

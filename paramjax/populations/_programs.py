@@ -6,7 +6,6 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from paramjax._threads import workers
 from paramjax._types import Array, Metrics, ModelState, Params, PyTree
 from paramjax.populations import _mapped_loop as loop
 from paramjax.populations import _single_run as single
@@ -167,7 +167,7 @@ class Programs:
             for name, inputs in needed.items()
             if name not in self._compiled
         }
-        with ThreadPoolExecutor(max(1, len(lowered))) as pool:
+        with workers(max(1, len(lowered))) as pool:
             done = pool.map(_compiled, lowered.values())
             self._compiled |= zip(lowered, done, strict=True)
 

@@ -18,6 +18,7 @@ from paramjax.optim import has_plateau
 from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import Problem, begun, is_stateful, rows_a_step, with_structure
 from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.runs._interrupt import ending
 from paramjax.runs._progress import Progress
 from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
@@ -120,7 +121,8 @@ def cross_validate(
         raise held_out_steer()
     segment = _segment(steps)
     histories = []
-    with Progress(steps * len(fold_numbers), progress) as shown:
+    showing = Progress(steps * len(fold_numbers), progress)
+    with ending("cross_validate", "nothing was saved"), showing as shown:
         for first in range(0, steps, segment):
             states, history = _advance(
                 trainer, states, data, order, groups, np.int32(first), steps=segment

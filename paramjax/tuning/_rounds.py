@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -63,11 +64,14 @@ def train_rounds(
         jobs = _jobs(population, plan, record_store, going, first, end)
         known = [summary.record for summary in record_store.summaries().values()]
         progress.advance(len(going) - sum(len(job.runs) for job in jobs), first, end, known)
-        for chunk in execute(jobs, _trainer(population, record_store, first, end)):
-            before = [record_store.get(run.trial, run.seed) for run in chunk.runs] if first else ()
-            ended = outcomes(chunk, end, before)
-            record_store.add(ended)
-            progress.advance(len(chunk.runs), first, end, [own.record for own in ended])
+        trained = execute(jobs, _trainer(population, record_store, first, end))
+        with contextlib.closing(trained) as chunks:
+            for chunk in chunks:
+                runs_before = chunk.runs if first else ()
+                before = [record_store.get(run.trial, run.seed) for run in runs_before]
+                ended = outcomes(chunk, end, before)
+                record_store.add(ended)
+                progress.advance(len(chunk.runs), first, end, [own.record for own in ended])
         if schedule is None or end == population.steps or not going:
             continue
         assert score is not None

@@ -17,6 +17,7 @@ from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import Problem
 from paramjax.populations._trial_run import TrialRun
 from paramjax.populations.planning._choose import make_plan
+from paramjax.runs._interrupt import ending
 from paramjax.runs._progress import Progress
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
@@ -134,7 +135,10 @@ def sweep(
         check_metrics(groups, [score.metric])
     rule = "none" if stopping is None else f"{stopping!r} by {score}"
     showing = Progress(len(runs) * steps, execution.progress, doing="choosing a layout")
-    with held(store), showing as progress:
+    kept = "nothing was saved, for there is no store"
+    if store is not None:
+        kept = f"what is done is kept in {store}, and the same call goes on"
+    with ending("sweep", kept), held(store), showing as progress:
         record_store: RecordStore | None = None
         if store is not None:
             record_store = open_store(store, population, drawn, key, rule, fresh=fresh)

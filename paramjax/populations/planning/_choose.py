@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 
 from paramjax._format import byte_size
+from paramjax._threads import workers
 from paramjax.populations._execution import Layout
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
@@ -87,7 +87,7 @@ def make_plan(
     """
     limit = memory_limit(memory)
     groups = [_group(population, own, layout) for own in population.groups(runs)]
-    with ThreadPoolExecutor(cores()) as pool:
+    with workers(cores()) as pool:
         compiled = pool.map(lambda group: _compile(group, group.layouts[0]), groups)
         for group in groups:
             # while others compile, in the thread under whose settings it was traced

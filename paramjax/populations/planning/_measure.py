@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from paramjax._threads import workers
 from paramjax.populations._execution import Layout
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
@@ -26,7 +26,7 @@ def seconds_a_step(
     def trial(count: int) -> None:
         structure_group.rehearse(some, layout, count)
 
-    with ThreadPoolExecutor(layout.workers) as pool:
+    with workers(layout.workers) as pool:
 
         def seconds(count: int) -> float:
             start = time.perf_counter()

@@ -12,6 +12,7 @@ from paramjax._types import Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import Problem
+from paramjax.runs._interrupt import ending
 from paramjax.runs._progress import Progress
 from paramjax.space._check import check_space
 from paramjax.space._distribution import Space
@@ -128,7 +129,13 @@ def search(
     batches = Batches(population, names, trials, execution)
     metric = problem.metric if names == [problem.metric] else None
     showing = Progress(trials * seeds * steps, execution.progress, doing="choosing a layout")
-    with explained_storage(study), claiming(study) as claimed, showing as shown:
+    kept = "trials that ended are in the study, and the same call goes on"
+    with (
+        ending("search", kept),
+        explained_storage(study),
+        claiming(study) as claimed,
+        showing as shown,
+    ):
         retry_orphans(study)
         progress = PopulationProgress(shown, trials * seeds, steps, metric, problem.maximise)
         for first in range(0, trials, batch):
