@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,8 +60,7 @@ class Trial(NamedTuple):
     Attributes:
         trial: Number of the trial, from 0.
         hyperparameters: Name -> value.
-        value: Mean of the metric over the seeds; if one is not finite, infinite in the bad
-            direction.
+        value: Mean of the metric over the seeds, finite.
         values: The metric of each seed.
 
     Example:
@@ -194,7 +194,8 @@ class Sweep:
             The trial; ties go to the lower trial number.
 
         Raises:
-            ValueError: If the metric is unknown; the message names the nearest known ones.
+            ValueError: If the metric is unknown; the message names the nearest known ones. If
+                every trial has lost a training.
         """
         metric, maximise = self._ranked_by(metric, maximise)
         sign = -1.0 if maximise else 1.0
@@ -203,6 +204,11 @@ class Sweep:
             values.setdefault(record.trial, []).append(record.metrics[metric])
         scores = {trial: mean_or_worst([sign * v for v in vs]) for trial, vs in values.items()}
         trial = min(scores, key=lambda number: (scores[number], number))
+        if not math.isfinite(scores[trial]):
+            raise ValueError(
+                f"best: no trial has a finite {metric!r} with each of its seeds; all {len(scores)} "
+                "have lost one: try smaller rates, or look at records for what is left"
+            )
         chosen = next(record for record in self.records if record.trial == trial)
         return Trial(trial, chosen.hyperparameters, sign * scores[trial], tuple(values[trial]))
 

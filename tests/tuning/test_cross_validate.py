@@ -196,6 +196,25 @@ def test_a_model_state_is_carried_and_handed_to_the_evaluation():
     )  # fmt: skip
     sizes = np.bincount(result.folds)
     np.testing.assert_array_equal(result.metrics["seen"], 100 + 3 * (ROWS - sizes))
+    np.testing.assert_array_equal(result.model_state, result.metrics["seen"])
+
+
+def test_the_best_parameters_come_back_with_their_model_state():
+    """The state counts steps, and the loss is least after two of five."""
+
+    def loss_fn(params, count, batch, key):
+        return (count - 2.0) ** 2 + 0.0 * params["w"].sum(), (count + 1.0, {})
+
+    best = pj.hooks.best_params(lambda metrics: metrics["loss"])
+    trainer = pj.train_step(loss_fn, optax.sgd(0.1), [best], stateful=True)
+    settings = {
+        "model_state": jnp.float32(0.0), "steps": 5, "folds": 2,
+        "evaluate": lambda params, count, batch: {"seen": count},
+    }  # fmt: skip
+    result = validated(trainer, **settings)
+    assert len(set(result.model_state.tolist())) == 1
+    np.testing.assert_array_equal(result.model_state, result.metrics["seen"])
+    assert result.model_state[0] in (2.0, 3.0)
 
 
 def test_two_calls_trace_once():

@@ -122,6 +122,38 @@ def test_folds_stop_early_and_go_on_from_a_store(tmp_path):
         swept(np.arange(ROWS) % 4, store=tmp_path, stopping=None)
 
 
+def test_each_fold_has_a_model_state_of_its_own():
+    """It sums up the rows that were read: 3 steps of all rows that are not held out."""
+
+    def counting(params, count, batch, key):
+        return jnp.sum(params["w"] ** 2), (count + len(batch["x"]), {})
+
+    own = problem(
+        model_state=jnp.int32(0), evaluate=lambda params, count, batch: {"loss": 1.0 * count}
+    )
+    found = pj.sweep(
+        lambda hp: pj.train_step(counting, optax.sgd(hp["rate"]), stateful=True),
+        {"rate": pj.uniform(0.0, 0.2)}, own, trials=2, seeds=1, steps=3, key=KEY, folds=4,
+    )  # fmt: skip
+    for fold, size in enumerate(np.bincount(found.folds)):
+        assert int(found.model_state_of(1, 0, fold)) == 3 * (ROWS - size)
+        assert found.records[fold].metrics["loss"] == 3 * (ROWS - size)
+
+
+def plateaus(hyperparameters):
+    tx = optax.chain(optax.sgd(hyperparameters["rate"]), pj.optim.reduce_on_plateau())
+    return pj.train_step(loss_fn, tx)
+
+
+def test_held_out_rows_steer_no_plateau():
+    arguments = {"steps": 3, "key": KEY, "folds": 4}
+    space = {"rate": pj.uniform(0.0, 0.2)}
+    with pytest.raises(ValueError, match=r"reduce_on_plateau\(\) .* may only judge it"):
+        pj.sweep(plateaus, space, problem(), trials=2, seeds=1, **arguments)
+    with pytest.raises(ValueError, match=r"reduce_on_plateau\(\) .* may only judge it"):
+        pj.cross_validate(plateaus, problem(), hyperparameters={"rate": 0.1}, **arguments)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -142,3 +142,14 @@ def test_the_width_shrinks_until_it_fits(line, line_loss, monkeypatch):
     assert choice.layout.width < 128
     assert result.plan.peak <= 10**9 + room
     assert len(result.records) == 128
+
+
+@pytest.mark.parametrize("maximise", [False, True])
+def test_none_of_lost_trials_is_the_best(line, line_loss, maximise):
+    lost = {"rate": pj.log_uniform(1e6, 1e7)}
+    found = sweep_line(line, line_loss, space=lost, steps=30)
+    assert {str(record.status) for record in found.records} == {"diverged"}
+    for call in (lambda: found.best(maximise=maximise), lambda: found.refit()):
+        with pytest.raises(ValueError, match="best: no trial has a finite 'loss' .* all 4 have"):
+            call()
+    found.plot()
