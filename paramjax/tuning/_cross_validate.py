@@ -16,7 +16,14 @@ from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Pa
 from paramjax.data._sampler import batch_order
 from paramjax.optim import has_plateau
 from paramjax.populations._population import MakeTrainer
-from paramjax.populations._problem import Problem, begun, is_stateful, rows_a_step, with_structure
+from paramjax.populations._problem import (
+    Problem,
+    begun,
+    evaluation,
+    is_stateful,
+    rows_a_step,
+    with_structure,
+)
 from paramjax.populations._starts import Starts, prepare_starts
 from paramjax.runs._interrupt import ending
 from paramjax.runs._progress import Progress
@@ -26,6 +33,7 @@ from paramjax.tuning._cross_validation import CrossValidation, status_of_folds
 from paramjax.tuning._folds import (
     FoldGroup,
     check_held_out,
+    check_rows_a_step,
     fold_groups,
     fold_of_each_row,
     held_out_steer,
@@ -100,6 +108,7 @@ def cross_validate(
         check_count("eval_batch_size", eval_batch_size)
     trainer = _trainer(make_trainer, hyperparameters)
     stateful = is_stateful(problem, trainer)
+    evaluation(problem, hyperparameters, stateful=stateful)  # which checks its arguments
     batch_size = rows_a_step(problem, hyperparameters)
     init, evaluate = (
         with_structure(function, hyperparameters, inputs)
@@ -267,8 +276,4 @@ def _check_batch(trainer: Trainer, batch_size: int | None, rows: int) -> None:
             "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
             f"batch_size out, got {batch_size}"
         )
-    if batch_size > rows:
-        raise ValueError(
-            f"batch_size: expected at most the {rows} training rows of the smallest fold, got "
-            f"{batch_size}; take a smaller batch, or None for all of them at each step"
-        )
+    check_rows_a_step(batch_size, rows)

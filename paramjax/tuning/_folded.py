@@ -20,7 +20,13 @@ from paramjax.populations._starts import PendingStarts, Starts, pending_starts
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.space._distribution import Space
-from paramjax.tuning._folds import check_held_out, fold_groups, fold_of_each_row, held_out_steer
+from paramjax.tuning._folds import (
+    check_held_out,
+    check_rows_a_step,
+    fold_groups,
+    fold_of_each_row,
+    held_out_steer,
+)
 
 
 class FoldPopulation(Population):
@@ -80,6 +86,8 @@ def fold_population(
     fold_key, start_key, order_key = jax.random.split(key, 3)
     fold = fold_of_each_row(folds, rows, fold_key, stratify)
     count = int(fold.max()) + 1
+    if isinstance(problem.batch_size, int):
+        check_rows_a_step(problem.batch_size, rows - int(np.bincount(fold).max()))
     data = jax.tree.map(jnp.asarray, problem.data)
     members = []
     for group in fold_groups(fold):

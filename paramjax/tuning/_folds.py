@@ -33,6 +33,15 @@ def check_held_out(problem: Problem) -> Callable[..., Any]:
     return problem.evaluate
 
 
+def check_rows_a_step(batch_size: int, rows: int) -> None:
+    """Raise if a batch is larger than what a fold leaves to train on."""
+    if batch_size > rows:
+        raise ValueError(
+            f"batch_size: expected at most the {rows} training rows of the smallest fold, got "
+            f"{batch_size}; take a smaller batch, or None for all of them at each step"
+        )
+
+
 def held_out_steer() -> ValueError:
     """The error about a plateau, which would wait in vain or learn from held-out rows."""
     return ValueError(
