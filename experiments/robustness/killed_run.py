@@ -1,13 +1,9 @@
-"""The run that `kills.py` kills: it goes on wherever it stood, and stores all that it returns.
-
-python experiments/robustness/killed_run.py FOLDER VARIANT STEPS
-"""
+"""The run that `kills.py` kills: it goes on wherever it stood, and stores all that it returns."""
 
 from __future__ import annotations
 
 import datetime
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,7 +138,3 @@ def train(folder: Path, variant: str, steps: int) -> None:
     named = jax.tree_util.tree_leaves_with_path(fit._asdict() | {"status": 0})
     plain = lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf  # noqa: E731
     np.savez(folder / "final.npz", **{jax.tree_util.keystr(p): plain(v) for p, v in named})
-
-
-if __name__ == "__main__":
-    train(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

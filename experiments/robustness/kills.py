@@ -1,12 +1,18 @@
-"""Kill trainings with SIGKILL at random moments, resume each until it ends, compare every bit.
+"""Kill runs, sweeps, searches and benchmarks at random moments, resume each, compare every bit.
 
-A child process trains with validations, hooks, model state, logs and checkpoints close to each
-other. The parent kills it, over and over, and starts it again: while it starts and restores, at
-any time, while a validation is measured, while a checkpoint is written. At the end parameters,
-optimizer state, hooks, model state, key, history, validations and log files must equal those of
-an uninterrupted run, bit for bit, and no temporary file may be left. The variants take
-turns: data on the device with checkpoints by steps and by the clock, a stream with a state of
-its own, and an iterable that is read again.
+A child process trains. The parent kills it with SIGKILL, over and over, and starts it again:
+while it starts and restores, at any time, while a validation is measured, while something is
+saved. At the end all that it returns must equal that of one that was not killed, bit for bit,
+and no temporary file may be left. What is killed takes turns:
+
+- a `fit` with validations, hooks, model state, logs and checkpoints close to each other, as four
+  variants: data on the device with checkpoints by steps and by the clock, a stream with a state
+  of its own, and an iterable that is read again;
+- a `sweep` with successive halving, of two structures, in a store;
+- a `search` of a grid in an Optuna study, none of whose trials may be lost or left running;
+- a benchmark of two optimizers, with its verdicts and records.
+
+Children are forked from a process that has imported everything and computed nothing.
 
     python experiments/robustness/kills.py --kills 100
 """
@@ -15,18 +21,30 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import itertools
 import os
 import random
-import subprocess
+import re
+import signal
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-VARIANTS = ("steps", "clock", "iterator", "iterable")
+import killed_populations
+import killed_run
+import numpy as np
+
+FITS = ("steps", "clock", "iterator", "iterable")
+VARIANTS = (*FITS, *killed_populations.JOBS)
 AIMS = ("save", "evaluation", "training", "start")
+LEFT = re.compile(r"unfinished|-journal$|-wal$|^\..*sqlite")
+"""Names of files that are there only while something is written."""
+
 PATIENCE = 10.0
 """Seconds that the parent looks out for a validation or a save, at most."""
 
@@ -36,17 +54,68 @@ def notes(folder: Path) -> tuple[Path, Path]:
     return folder / "note_running", folder / "note_evaluating"
 
 
-def start(folder: Path, run: tuple[str, int]) -> subprocess.Popen[bytes]:
+class Child:
+    """A forked process that does some work; a warning or an error in it fills the file."""
+
+    def __init__(self, work: Callable[[], None], errors: Path) -> None:
+        self._code: int | None = None
+        sys.stdout.flush()
+        self._process = os.fork()
+        if self._process == 0:
+            _work_and_exit(work, errors)
+
+    def poll(self) -> int | None:
+        """Its exit code, -9 after a kill; None while it lives."""
+        if self._code is None:
+            process, status = os.waitpid(self._process, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if process else None
+        return self._code
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
+        return self._code
+
+    def kill(self) -> None:
+        """End it at once, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self._process, signal.SIGKILL)
+
+
+def _work_and_exit(work: Callable[[], None], errors: Path) -> None:
+    """Work in a child, which must not return into what its parent was doing."""
+    code = 1
+    with errors.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        warnings.simplefilter("error")
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def start(folder: Path, run: tuple[str, int]) -> Child:
     """Start the child: a variant, and its number of steps."""
     folder.mkdir(exist_ok=True)
     notes(folder)[0].unlink(missing_ok=True)
-    script = Path(__file__).with_name("killed_run.py")
-    words = [sys.executable, "-W", "error", script, folder, *map(str, run)]
-    return subprocess.Popen(words, stderr=(folder / "errors").open("wb"))
+    variant, steps = run
+    if variant in FITS:
+        work = functools.partial(killed_run.train, folder, variant, steps)
+    else:
+        work = functools.partial(killed_populations.train, folder, variant)
+    return Child(work, folder / "errors")
 
 
-def aimed(child: subprocess.Popen[bytes], folder: Path, aim: str, rng: random.Random) -> None:
-    """Wait for a random moment of some kind."""
+def aimed(child: Child, folder: Path, aim: str, rng: random.Random) -> None:
+    """Wait for a random moment of some kind, or within so many seconds."""
+    if aim not in AIMS:
+        time.sleep(rng.uniform(0.0, float(aim)))
+        return
     if aim == "start":
         time.sleep(rng.uniform(0.0, 3.0))
         return
@@ -60,7 +129,7 @@ def aimed(child: subprocess.Popen[bytes], folder: Path, aim: str, rng: random.Ra
         time.sleep(max(0.0, rng.uniform(-0.01, 0.01)))
 
 
-def wait_for(seen: Callable[[], bool], child: subprocess.Popen[bytes], seconds: float) -> None:
+def wait_for(seen: Callable[[], bool], child: Child, seconds: float) -> None:
     """Until it is seen, the child has ended, or it takes too long."""
     end = time.monotonic() + seconds
     while not seen() and child.poll() is None and time.monotonic() < end:
@@ -80,9 +149,10 @@ def hit(folder: Path) -> str:
 def leftovers(folder: Path) -> list[str]:
     """What a save that was not finished leaves."""
     known = {"run.json", "lock"}
-    run = folder / "run"
-    names = [path.name for path in (*folder.glob("*.unfinished"), *_entries(run))]
-    return sorted(n for n in names if n not in known and not n.removeprefix("step_").isdigit())
+    run = [path.name for path in _entries(folder / "run")]
+    left = [n for n in run if n not in known and not n.removeprefix("step_").isdigit()]
+    others = (path.name for path in folder.rglob("*") if path.parent != folder / "run")
+    return sorted([*left, *(name for name in others if LEFT.search(name))])
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -106,6 +176,10 @@ def prove(
     place.mkdir()
     whole, hits, aims = place / "whole", collections.Counter(), list(aims)
     finish(start(whole, run), whole)
+    if run[0] not in FITS:
+        began = time.monotonic()  # the programs are compiled by now
+        finish(start(place / "timed", run), place / "timed")
+        aims = [str(time.monotonic() - began)] * len(aims)
     for number in itertools.count():
         killed = place / f"killed_{number}"
         hits += kill_until_done(killed, run, aims, rng)
@@ -133,7 +207,7 @@ def kill_until_done(
         hits[hit(folder)] += 1
 
 
-def finish(child: subprocess.Popen[bytes], folder: Path) -> None:
+def finish(child: Child, folder: Path) -> None:
     """Let a child end, and well, without a warning."""
     code, errors = child.wait(), (folder / "errors").read_text()
     if code or errors:
@@ -142,14 +216,12 @@ def finish(child: subprocess.Popen[bytes], folder: Path) -> None:
 
 def differences(whole: Path, killed: Path) -> list[str]:
     """All in which a run that was killed is not the one that was not."""
-    import numpy as np
-
     with np.load(whole / "final.npz") as a, np.load(killed / "final.npz") as b:
         found = [f"leaves {sorted(set(a) ^ set(b))}"] if set(a) != set(b) else []
         same = lambda x, y: x.dtype == y.dtype and x.tobytes() == y.tobytes()  # noqa: E731
         found += [name for name in a if name in b and not same(a[name], b[name])]
     for log in ("log.csv", "log.jsonl"):
-        if (whole / log).read_bytes() != (killed / log).read_bytes():
+        if (whole / log).exists() and (whole / log).read_bytes() != (killed / log).read_bytes():
             found.append(log)
     return found + [f"{name} is left behind" for name in leftovers(killed)]
 
@@ -169,11 +241,14 @@ def main() -> None:
         for number, variant in enumerate(variants):
             kills = len(range(number, arguments.kills, len(variants)))
             aims = list(itertools.islice(itertools.cycle(AIMS), number, number + kills))
+            began = time.monotonic()
             found = prove(Path(place, variant), (variant, arguments.steps), aims, rng)
-            print(f"{variant}: {kills} kills, {dict(found)}", flush=True)
+            seconds = time.monotonic() - began
+            print(f"{variant}: {kills} kills, {dict(found)}, {seconds:.0f} s", flush=True)
             hits += found
     print(f"{sum(hits.values())} kills, {dict(hits)}; nothing differs, and nothing is left behind")
-    if arguments.kills >= 10 * len(AIMS) and not hits.keys() >= set(AIMS):
+    fits = variants[0] in FITS
+    if fits and arguments.kills >= 100 and not hits.keys() >= set(AIMS):
         sys.exit(f"no kill came into {', '.join(set(AIMS) - hits.keys())}; take more kills")
 
 
