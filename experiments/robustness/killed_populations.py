@@ -19,8 +19,8 @@ import optax
 import optuna
 
 import paramjax as pj
+import paramjax.bench.report
 from paramjax.bench import Benchmark, Plan, Protocol, write_results
-import paramjax.bench.report  # noqa: F401 - loads the drawing libraries before any fork
 from paramjax.bench.entries import entry_of
 from paramjax.bench.workloads import Workload
 from paramjax.models import MLP
