@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._arrays import place
+from paramjax._format import printable
 from paramjax._types import PyTree
 from paramjax.checkpoints._arrays import ARRAYS, HISTORY, read_arrays
 from paramjax.checkpoints._folder import checkpoint, examine, steps_in
@@ -145,7 +146,7 @@ def _check_leaves(path: Path, leaves: Mapping[str, Leaf], wanted: Mapping[str, A
 
 
 def _listed(lines: list[str]) -> str:
-    return "".join(f"\n  {line}" for line in lines)
+    return "".join(f"\n  {printable(line)}" for line in lines)
 
 
 def _put(array: np.ndarray, leaf: Leaf, like: Any) -> Any:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from paramjax._checks import needs_extra
 from paramjax.data._validation import table
+
+_MOST_TIMES = 100
+"""How often as large as its file an array may be: images are 2 to 20 times, zeros 1,000 times."""
+
+_MOST_UNPACKED = 2**24
+"""Bytes that a file of any size may unpack to."""
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -83,24 +91,43 @@ def read_idx(path: str | Path) -> np.ndarray:
         [7, 2, 1]
     """
     file = _find(Path(path))
-    raw = file.read_bytes()
-    if raw[:2] == b"\x1f\x8b":
+    with file.open("rb") as stored:
+        zipped = stored.read(2) == b"\x1f\x8b"
+        stored.seek(0)
+        if not zipped:
+            return _read(file, stored)
         try:
-            raw = gzip.decompress(raw)
-        except (EOFError, OSError, ValueError) as error:
+            with gzip.GzipFile(fileobj=stored) as unzipped:
+                return _read(file, unzipped)
+        except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{file}: damaged gzip file ({error})") from error
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _DTYPES:
-        raise ValueError(f"{file}: not an IDX file, it starts with {raw[:4].hex(' ')}")
-    dtype, axes = np.dtype(_DTYPES[raw[2]]), raw[3]
-    start = 4 + 4 * axes
-    shape = tuple(int(n) for n in np.frombuffer(raw[4:start].ljust(4 * axes, b"\0"), ">u4"))
-    expected = math.prod(shape) * dtype.itemsize
-    if len(raw) - start != expected:
+
+
+def _read(file: Path, content: BinaryIO | gzip.GzipFile) -> np.ndarray:
+    """The array of a file; no more of it is unpacked than its header says."""
+    magic = content.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:
+        raise ValueError(f"{file}: not an IDX file, it starts with {magic.hex(' ')}")
+    dtype, axes = np.dtype(_DTYPES[magic[2]]), magic[3]
+    lengths = content.read(4 * axes)
+    if len(lengths) < 4 * axes:
+        raise ValueError(f"{file}: expected the lengths of {axes} axes; the file is cut short")
+    shape = tuple(map(int, np.frombuffer(lengths, ">u4")))
+    expected, size = math.prod(shape) * dtype.itemsize, file.stat().st_size
+    if expected > _MOST_UNPACKED + _MOST_TIMES * size:
         raise ValueError(
-            f"{file}: expected {expected} bytes of values for shape {shape}, "
-            f"got {max(len(raw) - start, 0)}; the file is cut short or damaged"
+            f"{file}: expected an array about as large as its file, got shape {shape} in {size} "
+            "bytes; the file is damaged, or unpack it with gunzip first"
         )
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    values = content.read(expected + 1)
+    if len(values) != expected:
+        found = "more" if len(values) > expected else len(values)
+        raise ValueError(
+            f"{file}: expected {expected} bytes of values for shape {shape}, got {found}; the file "
+            "is cut short or damaged"
+        )
+    array = np.frombuffer(values, dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="))
 
 
 def _find(path: Path) -> Path:

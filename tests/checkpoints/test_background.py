@@ -1,10 +1,15 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from safetensors.numpy import load_file
 
-from paramjax.checkpoints import CheckpointStore, RunInUse
+import paramjax as pj
+from paramjax.checkpoints import CheckpointStore, Keep, RunInUse
 
 # where a save is held up, after the copy and before the first file
 from paramjax.checkpoints import _write as write
@@ -74,3 +79,24 @@ def test_runs_of_several_threads_save_at_once(steps_in, tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(run, [tmp_path / str(number) for number in range(8)]))
     assert [steps_in(tmp_path / str(number)) for number in range(8)] == [[3, 4, 5]] * 8
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_fits_in_threads_lose_no_checkpoint_and_no_array(steps_in, tmp_path, count):
+    trainer = pj.train_step(
+        lambda w, batch, key: (jnp.mean((w - batch[0]) ** 2), {}), optax.sgd(0.1)
+    )
+
+    def run(folder):
+        return pj.fit(
+            trainer, jnp.zeros((64, 64)), np.ones(8, np.float32), key=jax.random.key(0), steps=60,
+            checkpoints=pj.Checkpoints(folder, every=20, keep=Keep(9)), progress=False,
+        )  # fmt: skip
+
+    folders = [tmp_path / str(number) for number in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        fits = list(pool.map(run, folders))
+    for folder, fit in zip(folders, fits, strict=True):
+        assert steps_in(folder) == [20, 40, 60]
+        arrays = load_file(folder / "step_000000060" / "arrays.safetensors")
+        np.testing.assert_array_equal(arrays["params"], fit.params)

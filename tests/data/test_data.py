@@ -1,5 +1,6 @@
 import gzip
 import sys
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
@@ -110,13 +111,32 @@ def test_idx_gzipped_under_either_name(tmp_path):
         (b"GIF89a..", "not an IDX file, it starts with 47 49 46 38"),
         (bytes([0, 0, 8, 1, 0, 0, 0, 9, 1]), "expected 9 bytes of values .* got 1"),
         (bytes([0, 0, 8, 3, 0, 0]), "cut short"),
-        (gzip.compress(bytes(1000), mtime=0)[:-9], "damaged gzip file"),
+        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 3, 232]) + bytes(1000))[:-9], "damaged gzip file"),
+        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 9]))[:-12] + b"\xff" * 12, "damaged gzip file"),
     ],
 )
 def test_damaged_idx_is_refused(tmp_path, content, message):
     (tmp_path / "bad").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         data.read_idx(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("shape", [(2**28,), (2**31, 2**31), (3,)])
+def test_a_small_archive_does_not_become_gigabytes(tmp_path, shape):
+    """A quarter of a gigabyte of zeros, in 260 kB."""
+    lengths = b"".join(length.to_bytes(4, "big") for length in shape)
+    with gzip.open(tmp_path / "bomb.gz", "wb") as file:
+        file.write(bytes([0, 0, 8, len(shape)]) + lengths)
+        for _ in range(2**8):
+            file.write(bytes(2**20))
+    assert (tmp_path / "bomb.gz").stat().st_size < 300_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"about as large as its file|got more; the file"):
+            data.read_idx(tmp_path / "bomb.gz")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_missing_idx_says_what_belongs_there(tmp_path):
