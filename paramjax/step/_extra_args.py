@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 
+from paramjax._checks import describe, leaf_name
 from paramjax._types import Array, Batch, Key, Params, PyTree
 from paramjax.step._gradients import GradFn
 from paramjax.step._state import TrainState
@@ -30,6 +33,7 @@ def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) 
         return {"grad_fn": gradient_at}
 
     def objective(params: Params) -> Array:
+        _check_real(params)
         return loss_fn(params, *model_state, batch, key)[0]
 
     # zoom line search refuses arguments that its value_fn does not name
@@ -38,6 +42,17 @@ def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) 
         return objective(params)
 
     return {"grad_fn": gradient_at, "value_fn": value_fn, "obj_fn": objective}
+
+
+def _check_real(params: Params) -> None:
+    """Raise where `tx` would differentiate along complex parameters: JAX has the conjugate."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if jnp.iscomplexobj(leaf):
+            raise TypeError(
+                f"tx: it searches along the loss, which needs real parameters, but leaf "
+                f"{leaf_name(path)} is {describe(leaf)}; keep the real and the imaginary part as "
+                "two leaves"
+            )
 
 
 def update_with(

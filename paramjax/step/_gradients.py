@@ -20,7 +20,8 @@ class GradFn:
 
     Attributes:
         estimate: `(params, batch, key) -> (grads, loss, metrics)`; stateful:
-            `(params, model_state, batch, key) -> (grads, loss, (model_state, metrics))`.
+            `(params, model_state, batch, key) -> (grads, loss, (model_state, metrics))`. The
+            gradient points uphill: for complex parameters it is the conjugate of `jax.grad`.
         loss_fn: The loss whose gradient is estimated, for optimizers that search along it
             (line searches); None without such a loss.
         stateful: Whether it takes and returns model state.
@@ -67,6 +68,9 @@ class GradFn:
 def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
     """The gradient of a loss by reverse-mode differentiation.
 
+    For complex parameters it is the conjugate of what `jax.grad` returns, so that a step
+    against it goes downhill.
+
     Args:
         loss_fn: `(params, batch, key) -> (loss, metrics)` with a scalar loss; stateful:
             `(params, model_state, batch, key) -> (loss, (model_state, metrics))`.
@@ -103,9 +107,17 @@ def gradient(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
 
     def estimate(params: Any, *rest: Any) -> tuple[Any, Any, Any]:
         grads, (loss, aux) = jax.grad(checked, has_aux=True)(params, *rest)
-        return grads, loss, aux
+        return steepest(grads), loss, aux
 
     return GradFn(estimate, loss_fn, stateful)
+
+
+def steepest(grads: PyTree) -> PyTree:
+    r"""The direction of steepest ascent: where parameters are complex, the conjugate of JAX's.
+
+    `jax.grad` of a real function of $z = x + iy$ is $\partial_x \ell - i \partial_y \ell$.
+    """
+    return jax.tree.map(lambda g: jnp.conj(g) if jnp.iscomplexobj(g) else g, grads)
 
 
 def as_grad_fn(loss_fn: LossFn | GradFn, *, stateful: bool = False) -> GradFn:

@@ -12,7 +12,7 @@ import numpy as np
 from paramjax._types import Array, Key, LossFn, Params, PyTree
 from paramjax.step._gradients import GradFn, join_aux, split_aux
 from paramjax.step.grads._checks import check_real, checked_loss
-from paramjax.step.grads._sums import masked_sum
+from paramjax.step.grads._sums import masked_sum, sum_dtype
 
 Draw = Callable[[Key, tuple[int, ...]], Array]
 """`(key, shape) -> float32[shape]`."""
@@ -70,7 +70,8 @@ def two_sided(
 
         def side(sign: Array) -> tuple[Array, Any]:
             loss, aux = checked(moved(params, direction, sign * distance), *rest)
-            return jnp.asarray(loss, jnp.float32), split_aux(aux, stateful=stateful)[1]
+            wide = jnp.asarray(loss, sum_dtype(jnp.result_type(loss)))
+            return wide, split_aux(aux, stateful=stateful)[1]
 
         losses, metrics = jax.vmap(side)(jnp.array([1.0, -1.0]))
         slope = (losses[0] - losses[1]) / (2 * distance)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from paramjax._checks import check_count
 from paramjax._types import Array, LossFn, Params, PyTree
 from paramjax.step._gradients import GradFn
+from paramjax.step._norms import widened
 from paramjax.step.grads._checks import check_real, checked_loss
 from paramjax.step.grads._directions import direction_key, draw_like
 
@@ -56,8 +57,7 @@ def forward_gradient(loss_fn: LossFn, *, samples: int = 1, stateful: bool = Fals
             loss, slope, aux = jax.jvp(
                 lambda p: checked(p, *rest), (params,), (tangent,), has_aux=True
             )
-            wide = jnp.asarray(slope, jnp.float32)
-            return loss, aux, jax.tree.map(lambda t: wide * t.astype(jnp.float32), tangent)
+            return loss, aux, jax.tree.map(lambda t: widened(slope) * widened(t), tangent)
 
         keys = jax.random.split(direction_key(rest[-1]), samples)
         # loss and aux do not depend on the direction: they are computed once

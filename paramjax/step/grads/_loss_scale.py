@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_scalar
 from paramjax._types import Array, Batch, Key, LossFn, ModelState, Params, PyTree
-from paramjax.step._gradients import GradFn, split_aux
+from paramjax.step._gradients import GradFn, split_aux, steepest
 from paramjax.step._state import KeptOnReject
 from paramjax.step.grads._checks import checked_loss
 
@@ -111,7 +111,7 @@ def dynamic_loss_scale(
 
         grads, (loss, (after, metrics)) = jax.grad(scaled, has_aux=True)(params)
         finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(grads)]).all()
-        grads = jax.tree.map(lambda g: _divided(g, now.scale), grads)
+        grads = jax.tree.map(lambda g: _divided(g, now.scale), steepest(grads))
         after = after._replace(scale=KeptOnReject(_next(now, finite, growth_interval, factor)))
         return grads, loss, (after, {**metrics, "loss_scale": now.scale})
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_rows
 from paramjax._types import Array, Key, LossFn, Params, PyTree
-from paramjax.step._gradients import GradFn, join_aux, split_aux
+from paramjax.step._gradients import GradFn, join_aux, split_aux, steepest
 from paramjax.step.grads._checks import checked_loss
 
 
@@ -67,7 +67,7 @@ def per_example(loss_fn: LossFn, *, stateful: bool = False) -> GradFn:
     def estimate(params: Params, *rest: Any) -> tuple[PyTree, Array, Any]:
         gradient = jax.grad(of_row, has_aux=True)
         grads, (losses, metrics) = over_rows(gradient, params, *rest)
-        return grads, *finish(params, losses, metrics, *rest)
+        return steepest(grads), *finish(params, losses, metrics, *rest)
 
     def mean_loss(params: Params, *rest: Any) -> tuple[Array, Any]:
         losses, (_, metrics) = over_rows(of_row, params, *rest)
