@@ -140,11 +140,12 @@ def epoch_batches(
     rows: int,
     batch_size: int,
     last: LastBatch = "drop",
+    shuffle: bool = True,
 ) -> tuple[Array, Array | None]:
     """The batches of `epochs` consecutive epochs, and the weights of rows if some are padding.
 
     A kept or padded last batch is filled with the rows that come first in the same epoch; the
-    caller cuts them off a kept one.
+    caller cuts them off a kept one. Without shuffling, each epoch takes the rows in their order.
 
     Returns:
         int32[steps, batch_size]; and float32[steps, batch_size], 1 for rows and 0 for padding,
@@ -159,7 +160,10 @@ def epoch_batches(
         ([0, 1, 2, 3, 4], [1.0, 1.0, 0.0])
     """
     index = jnp.arange(steps_per_epoch(rows, batch_size, last) * batch_size)
-    orders = jax.vmap(lambda epoch: epoch_order(key, epoch, rows))(first + jnp.arange(epochs))
+    if shuffle:
+        orders = jax.vmap(lambda epoch: epoch_order(key, epoch, rows))(first + jnp.arange(epochs))
+    else:
+        orders = jnp.tile(jnp.arange(rows, dtype=jnp.int32), (epochs, 1))
     batches = orders[:, index % rows].reshape(-1, batch_size)
     if last != "pad":
         return batches, None

@@ -25,17 +25,19 @@ class BatchSpec(NamedTuple):
     """How the data is cut into batches, and whether a chunk refuses steps.
 
     Attributes:
-        rows: Rows of the data; 0 for a stream.
+        rows: Rows of the data; 0 for a stream, and where there is none.
         batch_size: Rows a step; None for all of them.
         last: What becomes of an epoch's last incomplete batch.
         stop: Whether a chunk ends with the first step that is not finite. The state that it
             started from is kept then, so that the steps before can be done once more.
+        shuffle: Whether each epoch has an order of its own, or that of the rows.
     """
 
     rows: int = 0
     batch_size: int | None = None
     last: LastBatch = "drop"
     stop: bool = True
+    shuffle: bool = True
 
     @property
     def per_epoch(self) -> int:
@@ -98,8 +100,9 @@ def cursor_at(spec: BatchSpec, data_key: Key, cursor: Cursor, step: Array) -> tu
 def _block(spec: BatchSpec, data_key: Key, block: Array) -> Cursor:
     assert spec.batch_size is not None
     drawn = epoch_batches(
-        data_key, block * spec.epochs, spec.epochs, spec.rows, spec.batch_size, spec.last
-    )
+        data_key, block * spec.epochs, spec.epochs, spec.rows, spec.batch_size, spec.last,
+        spec.shuffle,
+    )  # fmt: skip
     return Cursor(block, *drawn)
 
 
@@ -125,7 +128,9 @@ def batch_shapes(spec: BatchSpec, data: PyTree) -> Batch:
     """
 
     def batch(data: PyTree) -> Batch:
-        rows = jnp.zeros(spec.batch_size or spec.rows, jnp.int32)
+        if spec.batch_size is None:
+            return data
+        rows = jnp.zeros(spec.batch_size, jnp.int32)
         cursor = Cursor(rows[0], rows[None], jnp.ones((1, *rows.shape)))
         return batch_at(data, cursor if spec.last == "pad" else cursor._replace(weight=None), 0)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from paramjax._cache import enable_cache
-from paramjax._checks import check_count, check_key, check_params
+from paramjax._checks import check_key
 from paramjax._status import Status
 from paramjax._types import Key, ModelState, Params
 from paramjax.checkpoints._checkpoints import Checkpoints
@@ -22,21 +23,21 @@ from paramjax.data.streams._cursor import is_stream
 from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
 from paramjax.runs._batch_spec import check_weight_is_read
-from paramjax.runs._chunks import begin
-from paramjax.runs._identity import check_agreement, identity, spans_processes
+from paramjax.runs._identity import check_agreement, identity, runtime, spans_processes
+from paramjax.runs._inputs import Inputs, start_identity, validation_identity
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
 from paramjax.runs._preflight import (
     batch_spec,
-    check_model_state,
     check_rates,
     check_saving,
     check_source,
-    check_trainer,
+    steps_of,
 )
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
+from paramjax.runs._start import checked_start, first_state
 from paramjax.runs._train_loop import RunConfig, TrainLoop
 from paramjax.runs._validation import Validation
 from paramjax.runs._validator import Validator, check_measures
@@ -45,14 +46,17 @@ from paramjax.step._state import Trainer, TrainState
 
 def fit(
     trainer: Trainer,
-    params: Params,
+    params: Params | None,
     data: Any,
     *,
     key: Key,
-    steps: int,
+    steps: int | None = None,
+    epochs: int | None = None,
     batch_size: int | None = None,
     last_batch: LastBatch = "drop",
-    model_state: ModelState = (),
+    shuffle: bool = True,
+    model_state: ModelState | Callable[[Params], ModelState] = (),
+    state: TrainState | None = None,
     validation: Validation | None = None,
     checkpoints: Checkpoints | None = None,
     nonfinite: str | Rollback = "stop",
@@ -66,40 +70,54 @@ def fit(
 
     Args:
         trainer: What a step is, see `train_step`.
-        params: Where to start.
+        params: Where to start; None with `state`.
         data: A pytree of arrays [rows, ...], which lies on the device; or a stream of batches:
             an iterator, an iterable (begun again at its end), or a function `(step) ->
             iterator` of the batches from that step on, read ahead by a thread. Iterators with
             `get_state` and `set_state` (grain) or `state_dict` and `load_state_dict` (torchdata)
-            are resumed by their own state, others by drawing and dropping batches.
-        key: A typed key; it names the order of the data and the randomness of the steps.
+            are resumed by their own state, others by drawing and dropping batches. Lists and
+            tuples are pytrees of arrays. None where the loss draws its own batches.
+        key: A typed key, of which `state_key, data_key = jax.random.split(key)`. Step t, counted
+            by `state.step` from 0, is given `fold_in(state_key, t)`, and epoch e takes the rows in
+            the order `permutation(fold_in(data_key, e), rows)`.
         steps: Number of steps in all, positive; a run that goes on does those that are left.
+        epochs: Number of times that each row is seen, instead of `steps`, positive; only for
+            arrays.
         batch_size: Rows a step, drawn without replacement epoch by epoch; None takes the whole
             data at each step, or what a stream yields.
         last_batch: What becomes of the rows left over at an epoch's end: "drop" leaves them
             out, "keep" makes a smaller batch of them, "pad" fills it up and adds
             `batch["weight"]`, 1 for rows and 0 for padding (see `losses.supervised`).
-        model_state: Where a stateful model starts.
+        shuffle: Whether each epoch has an order of its own. Without, all take the rows of arrays
+            in their order, and "drop" always leaves out the same ones.
+        model_state: Where a stateful model starts, or a function `(params) -> model_state`, such
+            as `lambda params: params` for a teacher that begins as a copy.
+        state: The state to go on from, such as `run.state` of another run: parameters, model
+            state, optimizer, hooks and the number of steps that schedules and keys go by. Data,
+            batch size and loss may differ. `steps`, the order of the data, history and validations
+            are counted from the beginning of this run.
         validation: What to measure on held-out data, how often, and whether to stop early.
         checkpoints: Where checkpoints lie and how often one is written; None saves nothing. The
             same call with the same folder goes on from the newest good one.
-        nonfinite: What to do about a step whose loss or gradient norm is not finite: "stop"
-            raises and keeps the state before it, "warn" goes on, a `Rollback` returns to the
-            last checkpoint with a lower rate. To skip such steps, give the trainer the hook
-            `pj.hooks.skip_nonfinite()`, which takes precedence.
+        nonfinite: What to do about a step whose loss, gradient norm or parameters are not finite:
+            "stop" raises and keeps the state before it, "warn" goes on and saves no such
+            parameters, a `Rollback` returns to a checkpoint with a lower rate. To skip such
+            steps, give the trainer the hook `pj.hooks.skip_nonfinite()`, which takes precedence.
         logs: Any of `pj.logs`: `CSV`, `JSONLines`, `TensorBoard` or your own.
         progress: Whether to show a progress bar; None shows it on a terminal.
 
     Returns:
-        Parameters, state, history and validations. A run that Ctrl-C ends returns those so far.
+        Parameters with their model state, state, history and validations. A run that Ctrl-C ends
+        returns those so far.
 
     Raises:
         TypeError: For a legacy key, non-numeric data, parameters that are not floating-point, or
             an argument of another type.
         ValueError: For data that is empty, NaN or of uneven length, an rbg key, a batch
-            larger than the data, one for a trainer that draws its own rows, a count out of
-            range, arguments that contradict each other; a folder that holds another run, with
-            what differs; arrays that differ between processes that run it together (see `shard`).
+            larger than the data, one for a trainer that draws its own rows, a list of batches, a
+            count out of range, arguments that contradict each other; a state of another optimizer;
+            a folder that holds another run, with what differs; arrays that differ between
+            processes that run it together (see `shard`).
         NonFiniteError: If a step was not finite, with step, leaf and last finite loss; its
             `fit` holds all that was done before. With "warn", if no loss was finite.
         StreamEnded: If a stream has fewer batches than steps.
@@ -112,7 +130,8 @@ def fit(
         DamageWarning: For each checkpoint that was passed over because it is damaged.
         SaveWarning: If a checkpoint could not be written; the run goes on.
         ProgramWarning: If a run goes on whose step computes something else than before, because
-            JAX or the devices changed or `Checkpoints(allow_new_program=True)` allows it.
+            JAX or the devices changed or `Checkpoints(allow_new_program=True)` allows it; or
+            validates something else, which forgets the best validation so far.
         InterruptWarning: If Ctrl-C or SIGTERM ended the run.
 
     Example:
@@ -127,51 +146,57 @@ def fit(
         (2.0, (99,))
     """
     check_key(key)
-    check_params(params)
-    check_count("steps", steps)
     check_saving(checkpoints, nonfinite)
-    check_trainer(trainer)
-    check_model_state(trainer, model_state)
-    spec = batch_spec(trainer, data, batch_size, last_batch, stop=nonfinite != "warn")
+    stop, streamed = nonfinite != "warn", is_stream(data)
+    spec = batch_spec(trainer, data, batch_size, last_batch, shuffle=shuffle, stop=stop)
+    start = checked_start(trainer, params, model_state, state)
+    steps = steps_of(trainer, spec, data, steps, epochs)
     check_source(data, nonfinite)
     enable_cache()
-    first = functools.partial(begin, trainer, spec, params, model_state, key)
-    state, cursor, data_key = first()
-    resident = None if is_stream(data) else data
-    joint = spans_processes(state)
+    begin = functools.partial(first_state, trainer, spec, start, key)
+    first, cursor, data_key = begin()
+    joint = spans_processes(first)
     if joint:
         # only a program over several processes can mix what each of them was given
-        given = {"params": params, "model_state": model_state, "data": resident, "key": key}
+        given = start._asdict() | {"data": None if streamed else data, "key": key}
         check_agreement(given)
-    check_rates(state, nonfinite, validation)
+    check_rates(first, nonfinite, validation)
     source: BatchSource
-    if resident is None:
-        source = StreamSource(trainer, spec, data, placer(state, private=True), steps)
+    if streamed:
+        source = StreamSource(trainer, spec, data, placer(first, private=True), steps)
     else:
-        source = ArraySource(trainer, spec, placer(state)(data), cursor, data_key)
+        source = ArraySource(trainer, spec, placer(first)(data), cursor, data_key)
         if spec.last == "pad":
-            check_weight_is_read(trainer, state, source.form)
-    validator = _validator(trainer, validation, state)
-    every = None if checkpoints is None else checkpoints.every
-    config = RunConfig(trainer, steps, every, nonfinite, joint)
+            check_weight_is_read(trainer, first, source.form)
+    validator = _validator(trainer, validation, first)
+    config = RunConfig(trainer, steps, nonfinite, joint)
     with contextlib.ExitStack() as opened:
         opened.enter_context(contextlib.closing(source))
         store = None
         if checkpoints is not None:
-            made_of = identity(spec, key, resident)
-            store = CheckpointStore(
-                checkpoints.folder, identity=made_of, keep=checkpoints.keep,
-                fresh=checkpoints.fresh, allow_new_program=checkpoints.allow_new_program,
-                joint=joint,
+            config = dataclasses.replace(
+                config, every=checkpoints.every, allow_new_program=checkpoints.allow_new_program,
+                inputs=Inputs(
+                    start_identity(start), validation_identity(validation),
+                    validator.evaluation_hash(first), runtime(first),
+                ),
             )  # fmt: skip
-            opened.enter_context(store)
+            made_of = identity(spec, key, None if streamed else data, streamed=streamed)
+            store = opened.enter_context(_store(checkpoints, made_of, joint))
         background = Background(logs if jax.process_index() == 0 or not joint else ())
         opened.enter_context(contextlib.closing(background))
-        run = TrainLoop(config, state, source, validator, store, background, lambda: first()[0])
-        del state  # its memory is taken over by the first chunk
+        run = TrainLoop(config, first, source, validator, store, background, lambda: begin()[0])
+        del first  # its memory is taken over by the first chunk
         if store is not None:
             run.restore()
         return _finished(run, config, progress)
+
+
+def _store(checkpoints: Checkpoints, made_of: dict[str, Any], joint: bool) -> CheckpointStore:
+    return CheckpointStore(
+        checkpoints.folder, identity=made_of, keep=checkpoints.keep, fresh=checkpoints.fresh,
+        allow_new_program=checkpoints.allow_new_program, joint=joint,
+    )  # fmt: skip
 
 
 def _validator(trainer: Trainer, validation: Validation | None, state: TrainState) -> Validator:

@@ -17,19 +17,21 @@ from paramjax.runs._batch_spec import BatchSpec
 from paramjax.step._state import Trainer, TrainState
 
 
-def identity(spec: BatchSpec, key: Key, data: PyTree) -> dict[str, Any]:
-    """What a checkpoint must agree with before a run goes on from it, as JSON; no data is a stream.
+def identity(spec: BatchSpec, key: Key, data: PyTree, *, streamed: bool) -> dict[str, Any]:
+    """What a checkpoint must agree with before a run goes on from it, as JSON.
 
     Example:
-        >>> identity(BatchSpec(rows=2), jax.random.key(7), {"x": np.zeros(2, np.float32)})["key"]
+        >>> spec, data = BatchSpec(rows=2), {"x": np.zeros(2, np.float32)}
+        >>> identity(spec, jax.random.key(7), data, streamed=False)["key"]
         [0, 7]
     """
-    named = checksums("data", data)
+    named = {"data": "stream"} if streamed else checksums("data", data) or {"data": "none"}
     return {
         "key": np.asarray(numbers(key)).tolist(),
         "batch_size": spec.batch_size,
         "last_batch": spec.last,
-        **(named or {"data": "stream"}),
+        **({} if spec.shuffle else {"shuffle": False}),
+        **named,
     }
 
 
@@ -46,8 +48,13 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
         (True, False)
     """
     digits = program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
+    return f"{digits} {runtime(state)}"
+
+
+def runtime(state: TrainState) -> str:
+    """The version of JAX and the devices of a state."""
     devices = len(set().union(*(leaf.devices() for leaf in jax.tree.leaves(state))))
-    return f"{digits} JAX {jax.__version__} on {devices} {jax.default_backend()}"
+    return f"JAX {jax.__version__} on {devices} {jax.default_backend()}"
 
 
 def check_agreement(inputs: Mapping[str, PyTree]) -> None:

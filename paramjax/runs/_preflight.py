@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from paramjax._checks import check_count, describe
 from paramjax._types import ModelState, PyTree
@@ -26,27 +27,56 @@ from paramjax.step._state import Trainer, TrainState, WholeDataTrainer
 
 
 def batch_spec(
-    trainer: Trainer, data: Any, batch_size: int | None, last_batch: LastBatch, *, stop: bool
+    trainer: Trainer,
+    data: Any,
+    batch_size: int | None,
+    last_batch: LastBatch,
+    *,
+    shuffle: bool,
+    stop: bool,
 ) -> BatchSpec:
     """Check what is static about a run: trainer, data, batch size and last batch."""
     check_trainer(trainer)
     if last_batch not in typing.get_args(LastBatch):
         raise ValueError(f"last_batch: expected 'drop', 'keep' or 'pad', got {last_batch!r}")
+    if not isinstance(shuffle, bool):
+        raise TypeError(f"shuffle: expected True or False, got {describe(shuffle)}")
     if batch_size is not None:
         check_batch(trainer, None, batch_size)
     elif last_batch != "drop":
         raise ValueError(f"last_batch: {last_batch!r} says how batches end; pass a batch_size")
-    if is_stream(data):
-        _check_stream(trainer, batch_size)
+    if data is None or is_stream(data):
+        _check_has_no_rows(trainer, data, batch_size)
         return BatchSpec(stop=stop)
     if callable(data):
         raise TypeError(f"data: expected arrays or a stream of batches, got {describe(data)}")
+    if batch_size is None:
+        _check_is_one_tree(data)
     rows = check_data(data)
     if last_batch == "pad":
         check_can_be_padded(data)
-    spec = BatchSpec(rows, batch_size, last_batch, stop)
+    spec = BatchSpec(rows, batch_size, last_batch, stop, shuffle)
     _ = spec.per_epoch  # refuses a batch that is larger than the data
     return spec
+
+
+def steps_of(
+    trainer: Trainer, spec: BatchSpec, data: Any, steps: int | None, epochs: int | None
+) -> int:
+    """The number of steps, from one of the two ways to say it."""
+    if (steps is None) == (epochs is None):
+        got = "neither" if steps is None else "both"
+        raise ValueError(f"steps: expected either steps or epochs, got {got}")
+    if epochs is None:
+        return check_count("steps", steps)
+    check_count("epochs", epochs)
+    if data is None or is_stream(data) or isinstance(trainer, WholeDataTrainer):
+        raise ValueError(
+            "epochs: how many steps see each row once is known for arrays from which batches are "
+            "drawn, not for a stream, for data=None or for a trainer that draws its own rows; "
+            "pass steps"
+        )
+    return check_count("epochs: steps", epochs * spec.per_epoch)
 
 
 def check_saving(checkpoints: Any, nonfinite: str | Rollback) -> None:
@@ -182,13 +212,35 @@ def check_takes(function: Callable[..., Any], names: Sequence[str], what: str) -
         ) from None
 
 
-def _check_stream(trainer: Trainer, batch_size: int | None) -> None:
+def _check_has_no_rows(trainer: Trainer, data: Any, batch_size: int | None) -> None:
+    """Raise if rows are to be drawn where there are none to draw from."""
+    what = (
+        "a stream yields batches of its own size" if data is not None else "data=None has no rows"
+    )
     if batch_size is not None:
-        raise ValueError(
-            f"batch_size: a stream yields batches of its own size; leave it out, got {batch_size}"
-        )
+        raise ValueError(f"batch_size: {what}; leave it out, got {batch_size}")
     if isinstance(trainer, WholeDataTrainer):
+        got = "not None" if data is None else "not a stream"
         raise ValueError(
-            "data: this trainer draws its own rows at a rate of the whole data; pass arrays, not "
-            "a stream"
+            f"data: this trainer draws its own rows at a rate of the whole data; pass arrays, {got}"
         )
+
+
+def _check_is_one_tree(data: Any) -> None:
+    """Raise for a list of batches: as one pytree, its elements would be leaves of one batch."""
+    if not isinstance(data, list) or len(data) < 2:
+        return
+    forms = [_form(element) for element in data]
+    if any(form != forms[0] for form in forms):
+        return
+    raise ValueError(
+        f"data: a list of {len(data)} elements of one form may be {len(data)} batches, or one "
+        "pytree of rows; for batches pass an iterator, itertools.cycle(batches), and for one "
+        "pytree tuple(data) or a dict"
+    )
+
+
+def _form(tree: PyTree) -> Any:
+    """Structure, dtypes, and shapes behind the rows, by which batches are alike."""
+    leaves = jax.tree.leaves(tree)
+    return jax.tree.structure(tree), [(np.shape(leaf)[1:], np.result_type(leaf)) for leaf in leaves]

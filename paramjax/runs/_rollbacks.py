@@ -36,6 +36,11 @@ class Rollbacks(NamedTuple):
     failed: int = 0
     target: int = 0
 
+    @staticmethod
+    def from_json(saved: int | list[int]) -> Rollbacks:
+        """The fields; older versions saved only how many were done."""
+        return Rollbacks(saved) if isinstance(saved, int) else Rollbacks(*saved)
+
     def after(
         self, rollback: Rollback, steps: Sequence[int], step: int, *, in_vain: bool
     ) -> Rollbacks | None:

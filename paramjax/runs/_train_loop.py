@@ -14,12 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._status import Status
-from paramjax.checkpoints._store import CheckpointStore
+from paramjax._types import Batch
+from paramjax.checkpoints._store import CheckpointStore, Saved
 from paramjax.logs._background import Background
 from paramjax.optim import has_plateau, lower_rate, update_plateau
 from paramjax.runs._chunks import REFUSING, ChunkSizing
 from paramjax.runs._history import History
 from paramjax.runs._identity import agreed, program
+from paramjax.runs._inputs import (
+    Inputs,
+    check_inputs,
+    check_same_rollback,
+    form_from_json,
+    form_to_json,
+)
 from paramjax.runs._interrupt import Interrupts
 from paramjax.runs._nonfinite import (
     NonFiniteError,
@@ -45,16 +53,20 @@ class RunConfig:
     Attributes:
         trainer: What a step is.
         steps: Steps in all.
-        every: Steps, or time, between checkpoints; None where none are written.
         nonfinite: What to do about a step that is not finite.
         joint: Whether several processes run it together.
+        every: Steps, or time, between checkpoints; None where none are written.
+        inputs: What it was given beside its data, for checkpoints.
+        allow_new_program: Whether it may go on with another evaluation.
     """
 
     trainer: Trainer
     steps: int
-    every: int | datetime.timedelta | None
     nonfinite: str | Rollback
     joint: bool
+    every: int | datetime.timedelta | None = None
+    inputs: Inputs | None = None
+    allow_new_program: bool = False
 
 
 class TrainLoop:
@@ -76,6 +88,7 @@ class TrainLoop:
         self._begin, self._first_position = begin, source.position()
         self._chunk_sizing, self._rollbacks = ChunkSizing(), Rollbacks()
         self._unsound: str | None = None
+        self._saved_form: Any = None
         self._saved_at, self._saved_step = time.monotonic(), -1
 
     @property
@@ -94,19 +107,37 @@ class TrainLoop:
                 f"steps: the run in {self._store.folder} has done {saved.step} steps, got "
                 f"{self._config.steps}; ask for at least as many, or choose another folder"
             )
+        comparable = self._check_same(saved)
         self._state = saved.tree["state"]
         self.step = self._saved_step = saved.step
         self.history = History(saved.history)
-        pair = Evaluated(saved.tree["params"], saved.tree["model_state"])
+        own = saved.tree.get("model_state", self._state.model_state)
+        pair = Evaluated(saved.tree["params"], own)
         self._validator.restore(saved.validation, saved.extra["best"], pair)
-        self._rollbacks = Rollbacks(*saved.extra["rollbacks"])
+        if not comparable:
+            self._validator.forget_best()
+        self._rollbacks = Rollbacks.from_json(saved.extra["rollbacks"])
         self._source.rewind(saved.step, saved.extra["position"])
         return True
+
+    def _check_same(self, saved: Saved) -> bool:
+        """Raise if the run was given something else; return whether scores can be compared."""
+        assert self._store is not None
+        assert self._config.inputs is not None
+        extra, folder = saved.extra, self._store.folder
+        done = Rollbacks.from_json(extra["rollbacks"]).done
+        # those of older versions say less
+        check_same_rollback(folder, done, extra.get("factor"), self._config.nonfinite)
+        self._saved_form = extra.get("batch")
+        given, allowed = extra.get("inputs"), self._config.allow_new_program
+        return check_inputs(folder, given, self._config.inputs, allow_new_program=allowed)
 
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
         if self._source.knows_form or self._ended() is None:
             self._prepare(interrupts)  # refuses another program before a log is cut to this step
+        elif self._saved_form is not None:  # of a stream from which nothing is to be read
+            self._declare(form_from_json(self._saved_form))
         self._writers.open(self.step, self.history.arrays(), self._validator.history.arrays())
         if isinstance(self._config.nonfinite, Rollback):
             self._save_once()
@@ -158,8 +189,15 @@ class TrainLoop:
             raise
         if ready and self._store is not None and not self._store.knows_program:
             form = self._source.form  # that of a stream is known now
-            self._store.declare(program(self._config.trainer, self._state, form))
+            if not self._source.knows_form:
+                self._saved_form = form_to_json(form)
+            self._declare(form)
         return ready
+
+    def _declare(self, form: Batch) -> None:
+        """Say what a step computes on batches of a form."""
+        if self._store is not None:
+            self._store.declare(program(self._config.trainer, self._state, form))
 
     def _decide(self, interrupts: Interrupts) -> tuple[int, bool, bool]:
         """How far the next chunk goes, and whether to save or to end before it."""
@@ -244,8 +282,9 @@ class TrainLoop:
         return f"the parameters are not finite after step {step} (first such leaf: {leaf})"
 
     def _warn_of_unsound(self) -> None:
-        if self._unsound is None:
-            return
+        losses = self.history.arrays().get("loss", np.zeros(0))
+        if self._unsound is None or (self._store is None and not np.isfinite(losses).all()):
+            return  # a warning of the losses says enough
         saved = "; checkpoints are written up to then" if self._store is not None else ""
         warnings.warn(f"fit: {self._unsound}{saved}", NonFiniteWarning, stacklevel=5)
 
@@ -309,6 +348,9 @@ class TrainLoop:
         extra = {
             "best": self._validator.written(),
             "rollbacks": list(self._rollbacks),
+            "factor": getattr(self._config.nonfinite, "factor", None),
+            "inputs": self._config.inputs,
+            "batch": self._saved_form,
             "position": self._source.position(),
         }
         self._store.save(
@@ -323,7 +365,11 @@ class TrainLoop:
 
     def _tree(self) -> dict[str, Any]:
         """What a checkpoint holds as arrays."""
-        return {"state": self._state, **self._validator.evaluated(self._state)._asdict()}
+        params, model_state = self._validator.evaluated(self._state)
+        tree = {"state": self._state, "params": params}
+        if self._validator.chooses_model_state(self._state):
+            tree["model_state"] = model_state
+        return tree
 
 
 _update_plateau = jax.jit(update_plateau, donate_argnums=0)

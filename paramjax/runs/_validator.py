@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import describe, is_key
+from paramjax._hashes import program_hash
 from paramjax._programs import owned_jit
 from paramjax._types import Batch, Metrics, ModelState, Params, PyTree
 from paramjax.runs._history import History
@@ -129,11 +130,31 @@ class Validator:
         computed: Evaluated = _eval_pair(self._trainer, state)
         return computed
 
+    def chooses_model_state(self, state: TrainState) -> bool:
+        """Whether the model state to evaluate may be another than that of the last step."""
+        if self._restores_best or self._evaluation_computes(state):
+            return True
+        chosen, own = self._trainer.eval_model_state(state), state.model_state
+        leaves = map(jax.tree.leaves, (chosen, own))
+        return [id(leaf) for leaf in next(leaves)] != [id(leaf) for leaf in next(leaves)]
+
     def score(self, step: int) -> float | None:
         """The score after so many steps, None unless it was measured."""
         if self._validation is None or self.lacks(step):
             return None
         return self._validation.score(self.shown)
+
+    def forget_best(self) -> None:
+        """Compare no later score with those so far."""
+        self._best, self._best_pair = Best(), Evaluated(None, None)
+
+    def evaluation_hash(self, state: TrainState) -> str:
+        """A hash of what a validation computes, "" without one."""
+        if self._validation is None:
+            return ""
+        static = _static(self._trainer, self._validation)
+        measure = jax.make_jaxpr(lambda state, data: evaluate_in_batches(*static, state, data))
+        return program_hash(measure(state, self._data))
 
     def written(self) -> list[float | None]:
         """What a checkpoint must hold beside the history and what is evaluated, as JSON."""
@@ -143,6 +164,13 @@ class Validator:
         """Go on from a checkpoint: its history, and what `written` and `evaluated` returned."""
         self.history, self._best = History(history), Best.from_json(written)
         self._best_pair = pair
+
+    def _evaluation_computes(self, state: TrainState) -> bool:
+        """Whether parameters to evaluate, or their model state, must be computed."""
+        if self._computes is None:  # asked once, for each trace stays in the caches of JAX
+            traced = jax.make_jaxpr(lambda state: _pair(self._trainer, state))(state)
+            self._computes = bool(traced.eqns)
+        return self._computes
 
     @property
     def _restores_best(self) -> bool:

@@ -56,16 +56,14 @@ def _default_handler():
 
 def test_ctrl_c_returns_what_was_done(tmp_path):
     whole = run(lambda w, batch: {"loss": (w - batch.mean()) ** 2})
+    measure = interrupting()
     with pytest.warns(InterruptWarning, match="after 30 of 100 steps.* a checkpoint was saved"):
-        fit = run(interrupting(), checkpoints=pj.Checkpoints(tmp_path))
+        fit = run(measure, checkpoints=pj.Checkpoints(tmp_path))
     assert fit.status == "interrupted"
     assert int(fit.state.step) == 30
     assert fit.validation["step"].tolist() == [10, 20, 30]
     np.testing.assert_array_equal(fit.history["loss"], whole.history["loss"][:30])
-    rest = run(
-        lambda w, b: {"loss": (w - b.mean()) ** 2},
-        checkpoints=pj.Checkpoints(tmp_path),
-    )
+    rest = run(measure, checkpoints=pj.Checkpoints(tmp_path))
     np.testing.assert_array_equal(rest.history["loss"], whole.history["loss"])
 
 

@@ -1,0 +1,114 @@
+"""Where a run begins: at parameters and a model state, or at the state of an earlier run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from paramjax._checks import check_params, is_key, leaf_name
+from paramjax._types import Key, ModelState, Params, PyTree
+from paramjax.runs._batch_spec import BatchSpec, Cursor, first_cursor
+from paramjax.runs._chunks import begin
+from paramjax.runs._preflight import check_model_state
+from paramjax.step._state import Trainer, TrainState
+
+
+class Start(NamedTuple):
+    """Where a run begins.
+
+    Attributes:
+        params: Parameters, None where a state is given.
+        model_state: The model state beside them.
+        state: The state of an earlier run, None where parameters are given.
+    """
+
+    params: Params | None
+    model_state: ModelState = ()
+    state: TrainState | None = None
+
+
+def checked_start(
+    trainer: Trainer,
+    params: Params | None,
+    model_state: ModelState | Callable[[Params], ModelState],
+    state: TrainState | None,
+) -> Start:
+    """The start, or an error unless it is one of the two kinds and fits the trainer."""
+    if state is not None:
+        _check_state(trainer, params, model_state, state)
+        return Start(None, (), state)
+    if params is None:
+        raise ValueError("params: expected parameters, got None; pass them, or state=run.state")
+    check_params(params)
+    if callable(model_state) and jax.tree_util.all_leaves([model_state]):
+        model_state = model_state(params)
+    check_model_state(trainer, model_state)
+    return Start(params, model_state)
+
+
+def first_state(
+    trainer: Trainer, spec: BatchSpec, start: Start, key: Key
+) -> tuple[TrainState, Cursor | None, Key]:
+    """The first state of a run, the cursor before its first step, and the key of the data."""
+    if start.state is None:
+        begun = begin(trainer, spec, start.params, start.model_state, key)
+    else:
+        begun = _begin_at(spec, start.state, key)
+    state, cursor, data_key = begun
+    return state, cursor, data_key
+
+
+@functools.partial(jax.jit, static_argnames="spec")
+def _begin_at(
+    spec: BatchSpec, state: TrainState, key: Key
+) -> tuple[TrainState, Cursor | None, Key]:
+    """As `begin`: the same halves of the key, and memory that chunks may take over."""
+    state_key, data_key = jax.random.split(key)
+    copied: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), state)
+    return copied._replace(key=state_key), first_cursor(spec, data_key), data_key
+
+
+def _check_state(trainer: Trainer, params: Any, model_state: Any, state: Any) -> None:
+    if not isinstance(state, TrainState):
+        raise TypeError(
+            f"state: expected the state of a run, such as run.state, got {type(state).__name__}"
+        )
+    if params is not None:
+        raise ValueError(
+            "params: a run goes on from those of state=; pass params=None, or no state"
+        )
+    if callable(model_state) or jax.tree.leaves(model_state):
+        raise ValueError("model_state: a run goes on from that of state=; leave model_state out")
+    check_params(state.params)
+    expected = jax.eval_shape(trainer.init, state.key, state.params, state.model_state)
+    for part in ("opt_state", "hook_state"):
+        difference = _difference(getattr(expected, part), getattr(state, part))
+        if difference:
+            raise ValueError(
+                f"state: its {part} is not that of this trainer: {difference}; pass the optimizer "
+                "and the hooks that the state was made with, or begin with params=run.params"
+            )
+
+
+def _difference(expected: PyTree, got: PyTree) -> str:
+    """The first leaf whose form differs, "" if none does."""
+    wanted, found = (
+        {leaf_name(path): (jnp.shape(leaf), jnp.result_type(leaf)) for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (expected, got))
+    )
+    for name in {**wanted, **found}:
+        if wanted.get(name) != found.get(name):
+            forms = (_form(wanted.get(name)), _form(found.get(name)))
+            return f"expected {forms[0]} for leaf {name}, got {forms[1]}"
+    return ""
+
+
+def _form(form: tuple[Any, Any] | None) -> str:
+    if form is None:
+        return "nothing"
+    shape, dtype = form
+    return f"{dtype}[{','.join(map(str, shape))}]"
