@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +28,8 @@ from paramjax.populations._traced_trainer import (
     trace_trainer,
 )
 from paramjax.populations._trial_run import TrialRun, evaluation_steps
+from paramjax.space._choice import Choice, option_index
+from paramjax.space._conditional import unconditional
 from paramjax.space._distribution import Space
 from paramjax.space._tracing import structure, traced
 from paramjax.step._state import Trainer, TrainState
@@ -131,7 +133,8 @@ class Population:
         """
         groups: dict[Any, list[TrialRun]] = {}
         for run in runs:
-            groups.setdefault(_key_of(structure(self.space, run.hyperparameters)), []).append(run)
+            fixed = structure(self.space, run.hyperparameters)
+            groups.setdefault(self._key_of(fixed), []).append(run)
         return list(groups.values())
 
     def chunks(self, runs: Sequence[TrialRun], layout: Layout) -> list[list[TrialRun]]:
@@ -169,7 +172,7 @@ class Population:
         eval_data = self.eval_data if eval_data is None else eval_data
         forms = jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), eval_data)
         fixed = structure(self.space, run.hyperparameters)
-        which = (_key_of(fixed), str(forms))
+        which = (self._key_of(fixed), str(forms))
         with self._lock:
             if which not in self._structure_groups:
                 tracked = TrackedHyperparameters(fixed, self.space, self.read)
@@ -234,7 +237,8 @@ class Population:
             drawn = batch_order(data_key, self._rows(), batch_size, steps)
             return drawn if self._seed_rows is None else self._seed_rows[index][drawn]
 
-        trainer = self._make_trainer(TrackedHyperparameters(hyperparameters, self.space, set()))
+        values = {**hyperparameters, **fixed.unread()}
+        trainer = self._make_trainer(TrackedHyperparameters(values, self.space, set()))
         task = task_of(self.problem, fixed)
         model_state = task.model_state(trainer, params, self._model_state)
 
@@ -303,16 +307,22 @@ class Population:
         batch_size = rows_a_step(self.problem, fixed)
         return self._rows() if batch_size is None and self._seed_rows is not None else batch_size
 
+    def _key_of(self, fixed: Mapping[str, Any]) -> Any:
+        """A hashable key of a structure, whether or not its values are hashable."""
+
+        def key(name: str, value: Any) -> Any:
+            drawn = unconditional(self.space[name])
+            if isinstance(drawn, Choice):
+                return option_index(value, drawn.options)
+            return _hashable(value)
+
+        return tuple((name, key(name, v), type(v).__name__) for name, v in fixed.items())
+
     def _rows(self) -> int:
         """Rows that each seed trains on."""
         if self._seed_rows is not None:
             return int(self._seed_rows.shape[1])
         return len(jax.tree.leaves(self.data)[0])
-
-
-def _key_of(fixed: dict[str, Any]) -> Any:
-    """A hashable key of a structure, whether or not its values are hashable."""
-    return tuple((name, _hashable(value), type(value).__name__) for name, value in fixed.items())
 
 
 def _hashable(value: Any) -> Any:

@@ -8,25 +8,10 @@ from typing import Any
 from paramjax._checks import describe
 from paramjax._format import option_name as option_name
 from paramjax.space._choice import Choice
+from paramjax.space._choice import option_index as option_index
 from paramjax.space._conditional import unconditional
-from paramjax.space._distribution import Distribution, Space, as_seen, plain, same
-from paramjax.space._tracing import is_structural
-
-
-def option_index(value: Any, options: Sequence[Any]) -> int:
-    """The index of the option that a value is, or else equals, up to float32; -1 for none.
-
-    Example:
-        >>> option_index(max, [min, max]), option_index((3, 3), [(1, 1), (3, 3)])
-        (1, 1)
-        >>> option_index(True, [1, 2])
-        -1
-    """
-    # a user's object need not compare, but is itself
-    for index, option in enumerate(options):
-        if value is option:
-            return index
-    return next((i for i, option in enumerate(options) if same(plain(value), option)), -1)
+from paramjax.space._distribution import Distribution, Space, plain
+from paramjax.space._tracing import as_seen, is_structural
 
 
 def encode(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +100,7 @@ def _encoded(space: Space, name: str, value: Any) -> Any:
 def _decoded(space: Space, name: str, value: Any) -> Any:
     options = _options(space, name)
     if options is None:
-        return as_seen(space[name], value)
+        return as_seen(space, name, value)
     if not isinstance(value, int) or not 0 <= value < len(options):
         raise ValueError(
             f"hyperparameters: expected the index of one of the {len(options)} options of "

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from paramjax.space._choice import Choice
+from paramjax.space._choice import Choice, option_index
 from paramjax.space._conditional import exists, parents, unconditional
-from paramjax.space._distribution import Distribution, Space
+from paramjax.space._distribution import Distribution, Space, plain, rounded
 from paramjax.space._integer import Integer
 
 
@@ -33,6 +33,24 @@ def is_structural(space: Space, name: str) -> bool:
     return space[name].static or name in parents(space)
 
 
+def as_seen(space: Space, name: str, value: Any) -> Any:
+    """A value as trainers see it: an option as it was written, a traced float as float32 holds it.
+
+    Example:
+        >>> from paramjax import choice
+        >>> space = {"fixed": choice([0.1, 0.3], static=True), "traced": choice([0.1, 0.3])}
+        >>> as_seen(space, "fixed", 0.3) == 0.3, as_seen(space, "traced", 0.3) == 0.3
+        (True, False)
+    """
+    if not is_structural(space, name):
+        return rounded(plain(value))
+    drawn = unconditional(space[name])
+    if not isinstance(drawn, Choice):
+        return value
+    index = option_index(value, drawn.options)
+    return value if index < 0 else drawn.options[index]
+
+
 def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """The structural hyperparameters: each combination of their values needs its own program.
 
@@ -41,7 +59,7 @@ def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any
         hyperparameters: Name -> value, of the same names; absent ones may be left out.
 
     Returns:
-        Name -> value of those that exist.
+        Name -> value of those that exist; an option is the very object of the space.
 
     Example:
         >>> from paramjax import choice, uniform
@@ -50,7 +68,7 @@ def structure(space: Space, hyperparameters: Mapping[str, Any]) -> dict[str, Any
         {'chain': 'a'}
     """
     return {
-        name: hyperparameters[name]
+        name: as_seen(space, name, hyperparameters[name])
         for name in space
         if is_structural(space, name) and exists(space, name, hyperparameters)
     }

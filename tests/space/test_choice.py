@@ -10,7 +10,8 @@ import paramjax as pj
 @pytest.mark.parametrize(
     ("options", "message"),
     [([], "at least one option, got none"), ([1, 1], "distinct options"), ([1, True], "distinct"),
-     ([0.1, math.nan], "finite numbers within float32"), (["a", 1e39], "finite numbers"),
+     ([0.1, math.nan], "options that equal"), (["a", math.nan], "options that equal"),
+     ([0.1, math.inf], "traced numbers finite"), ([1.0, 1e39], "traced numbers finite"),
      ([1, 2**31], "traced whole numbers within int32")],
 )  # fmt: skip
 def test_bad_options_are_refused(options, message):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from paramjax._format import byte_size, duration
 from paramjax.populations._execution import Layout
+from paramjax.space._distribution import equal
 
 
 class Candidate(NamedTuple):
@@ -108,7 +110,7 @@ class ExecutionPlan(NamedTuple):
 
     def layout_of(self, fixed: dict[str, Any]) -> Layout:
         """The layout of a structure."""
-        return next(c.layout for c in self.choices if c.structure == fixed)
+        return next(c.layout for c in self.choices if same_structure(c.structure, fixed))
 
     def describe(self) -> str:
         """The plan as text: layouts, why they were chosen, what was tried, memory and time."""
@@ -125,3 +127,8 @@ class ExecutionPlan(NamedTuple):
         if self.seconds is not None:
             lines.append(f"training: about {duration(self.seconds)}")
         return "\n".join(lines)
+
+
+def same_structure(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two structures are equal; their values need not compare."""
+    return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)

@@ -12,11 +12,12 @@ import numpy as np
 from paramjax._checks import check_count, check_key, describe, nearest
 from paramjax._types import Key
 from paramjax.space._check import check_space
-from paramjax.space._choice import Choice
+from paramjax.space._choice import Choice, option_index
 from paramjax.space._conditional import active, unconditional
-from paramjax.space._distribution import Distribution, Space, as_seen, plain, rounded, same
+from paramjax.space._distribution import Distribution, Space, plain, rounded
 from paramjax.space._integer import Integer
 from paramjax.space._ranges import LogUniform, Uniform
+from paramjax.space._tracing import as_seen
 
 Design = Callable[[Space, Key], list[dict[str, Any]]]
 """`(space, key) -> the hyperparameters of each trial`; the key names what is drawn."""
@@ -103,7 +104,7 @@ def key_words(key: Key) -> list[int]:
 def trial_at(space: Space, point: Iterable[float]) -> dict[str, Any]:
     """The hyperparameters at a point of the unit cube, traced ones rounded to float32."""
     pairs = zip(space.items(), point, strict=True)
-    drawn = {name: as_seen(space[name], d.quantile(float(u))) for (name, d), u in pairs}
+    drawn = {name: as_seen(space, name, d.quantile(float(u))) for (name, d), u in pairs}
     return active(space, drawn)
 
 
@@ -155,13 +156,13 @@ def _checked(trial: str, space: Space, given: Any) -> dict[str, Any]:
             raise ValueError(f"{trial}: {name!r} does not exist there, {space[name]}")
         if not _admits(unconditional(space[name]), value):
             raise ValueError(f"{trial}: {name!r} is {value!r}, which {space[name]} never is")
-    return {name: as_seen(space[name], _value(space[name], v)) for name, v in found.items()}
+    return {name: as_seen(space, name, _value(space[name], v)) for name, v in found.items()}
 
 
 def _admits(distribution: Distribution, value: Any) -> bool:
     """Whether a distribution can have a value, up to float32; one of the user's own has any."""
     if isinstance(distribution, Choice):
-        return any(same(plain(value), option) for option in distribution.options)
+        return option_index(value, distribution.options) >= 0
     if not isinstance(distribution, Integer | Uniform | LogUniform):
         return True
     kinds = (int, np.integer) if isinstance(distribution, Integer) else (int, float, np.number)
@@ -173,7 +174,7 @@ def _admits(distribution: Distribution, value: Any) -> bool:
 
 def _value(distribution: Distribution, value: Any) -> Any:
     """A value of the kind that the distribution draws: the option that it equals, or a float."""
-    drawn, value = unconditional(distribution), plain(value)
+    drawn = unconditional(distribution)
     if isinstance(drawn, Choice):
-        return next(option for option in drawn.options if same(value, option))
-    return float(value) if isinstance(drawn, Uniform | LogUniform) else value
+        return drawn.options[option_index(value, drawn.options)]
+    return float(value) if isinstance(drawn, Uniform | LogUniform) else plain(value)

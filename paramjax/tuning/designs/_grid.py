@@ -13,8 +13,9 @@ from paramjax._types import Key
 from paramjax.space._check import check_space
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, parents, unconditional
-from paramjax.space._distribution import Distribution, Space, as_seen
+from paramjax.space._distribution import Distribution, Space, equal
 from paramjax.space._integer import Integer
+from paramjax.space._tracing import as_seen
 from paramjax.tuning.designs._design import Design
 
 _MOST = 10_000_000
@@ -120,7 +121,7 @@ def _levels(space: Space, given: Mapping[str, int]) -> Levels:
     bare = {name: unconditional(d) for name, d in space.items()}
     values = {name: _values(d, given.get(name)) for name, d in bare.items()}
     return {
-        name: own if isinstance(own, range) else _distinct(as_seen(space[name], v) for v in own)
+        name: own if isinstance(own, range) else _distinct(as_seen(space, name, v) for v in own)
         for name, own in values.items()
     }
 
@@ -138,9 +139,9 @@ def _values(distribution: Distribution, points: int | None) -> Sequence[Any]:
 def _distinct(values: Iterable[Any]) -> list[Any]:
     """Values without those that rounding to float32 has made equal."""
     seen = list(values)
-    if all(isinstance(value, int | float) for value in seen):
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in seen):
         return list(dict.fromkeys(seen))
-    return [value for index, value in enumerate(seen) if value not in seen[:index]]
+    return [v for index, v in enumerate(seen) if not any(equal(v, own) for own in seen[:index])]
 
 
 def _children(space: Space, parent: str, value: Any) -> list[str]:

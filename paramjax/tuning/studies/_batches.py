@@ -9,7 +9,7 @@ from paramjax.populations._execution import Execution
 from paramjax.populations._population import Population
 from paramjax.populations._trial_run import Record, TrialRun
 from paramjax.populations.planning._choose import KEPT, make_plan
-from paramjax.populations.planning._execution_plan import ExecutionPlan
+from paramjax.populations.planning._execution_plan import ExecutionPlan, same_structure
 from paramjax.space._tracing import structure
 from paramjax.tuning._preflight import check_metrics, check_structures
 from paramjax.tuning._progress import PopulationProgress
@@ -68,7 +68,7 @@ class Batches:
         """The plan, extended by the structures that occur for the first time."""
         known = () if self._plan is None else self._plan.choices
         met = [choice.structure for choice in known]
-        new = [run for run in runs if self._structure(run) not in met]
+        new = [r for r in runs if not any(same_structure(self._structure(r), own) for own in met)]
         if new:
             check_metrics(check_structures(self._population, new), self._metrics)
             plan = make_plan(
@@ -96,4 +96,4 @@ class Batches:
         return structure(self._population.space, run.hyperparameters)
 
     def _count(self, fixed: dict[str, Any]) -> int:
-        return sum(self._structure(run) == fixed for run in self._runs)
+        return sum(same_structure(self._structure(run), fixed) for run in self._runs)

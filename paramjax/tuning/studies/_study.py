@@ -15,10 +15,11 @@ from paramjax.populations._problem import Problem
 from paramjax.populations._trial_run import Record, TrialRun, mean_or_worst
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, active, exists, unconditional
-from paramjax.space._distribution import Distribution, Space, as_seen
+from paramjax.space._distribution import Distribution, Space
 from paramjax.space._integer import Integer
 from paramjax.space._options import option_name
 from paramjax.space._ranges import LogUniform, Uniform
+from paramjax.space._tracing import as_seen
 from paramjax.tuning._preflight import check_metrics, check_structures, check_trainers, unread
 from paramjax.tuning.designs._design import random_design
 from paramjax.tuning.studies._claims import retry
@@ -94,7 +95,7 @@ def suggested(trial: optuna.Trial, space: Space) -> dict[str, Any]:
     drawn: dict[str, Any] = {}
     for name in sorted(space, key=lambda name: _depth(space, name)):
         if exists(space, name, drawn):
-            drawn[name] = as_seen(space[name], _named(trial, name, unconditional(space[name])))
+            drawn[name] = as_seen(space, name, _named(trial, name, unconditional(space[name])))
     return active(space, drawn)
 
 
