@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from paramjax._checks import check_key, describe, nearest, needs_extra
+from paramjax._files import absolute_path
 from paramjax._types import Key, LossFn
 from paramjax.bench._benchmark import Benchmark, Plan
 from paramjax.bench._protocol import Protocol
@@ -259,7 +260,7 @@ def _number(key: Key | None) -> int:
 def _folder(store: str | Path | None) -> Iterator[Path]:
     """The folder of the stores, a temporary one if nothing is to be kept."""
     if store is not None:
-        yield Path(store).expanduser()
+        yield absolute_path("store", store)
         return
     with tempfile.TemporaryDirectory(prefix="paramjax-compare-") as folder:
         yield Path(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +31,7 @@ from paramjax.bench.entries import (
 from paramjax.populations import Layout, Population, TrialRun
 from paramjax.populations._seed_rows import SeedRows
 from paramjax.populations.planning._guess import SINGLE, cores, operations
+from paramjax.space._options import option_texts
 from paramjax.tuning import DamagedError, latin_design
 from paramjax.tuning._preflight import check_metrics, check_structures, unread
 from paramjax.tuning.store._store import Store
@@ -142,11 +142,12 @@ class Contestant:
                 batch=self.stage.first_batch(), trained=[group.traced for group in groups],
             )  # fmt: skip
             path = store_path(self._out, *self.names)
-            program = content_hash(f"{self._audit.program} {first}")[:16]
+            drawn = [option_texts(run.hyperparameters) for run in first]
+            program = content_hash(f"{self._audit.program} {drawn}")[:16]
             self._store = open_store(
                 path, self._trials, self._rules, program, before_deleting=self._forget
             )
-        used = [_plain(hp) for hp in self._trials[: replicates * protocol.trials]]
+        used = [option_texts(hp) for hp in self._trials[: replicates * protocol.trials]]
         known = self._store.notes().get("trials", [])
         self._store.note(
             {
@@ -208,12 +209,6 @@ def trials_of(stage: Stage, entry: Entry) -> list[dict[str, Any]]:
         for k in range(stage.replicates)
         for trial in design(entry.optimizer.space, jax.random.fold_in(key, k))
     ]
-
-
-def _plain(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters as values of JSON; options that JSON does not know, by their text."""
-    found: dict[str, Any] = json.loads(json.dumps(dict(hyperparameters), default=repr))
-    return found
 
 
 def layout_of(population: Population, run: TrialRun, stage: Stage) -> Layout:

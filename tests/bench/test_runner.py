@@ -88,6 +88,32 @@ def test_fewer_replicates_are_compared_with_the_first_of_an_earlier_call(tmp_pat
     assert len(few["other"]) == 2
 
 
+def with_options():
+    """An optimizer of functions, tuples and floats, whose functions are new objects each time."""
+
+    def of_options(learning_rate, rule, betas, momentum):
+        assert betas in {(0.9, 0.99): 1, (0.5, 0.9): 2}  # the tuple itself, not a list
+        return rule(learning_rate, betas, {0.3: momentum, None: 0.0}[momentum])
+
+    of_options.space = {
+        "learning_rate": pj.log_uniform(0.05, 0.5),
+        "rule": pj.choice([lambda r, b, m: optax.adam(r, *b), lambda r, b, m: optax.sgd(r, m)]),
+        "betas": pj.choice([(0.9, 0.99), (0.5, 0.9)]),
+        "momentum": pj.choice([0.3, None]),
+    }
+    return of_options
+
+
+def test_options_are_the_same_in_the_next_process(trained, tmp_path):
+    made, first, notices = trained(with_options())
+    assert made == {"sgd": 8, "mine": 8}
+    made, same, more = trained(with_options())
+    assert made == {"sgd": 0, "mine": 0}
+    assert same == first
+    assert notices == more == []
+    assert b" at 0x" not in (tmp_path / "records" / "rows" / "mine.sqlite").read_bytes()
+
+
 def test_another_space_is_another_search(trained):
     trained(mine)
     made, *_ = trained(wider)

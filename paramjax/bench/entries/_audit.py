@@ -15,6 +15,7 @@ from paramjax.bench.entries._entries import Entry
 from paramjax.bench.entries._findings import Findings, findings, gradients, switches
 from paramjax.bench.entries._loss import LossProgram, loss_program
 from paramjax.bench.entries._refused import RefusedError
+from paramjax.bench.entries._spaces import describe_space
 from paramjax.bench.entries._structures import Structures, structures
 from paramjax.bench.entries._traced import Programs, Setting, refuse_foreign, trace
 from paramjax.bench.workloads._workload import Workload
@@ -215,5 +216,7 @@ def _hash(space: Structures, programs: Sequence[Programs], entry: Entry) -> str:
     """A hash of all programs; of the file too, if there are more structures than were traced."""
     text = " ".join(one.hash for one in programs)
     if not space.complete:
-        text += str(entry.optimizer.space) + ("" if entry.file is None else file_hash(entry.file))
+        text += str(describe_space(entry.optimizer)) + (
+            "" if entry.file is None else file_hash(entry.file)
+        )
     return content_hash(text)[:16]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from paramjax._format import option_name
 from paramjax.optim import Optimizer
 from paramjax.space._choice import Choice
 from paramjax.space._conditional import Conditional, unconditional
@@ -83,9 +84,9 @@ def _described(distribution: Distribution) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value: containers element by element, what JSON does not know by its repr."""
+    """A JSON value: containers element by element, what JSON does not know by its name."""
     if isinstance(value, Distribution):
         return _described(value)
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+    return value if isinstance(value, bool | int | float | str | None) else option_name(value)
