@@ -108,6 +108,11 @@ def _checked(
             "as {'.*': optax.adamw(1e-3)}"
         )
     for pattern, tx in transforms.items():
+        if callable(pattern):
+            raise TypeError(
+                "by_path: expected patterns or names of groups as keys, got a function; name the "
+                "groups and pass as group= a function (name, leaf) -> name of its group"
+            )
         if patterns:
             check_pattern(pattern, what="by_path")
         elif not isinstance(pattern, str):

@@ -172,6 +172,19 @@ def test_streams_refuse_the_same(name, key):
         pj.fit(trainer, jnp.float32(0), lambda step: iter([{"x": x}]), key=key, steps=1)
 
 
+def test_a_later_batch_is_checked_as_the_first_one(key):
+    trainer = pj.train_step(lambda w, b, k: (jnp.mean((w - b) ** 2), {}), optax.sgd(0.5))
+    for later, sentence in (
+        (masked, "leaf .* of batch 1 of the stream is a masked array with 1"),
+        (np.array([1.0, np.inf, 2.0]), "of batch 1 of the stream holds 1 values that are NaN"),
+        (np.array([1.0, 1e300, 2.0]), "of batch 1 .* beyond the range of float32"),
+        (GOOD[:2], r"of batch 1 of the stream is float32\[2\], expected float32\[3\]"),
+    ):
+        stream = lambda step, later=later: iter([GOOD, later])
+        with pytest.raises(ValueError, match=sentence):
+            pj.fit(trainer, jnp.float32(0), stream, key=key, steps=2)
+
+
 def test_streams_take_what_can_be_made_arrays(key):
     trainer = pj.train_step(lambda w, b, k: (jnp.mean((w - b) ** 2), {}), optax.sgd(0.5))
     batches = [

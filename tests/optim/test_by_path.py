@@ -171,6 +171,8 @@ def test_a_group_of_no_leaf_passes_and_an_unknown_one_is_refused_with_the_leaf()
         wrong.init(PARAMS)
     with pytest.raises(TypeError, match=r"group: expected a function \(name, leaf\), got str"):
         by_path({"a": optax.sgd(0.1)}, "a")
+    with pytest.raises(TypeError, match="keys, got a function; .* pass as group="):
+        by_path({lambda name, leaf: leaf.ndim >= 2: optax.sgd(0.1), ".*": optax.sgd(0.2)})
     with pytest.raises(TypeError, match="expected names of groups, got int 2"):
         by_path({2: optax.sgd(0.1)}, by_rank)
 
