@@ -6,6 +6,7 @@ ask of an optimizer whether it is better. Start at docs/five_minutes.md.
 
 from typing import TYPE_CHECKING
 
+from paramjax import _cache as _cache  # on from here
 from paramjax import (
     checkpoints,
     data,

@@ -31,11 +31,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from paramjax._cache import enable_cache
 from paramjax.losses import squared_error, supervised
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-enable_cache()
 
 
 MAPS = Path("/proc/self/maps")

@@ -3,17 +3,25 @@ import sys
 
 import pytest
 
-from paramjax._cache import cache_dir  # fit turns it on; its folder has no public name
+from paramjax._cache import cache_dir  # on from import; its folder has no public name
 
-SCRIPT = """
-import jax, jax.numpy as jnp
-jax.jit(lambda x: x + 1)(jnp.ones(3))          # JAX has decided about its cache by now
+RUN = """
 {before}
-from paramjax._cache import enable_cache
-enable_cache()
+import paramjax
+{after}
 jax.jit(lambda x: x * 2 - 1)(jnp.ones(3)).block_until_ready()
 print(jax.config.jax_compilation_cache_dir)
+print(jax.config.jax_persistent_cache_min_compile_time_secs)
 """
+EARLY = "import jax, jax.numpy as jnp; jax.jit(lambda x: x + 1)(jnp.ones(3))"
+IMPORT = "import jax, jax.numpy as jnp"
+
+
+def run(tmp_path, before=IMPORT, after="", **env):
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu", **env}
+    words = [sys.executable, "-c", RUN.format(before=before, after=after)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    return (*done.stdout.split(), done.stderr)
 
 
 def test_moved_and_switched_off(monkeypatch, tmp_path):
@@ -25,15 +33,49 @@ def test_moved_and_switched_off(monkeypatch, tmp_path):
     assert cache_dir().parts[-2:] == ("paramjax", "xla")
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_programs_are_kept_even_after_an_early_compilation(tmp_path, own):
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
+def test_the_folder_is_the_users(monkeypatch, tmp_path):
+    monkeypatch.delenv("PARAMJAX_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / "paramjax" / "xla"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / ".cache" / "paramjax" / "xla"
+
+
+@pytest.mark.parametrize("before", [IMPORT, EARLY])
+def test_the_first_program_after_import_is_kept(tmp_path, before):
+    ours = tmp_path / "ours"
+    folder, seconds, errors = run(tmp_path, before, PARAMJAX_CACHE_DIR=str(ours))
+    assert (folder, float(seconds), errors) == (str(ours), 0.0, "")
+    assert list(ours.glob("jit__lambda*"))
+
+
+CONFIGURE = "jax.config.update('jax_compilation_cache_dir', {!r})"
+
+
+@pytest.mark.parametrize("when", ["environment", "before", "after"])
+def test_a_cache_of_the_users_is_left_alone(tmp_path, when):
     users, ours = tmp_path / "users", tmp_path / "ours"
-    before = f"jax.config.update('jax_compilation_cache_dir', {str(users)!r})" if own else ""
-    env = {"PARAMJAX_CACHE_DIR": str(ours), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    script = SCRIPT.format(before=before)
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == str(users if own else ours)
-    assert ours.exists() is not own
-    assert own or list(ours.glob("jit__lambda*"))
+    env, text = {"PARAMJAX_CACHE_DIR": str(ours)}, CONFIGURE.format(str(users))
+    if when == "environment":
+        env["JAX_COMPILATION_CACHE_DIR"] = str(users)
+    before = f"{IMPORT}; {text}" if when == "before" else IMPORT
+    folder, seconds, _ = run(tmp_path, before, text if when == "after" else "", **env)
+    assert folder == str(users)
+    assert when == "after" or float(seconds) == 1.0  # as JAX has it
+    assert not list(ours.glob("*"))
+
+
+def test_jaxs_own_switch_counts(tmp_path):
+    folder, *_ = run(tmp_path, JAX_ENABLE_COMPILATION_CACHE="false")
+    assert folder == "None"
+
+
+def test_a_folder_that_cannot_be_made_is_said_once(tmp_path):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "cache"
+    folder, _, errors = run(tmp_path, PARAMJAX_CACHE_DIR=str(place))
+    assert folder == "None"
+    assert errors.count("CacheWarning") == 1
+    assert f"compiled programs are not kept, for {place} cannot be written" in errors

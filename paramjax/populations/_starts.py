@@ -13,7 +13,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._cache import enable_cache
 from paramjax._checks import check_seed
 from paramjax._types import Array, Key, Params
 from paramjax.populations._compiler_options import owned_jit_to_run_once
@@ -59,8 +58,6 @@ class PendingStarts:
 
 def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
     """The starts of every seed, traced now and computed later, while other programs compile."""
-    # initialisation is the first program that a population compiles
-    enable_cache()
     numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
     prepare = owned_jit_to_run_once(_prepare).of(init)
     shapes = prepare.eval_shape(key, numbers)

@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax._cache import enable_cache
 from paramjax._checks import check_key
 from paramjax._status import Status
 from paramjax._types import Key, ModelState, Params
@@ -152,7 +151,6 @@ def fit(
     start = checked_start(trainer, params, model_state, state)
     steps = steps_of(trainer, spec, data, steps, epochs)
     check_source(data, nonfinite)
-    enable_cache()
     begin = functools.partial(first_state, trainer, spec, start, key)
     first, cursor, data_key = begin()
     joint = spans_processes(first)

@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 
-from paramjax._cache import enable_cache
 from paramjax.verify import _runs as runs
 from paramjax.verify import _tolerances as tolerances
 from paramjax.verify._problem import ReferenceProblem, make_problem
@@ -82,7 +81,6 @@ def _facts() -> dict[str, Any]:
 def main(words: list[str]) -> None:
     """Do a task, and save its results."""
     task, folder, key, steps = words
-    enable_cache()
     problem = make_problem(int(key))
     for name, result in TASKS[task](problem, int(steps), Path(folder)).items():
         save_result(Path(folder), name, result)

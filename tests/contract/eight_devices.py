@@ -12,11 +12,9 @@ import numpy as np
 from harness import PARAMS, run, trainer_of
 
 import paramjax as pj
-from paramjax._cache import enable_cache
 
 
 def main(out, names):
-    enable_cache()
     mesh = jax.make_mesh((4, 2), ("data", "model"))
     arrays = {}
     for name in names:
