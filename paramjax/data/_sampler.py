@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Literal
 
 import jax
@@ -67,6 +68,7 @@ def order_of(
     *,
     seed: int | None = None,
     last_batch: LastBatch = "drop",
+    shuffle: bool = True,
 ) -> np.ndarray:
     """The rows of each step that `fit` draws with a key, or `sweep` and `search` with key and seed.
 
@@ -82,13 +84,15 @@ def order_of(
         steps: Number of steps.
         seed: Number of the seed in a sweep or search, from 0; None for `fit`.
         last_batch: As passed to `fit`.
+        shuffle: As passed to `fit`.
 
     Returns:
         int32[steps, batch_size]; -1 where the last batch of an epoch has fewer rows.
 
     Raises:
         TypeError: If the key is a legacy one, or a count is not a whole number.
-        ValueError: If a count is out of range, or a batch is larger than the data.
+        ValueError: If a count is out of range, a batch is larger than the data, or `last_batch`
+            is none of the three.
 
     Example:
         >>> order_of(jax.random.key(0), rows=5, batch_size=2, steps=3, last_batch="keep")[2]
@@ -97,11 +101,14 @@ def order_of(
     check_key(key)
     check_count("rows", rows)
     check_count("steps", steps)
+    if last_batch not in typing.get_args(LastBatch):
+        raise ValueError(f"last_batch: expected 'drop', 'keep' or 'pad', got {last_batch!r}")
     if batch_size is None:
         return np.tile(np.arange(rows, dtype=np.int32), (steps, 1))
     per_epoch = steps_per_epoch(rows, check_count("batch_size", batch_size), last_batch)
     epochs = -(-steps // per_epoch)
-    drawn = epoch_batches(_data_key(key, seed), 0, epochs, rows, batch_size, last_batch)[0]
+    data_key = _data_key(key, seed)
+    drawn, _ = epoch_batches(data_key, 0, epochs, rows, batch_size, last_batch, shuffle)
     place = np.arange(per_epoch * batch_size).reshape(per_epoch, batch_size)
     valid = np.tile(place < rows, (epochs, 1))
     return np.where(valid, np.asarray(drawn), np.int32(-1))[:steps]

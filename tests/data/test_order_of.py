@@ -47,6 +47,14 @@ def test_fit_reads_these_rows(batch_size, last_batch, key):
     assert sets(order) == rows_read(run.params)
 
 
+def test_fit_without_shuffling_reads_the_rows_in_their_order(key):
+    run = pj.fit(TRAINER, jnp.zeros(ROWS), DATA, key=key, steps=STEPS, batch_size=3,
+                 last_batch="keep", shuffle=False)  # fmt: skip
+    order = order_of(key, ROWS, 3, STEPS, last_batch="keep", shuffle=False)
+    assert order[:4].tolist() == [[0, 1, 2], [3, 4, 5], [6, -1, -1], [0, 1, 2]]
+    assert sets(order) == rows_read(run.params)
+
+
 def test_whole_data_is_read_at_each_step(key):
     assert order_of(key, 3, None, 2).tolist() == [[0, 1, 2], [0, 1, 2]]
 
@@ -90,5 +98,7 @@ def test_what_cannot_be_drawn_is_refused(key):
         order_of(key, 7, 8, 1)
     with pytest.raises(ValueError, match=r"from 0 to 2\*\*32 - 1, got -1"):
         order_of(key, 7, 2, 1, seed=-1)
+    with pytest.raises(ValueError, match="'drop', 'keep' or 'pad', got 'wrap'"):
+        order_of(key, 7, 2, 1, last_batch="wrap")
     with pytest.raises(TypeError, match="legacy PRNGKey"):
         order_of(jax.random.PRNGKey(0), 7, 2, 1)

@@ -153,6 +153,34 @@ def test_data_validation_and_fit_refuse_the_same(name, key):
         pj.fit(trainer, jnp.float32(0), {"x": x}, key=key, steps=1)
 
 
+@pytest.mark.parametrize("name", ["masked", "csr", "no rows", "NaN", "wide integers", "seconds"])
+def test_populations_refuse_the_same(name, key):
+    import optuna
+
+    x, sentence = AS_DATA[name]
+    good, bad = {"x": GOOD}, {"x": x}
+    study = optuna.create_study()
+    trainer = lambda hp: pj.train_step(lambda w, b, k: ((w**2).sum(), {}), optax.sgd(hp["rate"]))
+    space = {"rate": pj.uniform(0.1, 0.2)}
+    problem = lambda **parts: pj.Problem(
+        init=lambda key: jnp.float32(0), evaluate=lambda w, data: {"loss": w}, **parts
+    )
+    few = {"seeds": 1, "steps": 1, "key": key}
+    for call in (
+        lambda: pj.sweep(trainer, space, problem(data=bad, eval_data=good), trials=1, **few),
+        lambda: pj.sweep(trainer, space, problem(data=good, eval_data=bad), trials=1, **few),
+        lambda: pj.search(
+            study, trainer, space, problem(data=good, eval_data=bad), trials=1, batch=1, **few
+        ),
+        lambda: pj.cross_validate(
+            trainer, problem(data=bad), hyperparameters={"rate": 0.1}, folds=2, steps=1, key=key
+        ),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"data: leaf x.*{sentence}|{sentence}"):
+            call()
+    assert not study.trials
+
+
 STREAMED = {
     "masked": (masked, "leaf x of batch 0 of the stream is a masked array"),
     "csr": (sparse.csr_matrix(np.eye(3)), "sparse matrix"),
