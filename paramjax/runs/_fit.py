@@ -23,7 +23,7 @@ from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
 from paramjax.runs._batch_spec import check_weight_is_read
 from paramjax.runs._identity import check_agreement, identity, runtime, spans_processes
-from paramjax.runs._inputs import Inputs, start_identity, validation_identity
+from paramjax.runs._inputs import Inputs, RunConfig, start_identity, validation_identity
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
 from paramjax.runs._preflight import (
@@ -37,7 +37,7 @@ from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
 from paramjax.runs._start import checked_start, first_state
-from paramjax.runs._train_loop import RunConfig, TrainLoop
+from paramjax.runs._train_loop import TrainLoop
 from paramjax.runs._validation import Validation
 from paramjax.runs._validator import Validator, check_measures
 from paramjax.step._state import Trainer, TrainState

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +18,10 @@ from paramjax._hashes import checksums
 from paramjax._types import Batch, PyTree
 from paramjax.checkpoints._restore import ProgramWarning
 from paramjax.runs._nonfinite import Rollback
+from paramjax.runs._rollbacks import Rollbacks
 from paramjax.runs._start import Start
 from paramjax.runs._validation import Validation
+from paramjax.step._state import Trainer
 
 
 class Inputs(NamedTuple):
@@ -34,6 +38,29 @@ class Inputs(NamedTuple):
     validation: dict[str, Any]
     evaluate: str
     runtime: str
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run is asked to do.
+
+    Attributes:
+        trainer: What a step is.
+        steps: Steps in all.
+        nonfinite: What to do about a step that is not finite.
+        joint: Whether several processes run it together.
+        every: Steps, or time, between checkpoints; None where none are written.
+        inputs: What it was given beside its data, for checkpoints.
+        allow_new_program: Whether it may go on with another evaluation.
+    """
+
+    trainer: Trainer
+    steps: int
+    nonfinite: str | Rollback
+    joint: bool
+    every: int | datetime.timedelta | None = None
+    inputs: Inputs | None = None
+    allow_new_program: bool = False
 
 
 def start_identity(start: Start) -> dict[str, Any]:
@@ -67,18 +94,18 @@ def validation_identity(validation: Validation | None) -> dict[str, Any]:
     }
 
 
-def check_inputs(folder: Path, saved: Any, now: Inputs, *, allow_new_program: bool) -> bool:
-    """Raise if a run was given something else; return whether scores can be compared.
-
-    Args:
-        folder: Where the run is saved.
-        saved: What its checkpoint says, None if another version of paramjax wrote it.
-        now: What it is given now.
-        allow_new_program: Whether another evaluation is only warned of.
-    """
-    if saved is None:
+def check_saved(extra: Mapping[str, Any], folder: Path, config: RunConfig) -> bool:
+    """Raise if the run in a folder was given something else; return whether scores compare."""
+    done = Rollbacks.from_json(extra["rollbacks"]).done
+    # checkpoints of older versions say less
+    _check_same_rollback(folder, done, extra.get("factor"), config.nonfinite)
+    given = extra.get("inputs")
+    if given is None or config.inputs is None:
         return True
-    before = Inputs(*saved)
+    return _check_inputs(Inputs(*given), config.inputs, folder, config.allow_new_program)
+
+
+def _check_inputs(before: Inputs, now: Inputs, folder: Path, allow_new_program: bool) -> bool:
     same = before.runtime == now.runtime
     # where the start is drawn on other devices or by another JAX, its last bits may differ
     pairs = [(before.validation, now.validation)] + [(before.start, now.start)] * same
@@ -104,7 +131,7 @@ def check_inputs(folder: Path, saved: Any, now: Inputs, *, allow_new_program: bo
     return False
 
 
-def check_same_rollback(folder: Path, done: int, factor: float | None, now: str | Rollback) -> None:
+def _check_same_rollback(folder: Path, done: int, factor: float | None, now: Any) -> None:
     """Raise if a run that went back `done` times goes on with other rollbacks."""
     if done and factor is not None and not (isinstance(now, Rollback) and now.factor == factor):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,38 @@ def explain(
         f"the {what} not finite {when} step {step + 1} (last finite loss: {before}; "
         f"first such leaf: {leaf})"
     )
+
+
+def explain_params(state: TrainState, step: int) -> str:
+    """A sentence on parameters that are not finite after `step` done ones."""
+    leaf = first_leaf(state, state) or "one of those to evaluate"
+    leaf = leaf.removesuffix(" before it")
+    return f"the parameters are not finite after step {step} (first such leaf: {leaf})"
+
+
+def last_finite(
+    again: Callable[[int], tuple[TrainState, bool]],
+    state: TrainState,
+    steps: int,
+    after: TrainState,
+) -> tuple[int, TrainState, TrainState]:
+    """How many steps leave finite parameters, with the state then and after one step more.
+
+    Args:
+        again: `(steps) -> (state, whether its parameters are finite)`.
+        state: The state before the steps, whose parameters are.
+        steps: Steps after which they are not, positive.
+        after: The state then.
+    """
+    done = 0
+    while steps - done > 1:
+        middle = (done + steps) // 2
+        trial, is_finite = again(middle)
+        if is_finite:
+            done, state = middle, trial
+        else:
+            steps, after = middle, trial
+    return done, state, after
 
 
 def first_leaf(before: TrainState, after: TrainState) -> str | None:

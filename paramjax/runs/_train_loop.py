@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -15,16 +13,15 @@ import numpy as np
 
 from paramjax._status import Status
 from paramjax._types import Batch
-from paramjax.checkpoints._store import CheckpointStore, Saved
+from paramjax.checkpoints._store import CheckpointStore
 from paramjax.logs._background import Background
 from paramjax.optim import has_plateau, lower_rate, update_plateau
 from paramjax.runs._chunks import REFUSING, ChunkSizing
 from paramjax.runs._history import History
 from paramjax.runs._identity import agreed, program
 from paramjax.runs._inputs import (
-    Inputs,
-    check_inputs,
-    check_same_rollback,
+    RunConfig,
+    check_saved,
     form_from_json,
     form_to_json,
 )
@@ -35,7 +32,9 @@ from paramjax.runs._nonfinite import (
     Rollback,
     advice,
     explain,
+    explain_params,
     first_leaf,
+    last_finite,
 )
 from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
@@ -43,30 +42,7 @@ from paramjax.runs._rollbacks import Rollbacks
 from paramjax.runs._sources import BatchSource
 from paramjax.runs._until_nonfinite import all_finite
 from paramjax.runs._validator import Best, Evaluated, Validator
-from paramjax.step._state import Trainer, TrainState
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What a run is asked to do.
-
-    Attributes:
-        trainer: What a step is.
-        steps: Steps in all.
-        nonfinite: What to do about a step that is not finite.
-        joint: Whether several processes run it together.
-        every: Steps, or time, between checkpoints; None where none are written.
-        inputs: What it was given beside its data, for checkpoints.
-        allow_new_program: Whether it may go on with another evaluation.
-    """
-
-    trainer: Trainer
-    steps: int
-    nonfinite: str | Rollback
-    joint: bool
-    every: int | datetime.timedelta | None = None
-    inputs: Inputs | None = None
-    allow_new_program: bool = False
+from paramjax.step._state import TrainState
 
 
 class TrainLoop:
@@ -107,7 +83,8 @@ class TrainLoop:
                 f"steps: the run in {self._store.folder} has done {saved.step} steps, got "
                 f"{self._config.steps}; ask for at least as many, or choose another folder"
             )
-        comparable = self._check_same(saved)
+        self._saved_form = saved.extra.get("batch")
+        comparable = check_saved(saved.extra, self._store.folder, self._config)
         self._state = saved.tree["state"]
         self.step = self._saved_step = saved.step
         self.history = History(saved.history)
@@ -119,18 +96,6 @@ class TrainLoop:
         self._rollbacks = Rollbacks.from_json(saved.extra["rollbacks"])
         self._source.rewind(saved.step, saved.extra["position"])
         return True
-
-    def _check_same(self, saved: Saved) -> bool:
-        """Raise if the run was given something else; return whether scores can be compared."""
-        assert self._store is not None
-        assert self._config.inputs is not None
-        extra, folder = saved.extra, self._store.folder
-        done = Rollbacks.from_json(extra["rollbacks"]).done
-        # those of older versions say less
-        check_same_rollback(folder, done, extra.get("factor"), self._config.nonfinite)
-        self._saved_form = extra.get("batch")
-        given, allowed = extra.get("inputs"), self._config.allow_new_program
-        return check_inputs(folder, given, self._config.inputs, allow_new_program=allowed)
 
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
@@ -231,9 +196,9 @@ class TrainLoop:
         # the same steps once more, up to the one that was not finite
         state, sound = (after, bool(sound)) if ok else self._again(done)
         if not sound and self._config.nonfinite == "warn":
-            self._unsound = self._unsound or self._where_unsound(state, self.step + done)
+            self._unsound = self._unsound or explain_params(state, self.step + done)
         elif not sound:
-            done, state, after = self._last_sound(done, state)
+            done, state, after = last_finite(self._again, self._state, done, state)
             ok = False
         if ok or done:
             self._accept(state, done, metrics)
@@ -258,28 +223,6 @@ class TrainLoop:
             return self._state, True  # otherwise the chunk before had ended the run
         chunk = self._source.advance(self._state, self.step, steps)
         return chunk.state, bool(jax.device_get(chunk.sound))
-
-    def _last_sound(self, done: int, after: TrainState) -> tuple[int, TrainState, TrainState]:
-        """Steps of the last chunk after which parameters were finite, that state and the next.
-
-        Args:
-            done: Steps after which they were not.
-            after: The state then.
-        """
-        good, state = 0, self._state
-        while done - good > 1:
-            middle = (good + done) // 2
-            trial, sound = self._again(middle)
-            if sound:
-                good, state = middle, trial
-            else:
-                done, after = middle, trial
-        return good, state, after
-
-    def _where_unsound(self, state: TrainState, step: int) -> str:
-        leaf = first_leaf(state, state) or "one of those to evaluate"
-        leaf = leaf.removesuffix(" before it")
-        return f"the parameters are not finite after step {step} (first such leaf: {leaf})"
 
     def _warn_of_unsound(self) -> None:
         losses = self.history.arrays().get("loss", np.zeros(0))
