@@ -55,6 +55,10 @@ def as_array(what: str, value: Any) -> np.ndarray:
             f"{what} cannot be made an array: {error}; pad rows of uneven lengths to one length, "
             "with a mask beside them"
         ) from None
+    if array.dtype == object and array.ndim == 0:
+        raise TypeError(
+            f"{what} is {_short(value)}, expected an array, lists of numbers or a table"
+        )
     check_numbers(what, array)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

@@ -24,10 +24,10 @@ class Splits(NamedTuple):
 def split(
     data: PyTree, *, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
 ) -> Splits:
-    """Split data into three parts at random, stratified by `y` if there are integer labels.
+    """Split data into three parts at random, stratified by `y` if it holds integers or booleans.
 
     Args:
-        data: A pytree of arrays [rows, ...]; each part has every class of integer labels
+        data: A pytree of arrays [rows, ...]; each part has every class of such labels
             under `"y"` in the same proportion.
         fractions: Shares of training, validation and test rows, which sum to 1.
         seed: The same seed gives the same rows.
@@ -101,7 +101,7 @@ def _stratified_order(data: PyTree, rows: int, rng: np.random.Generator) -> np.n
     """A random order of the rows with every class spread evenly over it."""
     order = rng.permutation(rows)
     labels = data.get("y") if isinstance(data, dict) else None
-    if labels is None or not np.issubdtype(np.asarray(labels).dtype, np.integer):
+    if labels is None or np.asarray(labels).dtype.kind not in "biu":
         return order
     rank = np.empty(rows)
     shuffled = np.asarray(labels).reshape(rows, -1)[order, 0]

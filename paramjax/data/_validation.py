@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax._checks import describe, leaf_name
+from paramjax._checks import check_count, describe, leaf_name
 from paramjax._types import PyTree
 from paramjax.data._casts import check_cast
 from paramjax.data._leaves import as_array, check_finite, check_leaf, is_sparse
@@ -57,13 +57,14 @@ def check_labels(labels: Any, num_classes: int) -> None:
         num_classes: Number of classes, positive.
 
     Raises:
-        TypeError: If the labels are not integers.
-        ValueError: If a label is masked or out of range: in a compiled loss it would become NaN,
-            or count as another class.
+        TypeError: If the labels or the number of classes are not integers.
+        ValueError: If there are no classes, or a label is masked or out of range: in a compiled
+            loss it would become NaN, or count as another class.
 
     Example:
         >>> check_labels(np.array([0, 2, 1]), num_classes=3)
     """
+    check_count("num_classes", num_classes)
     array = as_array("labels", labels)
     if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
         raise TypeError(

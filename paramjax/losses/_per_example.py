@@ -101,6 +101,8 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
             f"cross_entropy: expected integer labels, got {labels.dtype}; pass "
             "labels.astype(jnp.int32) if they are whole numbers"
         )
+    # a number of classes beyond the range of small integers would wrap in a comparison with them
+    labels = labels.astype(jnp.promote_types(labels.dtype, jnp.int32))
     inside = (labels >= 0) & (labels < logits.shape[-1])
     chosen = jnp.take_along_axis(logits, jnp.where(inside, labels, 0)[..., None], axis=-1)[..., 0]
     loss = jax.nn.logsumexp(logits, axis=-1) - chosen

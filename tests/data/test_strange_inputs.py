@@ -73,7 +73,12 @@ AS_TABLE = {
     "structured": (structured, "leaf x is .*each field as a leaf"),
     "complex": (GOOD * 1j, "leaf x is complex64.*real and imaginary parts as columns"),
     "a number": (3.0, "leaf x is one number"),
-    "None": (None, "leaf x is object"),
+    "None": (None, "leaf x is None, expected an array, lists of numbers or a table"),
+    "generator": ((i for i in range(3)), "leaf x is generator .*expected an array, lists"),
+    "dict": ({"a": [1.0]}, "leaf x is dict .*expected an array, lists"),
+    "wide Python integers": ([2**70, 1, 2], r"leaf x is object\[3\].*astype"),
+    "array of pandas": (pd.array([1, 2, 3], "Int64"), GOOD),
+    "array of pandas with NA": (pd.array([1, 2, None], "Int64"), "1 values that are NaN"),
     "a key": (jax.random.key(0), "leaf x"),
     "csr": (sparse.csr_matrix(np.eye(3)), r"leaf x is a sparse matrix.*toarray\(\).*MiB"),
     "coo array": (sparse.coo_array(np.eye(3)), r"leaf x is a sparse matrix.*toarray\(\)"),
@@ -341,3 +346,15 @@ def test_labels_of_any_integer_kind_pass(labels):
     made = table(GOOD, labels, num_classes=2)["y"]
     assert made.dtype == np.int32
     assert made.tolist() == [1, 0, 1]
+
+
+def test_booleans_are_spread_over_the_parts_as_classes_are():
+    parts = split({"y": np.arange(40) % 4 == 0})
+    assert [int(part["y"].sum()) for part in parts] == [6, 2, 2]
+
+
+def test_a_number_of_classes_is_a_positive_whole_number():
+    with pytest.raises(ValueError, match="num_classes: expected a whole number from 1"):
+        table(GOOD, [0, 1, 1], num_classes=0)
+    with pytest.raises(TypeError, match="num_classes: expected a whole number, got str '2'"):
+        table(GOOD, [0, 1, 1], num_classes="2")

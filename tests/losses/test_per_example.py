@@ -116,3 +116,10 @@ def test_integers_neither_wrap_nor_lose_what_lies_between():
 def test_the_squared_error_of_complex_numbers_is_their_squared_distance():
     a, b = jnp.array([1 + 2j, 3j]), jnp.array([0j, 3 + 0j])
     np.testing.assert_allclose(squared_error(a, b), np.abs(np.asarray(a - b)) ** 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.int8, jnp.int16, jnp.uint32])
+def test_labels_of_few_bits_count_more_classes_than_they_have(dtype, key):
+    logits, labels = jax.random.normal(key, (2, 300)), jnp.array([100, 7], dtype)
+    expected = optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels.astype(int))
+    np.testing.assert_allclose(cross_entropy(logits, labels), expected, rtol=1e-6)
