@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_count, describe, is_key, nearest
+from paramjax._display import as_html, configuration
 from paramjax._types import Hyperparameters, Metrics, ModelState, Params, PyTree
 from paramjax.data._validation import check_data
 from paramjax.populations._traced_trainer import Task
@@ -71,6 +72,14 @@ class Problem:
     stateful: bool | None = None
     metric: str = "loss"
     maximise: bool = False
+
+    def __repr__(self) -> str:
+        """The choices, and the shapes of the arrays."""
+        return configuration("Problem", vars(self), ("data", "eval_data", "model_state"))
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     def __post_init__(self) -> None:
         if not callable(self.init):

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 _LINE_SECONDS = 10.0
 """Between two plain lines."""
 
+_REDRAW_SECONDS = 0.25
+"""Between two states of a line that is written again."""
+
 
 class Progress:
     """A line on standard error that follows steps; a context manager.
 
-    On a terminal, or in a notebook with ipywidgets, it is a bar; elsewhere, if it is asked for,
-    a plain line every ten seconds and at the end. Of several processes only the first one shows
+    On a terminal, or in a notebook with ipywidgets, it is a bar; in a notebook without them a
+    line that is written again and again; elsewhere, if it is asked for, a plain line every ten
+    seconds and at the end. Of several processes only the first one shows
     it. A terminal or pipe that goes away never ends the work.
 
     Args:
@@ -51,20 +55,22 @@ class Progress:
         self._total, self._shown, self._start, self._doing = total, shown, start, doing
         self._bar: Bar | None = None
         self._updated, self._due = False, 0.0
+        self._redraws, self._drawn = False, 0
 
     def __enter__(self) -> Progress:
         stream, live = sys.stderr, _has_bar()
+        self._redraws = not live and _is_notebook()
         if (
             self._shown is False
             or stream is None
             or jax.process_index()
-            or not (live or self._shown)
+            or not (live or self._redraws or self._shown)
         ):
             return self
         self._bar = _bar(_Lasting(stream), live)
         self._bar.add_task("", total=self._total, completed=self._start, text=self._doing)
         self._bar.start()
-        self._due = time.monotonic() + _LINE_SECONDS
+        self._due = time.monotonic() + self._seconds
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -72,7 +78,7 @@ class Progress:
             return
         self._bar.columns = _columns(ended=True)
         if self._bar.disable and self._updated:
-            self._print()
+            self._print(last=True)
         for stream in (sys.stdout, sys.stderr):  # rich holds back a line that has no end
             with contextlib.suppress(OSError, AttributeError):
                 stream.flush()
@@ -99,7 +105,12 @@ class Progress:
         if self._bar.disable and time.monotonic() >= self._due:
             self._print()
 
-    def _print(self) -> None:
+    @property
+    def _seconds(self) -> float:
+        """Between two lines."""
+        return _REDRAW_SECONDS if self._redraws else _LINE_SECONDS
+
+    def _print(self, *, last: bool = False) -> None:
         """Write the columns of text as a line without control characters."""
         assert self._bar is not None
         from rich.progress import BarColumn, ProgressColumn, SpinnerColumn
@@ -108,8 +119,12 @@ class Progress:
         columns = (c for c in self._bar.columns if isinstance(c, ProgressColumn))
         texts = (c for c in columns if not isinstance(c, BarColumn | SpinnerColumn))
         parts = (str(column.render(task)).strip() for column in texts)
-        print(*filter(None, parts), file=self._bar.console.file, flush=True)
-        self._due = time.monotonic() + _LINE_SECONDS
+        line = " ".join(filter(None, parts))
+        begin = "\r" if self._redraws else ""
+        end = "" if self._redraws and not last else "\n"
+        print(f"{begin}{line:{self._drawn}}", end=end, file=self._bar.console.file, flush=True)
+        self._drawn = len(line) if self._redraws else 0
+        self._due = time.monotonic() + self._seconds
 
 
 class _Lasting:
@@ -178,9 +193,14 @@ def _columns(*, ended: bool) -> tuple[ProgressColumn, ...]:
 
 def _has_bar() -> bool:
     """Whether standard error is a terminal, or a notebook that can redraw a line."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if type(shell).__name__ == "ZMQInteractiveShell":
+    if _is_notebook():
         return importlib.util.find_spec("ipywidgets") is not None
     stream = sys.stderr
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _is_notebook() -> bool:
+    """Whether IPython's kernel runs this."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"

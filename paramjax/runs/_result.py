@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._display import as_html, curve_summary, lines_of, tree_summary
 from paramjax._status import Status
 from paramjax._types import ModelState, Params
 from paramjax.step._state import TrainState
@@ -14,6 +15,9 @@ from paramjax.step._state import TrainState
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+_MEASURES = 4
+"""Metrics of validations that are shown; `validation` holds all of them."""
 
 
 class Fit(NamedTuple):
@@ -44,6 +48,31 @@ class Fit(NamedTuple):
     validation: dict[str, np.ndarray]
     status: Status = Status.FINISHED
     model_state: ModelState = ()
+
+    def __repr__(self) -> str:
+        """Status, curves and shapes in about ten lines; the attributes hold the numbers."""
+        steps = len(next(iter(self.history.values()), ()))
+        losses = [name for name in ("loss",) if steps and name in self.history]
+        done = np.arange(1, steps + 1)
+        at = self.validation.get("step", np.zeros(0))
+        measured = [name for name in self.validation if name != "step" and len(at)]
+        return lines_of(
+            f"Fit: {self.status} after {steps:,} step{'s' * (steps != 1)}",
+            {name: curve_summary(self.history[name], done) for name in losses}
+            | {
+                f"validation {name}": curve_summary(self.validation[name], at)
+                for name in measured[:_MEASURES]
+            }
+            | {
+                "history": ", ".join(self.history),
+                "params": tree_summary(self.params),
+                "model_state": tree_summary(self.model_state) if self.model_state != () else "",
+            },
+        )
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     def to_frame(self) -> pd.DataFrame:
         """History and validations as one data frame.

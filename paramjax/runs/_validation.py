@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paramjax._checks import check_count, check_rate, describe, nearest
+from paramjax._display import as_html, configuration
 from paramjax._types import PyTree
 from paramjax.data._validation import check_data
 
@@ -84,6 +85,14 @@ class Validation:
     metric: str = "loss"
     maximise: bool = False
     early_stopping: EarlyStopping | None = None
+
+    def __repr__(self) -> str:
+        """The choices, and the shapes of the data."""
+        return configuration("Validation", vars(self), ("data",))
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     def __post_init__(self) -> None:
         if not callable(self.evaluate):

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from paramjax._display import as_html, lines_of, tree_summary
+from paramjax._format import option_name
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 
 
@@ -29,6 +31,16 @@ class TrainState(NamedTuple):
     opt_state: PyTree
     hook_state: tuple[PyTree, ...]
     key: Key
+
+    def __repr__(self) -> str:
+        """The shapes of what it holds, a line each."""
+        step = "" if jnp.ndim(self.step) or isinstance(self.step, jax.core.Tracer) else self.step
+        shapes = {name: tree_summary(own) for name, own in self._asdict().items() if name != "step"}
+        return lines_of(f"TrainState: step {step}".rstrip(), shapes)
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
 
 def _model_state(state: TrainState) -> ModelState:
@@ -57,6 +69,23 @@ class Trainer(NamedTuple):
     eval_model_state: Callable[[TrainState], ModelState] = _model_state
     stateful: bool | None = None
     guards_nonfinite: bool = False
+
+    def __repr__(self) -> str:
+        """What a run must know of it; its functions have no texts of their own."""
+        evaluated = {None: "does not say", True: "takes the model state", False: "params alone"}
+        steps = "rejected by a hook" if self.guards_nonfinite else "left to the run"
+        return lines_of(
+            type(self).__name__,
+            {
+                "step": option_name(self.step),
+                "evaluation": evaluated.get(self.stateful, str(self.stateful)),
+                "non-finite steps": steps,
+            },
+        )
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
 
 class WholeDataTrainer(Trainer):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._display import as_html, lines_of, tree_summary
+from paramjax._format import number
 from paramjax._status import Status
 from paramjax._types import ModelState, Params
 from paramjax.populations._trial_run import lost_steps, status_of
@@ -48,6 +50,19 @@ class CrossValidation(NamedTuple):
     status: tuple[Status, ...]
     diverged_step: tuple[int | None, ...]
     model_state: ModelState = ()
+
+    def __repr__(self) -> str:
+        """Means of the metrics with their standard errors, and how the folds ended."""
+        counts = {status: self.status.count(status) for status in dict.fromkeys(self.status)}
+        ended = ", ".join(f"{count} {status}" for status, count in counts.items())
+        stderr = self.stderr
+        means = {n: f"{number(m)} +- {number(stderr[n], 2)}" for n, m in self.mean.items()}
+        title = f"CrossValidation: {len(self.status)} folds, {ended}"
+        return lines_of(title, means | {"params": tree_summary(self.params)})
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     @property
     def mean(self) -> dict[str, float]:

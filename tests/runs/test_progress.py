@@ -1,6 +1,7 @@
 # `Progress` itself is tested, because the moments of its updates have to be known.
 import fcntl
 import io
+import itertools
 import os
 import pty
 import re
@@ -287,15 +288,36 @@ def test_a_dumb_terminal_gets_plain_lines_if_asked(open_terminal, monkeypatch):
     assert terminal.output().splitlines() == ["3/10 loss 0.5000 0:00:00 in all"]
 
 
-def test_a_notebook_without_widgets_is_no_place_for_a_bar(open_terminal, monkeypatch):
-    terminal = open_terminal()
+def test_a_notebook_without_widgets_writes_its_line_again(monkeypatch, capsys):
     shell = type("ZMQInteractiveShell", (), {})()
     notebook = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", notebook)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("paramjax.runs._progress._REDRAW_SECONDS", 0.0)
     with Progress(10) as progress:
+        progress.update(3, {"loss": 0.512345})
+        progress.update(10, {"loss": 0.5})
+    assert capsys.readouterr().out == ""
+    with Progress(10, shown=False) as progress:
         progress.update(3, {"loss": 0.5})
-    assert terminal.output() == ""
+    assert capsys.readouterr().err == ""
+
+
+def test_the_line_of_a_notebook_leaves_nothing_of_the_one_before(monkeypatch, capsys):
+    monkeypatch.setattr("paramjax.runs._progress._is_notebook", lambda: True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("paramjax.runs._progress._REDRAW_SECONDS", 0.0)
+    with Progress(10) as progress:
+        progress.update(3, {"loss": 0.512345, "runs": "1/2"})
+        progress.update(10, {"loss": 0.5})
+    first, *drawn = capsys.readouterr().err.split("\r")
+    assert first == ""
+    assert "3/10" in drawn[0]
+    assert "loss 0.5123" in drawn[0]
+    assert "10/10" in drawn[-1]
+    assert drawn[-1].endswith("\n")
+    assert "\x1b" not in "".join(drawn)
+    assert all(len(new) >= len(old) for old, new in itertools.pairwise(drawn[:2]))
 
 
 def test_rich_is_imported_only_where_something_is_shown():
