@@ -214,6 +214,8 @@ def test_a_database_of_something_else_is_left_alone(tmp_path):
     before = path.read_bytes()
     with pytest.raises(StoreMismatchError, match="of something else, with the tables .'photos'"):
         opened(path)
+    with pytest.raises(StoreMismatchError, match="of something else, with the tables .'photos'"):
+        Store.delete(path)
     assert path.read_bytes() == before
 
 

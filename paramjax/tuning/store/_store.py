@@ -20,7 +20,7 @@ from paramjax.populations._outcome import Outcome, Summary
 from paramjax.populations._trial_run import Record
 from paramjax.space._options import option_texts
 from paramjax.tuning.store._errors import StoreMismatchError
-from paramjax.tuning.store._tables import Tables
+from paramjax.tuning.store._tables import Tables, check_own
 
 FILE_NAME = "records.sqlite"
 
@@ -66,6 +66,7 @@ class Store:
     def delete(path: str | Path) -> None:
         """Delete a store, if it exists, with the files that SQLite keeps beside it."""
         file = file_of(path)
+        check_own(file)
         try:
             for suffix in ("", "-wal", "-shm", "-journal"):
                 Path(f"{file}{suffix}").unlink(missing_ok=True)

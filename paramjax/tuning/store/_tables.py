@@ -6,9 +6,10 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from paramjax._files import explained
 from paramjax._hashes import content_hash
@@ -142,15 +143,12 @@ class Tables:
         """Raise about a file of another format."""
         if "seal" in names or (not names and version == 0):
             raise self._damaged("it is empty" if not names else f"it says format {version}")
-        if "trainings" in names:
-            about = (
-                "was written by an older paramjax, which would not notice deleted rows; read it "
-                "with that version, name another store, or start over"
-            )
-        else:
-            about = f"is a database of something else, with the tables {sorted(names)}; name "
-            about += "another store"
-        raise StoreMismatchError(f"store: {self.path} {about}")
+        if "trainings" not in names:
+            raise foreign(self.path, names)
+        raise StoreMismatchError(
+            f"store: {self.path} was written by an older paramjax, which would not notice deleted "
+            "rows; read it with that version, name another store, or start over"
+        )
 
     def _tables(self) -> list[str]:
         query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
@@ -213,6 +211,31 @@ class Tables:
         return DamagedError(
             f"{self.path}: not a database of records, or a damaged one ({why}); {self._advice}"
         )
+
+
+def check_own(path: Path) -> None:
+    """Raise if a file is a database of something else, which `fresh` must not delete."""
+    import sqlite3
+
+    if not path.is_file():
+        return
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        ) as db:
+            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return  # damaged, or held by somebody who would be asked to close it
+    if names and not names & {"seal", "trainings", "settings"}:
+        raise foreign(path, names)
+
+
+def foreign(path: Path, names: Iterable[str]) -> StoreMismatchError:
+    """The error about a database of something else."""
+    return StoreMismatchError(
+        f"store: {path} is a database of something else, with the tables {sorted(names)}; name "
+        "another store"
+    )
 
 
 _MODULUS = 2**64
