@@ -160,7 +160,8 @@ def search(folder: Path, rate: str = "learning_rate") -> list[str]:
         study, lambda hp: make_trainer({**hp, "learning_rate": hp[rate]}), space, problem,
         trials=max(1, left), batch=2, seeds=1, steps=12, key=jax.random.key(0), execution=ONE,
     )  # fmt: skip
-    return sorted(f"{one.params} {one.value!r}" for one in study.trials if one.state == complete)
+    # a grid that is used up begins again, with the same values
+    return sorted({f"{one.params} {one.value!r}" for one in study.trials if one.state == complete})
 
 
 def make_searches(good: Path, older: Path, other: Path) -> None:

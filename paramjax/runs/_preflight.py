@@ -112,6 +112,8 @@ def check_rates(
     state: TrainState, nonfinite: str | Rollback, validation: Validation | None
 ) -> None:
     """Raise if nothing in the state can lower a rate, or a plateau waits in vain."""
+    if not isinstance(validation, Validation | None):
+        raise TypeError(f"validation: expected a pj.Validation or None, got {describe(validation)}")
     if isinstance(nonfinite, Rollback) and not can_lower(state):
         raise ValueError(
             "nonfinite: pj.Rollback() lowers a learning rate, and the chain holds none that can "

@@ -67,7 +67,8 @@ class Validation:
         early_stopping: When to end the run for it; None never does.
 
     Raises:
-        TypeError: If `evaluate` is not a function, or the data is not numeric.
+        TypeError: If `evaluate` is not a function, `early_stopping` not an `EarlyStopping`, or
+            the data is not numeric.
         ValueError: For counts out of range, or data that is empty, NaN or of uneven length.
 
     Example:
@@ -98,6 +99,11 @@ class Validation:
         if not callable(self.evaluate):
             raise TypeError(
                 f"validation: evaluate: expected a function, got {describe(self.evaluate)}"
+            )
+        if not isinstance(self.early_stopping, EarlyStopping | None):
+            raise TypeError(
+                "validation: early_stopping: expected a pj.EarlyStopping or None, got "
+                f"{describe(self.early_stopping)}"
             )
         check_data(self.data)
         check_count("validation: every", self.every)

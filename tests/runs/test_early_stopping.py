@@ -38,6 +38,16 @@ def test_the_last_parameters_where_they_are_asked_for():
     assert float(run.params) == float(run.state.params) == 8.0
 
 
+def test_what_is_no_early_stopping_and_no_validation_is_refused():
+    with pytest.raises(TypeError, match="validation: early_stopping: expected .* got int 3"):
+        train(early_stopping=3)
+    with pytest.raises(TypeError, match=r"validation: expected a pj\.Validation or None, got"):
+        pj.fit(
+            pj.train_step(lambda w, b, k: (w * b.mean(), {}), optax.sgd(0.1)), jnp.float32(0),
+            np.ones(4, np.float32), key=jax.random.key(0), steps=1, validation=lambda w, b: {},
+        )  # fmt: skip
+
+
 def test_an_improvement_must_be_large_enough():
     run = train(early_stopping=pj.EarlyStopping(patience=1, min_delta=12.0))
     assert run.validation["loss"].tolist() == [16, 4]

@@ -21,6 +21,7 @@ from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
 from paramjax.tuning.studies._claims import claim, claiming, retry_orphans
+from paramjax.tuning.studies._seals import check_seals
 from paramjax.tuning.studies._storage import explained_storage
 from paramjax.tuning.studies._study import (
     abandon,
@@ -56,8 +57,9 @@ def search(
     al., 2019, Optuna: a next-generation hyperparameter optimization framework). Each batch is
     trained as a population: all batches share compiled programs, and all trials share the initial
     parameters and the order of batches of a seed. The study is told the mean over the seeds of
-    each metric. User attributes of a trial hold the metrics of all `seeds`, their `status` and
-    their `diverged_step`.
+    each metric. User attributes of a trial hold the metrics of all `seeds`, their `status`, their
+    `diverged_step`, and a hash of what was told, so that the next search notices trials that were
+    changed.
 
     A trial that diverged with one of its seeds is told as pruned, or as failed if the study has
     several objectives. If an error or an interrupt ends the search, the trials of the current
@@ -96,7 +98,7 @@ def search(
             another direction than the problem; if a metric is not reported; if the study holds
             trials of another space; in a `jax.distributed` program; or see `sweep`.
         StoreUnavailableError: If the file of the study is locked, not writable or on a full disk.
-        DamagedError: If the file of the study is damaged.
+        DamagedError: If the file of the study is damaged, or trials were changed or deleted.
 
     Example:
         >>> import jax.numpy as jnp
@@ -136,6 +138,7 @@ def search(
         claiming(study) as claimed,
         showing as shown,
     ):
+        check_seals(study)
         retry_orphans(study)
         progress = PopulationProgress(shown, trials * seeds, steps, metric, problem.maximise)
         for first in range(0, trials, batch):

@@ -23,6 +23,7 @@ from paramjax.space._tracing import as_seen
 from paramjax.tuning._preflight import check_metrics, check_structures, check_trainers, unread
 from paramjax.tuning.designs._design import random_design
 from paramjax.tuning.studies._claims import retry
+from paramjax.tuning.studies._seals import SEAL, seal
 
 if TYPE_CHECKING:
     import optuna
@@ -147,11 +148,14 @@ def tell(
     """
     from optuna.trial import TrialState
 
-    for name, value in _attributes(records).items():
-        trial.set_user_attr(name, value)
+    attributes = _attributes(records)
     values = [mean_or_worst([record.metrics[name] for record in records]) for name in metrics]
     lost = any(record.diverged_step is not None for record in records)
-    if not lost and all(map(math.isfinite, values)):
+    complete = not lost and all(map(math.isfinite, values))
+    sealed = seal(trial.params, values if complete else None, attributes)
+    for name, value in {**attributes, SEAL: sealed}.items():
+        trial.set_user_attr(name, value)
+    if complete:
         return _finished(study, trial, values=values)
     return _finished(
         study, trial, state=TrialState.PRUNED if len(metrics) == 1 else TrialState.FAIL

@@ -1,0 +1,65 @@
+"""A hash beside each result that a study is told, so that changed or deleted rows are noticed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from paramjax._hashes import content_hash
+from paramjax.tuning.store._errors import DamagedError
+
+if TYPE_CHECKING:
+    import optuna
+
+SEAL = "hash"
+"""Name of the user attribute."""
+
+SEALED = ("seeds", "status", "diverged_step")
+"""The user attributes that the hash covers."""
+
+
+def seal(
+    params: Mapping[str, Any], values: Sequence[float] | None, attributes: Mapping[str, Any]
+) -> str:
+    """The hash of a trial that is told; its numbers with 14 digits, which every database keeps.
+
+    Example:
+        >>> seal({"rate": 0.1}, [1.0], {}) == seal({"rate": 0.1}, [1.0 + 1e-9], {})
+        False
+    """
+    about = {name: attributes.get(name) for name in SEALED}
+    told = [dict(params), list(values or ()), about]
+    return content_hash(json.dumps(_plain(told), sort_keys=True))[:16]
+
+
+def check_seals(study: optuna.Study) -> None:
+    """Raise `DamagedError` if a finished trial of a study is not what was told, or is gone."""
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    if [trial.number for trial in trials] != list(range(len(trials))):
+        raise _damaged(study, "trials were deleted")
+    for trial in trials:
+        known = trial.user_attrs.get(SEAL)
+        if known is None or trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+            continue
+        values = trial.values if trial.state == TrialState.COMPLETE else None
+        if known != seal(trial.params, values, trial.user_attrs):
+            raise _damaged(study, f"trial {trial.number} is not what was told")
+
+
+def _damaged(study: optuna.Study, why: str) -> DamagedError:
+    return DamagedError(
+        f"study: {study.study_name!r} is damaged ({why}); bring its storage back, or take another "
+        "study"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Values of JSON with numbers as text of 14 digits."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return f"{value:.14g}" if isinstance(value, float) else value
