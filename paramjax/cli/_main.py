@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from paramjax._threads import leave_if_busy
+from paramjax._version import versions
 from paramjax.cli._bench import bench
 from paramjax.cli._calibrate import calibrate
 from paramjax.cli._example import example
@@ -44,10 +45,13 @@ def main(args: Sequence[str] | None = None) -> None:
         args: The words after `paramjax`; those of the process by default.
 
     Raises:
-        SystemExit: Always: 0 all went well, 1 a check failed, 2 bad input, 3 an optimizer
-            was left out, 130 interrupted, 143 ended by SIGTERM.
+        SystemExit: Always, after `--version` too: 0 all went well, 1 a check failed, 2 bad input,
+            3 an optimizer was left out, 130 interrupted, 143 ended by SIGTERM.
     """
     words = sys.argv[1:] if args is None else args
+    if list(words) == ["--version"]:
+        print(_version())
+        sys.exit(Exit.DONE)
     for gone in {word.partition("=")[0] for word in words[1:]} & set(_GONE):
         if words[0] == "bench":
             sys.exit(fail(_GONE[gone]))
@@ -71,3 +75,16 @@ def main(args: Sequence[str] | None = None) -> None:
     if code in (Exit.INTERRUPTED, Exit.TERMINATED):
         leave_if_busy(code)
     sys.exit(code)
+
+
+def _version() -> str:
+    """Versions and devices, in the line that a report of a fault needs."""
+    import jax
+
+    kinds = [device.device_kind for device in jax.devices()]
+    devices = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
+    found = versions()
+    return (
+        f"paramjax {found['paramjax']}, jax {found['jax']}, Python {found['python']}, "
+        f"{jax.default_backend()} ({devices})"
+    )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import enum
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
-from paramjax._format import without_nonfinite
+from paramjax._format import printable, without_nonfinite
 
 
 class Exit(enum.IntEnum):
@@ -28,10 +30,22 @@ class Exit(enum.IntEnum):
     TERMINATED = 143
 
 
+class _PlainConsole(Console):
+    """A console whose texts command nothing: control characters in names are shown escaped."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Segments as rich makes them; styles stay, for they stand beside the text."""
+        for text, style, control in super().render(renderable, options):
+            shown = text if control else "\n".join(map(printable, text.split("\n")))
+            yield Segment(shown, style, control)
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that does not squeeze tables where the width is unknown."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 132, highlight=False)
+    return _PlainConsole(stderr=stderr, width=None if stream.isatty() else 132, highlight=False)
 
 
 def fail(message: object, code: Exit = Exit.BAD_INPUT) -> Exit:

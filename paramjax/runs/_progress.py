@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import jax
 
 from paramjax._checks import describe
+from paramjax._format import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -100,7 +101,7 @@ class Progress:
             return
         self._updated = True
         texts = (v if isinstance(v, str) else f"{v:#.4g}" for v in fields.values())
-        text = "  ".join(map(" ".join, zip(fields, texts, strict=True)))
+        text = printable("  ".join(map(" ".join, zip(fields, texts, strict=True))))
         self._bar.update(self._bar.task_ids[0], completed=done, total=total, text=text)
         if self._bar.disable and time.monotonic() >= self._due:
             self._print()
