@@ -70,7 +70,8 @@ class LSTM(nn.Module):
                 sequence changes nothing, and its last output is repeated.
 
         Returns:
-            The outputs; with a carry, the outputs and the carry after the last step.
+            The outputs; with a carry, the outputs and the carry after the last step, of the
+            dtypes of the one before.
         """
         _check_inputs(x, carry, lengths, self.features)
         cell = nn.OptimizedLSTMCell(self.features, name="cell")
@@ -88,15 +89,16 @@ class LSTM(nn.Module):
         outputs, cells = _outputs(z, kernel, start, _within(lengths, x.shape[1]))
         if carry is None:
             return outputs.swapaxes(0, 1)
-        return outputs.swapaxes(0, 1), (cells, outputs[-1])
+        end = cells.astype(carry[0].dtype), outputs[-1].astype(carry[1].dtype)
+        return outputs.swapaxes(0, 1), end
 
     @nn.nowrap
-    def zero_carry(self, batch: int, dtype: Any = jnp.float32) -> Carry:
+    def zero_carry(self, batch: int, dtype: Any = float) -> Carry:
         """The carry before the first window of `batch` sequences.
 
         Args:
             batch: Number of sequences.
-            dtype: Of the cells and states.
+            dtype: Of the cells and states; float32 by default, float64 under `jax_enable_x64`.
 
         Returns:
             Zeros, twice [batch, features], in memory of their own.

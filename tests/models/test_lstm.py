@@ -88,6 +88,16 @@ def test_windows_with_a_carry_are_the_whole_sequence(key):
     assert_close(carry[1], whole[:, -1])
 
 
+def test_a_carry_keeps_its_dtype_so_that_it_can_be_a_model_state(key):
+    params = OURS.init(key, jnp.zeros((2, 1, 3)))
+    half = jax.tree.map(lambda p: p.astype(jnp.bfloat16), params)
+    outputs, carry = OURS.apply(half, jnp.ones((2, 4, 3), jnp.bfloat16), OURS.zero_carry(2))
+    assert outputs.dtype == jnp.bfloat16
+    assert [part.dtype for part in carry] == [jnp.float32] * 2
+    with jax.enable_x64(True):
+        assert [part.dtype for part in OURS.zero_carry(2)] == [jnp.float64] * 2
+
+
 def test_the_last_output_of_a_short_sequence_is_repeated_and_its_padding_is_not_read(key):
     x = jax.random.normal(key, (2, 5, 3))
     params, lengths = OURS.init(key, x), jnp.array([2, 5])
