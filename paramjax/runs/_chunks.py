@@ -29,7 +29,6 @@ from paramjax.runs._until_nonfinite import (
     all_finite,
     attempt_step,
     attempt_until,
-    no_metrics,
 )
 from paramjax.step._metrics import check_metrics
 from paramjax.step._state import Trainer, TrainState
@@ -230,7 +229,11 @@ class _Step:
 
     def begin(self, state: TrainState) -> Attempt:
         """The attempt before its first step."""
-        room = no_metrics(self._shapes, (self.capacity,))
+        # zeros, which nobody reads: NaN would stop a run under jax_debug_nans
+        room = {
+            name: jnp.zeros((self.capacity, *shape.shape), shape.dtype)
+            for name, shape in self._shapes.items()
+        }
         return Attempt(state, jnp.int32(0), jnp.bool_(True), room)
 
     def until(self, end: Array, batch: Callable[[Array], Batch], attempt: Attempt) -> Attempt:

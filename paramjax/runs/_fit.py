@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -169,6 +169,7 @@ def fit(
     validator = _validator(trainer, validation, first)
     config = RunConfig(trainer, steps, nonfinite, joint)
     with contextlib.ExitStack() as opened:
+        opened.enter_context(_asking_for_model_state(trainer, first.model_state))
         opened.enter_context(contextlib.closing(source))
         store = None
         if checkpoints is not None:
@@ -188,6 +189,17 @@ def fit(
         if store is not None:
             run.restore()
         return _finished(run, config, progress)
+
+
+@contextlib.contextmanager
+def _asking_for_model_state(trainer: Trainer, model_state: ModelState) -> Iterator[None]:
+    """Say that a stateful trainer was given no model state, if a loss cannot do without."""
+    try:
+        yield
+    except (TypeError, KeyError, IndexError, AttributeError) as error:
+        if trainer.stateful and not jax.tree.leaves(model_state):
+            error.add_note("fit: the trainer is stateful; was model_state= forgotten?")
+        raise
 
 
 def _store(checkpoints: Checkpoints, made_of: dict[str, Any], joint: bool) -> CheckpointStore:

@@ -233,7 +233,8 @@ def _check_is_one_tree(data: Any) -> None:
     if not isinstance(data, list) or len(data) < 2:
         return
     forms = [_form(element) for element in data]
-    if any(form != forms[0] for form in forms):
+    scalars = any(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(data))
+    if scalars or any(form != forms[0] for form in forms):
         return
     raise ValueError(
         f"data: a list of {len(data)} elements of one form may be {len(data)} batches, or one "

@@ -84,7 +84,9 @@ def _check_state(trainer: Trainer, params: Any, model_state: Any, state: Any) ->
     if callable(model_state) or jax.tree.leaves(model_state):
         raise ValueError("model_state: a run goes on from that of state=; leave model_state out")
     check_params(state.params)
-    expected = jax.eval_shape(trainer.init, state.key, state.params, state.model_state)
+    # without what an estimator adds where the model has no state
+    own = () if trainer.stateful is False else state.model_state
+    expected = jax.eval_shape(trainer.init, state.key, state.params, own)
     for part in ("opt_state", "hook_state"):
         difference = _difference(getattr(expected, part), getattr(state, part))
         if difference:

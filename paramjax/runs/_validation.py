@@ -105,7 +105,7 @@ class Validation:
                 "validation: early_stopping: expected a pj.EarlyStopping or None, got "
                 f"{describe(self.early_stopping)}"
             )
-        check_data(self.data)
+        check_data(self.data, "validation: data")
         check_count("validation: every", self.every)
         if self.batch_size is not None:
             check_count("validation: batch_size", self.batch_size)

@@ -270,13 +270,20 @@ def evaluate_in_batches(
 
 def as_metrics(output: Any) -> Metrics:
     """What `evaluate` returned as metrics: a loss function's pair holds them, too."""
-    if isinstance(output, tuple) and len(output) == 2 and isinstance(output[1], dict):
-        output = {**output[1], "loss": output[0]}
+    if isinstance(output, tuple) and len(output) == 2:
+        loss, metrics = output
+        if isinstance(metrics, tuple) and len(metrics) == 2:
+            _, metrics = metrics  # those of a stateful loss come beside its new state
+        if isinstance(metrics, dict):
+            output = {**metrics, "loss": loss}
     if not isinstance(output, dict) or not output:
         raise TypeError(
             "evaluate: expected it to return metrics, such as {'loss': ...}, or a pair "
             f"(loss, metrics), got {describe(output)}"
         )
+    for name in output:
+        if not isinstance(name, str):
+            raise TypeError(f"evaluate: expected names of metrics, got {describe(name)}")
     if "step" in output:
         raise ValueError("evaluate: a metric is called 'step', which is the number of the step")
     return output

@@ -87,6 +87,24 @@ def test_growing_batches_equal_the_steps_by_hand():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("grad_fn", "tx", "hooks"),
+    [
+        (loss_fn, optax.lookahead(optax.sgd(0.1), 3, 0.5), []),
+        (loss_fn, optax.contrib.schedule_free_sgd(0.1), []),
+        (pj.grads.dynamic_loss_scale(loss_fn), optax.sgd(0.1), [pj.hooks.skip_nonfinite()]),
+    ],
+    ids=["pair", "average", "scale"],
+)
+def test_what_optimizers_and_estimators_keep_goes_on(grad_fn, tx, hooks):
+    made = pj.train_step(grad_fn, tx, hooks)
+    go = lambda params, steps, state=None: pj.fit(
+        made, params, DATA, key=KEY, steps=steps, state=state
+    )
+    whole, first = go(jnp.zeros(3), 7), go(jnp.zeros(3), 4)
+    assert_equal(go(None, 3, first.state).state, whole.state)
+
+
 def test_a_stage_from_another_state_is_another_run(whole, tmp_path):
     def stage(state, steps):
         saving = pj.Checkpoints(tmp_path)

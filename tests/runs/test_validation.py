@@ -94,6 +94,33 @@ def test_the_trainer_says_what_evaluations_take(trainer, stateful, options, erro
         )  # fmt: skip
 
 
+def test_a_stateful_loss_may_be_the_evaluation(state):
+    loss_fn = lambda p, own, batch: (p, (own, {"x": batch["x"].mean()}))
+    state = state._replace(model_state=jnp.float32(3.0))
+    measured = evaluate(STATEFUL, Validation(loss_fn, HELD_OUT, every=1), state, HELD_OUT)
+    assert measured == {"loss": 2.0, "x": 4.5}
+
+
+def test_a_forgotten_model_state_is_asked_for():
+    trainer = pj.train_step(
+        lambda p, own, batch, key: ((p - own) * batch["x"].mean(), (own, {})), optax.sgd(1.0),
+        stateful=True,
+    )  # fmt: skip
+    with pytest.raises(TypeError) as caught:
+        pj.fit(trainer, jnp.float32(2), HELD_OUT, key=jax.random.key(0), steps=1)
+    assert "was model_state= forgotten" in caught.value.__notes__[-1]
+
+
+def test_a_healthy_run_passes_where_nan_is_hunted(trainer):
+    with jax.debug_nans(True):
+        validation = Validation(mean_of_x, HELD_OUT, every=2, early_stopping=EarlyStopping())
+        run = pj.fit(
+            trainer, jnp.float32(2), HELD_OUT, key=jax.random.key(0), steps=3, batch_size=4,
+            validation=validation,
+        )  # fmt: skip
+    assert run.status == "finished"
+
+
 def test_a_model_state_that_nothing_takes_is_refused(trainer):
     with pytest.raises(ValueError, match="model_state: the trainer takes none; .*stateful=True"):
         pj.fit(
@@ -170,6 +197,7 @@ def test_bad_settings_are_refused(make, error, message):
         (lambda p, batch: p, TypeError, "evaluate: expected it to return metrics"),
         (lambda p, batch: {"a": batch["x"]}, ValueError, r"'a' has shape \(10,\), expected a sc"),
         (lambda p, batch: {"step": p}, ValueError, "a metric is called 'step'"),
+        (lambda p, batch: {3: p}, TypeError, "expected names of metrics, got int 3"),
         (lambda p, batch: {"a": None}, TypeError, "metric 'a' is None, expected a number"),
         (lambda p, batch: {"a": {"b": p}}, TypeError, "metric 'a' is dict .*, expected a number"),
         (lambda p, batch: {"a": (p, p)}, TypeError, "metric 'a' is tuple .*, expected a number"),
