@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from paramjax._checks import check_count, check_rate, describe
@@ -20,7 +21,7 @@ class PlateauState(NamedTuple):
     Attributes:
         scale: Factor of the updates, float32[], as all numbers here float64[] where 64 bits are
             enabled; 1 at first.
-        best: The lowest score so far, float32[]; infinite at first.
+        best: The lowest score so far, float32[]; the largest number at first.
         waited: Validations since the best one, int32[]; those during a cooldown do not count.
         cooling: Validations until the cooldown ends, int32[].
         factor: As given, float32[].
@@ -92,7 +93,8 @@ def reduce_on_plateau(
         wide = jnp.result_type(float)  # scores are compared in 64 bits where these are enabled
         own = {name: jnp.array(value, wide) for name, value in numbers.items()}
         own |= {name: jnp.array(value, jnp.int32) for name, value in counts.items()}
-        best = jnp.full([], jnp.inf, wide)
+        # not infinite, which would be an alarm under `jax_debug_infs`
+        best = jnp.full([], float(np.finfo(wide).max), wide)
         waited, cooling = jnp.zeros([], jnp.int32), jnp.zeros([], jnp.int32)
         return PlateauState(jnp.ones([], wide), best, waited, cooling, **own)
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from paramjax._arrays import numbers as bare
+from paramjax._checks import is_key
 from paramjax._types import Array, Batch, Metrics, ModelState, Params, PyTree
 from paramjax.optim import update_plateau
 from paramjax.populations._seed_rows import rows_of
@@ -173,4 +175,8 @@ def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]
 
 def _where(alive: Array, new: Array, old: Array) -> Array:
     """The new leaf where alive, else the old; shapes [runs, ...], or any of one run."""
+    if is_key(new):  # choosing would use up both keys under `jax_debug_key_reuse`
+        impl = jax.random.key_impl(new)
+        key: Array = jax.random.wrap_key_data(_where(alive, bare(new), bare(old)), impl=impl)
+        return key
     return jnp.where(alive.reshape(alive.shape + (1,) * (new.ndim - alive.ndim)), new, old)

@@ -22,7 +22,7 @@ from paramjax.populations._devices import fetched, over_devices, placed
 from paramjax.populations._mapped_loop import Carry, Reading
 from paramjax.populations._orders import Orders
 from paramjax.populations._starts import PendingStarts
-from paramjax.populations._traced_trainer import Numbers, TracedTrainer
+from paramjax.populations._traced_trainer import Numbers, TracedTrainer, runs_uncompiled
 
 _LOCKS = [threading.Lock() for _ in range(64)]
 """Locks of programs that are being compiled, by the hash of their text."""
@@ -36,8 +36,8 @@ class Plateau(NamedTuple):
     maximise: bool
 
     def score(self, metrics: Metrics) -> Array:
-        """The metric as `fit` gives it: the lower the better, infinite if not finite, float32."""
-        value = jnp.asarray(metrics[self.metric], jnp.float32)
+        """The metric as `fit` gives it: the lower the better, infinite if it is not finite."""
+        value = jnp.asarray(metrics[self.metric], float)
         return jnp.where(jnp.isfinite(value), -value if self.maximise else value, jnp.inf)
 
 
@@ -90,7 +90,7 @@ class Programs:
 
     def begin(self, numbers: Numbers, seed_index: np.ndarray) -> Carry:
         """The carry before the first step."""
-        carry: Carry = self._compiled["begin"](*self._begin_inputs(numbers, seed_index))
+        carry: Carry = self._run("begin", *self._begin_inputs(numbers, seed_index))
         return carry
 
     def advance(
@@ -101,15 +101,15 @@ class Programs:
         order, offset = self.orders.block(first), self.orders.offset(first)
         if not stepwise:
             inputs = self._inputs(numbers, carry, seed_index, order, offset, count, eval_data)
-            segment: tuple[Carry, Metrics, Metrics, Any] = self._compiled["segment"](*inputs)
+            segment: tuple[Carry, Metrics, Metrics, Any] = self._run("segment", *inputs)
             return segment
         reported = []
         for done in range(count):
             inputs = self._inputs(numbers, carry, seed_index, order, offset + done, 1, eval_data)
-            carry, metrics = self._compiled["once"](*inputs)
+            carry, metrics = self._run("once", *inputs)
             reported.append(metrics)
         inputs = self._inputs(numbers, carry, seed_index, order, 0, 0, eval_data)
-        measured = self._compiled["measure"](*inputs)
+        measured = self._run("measure", *inputs)
         rows = fetched(reported, self.mesh)
         history = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *rows) if rows else {}
         return carry, history, measured, np.full(self.runs, count)
@@ -117,8 +117,8 @@ class Programs:
     def kept(self, numbers: Numbers, carry: Carry) -> tuple[Params, ModelState]:
         """The parameters to evaluate and the model state of them, leaves [runs, ...]."""
         if self._positions is None:
-            finish: Any = self._compiled["finish"]
-            params, model_state = finish(placed(numbers, self.mesh, split=True), carry)
+            split = placed(numbers, self.mesh, split=True)
+            params, model_state = self._run("finish", split, carry)
             return params, model_state
         leaves = jax.tree.leaves((numbers, carry.state))
         tree = jax.tree.structure(self.traced.kept.out)
@@ -127,14 +127,28 @@ class Programs:
 
     def tell(self, carry: Carry, measured: Metrics) -> Carry:
         """The carry after the plateaus of all runs were told how an evaluation went."""
-        told: Carry = self._compiled["tell"](carry, measured)
+        told: Carry = self._run("tell", carry, measured)
         return told
+
+    def _run(self, name: str, *inputs: Any) -> Any:
+        """Call a compiled program; what the switches of JAX forbid is an error that says so."""
+        try:
+            return self._compiled[name](*inputs)
+        except Exception as error:
+            if type(error).__name__ != "InternalFloatingPointError":
+                raise
+            raise FloatingPointError(
+                f"the program {name!r} of a population made a number that jax_debug_nans or "
+                "jax_debug_infs forbids; pj.fit with the same hyperparameters names the operation, "
+                "and without the switch the record names the step"
+            ) from error
 
     def bytes_of_a_call(self) -> int:
         """Bytes of one call under way, without the inputs that all calls share."""
         own = 0
         for compiled in self._compiled.values():
-            analysis = compiled.memory_analysis()
+            sized = isinstance(compiled, jax.stages.Compiled)
+            analysis = compiled.memory_analysis() if sized else None
             if analysis is not None:
                 own = max(own, analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
         return int(own)
@@ -158,10 +172,16 @@ class Programs:
         if self.mesh is None:
             return jax.eval_shape(self._function("begin"), *inputs)
         self._compile_all({"begin": inputs})
-        return self._compiled["begin"](*inputs)
+        return self._run("begin", *inputs)
 
     def _compile_all(self, needed: dict[str, tuple[Any, ...]]) -> None:
-        """Compile programs side by side, name -> inputs, unless they are compiled already."""
+        """Compile programs side by side, name -> inputs, unless they are compiled already.
+
+        Under `jax_disable_jit` nothing is compiled, and each operation runs by itself.
+        """
+        if runs_uncompiled():
+            self._compiled |= {name: self._function(name) for name in needed}
+            return
         lowered = {
             name: self._function(name).lower(*inputs)
             for name, inputs in needed.items()

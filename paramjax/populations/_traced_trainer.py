@@ -125,10 +125,27 @@ def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
     forms, tree = jax.tree.flatten(out)
 
     def call(*inputs: Any) -> Any:
-        leaves = zip(flat(*jax.tree.leaves(inputs)), forms, strict=True)
-        return jax.tree.unflatten(tree, [_as_array(leaf, form) for leaf, form in leaves])
+        if runs_uncompiled():
+            numbers, *others = inputs
+            plain = {name: _plain(number) for name, number in numbers.items()}
+            leaves = jax.tree.leaves(function(plain, *others))
+        else:
+            leaves = flat(*jax.tree.leaves(inputs))
+        pairs = zip(leaves, forms, strict=True)
+        return jax.tree.unflatten(tree, [_as_array(leaf, form) for leaf, form in pairs])
 
     return Traced(call, closed, out, tuple(sorted(shapes[0])))
+
+
+def runs_uncompiled() -> bool:
+    """Whether the user turned compilation off, `jax_disable_jit`, to look at values."""
+    config: Any = jax.config
+    return bool(config.jax_disable_jit)
+
+
+def _plain(number: Any) -> Any:
+    """A number of Python, unless it is traced; it promotes no array."""
+    return number if isinstance(number, jax.core.Tracer) else number.item()
 
 
 def _as_array(leaf: Any, form: Any) -> Any:
