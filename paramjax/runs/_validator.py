@@ -284,9 +284,18 @@ def as_metrics(output: Any) -> Metrics:
     for name in output:
         if not isinstance(name, str):
             raise TypeError(f"evaluate: expected names of metrics, got {describe(name)}")
-    if "step" in output:
-        raise ValueError("evaluate: a metric is called 'step', which is the number of the step")
+        if name in _TAKEN:
+            raise ValueError(
+                f"evaluate: a metric is called {name!r}, which is {_TAKEN[name]}; rename it"
+            )
     return output
+
+
+_TAKEN = {
+    "step": "the number of the step",
+    "train_loss": "the mean loss of the training steps between two evaluations",
+}
+"""Names that the curves of an evaluation have already."""
 
 
 def _scalars(metrics: Metrics) -> Metrics:

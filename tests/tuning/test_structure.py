@@ -1,5 +1,7 @@
 """Structural hyperparameters, stateful losses, and what is refused before training."""
 
+from dataclasses import replace
+
 import chex
 import flax.linen as nn
 import jax
@@ -7,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from problems import sweep_line
+from problems import draw_line, sweep_line
 
 import paramjax as pj
 from paramjax.models import MLP
@@ -178,3 +180,31 @@ def test_hyperparameters_may_be_unpacked(line, line_loss):
          "momentum": pj.uniform(0.0, 0.9)},
     )  # fmt: skip
     assert len(result.records) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [("train_loss", ValueError, "is called 'train_loss', which is the mean loss of the training"),
+     ("step", ValueError, "is called 'step', which is the number of the step"),
+     (3, TypeError, "expected names of metrics, got int 3")],
+)  # fmt: skip
+def test_names_that_curves_have_are_refused_everywhere(line, line_loss, name, error, message):
+    def evaluate(params, batch):
+        return {"loss": line_loss(params, batch, None)[0], name: 1.0}
+
+    def make_trainer(hp):
+        return pj.train_step(line_loss, optax.sgd(hp["rate"]))
+
+    space, key = {"rate": pj.uniform(0.1, 0.2)}, jax.random.key(0)
+    own = pj.Problem(init=draw_line, data=line, evaluate=evaluate)
+    more = {"steps": 2, "key": key}
+    for call in (
+        lambda: pj.fit(make_trainer({"rate": 0.1}), draw_line(key), line, **more,
+                       validation=pj.Validation(evaluate, line, every=1)),
+        lambda: pj.sweep(make_trainer, space, own, trials=1, seeds=1, **more, folds=2),
+        lambda: pj.sweep(make_trainer, space, replace(own, eval_data=line), trials=1, seeds=1,
+                         **more),
+        lambda: pj.cross_validate(make_trainer, own, hyperparameters={"rate": 0.1}, **more),
+    ):  # fmt: skip
+        with pytest.raises(error, match=message):
+            call()
