@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -112,7 +113,7 @@ class Benchmark:
         self.notices: list[str] = []
         self._lock: FolderLock | None = None
         if plan.out.is_dir():
-            self._lock = hold(plan.out)
+            self._hold()
         try:
             self._prepare()
         except BaseException:
@@ -137,7 +138,7 @@ class Benchmark:
         out = {one.name for one in unfit}
         self.entries = [entry for entry in plan.entries if entry.optimizer.name not in out]
         make_folder("out", plan.out)
-        self._lock = self._lock or hold(plan.out)
+        self._hold()
         if plan.fresh:
             clear(plan.out)
         self._stop = threading.Event()
@@ -172,6 +173,12 @@ class Benchmark:
             for one in contestants:
                 one.close()
             self.close()
+
+    def _hold(self) -> None:
+        """Keep other processes out of the folder until this is closed or dropped."""
+        if self._lock is None:
+            self._lock = hold(self.plan.out)
+            weakref.finalize(self, self._lock.release)
 
     def close(self) -> None:
         """Let other processes have the folder; `run` does so, too."""
