@@ -23,7 +23,14 @@ def new_primitive(
     """A primitive of one result, with `batched(primitive, values, axes, ...)` as rule for vmap."""
     primitive: Any = Primitive(name)
     primitive.def_abstract_eval(shape)
-    primitive.def_impl(jax.jit(primitive.bind, static_argnames=static))
+    compiled = jax.jit(primitive.bind, static_argnames=static)
+
+    def computed(*operands: Array, **parameters: Any) -> Array:
+        with jax.disable_jit(False):  # it has no other form than a compiled one
+            result: Array = compiled(*operands, **parameters)
+            return result
+
+    primitive.def_impl(computed)
     batching.primitive_batchers[primitive] = partial(batched, primitive)
     made: Primitive = primitive
     return made

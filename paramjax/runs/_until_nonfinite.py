@@ -44,7 +44,8 @@ def attempt_step(step: Step, batch: Batch, finite: tuple[str, ...], attempt: Att
     ok = jnp.bool_(True)
     for name in finite:
         ok &= jnp.isfinite(metrics[name])
-    return Attempt(state, attempt.done + ok, ok, written(attempt.metrics, attempt.done, metrics))
+    done = attempt.done + ok.astype(jnp.int32)
+    return Attempt(state, done, ok, written(attempt.metrics, attempt.done, metrics))
 
 
 def attempt_until(

@@ -85,4 +85,4 @@ def _weight(decay: Array, steps: Array) -> Array:
     # the complement of a decay above 1/2 is exact; a decay of 0 has no finite logarithm
     close = jnp.log1p(-jnp.minimum(1 - decay, 0.5))
     log_decay = jnp.where(decay > 0.5, close, jnp.log(jnp.maximum(decay, 1e-30)))
-    return -jnp.expm1(steps * log_decay)
+    return -jnp.expm1(steps.astype(log_decay.dtype) * log_decay)
