@@ -111,8 +111,14 @@ def test_idx_gzipped_under_either_name(tmp_path):
         (b"GIF89a..", "not an IDX file, it starts with 47 49 46 38"),
         (bytes([0, 0, 8, 1, 0, 0, 0, 9, 1]), "expected 9 bytes of values .* got 1"),
         (bytes([0, 0, 8, 3, 0, 0]), "cut short"),
-        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 3, 232]) + bytes(1000))[:-9], "damaged gzip file"),
-        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 9]))[:-12] + b"\xff" * 12, "damaged gzip file"),
+        (
+            gzip.compress(bytes([0, 0, 8, 1, 0, 0, 3, 232]) + bytes(1000), mtime=0)[:-9],
+            "damaged gzip file",
+        ),
+        (
+            gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 9]), mtime=0)[:-12] + b"\xff" * 12,
+            "damaged gzip file",
+        ),
     ],
 )
 def test_damaged_idx_is_refused(tmp_path, content, message):
