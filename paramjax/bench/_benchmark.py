@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from paramjax._files import make_folder
+from paramjax._files import absolute_path, make_folder
 from paramjax._locks import FolderLock
 from paramjax._threads import workers
 from paramjax._version import versions
@@ -112,6 +112,7 @@ class Benchmark:
         self.plan, self._looks = plan, plan.looks
         self.notices: list[str] = []
         self._lock: FolderLock | None = None
+        absolute_path("out", plan.out)  # refuses addresses, which would become local folders
         if plan.out.is_dir():
             self._hold()
         try:

@@ -44,7 +44,7 @@ def report(
             )
         write_results(results, folder)
     except (sqlite3.Error, DamagedError) as error:
-        return fail(f"{folder}: {error}", Exit.FAILED)
+        return fail(error, Exit.FAILED)
     except (ValueError, TypeError, OSError) as error:
         return fail(error)
     for name, reason in results.excluded:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +194,13 @@ def test_another_process_is_refused(out):
     assert f"process {os.getpid()}" in answer.get(timeout=60)
     child.join()
     lock.release()
+
+
+def test_an_address_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="out: expected a path of this machine, got 's3:/bucket'"):
+        Benchmark(plan(Path("s3://bucket")))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
