@@ -127,8 +127,8 @@ def check_scalar(name: str, value: Any, *, low: float = 0.0, high: float = math.
     """Raise unless a value is one finite number in [low, high] or a traced scalar.
 
     Raises:
-        TypeError: If it is not a number; a schedule is not, because a loss does not see the
-            step.
+        TypeError: If it is not a number; a schedule is not, but `losses.scheduled` gives a
+            loss the values of schedules.
         ValueError: If it is an array with axes, is not finite, or is out of range.
 
     Example:
@@ -136,8 +136,8 @@ def check_scalar(name: str, value: Any, *, low: float = 0.0, high: float = math.
     """
     if callable(value):
         raise TypeError(
-            f"{name}: expected a number, got a function; a loss does not see the step, so count it "
-            "in the model_state of a stateful loss and weight that loss there"
+            f"{name}: expected a number, got a function; for a number that changes with the step "
+            "give a loss its value by pj.losses.scheduled"
         )
     if getattr(value, "shape", ()) != ():
         raise ValueError(f"{name}: expected one number, got {describe(value)}")

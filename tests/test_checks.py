@@ -93,7 +93,7 @@ def test_traced_scalars_pass_and_traced_vectors_do_not():
         (float("nan"), ValueError, "mixing: expected a number from 0, to 1, got nan"),
         (None, TypeError, "mixing: expected a number, got None"),
         ("much", TypeError, "mixing: expected a number, got str 'much'"),
-        (lambda step: 0.1, TypeError, "a loss does not see the step, so count it in the model_st"),
+        (lambda step: 0.1, TypeError, "give a loss its value by pj.losses.scheduled"),
     ],
     ids=["low", "high", "nan", "None", "string", "schedule"],
 )

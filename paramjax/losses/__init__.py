@@ -12,9 +12,11 @@ from paramjax.losses._per_example import (
 )
 from paramjax.losses._precision import mixed_precision
 from paramjax.losses._regularisers import l1, l2
+from paramjax.losses._scheduled import at_step, scheduled
 from paramjax.losses._supervised import supervised
 
 __all__ = [
+    "at_step",
     "augmented",
     "binary_cross_entropy",
     "cross_entropy",
@@ -24,6 +26,7 @@ __all__ = [
     "l2",
     "mixed_precision",
     "remat",
+    "scheduled",
     "smoothed_cross_entropy",
     "squared_error",
     "supervised",

@@ -45,12 +45,12 @@ def augmented(loss_fn: LossFn, augment: Callable[[Key, Batch], Batch]) -> LossFn
             f"{type(augment).__name__}"
         )
 
-    def wrapped(params: Params, *rest: Any) -> tuple[Array, Any]:
+    def wrapped(params: Params, *rest: Any, **values: Any) -> tuple[Array, Any]:
         *state, batch, key = rest
         augment_key, loss_key = jax.random.split(key)
         changed = augment(augment_key, batch)
         if changed is None and batch is not None:
             raise TypeError("augmented: augment returned None; return the batch")
-        return loss_fn(params, *state, changed, loss_key)
+        return loss_fn(params, *state, changed, loss_key, **values)
 
     return wrapped

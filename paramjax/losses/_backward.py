@@ -96,4 +96,11 @@ def remat(
             "remat: policy: expected a function such as jax.checkpoint_policies.dots_saveable, got "
             f"{describe(policy)}"
         )
-    return jax.checkpoint(loss_fn, policy=policy)
+
+    def wrapped(params: Params, *rest: Any, **values: Any) -> tuple[Array, Any]:
+        # a new function at each trace: JAX keeps traces by function, with the step of `scheduled`
+        function = lambda *inputs, **given: loss_fn(*inputs, **given)  # noqa: E731
+        output: tuple[Array, Any] = jax.checkpoint(function, policy=policy)(params, *rest, **values)
+        return output
+
+    return wrapped

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_key, check_params
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax.losses._scheduled import at_step
 from paramjax.step._carried import carried, strongly_typed
 from paramjax.step._evaluation import evaluation_point
 from paramjax.step._metrics import check_metrics
@@ -92,7 +93,7 @@ def assemble(
         state: TrainState = jax.tree.map(strongly_typed, first)
         return state
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step_now(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
         new, metrics, observation = step_fn(state, batch, key)
         new = _same_form(state, new)
@@ -101,6 +102,10 @@ def assemble(
         new = new._replace(step=state.step + 1, hook_state=hook_state, key=state.key)
         new, metrics = _apply(hooks, old, new, {**metrics, **observed}, _counted(batch))
         return new, check_metrics("metrics of the step", metrics)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        with at_step(state.step):
+            return step_now(state, batch)
 
     def eval_params(state: TrainState) -> Params:
         params = evaluate(state.opt_state, state.params)

@@ -13,6 +13,7 @@ import optax
 from paramjax._checks import describe, leaf_name
 from paramjax._types import Array, Batch, Key, Params, PyTree
 from paramjax.step._gradients import GradFn
+from paramjax.step._keys import used_again
 from paramjax.step._state import TrainState
 
 _MISSING = re.compile(r"missing \d+ required keyword-only arguments?: .*'(value_fn|obj_fn)'")
@@ -27,14 +28,14 @@ def extra_arguments(grad_fn: GradFn, state: TrainState, batch: Batch, key: Key) 
 
     def gradient_at(params: Params, index: Any = None) -> PyTree:
         del index
-        return grad_fn(params, *model_state, batch, key)[0]
+        return grad_fn(params, *model_state, batch, used_again(key))[0]
 
     if loss_fn is None:
         return {"grad_fn": gradient_at}
 
     def objective(params: Params) -> Array:
         _check_real(params)
-        return loss_fn(params, *model_state, batch, key)[0]
+        return loss_fn(params, *model_state, batch, used_again(key))[0]
 
     # zoom line search refuses arguments that its value_fn does not name
     def value_fn(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:

@@ -89,7 +89,7 @@ def test_what_does_not_fit_a_weighted_sum_is_refused(key):
         (({"a": pull}, {"b": 1.0}), ValueError, r"weights: expected one for each of \['a'\], got"),
         (({"a": pull}, [1.0]), ValueError, r"weights: expected one for each of \['a'\], got list"),
         (({"a": pull}, {"a": float("nan")}), ValueError, r"weights\['a'\]: expected a number"),
-        (({"a": pull}, {"a": lambda t: 1}), TypeError, r"weights\['a'\]: .*does not see the step"),
+        (({"a": pull}, {"a": lambda t: 1}), TypeError, r"weights\['a'\]: .*pj.losses.scheduled"),
     )
     assert_refused(
         lambda task: weighted_sum({"a": task}, {"a": 1.0})(jnp.ones(2), None, key),

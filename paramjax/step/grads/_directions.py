@@ -11,6 +11,7 @@ import numpy as np
 
 from paramjax._types import Array, Key, LossFn, Params, PyTree
 from paramjax.step._gradients import GradFn, join_aux, split_aux
+from paramjax.step._keys import used_again
 from paramjax.step.grads._checks import check_real, checked_loss
 from paramjax.step.grads._sums import masked_sum, sum_dtype
 
@@ -69,7 +70,9 @@ def two_sided(
         direction = draw_like(draw, key, params)
 
         def side(sign: Array) -> tuple[Array, Any]:
-            loss, aux = checked(moved(params, direction, sign * distance), *rest)
+            *others, key = rest  # one key for all evaluations, which is meant
+            point = moved(params, direction, sign * distance)
+            loss, aux = checked(point, *others, used_again(key))
             wide = jnp.asarray(loss, sum_dtype(jnp.result_type(loss)))
             return wide, split_aux(aux, stateful=stateful)[1]
 
@@ -89,7 +92,7 @@ def two_sided(
     def new_model_state(params: Params, rest: Any) -> tuple[Any, ...]:
         if not stateful:
             return ()
-        return split_aux(checked(params, *rest)[1], stateful=True)[0]
+        return split_aux(checked(params, *rest[:-1], used_again(rest[-1]))[1], stateful=True)[0]
 
     def estimate(params: Params, *rest: Any) -> tuple[PyTree, Array, Any]:
         grads, (loss, metrics) = averages(params, rest)

@@ -7,8 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from paramjax._types import Array, PyTree
+from paramjax.step._keys import used_again
 
 
 def interleave(batch: PyTree, parts: int) -> PyTree:
@@ -47,7 +49,7 @@ def masked_sum(
     view = interleave((xs, mask), chunks)
 
     def partial_sum(index: Array) -> PyTree:
-        return _sum(function, *part(view, index))
+        return _sum(function, *part(jax.tree.map(used_again, view), index))
 
     def body(sums: PyTree, index: Array) -> tuple[PyTree, None]:
         return jax.tree.map(jnp.add, sums, partial_sum(index)), None
@@ -71,5 +73,6 @@ def _padded(xs_and_mask: tuple[PyTree, Array], extra: int) -> tuple[PyTree, Arra
     if not extra:
         return xs_and_mask
     xs, mask = xs_and_mask
-    xs = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[:extra]]), xs)
+    again = np.arange(mask.size + extra) % mask.size
+    xs = jax.tree.map(lambda leaf: leaf[again], xs)
     return xs, jnp.concatenate([mask, jnp.zeros(extra, bool)])

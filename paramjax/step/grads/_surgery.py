@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from paramjax._checks import describe
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, Params, PyTree
 from paramjax.step._gradients import GradFn, gradient
+from paramjax.step._keys import used_again
 from paramjax.step._norms import widened
 from paramjax.step.grads._checks import check_real, checked_loss
 
@@ -124,10 +125,12 @@ def surgery(losses: Mapping[str, LossFn], combine: Combine = project_conflicting
 
     def estimate(params: Params, batch: Batch, key: Key) -> tuple[PyTree, Array, Metrics]:
         check_real("surgery", params)
-        results = {name: grad_fn(params, batch, key) for name, grad_fn in grad_fns.items()}
+        results = {
+            name: grad_fn(params, batch, used_again(key)) for name, grad_fn in grad_fns.items()
+        }
         grads = [grads for grads, _, _ in results.values()]
         products = _inner_products(grads)
-        weights = combine(products, key)
+        weights = combine(products, used_again(key))
         if jnp.shape(weights) != (len(grads),):
             raise ValueError(
                 f"surgery: combine: expected weights of shape ({len(grads)},), got "
@@ -137,7 +140,9 @@ def surgery(losses: Mapping[str, LossFn], combine: Combine = project_conflicting
         return _weighted_sum(weights, grads), loss, {**metrics, "conflicts": _conflicts(products)}
 
     def mean_loss(params: Params, batch: Batch, key: Key) -> tuple[Array, Metrics]:
-        return _mean({name: loss_fn(params, batch, key) for name, loss_fn in tasks.items()})
+        return _mean(
+            {name: loss_fn(params, batch, used_again(key)) for name, loss_fn in tasks.items()}
+        )
 
     return GradFn(estimate, mean_loss)
 

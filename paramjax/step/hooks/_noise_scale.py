@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from paramjax._checks import check_count, check_rate, check_rows, describe
 from paramjax._types import Array, Metrics, Params
 from paramjax.step._evaluation import gradient_point
+from paramjax.step._keys import used_again
 from paramjax.step._norms import infinite, total_square, widest_float
 from paramjax.step.hooks._hook import Hook, Observation
 
@@ -126,8 +127,8 @@ def _estimates(observation: Observation, small: int, rows: int) -> tuple[Array, 
     """Unbiased estimates of the noise and of the signal."""
     state, grad_fn = observation.state, observation.grad_fn
     part = jax.tree.map(lambda leaf: leaf[:small], observation.batch)
-    params = gradient_point(state.params)
-    grads = grad_fn(params, *grad_fn.model_state_args(state.model_state), part, observation.key)[0]
+    params, key = gradient_point(state.params), used_again(observation.key)
+    grads = grad_fn(params, *grad_fn.model_state_args(state.model_state), part, key)[0]
     of_part = total_square(grad_fn.mean_gradient(grads))
     of_all = total_square(grad_fn.mean_gradient(observation.grads))
     noise = (of_part - of_all) / (1 / small - 1 / rows)

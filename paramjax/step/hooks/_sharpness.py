@@ -13,6 +13,7 @@ import optax
 from paramjax._checks import check_count, describe, leaf_name
 from paramjax._types import Array, Key, Metrics, Params, PyTree
 from paramjax.step._evaluation import gradient_point
+from paramjax.step._keys import used_again
 from paramjax.step._norms import real_dtype, total_square, widened
 from paramjax.step.hooks._hook import Hook, Observation
 
@@ -118,8 +119,8 @@ def _loss(observation: Observation) -> Callable[[Params], Array]:
             "pj.GradFn(estimate, loss_fn=...), or leave the hook out"
         )
     model_state = observation.grad_fn.model_state_args(observation.state.model_state)
-    rest = (*model_state, observation.batch, observation.key)
-    return lambda params: loss_fn(params, *rest)[0]
+    rest = (*model_state, observation.batch)
+    return lambda params: loss_fn(params, *rest, used_again(observation.key))[0]
 
 
 def _start(vector: PyTree, key: Key) -> PyTree:

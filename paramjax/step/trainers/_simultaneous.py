@@ -7,6 +7,7 @@ from typing import Any
 
 from paramjax._types import LossFn, Metrics, Params
 from paramjax.step._gradients import GradFn, gradient, join_aux, split_aux
+from paramjax.step._keys import used_again
 from paramjax.step._norms import norm_of
 from paramjax.step.trainers._players import (
     check_losses,
@@ -65,7 +66,7 @@ def simultaneous(losses: Mapping[str, LossFn], *, stateful: bool = False) -> Gra
         total: Any = 0.0
         for name, loss_fn in losses.items():
             own = gradient(player_loss(loss_fn, name, params), stateful=stateful)
-            grads[name], loss, aux = own(params[name], *model_state, batch, key)
+            grads[name], loss, aux = own(params[name], *model_state, batch, used_again(key))
             model_state, reported = split_aux(aux, stateful=stateful)
             reported = {**reported, "loss": loss, "grad_norm": norm_of(grads[name])}
             metrics |= player_metrics(name, reported)
