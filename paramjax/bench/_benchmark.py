@@ -18,11 +18,11 @@ from paramjax._version import versions
 from paramjax.bench._folder import (
     clear,
     hold,
-    look_over,
     note_excluded,
     read_results,
     start_folder,
 )
+from paramjax.bench._look_over import look_over
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._results import Results
 from paramjax.bench._runner import Contestant, Progress, train_all

@@ -21,18 +21,16 @@ from paramjax.bench._seals import (
     OUTPUTS,
     RECORDS,
     change_manifest,
-    changed_outputs,
-    check_records,
+    check_store,
     lost_records,
     read_sealed,
     write_outputs,
     write_sealed,
 )
-from paramjax.bench._stored import FOLDER, OLD_FILE, read_store, store_path
+from paramjax.bench._stored import FOLDER, OLD_FILE, read_store
 from paramjax.bench._verdicts import flat, ranks_of, verdicts_of
 from paramjax.bench.entries import Excluded
 from paramjax.tuning import DamagedError
-from paramjax.tuning.store._store import Store
 
 if TYPE_CHECKING:
     from paramjax.bench._benchmark import Plan
@@ -76,40 +74,6 @@ def _files(plan: Plan) -> list[Path]:
 def note_excluded(out: Path, excluded: Sequence[Excluded]) -> None:
     """Write into the manifest which optimizers could not take part."""
     change_manifest(out, lambda m: m.update(excluded=[one._asdict() for one in excluded]))
-
-
-def look_over(out: Path) -> list[str]:
-    """Look whether a folder is as benchmarks have left it.
-
-    Returns:
-        What was changed or deleted and can be made anew, in sentences.
-
-    Raises:
-        DamagedError: If a store is damaged, an older copy, or that of another optimizer.
-    """
-    found = []
-    try:
-        about = read_manifest(out)
-    except NoRecordsError as error:
-        about = {}
-        if (out / MANIFEST).exists() or any((out / FOLDER).glob("*/*.sqlite")):
-            found.append(f"{error}; the keys that were used in the folder are not known any more")
-    for path in sorted((out / FOLDER).glob("*/*.sqlite")):
-        store, notes = read_store(path)
-        try:
-            _check_store(out, path, store, notes, about)
-        finally:
-            store.close()
-    found += [f"{path} is gone; its trainings are made anew" for path in lost_records(out, about)]
-    return found + output_notices(out, about)
-
-
-def output_notices(out: Path, about: dict[str, Any]) -> list[str]:
-    """Which of the drawn files were changed, in sentences."""
-    return [
-        f"{path} was changed since it was written, and is written anew"
-        for path in changed_outputs(out, about)
-    ]
 
 
 def read_results(out: Path) -> Results:
@@ -221,7 +185,7 @@ def _stored(out: Path, protocol: Protocol, about: dict[str, Any]) -> dict[str, S
     for path in sorted((out / FOLDER).glob("*/*.sqlite")):
         store, notes = read_store(path)
         try:
-            _check_store(out, path, store, notes, about)
+            check_store(out, path, store, notes, about)
             if "names" in notes:
                 workload, optimizer = notes["names"]
                 own = _optimizer(store.summaries(), notes, protocol)
@@ -229,20 +193,6 @@ def _stored(out: Path, protocol: Protocol, about: dict[str, Any]) -> dict[str, S
         finally:
             store.close()
     return found
-
-
-def _check_store(
-    out: Path, path: Path, store: Store, notes: dict[str, Any], about: dict[str, Any]
-) -> None:
-    """Raise unless a store is the one that belongs there, with all its trainings."""
-    if "names" in notes and store_path(out, *notes["names"]) != path:
-        workload, optimizer = notes["names"]
-        raise DamagedError(
-            f"{path}: expected its own trainings, got those of {optimizer} on {workload}: a file "
-            "was copied or renamed; bring the file back, or delete it, and the same bench command "
-            "trains anew"
-        )
-    check_records(out, path, store, about)
 
 
 def _workload(found: Stored, about: dict[str, Any]) -> WorkloadResult:

@@ -15,6 +15,7 @@ from typing import Any
 
 from paramjax._hashes import content_hash, file_hash
 from paramjax.bench._manifest import MANIFEST, write_json
+from paramjax.bench._stored import store_path
 from paramjax.tuning import DamagedError
 from paramjax.tuning.store._store import Store
 
@@ -81,7 +82,21 @@ def forget_records(out: Path, path: Path) -> None:
     change_manifest(out, lambda about: about.setdefault(RECORDS, {}).pop(_name(out, path), None))
 
 
-def check_records(out: Path, path: Path, store: Store, about: Mapping[str, Any]) -> None:
+def check_store(
+    out: Path, path: Path, store: Store, notes: dict[str, Any], about: dict[str, Any]
+) -> None:
+    """Raise unless a store is the one that belongs there, with all its trainings."""
+    if "names" in notes and store_path(out, *notes["names"]) != path:
+        workload, optimizer = notes["names"]
+        raise DamagedError(
+            f"{path}: expected its own trainings, got those of {optimizer} on {workload}: a file "
+            "was copied or renamed; bring the file back, or delete it, and the same bench command "
+            "trains anew"
+        )
+    _check_records(out, path, store, about)
+
+
+def _check_records(out: Path, path: Path, store: Store, about: Mapping[str, Any]) -> None:
     """Raise `DamagedError` if a store lacks trainings that the manifest knows of."""
     noted = about.get(RECORDS, {}).get(_name(out, path))
     if noted is None:

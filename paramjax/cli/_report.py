@@ -28,10 +28,10 @@ def report(
     from paramjax.bench._folder import (
         REPORT_PAGE,
         NoRecordsError,
-        output_notices,
         read_results,
         write_results,
     )
+    from paramjax.bench._look_over import output_notices
     from paramjax.tuning import DamagedError
 
     try:

@@ -19,7 +19,8 @@ from paramjax.bench import (
     read_results,
     write_results,
 )
-from paramjax.bench._folder import hold, output_notices
+from paramjax.bench._folder import hold
+from paramjax.bench._look_over import output_notices
 from paramjax.bench.entries import entry_of
 from paramjax.bench.workloads import Workload
 from paramjax.tuning import DamagedError
