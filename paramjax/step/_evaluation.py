@@ -16,8 +16,13 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
+from paramjax._checks import leaf_name
 from paramjax._types import Params, PyTree
 from paramjax.step._extra_args import update_with
+
+_REAL_ONLY = (
+    optax.contrib.DAdaptAdamWState, optax.contrib.MechanicState, optax.contrib.ProdigyState,
+)  # fmt: skip
 
 
 class PlayerStates(NamedTuple):
@@ -67,9 +72,25 @@ def init_optimizer(tx: optax.GradientTransformation, params: Params) -> tuple[Pa
     if paired and not isinstance(params, optax.LookaheadParams):
         params = optax.LookaheadParams.init_synced(params)
         opt_state = _init_pair(tx, params)
+    _check_complex(opt_state, gradient_point(params))
     if any(not own.measurements for own in _links(opt_state, optax.MonitorState)):
         opt_state = _with_measurements(tx, params, opt_state)
     return params, opt_state
+
+
+def _check_complex(opt_state: PyTree, params: Params) -> None:
+    """Raise for optimizers whose step size rests on inner products without a conjugate."""
+    named = jax.tree_util.tree_leaves_with_path(params)
+    found = [leaf_name(path) for path, leaf in named if jnp.iscomplexobj(leaf)]
+    if any(True for _ in _links(opt_state, optax.contrib.SplitRealAndImaginaryState)):
+        return
+    for kind in _REAL_ONLY:
+        if found and any(True for _ in _links(opt_state, kind)):
+            raise TypeError(
+                f"tx: {kind.__name__.removesuffix('State')} takes inner products of gradients as "
+                f"real numbers, but leaf {found[0]} of the parameters is complex; wrap it in "
+                "optax.contrib.split_real_and_imaginary"
+            )
 
 
 def _is_not_about_pairs(record: logging.LogRecord) -> bool:
