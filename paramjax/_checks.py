@@ -229,7 +229,7 @@ def nearest(name: str, known: Iterable[str], *, what: str) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"nearest: {', '.join(close)} " if close else ""
-    return f"unknown {what} {name!r}; {hint}(known: {', '.join(known)})"
+    return f"unknown {what} {name!r}; {hint}(known: {', '.join(known) or 'none'})"
 
 
 def describe(value: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,16 +50,18 @@ def choice(options: Sequence[Any], *, static: bool | None = None) -> Choice:
     """One of several options, each equally likely.
 
     Args:
-        options: One or more distinct values.
+        options: One or more distinct values, in a list, a tuple or an array of one axis.
         static: Whether a value is structure (needs its own program) or a traced number.
-            By default numbers are traced; booleans and everything else are structure. An option
+            By default numbers are traced; booleans, members of an enum and everything else are
+            structure. An option
             that is structure reaches the trainer as the object that is given here.
 
     Returns:
         A distribution for a search space.
 
     Raises:
-        TypeError: If the options are not iterable, or a set, which has no order.
+        TypeError: If the options are not iterable, a set, which has no order, a string or a
+            mapping.
         ValueError: If there are no options, two are equal, one is NaN, a traced number is not
             finite or too large for the programs, or a non-number is to be traced.
 
@@ -67,17 +70,28 @@ def choice(options: Sequence[Any], *, static: bool | None = None) -> Choice:
         (True, False)
     """
     # the order of strings in a set changes from process to process
-    if not isinstance(options, Iterable) or isinstance(options, set | frozenset):
+    if not isinstance(options, Iterable) or isinstance(options, set | frozenset | str | bytes):
         raise TypeError(f"choice: expected a list of options, got {describe(options)}")
+    if isinstance(options, Mapping):
+        raise TypeError(
+            f"choice: expected a list of options, got {describe(options)}; pass list(options) for "
+            "its keys, or list(options.values())"
+        )
+    if getattr(options, "ndim", 1) == 0:
+        raise TypeError(
+            f"choice: expected a list of options, got one number, {describe(options)}; pass [value]"
+        )
     options = tuple(options)
     if not options:
         raise ValueError("choice: expected at least one option, got none")
     if any(_alike(a, b) for i, a in enumerate(options) for b in options[:i]):
         raise ValueError(f"choice: expected distinct options, got {options}")
-    if any(isinstance(o, float) and math.isnan(o) for o in options):
-        raise ValueError(f"choice: expected options that equal themselves, got {options}")
     numbers = tuple(map(plain, options))
-    numeric = all(isinstance(o, int | float) and not isinstance(o, bool) for o in numbers)
+    if any(isinstance(o, float) and math.isnan(o) for o in numbers):
+        raise ValueError(f"choice: expected options that equal themselves, got {options}")
+    numeric = all(
+        isinstance(o, int | float) and not isinstance(o, bool | enum.Enum) for o in numbers
+    )
     if static is False and not numeric:
         raise ValueError(f"choice: only numbers can be traced, got {options}; drop static=False")
     static = not numeric if static is None else static

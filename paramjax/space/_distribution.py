@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 
 
@@ -37,8 +38,18 @@ Space = dict[str, Distribution]
 
 
 def plain(value: Any) -> Any:
-    """A scalar of numpy as one of Python, everything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A scalar of numpy or JAX as one of Python, everything else as it is.
+
+    Example:
+        >>> plain(np.array(2)), plain(jax.numpy.float32(0.5)), plain("a")
+        (2, 0.5, 'a')
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, np.ndarray | jax.Array) or isinstance(value, jax.core.Tracer):
+        return value
+    number = jax.numpy.issubdtype(value.dtype, np.number) or value.dtype == np.bool_
+    return np.asarray(value).item() if number and value.ndim == 0 else value
 
 
 def rounded(value: Any) -> Any:
@@ -68,7 +79,7 @@ def equal(one: Any, other: Any) -> bool:
         return False
     try:
         return bool(one == other)
-    except (TypeError, ValueError):  # arrays compare entry by entry, and some objects not at all
+    except Exception:  # arrays compare entry by entry, and some objects not at all
         arrays = isinstance(one, np.ndarray) and isinstance(other, np.ndarray)
         return arrays and bool(np.array_equal(one, other))
 

@@ -12,6 +12,7 @@ import numpy as np
 from paramjax._checks import describe
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT32_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def log_uniform(low: float, high: float) -> LogUniform:
 
     Raises:
         TypeError: If an end is not a number; booleans are not numbers.
-        ValueError: If an end is not finite in float32, `low <= 0` or `low >= high`.
+        ValueError: If an end is not finite in float32, `low` is not above the zero of float32, or
+            `low >= high`.
 
     Example:
         >>> round(log_uniform(1e-4, 1.0).quantile(0.5), 6)
@@ -92,6 +94,11 @@ def log_uniform(low: float, high: float) -> LogUniform:
         raise ValueError(
             f"log_uniform: expected 0 < low, got low={low}; a logarithm has no value there, "
             "so use uniform, or start above zero"
+        )
+    if low < FLOAT32_TINY:
+        raise ValueError(
+            f"log_uniform: expected low from {FLOAT32_TINY:.3g}, the least normal number of "
+            f"float32, got low={low}, which programs see as 0"
         )
     return LogUniform(*ends)
 

@@ -13,7 +13,7 @@ UNIT = pj.uniform(0.0, 1.0)
 )  # fmt: skip
 def test_a_learning_rate_does_not_reach_below_zero(drawn):
     with pytest.raises(ValueError, match="learning_rate: expected a number from 0"):
-        check_space({"learning_rate": drawn, "chain": pj.choice("ab")})
+        check_space({"learning_rate": drawn, "chain": pj.choice(list("ab"))})
 
 
 NO_NUMBER = Conditional("a", ("b",), 0.1)

@@ -53,7 +53,7 @@ def test_a_boolean_is_no_number():
 
 
 @pytest.mark.parametrize(
-    "inner", [UNIT, pj.log_uniform(0.1, 1), pj.choice("ab"), pj.integer(1, 9, log=True)]
+    "inner", [UNIT, pj.log_uniform(0.1, 1), pj.choice(["a", "b"]), pj.integer(1, 9, log=True)]
 )
 def test_it_is_drawn_as_what_it_holds(inner):
     made = pj.conditional("chain", "sgd", inner)

@@ -120,7 +120,7 @@ def rows(trials):
 
 
 def test_a_grid_is_the_product_of_what_each_contributes():
-    space = {"a": pj.choice("xyz"), "b": pj.integer(2, 5), "c": UNIT}
+    space = {"a": pj.choice(list("xyz")), "b": pj.integer(2, 5), "c": UNIT}
     trials = pj.tuning.grid(3)(space, KEY)
     assert rows(trials) == list(itertools.product("xyz", [2, 3, 4, 5], [0.0, 0.5, 1.0]))
     assert all(list(trial) == list(space) for trial in trials)
@@ -181,7 +181,7 @@ def test_float32_makes_no_equal_trials():
      ({"a": 3}, ValueError, "these are 6,442,450,944 trials, more than 10,000,000")],
 )  # fmt: skip
 def test_bad_points_are_refused(points, error, message):
-    space = {"a": UNIT, "chain": pj.choice("ab"), "n": pj.integer(1, 2**30)}
+    space = {"a": UNIT, "chain": pj.choice(list("ab")), "n": pj.integer(1, 2**30)}
     with pytest.raises(error, match=f"^grid: {message}"):
         pj.tuning.grid(points)(space, KEY)
 

@@ -95,7 +95,9 @@ def test_the_mean_varies_as_little_as_stratification_promises():
 
 def test_choices_are_balanced():
     for seed in range(8):
-        trials = latin(6, {"a": pj.choice("xyz"), "b": pj.choice("wxyz")}, jax.random.key(seed))
+        trials = latin(
+            6, {"a": pj.choice(list("xyz")), "b": pj.choice(list("wxyz"))}, jax.random.key(seed)
+        )
         assert sorted(trial["a"] for trial in trials) == list("xxyyzz")
         counts = [sum(trial["b"] == option for trial in trials) for option in "wxyz"]
         assert set(counts) <= {1, 2}

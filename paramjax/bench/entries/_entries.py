@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import optax
@@ -13,8 +12,7 @@ import optax
 from paramjax._checks import describe, nearest
 from paramjax._hashes import file_hash
 from paramjax.bench.entries._factories import called
-from paramjax.bench.entries._modules import LoadError, load_module
-from paramjax.bench.entries._refused import one_line
+from paramjax.bench.entries._modules import LoadError, find_name, load_module
 from paramjax.bench.entries._trainer import EXTRA_ARGS
 from paramjax.optim import CATALOGUE, Optimizer
 from paramjax.space._check import check_space
@@ -57,7 +55,8 @@ def find_entries(specs: Sequence[str]) -> tuple[list[Entry], list[Excluded]]:
     """Find the optimizers that a user named, each once, in order.
 
     Args:
-        specs: Names of the catalogue and `FILE.py:FACTORY`.
+        specs: Names of the catalogue and `FILE.py:FACTORY`, where FACTORY may be the method of a
+            class, `Mine.build`.
 
     Returns:
         The entries, and the optimizers excluded because their file or space is broken.
@@ -163,11 +162,16 @@ def _from_file(spec: str) -> Entry | Excluded:
         raise UnknownOptimizerError(f"optimizer {spec!r}: there is no file {path}")
     try:
         module = load_module(path)
-        factory = _attribute(module, factory_name)
+        factory = find_name(module, factory_name)
         _refuse_made(name, factory)
     except (LoadError, TypeError) as error:
         return Excluded(name, str(error))
     if not callable(factory) and not isinstance(factory, Optimizer):
+        if factory is not None:
+            raise UnknownOptimizerError(
+                f"{path}: {factory_name} is {describe(factory)}, expected a factory "
+                "(learning_rate, ...) -> tx"
+            )
         known = [n for n, value in vars(module).items() if callable(value) and n[0] != "_"]
         raise UnknownOptimizerError(f"{path}: {nearest(factory_name, known, what='factory')}")
     source = f"{path}, sha256 {file_hash(path)[:12]}"
@@ -177,14 +181,6 @@ def _from_file(spec: str) -> Entry | Excluded:
         return Entry(_optimizer(name, factory, source), path)
     except (TypeError, ValueError) as error:
         return Excluded(name, str(error))
-
-
-def _attribute(module: ModuleType, name: str) -> Any:
-    """A name of a module, None if it has none; a module may make its names when asked."""
-    try:
-        return getattr(module, name, None)
-    except Exception as error:
-        raise LoadError(f"looking for {name} in it raised {one_line(error)}") from error
 
 
 def _refuse_made(name: str, given: Any) -> None:

@@ -1,7 +1,8 @@
 """Files of a user, loaded as modules that see the files beside them and no others.
 
-The folder of a file is a package of its own, under a name made from its path. A statement
-`import rule` in one of its files means the `rule.py` beside it, whenever it is executed, so that
+The folder of a file is a package of its own, under a name made from its path; if it holds an
+`__init__.py`, it is a package inside the folder above. A statement `import rule` in one of its
+files means the `rule.py` beside it, or else above its packages, whenever it is executed, so that
 two folders may hold helpers of one name. The standard library comes first, and what the process
 has already imported from the same place is not loaded a second time.
 """
@@ -21,6 +22,7 @@ from typing import Any
 
 from paramjax._hashes import content_hash, file_hash
 from paramjax.bench.entries._refused import one_line
+from paramjax.runs._interrupt import Terminated
 
 _PREFIX = "paramjax_user_"
 
@@ -34,7 +36,7 @@ def load_module(path: Path) -> ModuleType:
 
     Args:
         path: The file. It may import the files and packages beside it, by name or relatively,
-            at its top or later inside a function.
+            at its top or later inside a function, and by `importlib.import_module`.
 
     Returns:
         The module, which stands in `sys.modules`.
@@ -56,16 +58,34 @@ def load_module(path: Path) -> ModuleType:
     if not path.is_file():
         raise LoadError(f"there is no file {path}")
     file = path.resolve()
-    package = _package(file.parent)
-    name = f"{package}.{_module_name(file)}"
+    root = _root(file.parent)
+    package = _package(root)
+    inside = [package, *file.parent.relative_to(root).parts]
+    name = ".".join(inside if file.stem == "__init__" else [*inside, _module_name(file)])
     _forget_if_changed(package)
-    if name in sys.modules:
-        return sys.modules[name]
     try:
-        return _execute(name, file)
+        importlib.import_module(".".join(inside))
+        return sys.modules.get(name) or _execute(name, file)
+    except Terminated:
+        raise
     except (Exception, SystemExit) as error:
         _forget(package)
         raise LoadError(f"importing {path} raised {_described(error, file.parent)}") from error
+
+
+def find_name(module: ModuleType, name: str) -> Any:
+    """What a module holds under a name such as `mine` or `Mine.build`, None if nothing.
+
+    Raises:
+        LoadError: If looking for it raises, as a module and a class may make names when asked.
+    """
+    found: Any = module
+    for part in name.split("."):
+        try:
+            found = getattr(found, part, None)
+        except Exception as error:
+            raise LoadError(f"looking for {name} in it raised {one_line(error)}") from error
+    return found
 
 
 class _Loader(SourceFileLoader):
@@ -81,9 +101,8 @@ class _Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Execute with an `import` statement that looks into the folder first."""
-        package = module.__name__.partition(".")[0]
         vars(module)["__builtins__"] = {
-            **vars(builtins), "__import__": _import_beside(package, self.path)
+            **vars(builtins), "__import__": _import_beside(module.__name__, self.path)
         }  # fmt: skip
         super().exec_module(module)
 
@@ -103,6 +122,13 @@ class _Finder:
             if file is not None:
                 return _spec(fullname, file)
         return None
+
+
+def _root(folder: Path) -> Path:
+    """The folder that holds the outermost package around the files of a folder."""
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        folder = folder.parent
+    return folder
 
 
 def _package(folder: Path) -> str:
@@ -146,9 +172,31 @@ def _execute(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _import_beside(package: str, importer: str) -> Callable[..., ModuleType]:
-    """The `__import__` of a file: names in its folder first, then everybody's."""
-    folder = Path(sys.modules[package].__path__[0])
+def _import_beside(module: str, importer: str) -> Callable[..., ModuleType]:
+    """The `__import__` of a file: names beside it first, then above its packages, then everybody's.
+
+    Args:
+        module: Its name.
+        importer: Its path.
+    """
+    package = module.partition(".")[0]
+    above = Path(sys.modules[package].__path__[0])
+    depth = len(Path(importer).parent.relative_to(above).parts)
+    # a folder without `__init__.py` is no package whose files know each other
+    inside = ".".join(module.split(".")[: depth + 1])
+    folders = {inside: Path(importer).parent, package: above}
+
+    def beside(name: str) -> str | None:
+        """The full name of a module of the user's."""
+        top = name.partition(".")[0]
+        for prefix, folder in folders.items():
+            if _is_beside(folder, top, importer):
+                return f"{prefix}.{name}"
+        return None
+
+    def import_module(name: str, package: str | None = None) -> ModuleType:
+        """What `importlib.import_module` is in the file."""
+        return importlib.import_module(beside(name) or name, package)
 
     def import_(
         name: str,
@@ -157,15 +205,27 @@ def _import_beside(package: str, importer: str) -> Callable[..., ModuleType]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        top = name.partition(".")[0]
-        if level or not _is_beside(folder, top, importer):
-            return builtins.__import__(name, globals, locals, fromlist or (), level)
-        module = importlib.import_module(f"{package}.{name}")
+        full = None if level else beside(name)
+        if full is None:
+            found = builtins.__import__(name, globals, locals, fromlist or (), level)
+            return _Importlib(import_module) if found is importlib else found
+        module = importlib.import_module(full)
         if not fromlist:
-            return sys.modules[f"{package}.{top}"]
+            return sys.modules[full.removesuffix(name) + name.partition(".")[0]]
         return builtins.__import__(module.__name__, globals, locals, fromlist, 0)
 
     return import_
+
+
+class _Importlib(ModuleType):
+    """The module `importlib` as a file of a user sees it."""
+
+    def __init__(self, import_module: Callable[..., ModuleType]) -> None:
+        super().__init__("importlib", importlib.__doc__)
+        self.import_module = import_module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib, name)
 
 
 def _is_beside(folder: Path, top: str, importer: str) -> bool:

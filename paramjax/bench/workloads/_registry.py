@@ -14,6 +14,7 @@ from paramjax.bench.workloads._digits_mlp import DIGITS_MLP
 from paramjax.bench.workloads._quadratic_deep import QUADRATIC_DEEP
 from paramjax.bench.workloads._table_logistic import TABLE_LOGISTIC
 from paramjax.bench.workloads._workload import Workload
+from paramjax.runs._interrupt import Terminated
 
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
@@ -69,13 +70,14 @@ def find_workload(spec: str) -> Workload:
             return get(spec)
         except ValueError as error:
             raise ValueError(f"{error}; a workload of your own is FILE.py:NAME") from None
-    from paramjax.bench.entries._modules import load_module  # entries import workloads
+    from paramjax.bench.entries._modules import find_name, load_module  # entries import workloads
 
     file, _, name = spec.rpartition(":")
-    found = vars(load_module(Path(file)))
-    if name not in found:
-        raise ValueError(_no_such(file, name, found))
-    return _as_workload(spec, found[name])
+    module = load_module(Path(file))
+    found = find_name(module, name)
+    if found is None:
+        raise ValueError(_no_such(file, name, vars(module)))
+    return _as_workload(spec, found)
 
 
 def _no_such(file: str, name: str, found: dict[str, Any]) -> str:
@@ -91,7 +93,9 @@ def _as_workload(spec: str, given: Any) -> Workload:
     if not isinstance(given, Workload) and callable(given):
         try:
             made = given()
-        except Exception as error:
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:
             reason = " ".join(str(error).strip().splitlines()[:1])
             raise ValueError(f"{spec} raised {type(error).__name__}: {reason}") from error
     if not isinstance(made, Workload):

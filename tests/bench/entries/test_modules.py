@@ -171,6 +171,66 @@ def test_a_file_that_cannot_be_loaded_says_why_in_one_line(write, text, message)
     assert load_module(file).fixed
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from ..rule import rate",
+        "from lab.rule import rate",
+        "import lab.rule; rate = lab.rule.rate",
+        "import beside; rate = beside.rate",
+        "from lab.inner import beside; import beside as b; rate = b.rate / (b is beside)",
+        "from lab import rate",
+        "def late():\n    from lab.rule import rate; return rate\nrate = late()",
+    ],
+)
+@pytest.mark.parametrize("name", ["mine", "my-file"])
+def test_a_file_inside_packages_sees_them(write, text, name):
+    write("lab/__init__.py", "from .rule import rate")
+    write("lab/rule.py", "rate = 0.5")
+    write("lab/inner/__init__.py", "")
+    write("lab/inner/beside.py", "from ..rule import rate")
+    assert load_module(write(f"lab/inner/{name}.py", text)).rate == 0.5
+
+
+def test_a_package_itself_and_an_edit_far_from_the_file(write):
+    package = write("lab/__init__.py", "from .inner.rule import rate")
+    write("lab/inner/__init__.py", "")
+    write("lab/inner/rule.py", "rate = 0.5")
+    assert load_module(package).rate == 0.5
+    write("lab/inner/rule.py", "rate = 0.25")
+    assert load_module(package).rate == 0.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib; rate = importlib.import_module('rule').rate",
+        "from importlib import import_module as im; rate = im('rule').rate",
+        "import importlib.util; rate = importlib.import_module('.rule', __package__).rate",
+        "rate = __import__('rule').rate",
+        "def f():\n    import importlib as i; return i.import_module('rules.inner').rate\nrate = f()",
+        "import importlib, rule; rate = importlib.reload(rule).rate",
+        "import importlib; rate = 0.5 * (importlib.import_module('json').loads('1'))",
+    ],
+)
+def test_importlib_sees_the_files_beside(write, text):
+    write("rule.py", "rate = 0.5")
+    write("rules/inner.py", "rate = 0.5")
+    assert load_module(write("mine.py", text)).rate == 0.5
+    assert "rule" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"rate = 0.5\r\n", b"\xef\xbb\xbfrate = 0.5\n", b"rate = 0.5\r",
+     b"# -*- coding: latin-1 -*-\nname = '\xe9'\nrate = 0.5 / (name == chr(233))\n"],
+)  # fmt: skip
+def test_line_ends_and_encodings(write, content):
+    file = write("mine.py", "")
+    file.write_bytes(content)
+    assert load_module(file).rate == 0.5
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(LoadError, match="there is no file"):
         load_module(tmp_path / "mine.py")

@@ -29,6 +29,21 @@ def another_thing():
     return 3
 
 number = 3
+
+class Group:
+    inner = mine
+
+    @staticmethod
+    def built():
+        return mine
+
+def leaves():
+    raise SystemExit("usage: no")
+
+def __getattr__(name):
+    if name == "asked":
+        return mine
+    raise AttributeError(name)
 """
 
 
@@ -47,7 +62,7 @@ def test_names_are_those_of_the_workloads():
     ]
 
 
-@pytest.mark.parametrize("name", ["mine", "made"])
+@pytest.mark.parametrize("name", ["mine", "made", "Group.inner", "Group.built", "asked"])
 def test_a_workload_of_a_file_is_found(file, name):
     found = find_workload(f"{file}:{name}")
     assert found.name == "mine"
@@ -58,6 +73,8 @@ def test_a_workload_of_a_file_is_found(file, name):
     ("name", "message"),
     [
         ("mien", "problems.py: unknown workload 'mien'; nearest: mine "),
+        ("Group.outer", "problems.py: unknown workload 'Group.outer'"),
+        ("leaves", "leaves raised SystemExit: usage: no"),
         ("number", "problems.py:number: expected a .*Workload or a function .*, got int 3"),
         ("another_thing", "problems.py:another_thing: expected a .*Workload .*, got int 3"),
         ("raises", "problems.py:raises raised RuntimeError: no luck today"),
