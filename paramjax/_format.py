@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import math
 import re
@@ -99,6 +100,8 @@ def option_name(option: Any) -> str:
     """
     if isinstance(option, str):
         return option
+    if isinstance(option, enum.Enum) and option.name is not None:
+        return f"{type(option).__name__}.{option.name}"
     if isinstance(option, float):
         return f"{option:g}"
     if isinstance(option, functools.partial):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,7 +68,9 @@ def option_texts(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         {'function': 'max', 'size': 2}
     """
     return {
-        name: plain(value) if _in_json(plain(value)) else option_name(value)
+        name: option_name(value)
+        if isinstance(value, enum.Enum) or not _in_json(plain(value))
+        else plain(value)
         for name, value in hyperparameters.items()
     }
 

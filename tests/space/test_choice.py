@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import paramjax as pj
+from paramjax.space._options import option_texts
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,8 @@ def test_a_member_of_an_enum_stays_the_member():
     drawn = pj.choice(Order)
     assert [drawn.quantile(u) for u in (0.0, 1.0)] == [Order.FIRST, Order.SECOND]
     assert drawn.quantile(0.0) is Order.FIRST
+    texts = option_texts({"order": Order.FIRST, "rate": Rate.LOW})
+    assert texts == {"order": "Order.FIRST", "rate": "Rate.LOW"}
 
 
 def test_equal_numbers_of_any_library_are_equal():

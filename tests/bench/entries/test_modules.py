@@ -208,14 +208,14 @@ def test_a_package_itself_and_an_edit_far_from_the_file(write):
         "from importlib import import_module as im; rate = im('rule').rate",
         "import importlib.util; rate = importlib.import_module('.rule', __package__).rate",
         "rate = __import__('rule').rate",
-        "def f():\n    import importlib as i; return i.import_module('rules.inner')\nrate = f().rate",
+        "def f():\n    import importlib as i; return i.import_module('rules.one')\nrate = f().rate",
         "import importlib, rule; rate = importlib.reload(rule).rate",
         "import importlib; rate = 0.5 * (importlib.import_module('json').loads('1'))",
     ],
 )
 def test_importlib_sees_the_files_beside(write, text):
     write("rule.py", "rate = 0.5")
-    write("rules/inner.py", "rate = 0.5")
+    write("rules/one.py", "rate = 0.5")
     assert load_module(write("mine.py", text)).rate == 0.5
     assert "rule" not in sys.modules
 
