@@ -110,8 +110,7 @@ def attempt(
     shutil.copytree(good.folder, folder)
     place = good._replace(folder=folder)
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.stat().st_size)
-    able = {d: weight for d, weight in DAMAGES.items() if d.__name__ not in target.skipped}
-    (damage,) = rng.choices(list(able), list(able.values()))
+    (damage,) = rng.choices(list(DAMAGES), list(DAMAGES.values()))
     file = rng.choice([f for f in files if target.counts(f.relative_to(folder).as_posix())])
     name = file.relative_to(folder).as_posix()
     before = file.read_bytes()

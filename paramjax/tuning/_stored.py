@@ -46,10 +46,10 @@ def identity_of(population: Population, trials: Trials, key: Key, stopping: str)
     groups = population.groups(runs)
     programs: dict[str, str] = {}
     for group in groups:
-        name = f"program {_named(population, group[0].hyperparameters)}".strip()
+        name = f"program {structure_text(population, group[0].hyperparameters)}".strip()
         # folds of another size have a program of their own
         name += f" {len(programs)}" if name in programs else ""
-        programs[name] = _program_hash(population.structure_group(group[0]))
+        programs[name] = program_of(population.structure_group(group[0]))
     starts = population.structure_group(groups[0][0]).shared.starts.made().params
     return {
         "jax": f"{jax.__version__} on {jax.default_backend()}",
@@ -139,7 +139,8 @@ def layout_in(space: Space, notes: Mapping[str, Any]) -> Callable[[dict[str, Any
     return layout
 
 
-def _named(population: Population, hyperparameters: Mapping[str, Any]) -> str:
+def structure_text(population: Population, hyperparameters: Mapping[str, Any]) -> str:
+    """The structure of hyperparameters in words; empty if none of them is structure."""
     return _text(population.space, structure(population.space, hyperparameters))
 
 
@@ -163,7 +164,8 @@ def _trials_hash(space: Space, trials: Trials) -> str:
     return content_hash(json.dumps([options, written]))[:16]
 
 
-def _program_hash(structure_group: StructureGroup) -> str:
+def program_of(structure_group: StructureGroup) -> str:
+    """16 digits of the hash of what a structure computes."""
     traced = structure_group.traced
     functions = (traced.init, traced.step, traced.evaluate)
     return program_hash(*(function.jaxpr for function in functions))[:16]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class DamagedError(ValueError):
@@ -16,6 +18,17 @@ class StoreMismatchError(ValueError):
 
 class StoreUnavailableError(OSError):
     """A file of records is whole, but locked, not writable, or on a full disk."""
+
+
+def differences(known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two sets of inputs, in words; empty if nothing does.
+
+    Example:
+        >>> differences({"steps": 10, "seeds": 2}, {"steps": 12, "seeds": 2})
+        'steps was 10 and is now 12'
+    """
+    names = sorted(n for n in {*known, *now} if known.get(n) != now.get(n))
+    return ", ".join(f"{n} was {known.get(n)!r} and is now {now.get(n)!r}" for n in names)
 
 
 _CAUSES = {

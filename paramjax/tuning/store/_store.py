@@ -19,7 +19,7 @@ from paramjax._types import PyTree
 from paramjax.populations._outcome import Outcome, Summary
 from paramjax.populations._trial_run import Record
 from paramjax.space._options import option_texts
-from paramjax.tuning.store._errors import StoreMismatchError
+from paramjax.tuning.store._errors import StoreMismatchError, differences
 from paramjax.tuning.store._tables import Tables, check_own
 
 FILE_NAME = "records.sqlite"
@@ -82,12 +82,8 @@ class Store:
         if known is None:
             self.note({"identity": identity})
             return
-        names = sorted(n for n in {*known, *identity} if known.get(n) != identity.get(n))
-        if names:
-            changes = ", ".join(
-                f"{name} was {known.get(name)!r} and is now {identity.get(name)!r}"
-                for name in names
-            )
+        changes = differences(known, identity)
+        if changes:
             raise StoreMismatchError(
                 f"store: {self.path} belongs to another sweep: {changes}; call the sweep as it "
                 "was, name another store, or start over with fresh=True"

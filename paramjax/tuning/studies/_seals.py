@@ -11,6 +11,7 @@ from paramjax.tuning.store._errors import DamagedError
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 SEAL = "hash"
 """Name of the user attribute."""
@@ -20,17 +21,27 @@ SEALED = ("seeds", "status", "diverged_step")
 
 
 def seal(
-    params: Mapping[str, Any], values: Sequence[float] | None, attributes: Mapping[str, Any]
-) -> str:
-    """The hash of a trial that is told; its numbers with 14 digits, which every database keeps.
+    params: Mapping[str, Any], values: Sequence[float] | None, attributes: Mapping[str, Any],
+    search: str = "",
+) -> str:  # fmt: skip
+    """The hash of a trial that is told, and the search that tells it.
+
+    Numbers are hashed with 14 digits, which every database keeps.
 
     Example:
         >>> seal({"rate": 0.1}, [1.0], {}) == seal({"rate": 0.1}, [1.0 + 1e-9], {})
         False
     """
     about = {name: attributes.get(name) for name in SEALED}
-    told = [dict(params), list(values or ()), about]
-    return content_hash(json.dumps(_plain(told), sort_keys=True))[:16]
+    told = [dict(params), list(values or ()), about, *([search] if search else [])]
+    digits = content_hash(json.dumps(_plain(told), sort_keys=True))[:16]
+    return f"{digits}-{search}" if search else digits
+
+
+def told_by(trial: FrozenTrial) -> str | None:
+    """The search that told a trial, as the seal notes it; None if no search did, "" if unknown."""
+    known = trial.user_attrs.get(SEAL)
+    return known.partition("-")[2] if isinstance(known, str) else None
 
 
 def check_seals(study: optuna.Study) -> None:
@@ -45,7 +56,7 @@ def check_seals(study: optuna.Study) -> None:
         if known is None or trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             continue
         values = trial.values if trial.state == TrialState.COMPLETE else None
-        if known != seal(trial.params, values, trial.user_attrs):
+        if known != seal(trial.params, values, trial.user_attrs, told_by(trial) or ""):
             raise _damaged(study, f"trial {trial.number} is not what was told")
 
 

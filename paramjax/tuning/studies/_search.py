@@ -21,6 +21,7 @@ from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
 from paramjax.tuning.studies._claims import claim, claiming, retry_orphans
+from paramjax.tuning.studies._identity import Identity
 from paramjax.tuning.studies._seals import check_seals
 from paramjax.tuning.studies._storage import explained_storage
 from paramjax.tuning.studies._study import (
@@ -61,6 +62,10 @@ def search(
     `diverged_step`, and a hash of what was told, so that the next search notices trials that were
     changed.
 
+    A study belongs to the search that first asks it: the study notes the key, data, space, steps,
+    seeds, metrics and programs, and a search with others is refused, because its values could not
+    be compared. Trials that you told the study yourself are welcome.
+
     A trial that diverged with one of its seeds is told as pruned, or as failed if the study has
     several objectives. If an error or an interrupt ends the search, the trials of the current
     batch are told as failed. What was interrupted is tried first by the next search, and so is
@@ -95,8 +100,10 @@ def search(
         ModuleNotFoundError: If Optuna is not installed.
         TypeError: If `study` is not a study, `metrics` is not a list of names, or see `sweep`.
         ValueError: If the study has another number of directions than there are metrics, or
-            another direction than the problem; if a metric is not reported; if the study holds
-            trials of another space; in a `jax.distributed` program; or see `sweep`.
+            another direction than the problem; if a metric is not reported; in a
+            `jax.distributed` program; or see `sweep`.
+        StoreMismatchError: If the study, or a trial of it, belongs to a search with other inputs,
+            which the message names; more trials or another `batch` are the same search.
         StoreUnavailableError: If the file of the study is locked, not writable or on a full disk.
         DamagedError: If the file of the study is damaged, or trials were changed or deleted.
 
@@ -128,6 +135,7 @@ def search(
         evaluations=evaluations, execution=execution,
     )  # fmt: skip
     check_search(population, names, probe_key)
+    identity = Identity(population, names, key)
     batches = Batches(population, names, trials, execution)
     metric = problem.metric if names == [problem.metric] else None
     showing = Progress(trials * seeds * steps, execution.progress, doing="choosing a layout")
@@ -139,11 +147,12 @@ def search(
         showing as shown,
     ):
         check_seals(study)
+        identity.require(study)
         retry_orphans(study)
         progress = PopulationProgress(shown, trials * seeds, steps, metric, problem.maximise)
         for first in range(0, trials, batch):
             count = min(batch, trials - first)
-            if not _ask_and_tell(study, space, count, batches, names, progress, claimed):
+            if not _ask_and_tell(study, space, count, batches, names, progress, claimed, identity):
                 break
     return batches.result()
 
@@ -156,6 +165,7 @@ def _ask_and_tell(
     metrics: Sequence[str],
     progress: PopulationProgress,
     claimed: str | None,
+    identity: Identity,
 ) -> bool:
     """Train one batch; return whether the study has more to try."""
     pending: list[optuna.Trial] = []
@@ -165,10 +175,11 @@ def _ask_and_tell(
             pending.append(study.ask())
             claim(pending[-1], claimed)
             batch[pending[-1].number] = suggested(pending[-1], space)
+        identity.meet(study, batch.values())
         records = batches.train(batch, progress)
         more = True
         while pending:
-            more &= tell(study, pending[0], records[pending[0].number], metrics)
+            more &= tell(study, pending[0], records[pending[0].number], metrics, identity.text)
             del pending[0]
         return more or has_waiting(study)
     except BaseException as error:

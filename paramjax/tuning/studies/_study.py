@@ -27,6 +27,7 @@ from paramjax.tuning.studies._seals import SEAL, seal
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 
 _SAMPLE = 64
@@ -87,7 +88,7 @@ _LABEL = 40
 """Most letters of an option's label; databases limit the length of all labels together."""
 
 
-def suggested(trial: optuna.Trial, space: Space) -> dict[str, Any]:
+def suggested(trial: optuna.Trial | FrozenTrial, space: Space) -> dict[str, Any]:
     """The hyperparameters that a study suggests for a trial.
 
     A conditional one is suggested after its parent, and only where it exists: the define-by-run
@@ -106,7 +107,7 @@ def _depth(space: Space, name: str) -> int:
     return 1 + _depth(space, distribution.parent) if isinstance(distribution, Conditional) else 0
 
 
-def _named(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
+def _named(trial: optuna.Trial | FrozenTrial, name: str, distribution: Distribution) -> Any:
     """A value of a hyperparameter; the study's errors get its name."""
     try:
         return _value(trial, name, distribution)
@@ -117,7 +118,7 @@ def _named(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
         ) from error
 
 
-def _value(trial: optuna.Trial, name: str, distribution: Distribution) -> Any:
+def _value(trial: optuna.Trial | FrozenTrial, name: str, distribution: Distribution) -> Any:
     if isinstance(distribution, Uniform | LogUniform):
         low, high = distribution.low, distribution.high
         return trial.suggest_float(name, low, high, log=distribution.logarithmic)
@@ -139,8 +140,9 @@ def categories(options: Sequence[Any]) -> list[Any]:
 
 
 def tell(
-    study: optuna.Study, trial: optuna.Trial, records: Sequence[Record], metrics: Sequence[str]
-) -> bool:
+    study: optuna.Study, trial: optuna.Trial, records: Sequence[Record], metrics: Sequence[str],
+    search: str,
+) -> bool:  # fmt: skip
     """Tell a study the mean over the seeds of each metric; return whether it has more to try.
 
     A trial with a lost seed or a mean that is not finite is told as pruned, because a study counts
@@ -152,7 +154,7 @@ def tell(
     values = [mean_or_worst([record.metrics[name] for record in records]) for name in metrics]
     lost = any(record.diverged_step is not None for record in records)
     complete = not lost and all(map(math.isfinite, values))
-    sealed = seal(trial.params, values if complete else None, attributes)
+    sealed = seal(trial.params, values if complete else None, attributes, search)
     for name, value in {**attributes, SEAL: sealed}.items():
         trial.set_user_attr(name, value)
     if complete:

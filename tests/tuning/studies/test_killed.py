@@ -1,23 +1,26 @@
 """What a killed search left running is tried again; what a living one trains is left alone."""
 
+import functools
 import os
 import sqlite3
 import subprocess
 import sys
 
+import numpy as np
 import optuna
 import pytest
 import searching
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from searching import run_search
 
 from paramjax.tuning import DamagedError, StoreUnavailableError
 
 GRID = {"rate": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}
 KILLED = """
-import sys, time, numpy as np
-from test_killed import study_in
+import sys, time
+from test_killed import LINE, study_in, sum_of_squares
 from searching import run_search
 from paramjax.tuning.studies import _batches as batches
 
@@ -30,10 +33,18 @@ def train(*args, **kwargs):
     batches_seen.append(1)
     return train_rounds(*args, **kwargs) if len(batches_seen) == 1 else wait()
 batches.train_rounds = train
-line = {"x": np.ones((4, 1), np.float32), "y": np.ones((4, 1), np.float32)}
-loss = lambda params, batch, key: ((params["w"] ** 2).sum(), {})
-run_search(line, loss, study_in(*sys.argv[1:]), trials=6, batch=2, steps=3)
+run_search(LINE, sum_of_squares, study_in(*sys.argv[1:]), trials=6, batch=2, steps=3)
 """
+LINE = {"x": np.ones((4, 1), np.float32), "y": np.ones((4, 1), np.float32)}
+
+
+def sum_of_squares(params, batch, key):
+    return (params["w"] ** 2).sum(), {}
+
+
+@pytest.fixture
+def searched():
+    return functools.partial(run_search, LINE, sum_of_squares)
 
 
 def study_in(path, sampler):

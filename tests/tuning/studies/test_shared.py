@@ -67,7 +67,8 @@ def test_an_interrupt_between_two_trials_keeps_the_first(monkeypatch, searched, 
 
 def test_another_space_leaves_nothing_running(line_loss, searched, new_study):
     study = new_study()
-    searched(study, trials=1, batch=1)
+    drawn = {"rate": optuna.distributions.FloatDistribution(1e-3, 0.9, log=True)}
+    study.tell(study.ask(drawn), 1.0)
     with pytest.raises(ValueError, match="cannot suggest 'rate' from uniform"):
         searched(study, space={"rate": pj.uniform(0.1, 0.2)})
     assert states(study) == [TrialState.COMPLETE, TrialState.FAIL]
@@ -86,33 +87,36 @@ def test_a_search_goes_on_in_its_storage(tmp_path, searched, new_study):
     np.testing.assert_array_equal(earlier.history["loss"][:2, 0], later.history["loss"][:2, 0])
 
 
-SUPPORT = os.path.dirname(searching.__file__)
+ONES = {"x": np.ones((4, 1), np.float32), "y": np.ones((4, 1), np.float32)}
+
+
+def sum_of_squares(params, batch, key):
+    return (params["w"] ** 2).sum(), {}
+
 
 SHARED = """
-import sys, numpy as np
+import sys
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from searching import create_study, run_search
+from test_shared import ONES, sum_of_squares
 
-line = {"x": np.ones((4, 1), np.float32), "y": np.ones((4, 1), np.float32)}
-loss = lambda params, batch, key: ((params["w"] ** 2).sum(), {})
 study = create_study(
     study_name="shared", storage=JournalStorage(JournalFileBackend(sys.argv[1])),
     sampler=None, load_if_exists=True,
 )
-result = run_search(line, loss, study, trials=6, batch=2, steps=3)
+result = run_search(ONES, sum_of_squares, study, trials=6, batch=2, steps=3)
 print(*sorted({record.trial for record in result.records}))
 """
 
 
-def test_two_processes_share_a_study(tmp_path, searched):
+def test_two_processes_share_a_study(tmp_path):
     """One is this one, which begins once the other has asked for trials."""
     path = str(tmp_path / "journal.log")
     storage = JournalStorage(JournalFileBackend(path))
     study = optuna.create_study(study_name="shared", storage=storage)
-    folders = os.pathsep.join(
-        [os.environ.get("PYTHONPATH", ""), os.path.dirname(searching.__file__)]
-    )
+    own = [os.path.dirname(__file__), os.path.dirname(searching.__file__)]
+    folders = os.pathsep.join([os.environ.get("PYTHONPATH", ""), *own])
     other = subprocess.Popen(
         [sys.executable, "-c", SHARED, path],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": folders},
@@ -121,7 +125,8 @@ def test_two_processes_share_a_study(tmp_path, searched):
     deadline = time.monotonic() + 120
     while not study.trials and time.monotonic() < deadline:
         time.sleep(0.05)
-    mine = {record.trial for record in searched(study, trials=6, batch=2, steps=3).records}
+    result = searching.run_search(ONES, sum_of_squares, study, trials=6, batch=2, steps=3)
+    mine = {record.trial for record in result.records}
     theirs = {int(number) for number in other.communicate(timeout=120)[0].split()}
     assert other.returncode == 0
     assert len(mine) == len(theirs) == 6
