@@ -34,6 +34,7 @@ def squared_error(predictions: Array, targets: Array) -> Array:
         >>> squared_error(jnp.array([1.0, 2.0]), jnp.array([0.0, 4.0])).tolist()
         [1.0, 4.0]
     """
+    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
     if predictions.shape != targets.shape:
         raise ValueError(
             "squared_error: expected predictions and targets of one shape, got "
@@ -46,7 +47,7 @@ def squared_error(predictions: Array, targets: Array) -> Array:
     squares = jnp.square(difference.real)
     if jnp.iscomplexobj(difference):
         squares += jnp.square(difference.imag)
-    return squares.reshape(squares.shape[0], -1).mean(axis=1)
+    return squares.mean(axis=tuple(range(1, squares.ndim)))
 
 
 def binary_cross_entropy(logits: Array, labels: Array) -> Array:
@@ -68,6 +69,7 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
         >>> binary_cross_entropy(jnp.zeros(2), jnp.array([0, 1])).tolist()
         [0.6931, 0.6931]
     """
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     check_one_each("binary_cross_entropy", logits, labels, instead="cross_entropy")
     z = _inexact(logits.reshape(-1))
     y = labels.reshape(-1).astype(z.dtype)
@@ -95,6 +97,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
         >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([2])).tolist()
         [1.3863]
     """
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     check_class_shapes("cross_entropy", logits, labels, instead="binary_cross_entropy")
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(
@@ -136,6 +139,7 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
     check_scalar("smoothed_cross_entropy: epsilon", epsilon, high=1.0)
 
     def per_example(logits: Array, labels: Array) -> Array:
+        logits = jnp.asarray(logits)
         sharp = cross_entropy(logits, labels)
         even = jax.nn.logsumexp(logits, axis=-1) - logits.mean(axis=-1)
         return (1 - epsilon) * sharp + epsilon * even

@@ -35,10 +35,12 @@ def supervised(
 
     Returns:
         `(params, batch, key) -> (loss, metrics)`, pure, with both averaged over the batch;
-        stateful, `(params, model_state, batch, key) -> (loss, (model_state, metrics))`.
+        stateful, `(params, model_state, batch, key) -> (loss, (model_state, metrics))`. They are
+        NaN if the batch has no rows, or its weights sum to 0.
 
     Raises:
-        TypeError: At the first call, if a stateful `apply` does not return a pair.
+        TypeError: At the first call, if the batch is no mapping with `x` and `y`, or a stateful
+            `apply` does not return a pair.
         ValueError: At the first call, if weights are not one number per example, or outputs
             [batch, 1] and targets [batch] were broadcast to batch x batch.
 
@@ -66,11 +68,13 @@ def supervised(
         return mean("loss", loss), reported
 
     def plain_loss(params: Params, batch: Batch, key: Key | None) -> tuple[Array, Metrics]:
+        _check_batch(batch)
         return averaged(apply(params, batch["x"], *([key] if keyed else [])), batch)
 
     def stateful_loss(
         params: Params, model_state: ModelState, batch: Batch, key: Key | None
     ) -> tuple[Array, tuple[ModelState, Metrics]]:
+        _check_batch(batch)
         output = apply(params, model_state, batch["x"], *([key] if keyed else []))
         if not isinstance(output, tuple) or len(output) != 2:
             raise TypeError(
@@ -82,6 +86,21 @@ def supervised(
         return value, (model_state, reported)
 
     return stateful_loss if stateful else plain_loss
+
+
+def _check_batch(batch: Any) -> None:
+    """Raise unless a batch has inputs and targets."""
+    if not isinstance(batch, Mapping):
+        raise TypeError(
+            'supervised: expected a batch {"x": inputs, "y": targets}, got '
+            f"{type(batch).__name__}; pass data as pj.data.table(x, y), or as such a dict"
+        )
+    lacking = [name for name in ("x", "y") if name not in batch]
+    if lacking:
+        raise TypeError(
+            f"supervised: the batch has no {' and no '.join(map(repr, lacking))}, only "
+            f"{', '.join(map(repr, batch)) or 'nothing'}; name inputs x and targets y"
+        )
 
 
 def _check_not_outer(name: str, values: Array, outputs: Any, targets: Any) -> None:
@@ -119,4 +138,9 @@ def _mean(values: Array, weight: Array | None) -> Array:
             f"{weight.shape}"
         )
     each = weight.reshape(-1, *[1] * (values.ndim - 1))
-    return (values * each).sum() / jnp.broadcast_to(each, values.shape).sum()
+    # sums of a batch overflow float16, and those of small integers
+    dtype = jnp.promote_types(jnp.result_type(values, each), jnp.float32)
+    total = (values.astype(dtype) * each).sum() / jnp.broadcast_to(each, values.shape).sum(
+        dtype=dtype
+    )
+    return total.astype(jnp.result_type(values, each))

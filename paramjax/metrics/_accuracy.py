@@ -25,6 +25,7 @@ def accuracy(logits: Array, labels: Array) -> Array:
         >>> accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])).tolist()
         [1.0, 0.0]
     """
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     check_class_shapes("accuracy", logits, labels, instead="binary_accuracy")
     right = (logits.argmax(axis=-1) == labels) & jnp.isfinite(logits).all(axis=-1)
     return right.astype(jnp.float32)
@@ -47,6 +48,7 @@ def binary_accuracy(logits: Array, labels: Array) -> Array:
         >>> binary_accuracy(jnp.array([-2.0, 3.0]), jnp.array([0, 0])).tolist()
         [1.0, 0.0]
     """
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     check_one_each("binary_accuracy", logits, labels, instead="accuracy")
     z, y = logits.reshape(-1), labels.reshape(-1)
     return ((z > 0) == (y > 0.5)).astype(jnp.float32) * jnp.isfinite(z)

@@ -123,3 +123,17 @@ def test_labels_of_few_bits_count_more_classes_than_they_have(dtype, key):
     logits, labels = jax.random.normal(key, (2, 300)), jnp.array([100, 7], dtype)
     expected = optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels.astype(int))
     np.testing.assert_allclose(cross_entropy(logits, labels), expected, rtol=1e-6)
+
+
+def test_lists_are_taken_as_arrays():
+    logits, labels = [[0.0, 1.0], [2.0, 0.0]], [1, 1]
+    for loss in (cross_entropy, smoothed_cross_entropy(0.1)):
+        assert loss(logits, labels).tolist() == loss(jnp.array(logits), jnp.array(labels)).tolist()
+    assert squared_error([1, 2], [0, 4]).tolist() == [1.0, 4.0]
+    np.testing.assert_allclose(binary_cross_entropy([0, 0], [0, 1]), np.log(2), rtol=1e-6)
+
+
+def test_a_batch_of_no_rows_has_no_losses():
+    assert squared_error(jnp.zeros((0, 2)), jnp.zeros((0, 2))).shape == (0,)
+    assert cross_entropy(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)
+    assert binary_cross_entropy(jnp.zeros(0), jnp.zeros(0)).shape == (0,)

@@ -91,3 +91,37 @@ def test_values_of_other_shapes_than_outputs_and_targets_pass():
     batch = {"x": np.ones((4, 3)), "y": np.zeros(4, int)}
     powers = lambda outputs, targets: jnp.stack([outputs, outputs**2], axis=-1)
     assert float(supervised(lambda w, x: 2 * x, powers)(0.0, batch, None)[0]) == 3.0
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.uint8])
+def test_sums_of_a_batch_fit_where_its_numbers_do(dtype):
+    loss_fn = supervised(lambda w, x: x, lambda outputs, targets: outputs)
+    rows = np.arange(1, 1001) % 251
+    batch = {"x": jnp.float16(rows), "y": jnp.zeros(1000), "weight": jnp.asarray(rows, dtype)}
+    expected = np.average(rows, weights=rows)
+    np.testing.assert_allclose(loss_fn(None, batch, None)[0], expected, rtol=2**-10)
+
+
+def test_nothing_has_no_mean():
+    loss_fn = supervised(lambda w, x: x, squared_error, {"error": squared_error})
+    nothing = {"x": jnp.zeros((0, 2)), "y": jnp.zeros((0, 2))}
+    weightless = {"x": jnp.ones((3, 2)), "y": jnp.ones((3, 2)), "weight": jnp.zeros(3)}
+    for batch in (nothing, weightless):
+        loss, metrics = loss_fn(None, batch, None)
+        assert np.isnan([loss, metrics["error"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ((jnp.ones(2), jnp.ones(2)), r'a batch \{"x": inputs, "y": targets\}, got tuple'),
+        (jnp.ones(2), "got ArrayImpl"),
+        ({"x": jnp.ones(2)}, "the batch has no 'y', only 'x'"),
+        ({"image": jnp.ones(2), "label": jnp.ones(2)}, "no 'x' and no 'y', only 'image', 'label'"),
+    ],
+)
+@pytest.mark.parametrize("stateful", [True, False])
+def test_a_batch_without_inputs_and_targets_is_refused(batch, message, stateful):
+    loss_fn = supervised(lambda w, *rest: rest[-1], squared_error, stateful=stateful)
+    with pytest.raises(TypeError, match=message):
+        loss_fn(None, *([()] if stateful else []), batch, None)

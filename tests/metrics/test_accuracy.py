@@ -47,3 +47,9 @@ def test_accuracy_at_each_position_is_that_of_all_rows(key):
     expected = accuracy_score(labels.reshape(8), logits.reshape(8, 5).argmax(1))
     assert float(accuracy(logits, labels).mean()) == pytest.approx(expected)
     assert binary_accuracy(jnp.zeros((5, 1)), jnp.zeros(5)).shape == (5,)
+
+
+def test_lists_are_taken_as_arrays_and_no_rows_have_no_accuracy():
+    assert accuracy([[0.0, 1.0], [0.0, 1.0]], [1, 0]).tolist() == [1.0, 0.0]
+    assert binary_accuracy([0.5, -1.0], [True, True]).tolist() == [1.0, 0.0]
+    assert accuracy(jnp.zeros((0, 3)), jnp.zeros(0, int)).shape == (0,)
