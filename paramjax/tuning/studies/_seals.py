@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paramjax._hashes import content_hash
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SEAL = "hash"
 """Name of the user attribute."""
+
+_TOLD = "paramjax search: trials told"
+"""User attribute of a study: how many trials were told at least."""
 
 SEALED = ("seeds", "status", "diverged_step")
 """The user attributes that the hash covers."""
@@ -44,6 +48,26 @@ def told_by(trial: FrozenTrial) -> str | None:
     return known.partition("-")[2] if isinstance(known, str) else None
 
 
+def note_told(study: optuna.Study) -> None:
+    """Note how many trials were told; of searches at once the last one to note counts."""
+    trials = study.get_trials(deepcopy=False)
+    study.set_user_attr(_TOLD, sum(told_by(trial) is not None for trial in trials))
+
+
+@contextlib.contextmanager
+def readable(study: optuna.Study) -> Iterator[None]:
+    """Say of what Optuna cannot read in a study that it is damaged.
+
+    Raises:
+        DamagedError: If an entry of a trial is missing, or is no JSON.
+    """
+    try:
+        yield
+    except (KeyError, json.JSONDecodeError) as error:
+        why = f"Optuna cannot read it: {type(error).__name__}: {error}"
+        raise _damaged(study, why) from error
+
+
 def check_seals(study: optuna.Study) -> None:
     """Raise `DamagedError` if a finished trial of a study is not what was told, or is gone."""
     from optuna.trial import TrialState
@@ -51,6 +75,9 @@ def check_seals(study: optuna.Study) -> None:
     trials = study.get_trials(deepcopy=False)
     if [trial.number for trial in trials] != list(range(len(trials))):
         raise _damaged(study, "trials were deleted")
+    told = sum(told_by(trial) is not None for trial in trials)
+    if told < (noted := study.user_attrs.get(_TOLD, 0)):
+        raise _damaged(study, f"{noted - told} of {noted} trials that were told are gone")
     for trial in trials:
         known = trial.user_attrs.get(SEAL)
         if known is None or trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):

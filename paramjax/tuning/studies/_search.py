@@ -22,7 +22,7 @@ from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
 from paramjax.tuning.studies._claims import claim, claiming, retry_orphans
 from paramjax.tuning.studies._identity import Identity
-from paramjax.tuning.studies._seals import check_seals
+from paramjax.tuning.studies._seals import check_seals, note_told, readable
 from paramjax.tuning.studies._storage import explained_storage
 from paramjax.tuning.studies._study import (
     abandon,
@@ -146,7 +146,8 @@ def search(
         claiming(study) as claimed,
         showing as shown,
     ):
-        check_seals(study)
+        with readable(study):
+            check_seals(study)
         identity.require(study)
         retry_orphans(study)
         progress = PopulationProgress(shown, trials * seeds, steps, metric, problem.maximise)
@@ -172,7 +173,8 @@ def _ask_and_tell(
     try:
         batch: dict[int, dict[str, Any]] = {}
         for _ in range(count):
-            pending.append(study.ask())
+            with readable(study):
+                pending.append(study.ask())
             claim(pending[-1], claimed)
             batch[pending[-1].number] = suggested(pending[-1], space)
         identity.meet(study, batch.values())
@@ -181,6 +183,7 @@ def _ask_and_tell(
         while pending:
             more &= tell(study, pending[0], records[pending[0].number], metrics, identity.text)
             del pending[0]
+        note_told(study)
         return more or has_waiting(study)
     except BaseException as error:
         abandon(study, pending, again=not isinstance(error, Exception))

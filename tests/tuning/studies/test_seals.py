@@ -24,6 +24,9 @@ CHANGES = {
     "another parameter": "UPDATE trial_params SET param_value = 0.25 WHERE trial_id = 1",
     "a status": "UPDATE trial_user_attributes SET value_json = '[\"diverged\"]'"
     " WHERE key = 'status' AND trial_id = 1",
+    "the last trial": "DELETE FROM trials WHERE number = 3",
+    "what the sampler notes": "UPDATE trial_user_attributes SET value_json = '[\"di'"
+    " WHERE key = 'status' AND trial_id = 1",
     "a trial": "DELETE FROM trials WHERE trial_id = 1",
 }
 
