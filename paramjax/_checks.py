@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -260,3 +261,22 @@ def _number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a number, got {describe(value)}") from None
+
+
+def check_takes(function: Callable[..., Any], names: Sequence[str], what: str) -> None:
+    """Raise if a function cannot be called with so many arguments; `what` names it.
+
+    Example:
+        >>> check_takes(lambda params, batch: {}, ("params", "batch"), "validation: evaluate")
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions written in C have none
+        return
+    try:
+        signature.bind(*names)
+    except TypeError:
+        given = signature.replace(return_annotation=signature.empty)
+        raise TypeError(
+            f"{what}: expected a function ({', '.join(names)}), got one that takes {given}"
+        ) from None

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from paramjax._checks import describe
+from paramjax._checks import check_takes, describe
 from paramjax._types import Array, LossFn, Params
 
 _STEP: contextvars.ContextVar[Any] = contextvars.ContextVar("step", default=None)
@@ -36,7 +36,8 @@ def scheduled(loss_fn: Callable[..., tuple[Array, Any]], schedules: Mapping[str,
         `jax.jit(loss_fn)`, goes inside: `scheduled(jax.jit(loss_fn), ...)`.
 
     Raises:
-        TypeError: If the loss or a schedule is not a function, or a name is not a string.
+        TypeError: If the loss or a schedule is not a function, a schedule takes other than one
+            argument or returns no number, or a name is not a string.
         ValueError: If there is no schedule; when called, if there is no current step.
 
     Example:
@@ -63,7 +64,7 @@ def scheduled(loss_fn: Callable[..., tuple[Array, Any]], schedules: Mapping[str,
                 "scheduled: there is no current step outside of a trainer's step; say which with "
                 "`with pj.losses.at_step(1000): ...`, or call the loss itself with its values"
             )
-        values = {name: schedule(step) for name, schedule in schedules.items()}
+        values = {name: _value(name, schedule(step)) for name, schedule in schedules.items()}
         return loss_fn(params, *rest, **values)
 
     return wrapped
@@ -84,7 +85,17 @@ def _checked(schedules: Mapping[str, Any]) -> dict[str, Callable[[Array], Array]
                 f"scheduled: {name}: expected a schedule, (step) -> value, got "
                 f"{describe(schedule)}; a constant is optax.constant_schedule(value)"
             )
+        check_takes(schedule, ("step",), f"scheduled: {name}")
     return dict(schedules)
+
+
+def _value(name: str, value: Any) -> Any:
+    """What a schedule returned, or an error unless it is a number or an array."""
+    if value is None or isinstance(value, str | bytes):
+        raise TypeError(
+            f"scheduled: {name}: expected its schedule to return a number, got {describe(value)}"
+        )
+    return value
 
 
 @contextlib.contextmanager

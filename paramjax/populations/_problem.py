@@ -17,7 +17,7 @@ from paramjax._display import as_html, configuration
 from paramjax._types import Hyperparameters, Metrics, ModelState, Params, PyTree
 from paramjax.data._validation import check_data
 from paramjax.populations._traced_trainer import Task
-from paramjax.runs._validator import as_metrics
+from paramjax.runs._evaluate import as_metrics
 from paramjax.step._state import Trainer
 
 BatchSize = int | None | Callable[[Hyperparameters], int | None]

@@ -26,9 +26,10 @@ from paramjax.runs._batch_spec import (
 )
 from paramjax.runs._until_nonfinite import (
     Attempt,
-    all_finite,
+    as_finite_as,
     attempt_step,
     attempt_until,
+    count_nonfinite,
 )
 from paramjax.step._metrics import check_metrics
 from paramjax.step._state import Trainer, TrainState
@@ -58,7 +59,8 @@ class Chunk(NamedTuple):
         done: Finite steps, int32[].
         ok: Whether all of them were, bool[]. One that was not is the last step, and its
             metrics lie behind those of the finite ones.
-        sound: Whether the parameters of the state are finite, and those to evaluate, bool[].
+        sound: Whether the parameters of the state are as finite as before the chunk, and those to
+            evaluate, bool[]: masks of -inf among them are no fault.
         metrics: Name -> [capacity, ...], of which the first `done` are valid.
     """
 
@@ -215,6 +217,7 @@ class _Step:
     ) -> None:
         # compiled within, so that asking for the shapes and running trace it once together
         self._step, self._eval_params = jax.jit(trainer.step), trainer.eval_params
+        self._masked = count_nonfinite(state.params)
         _, self._shapes = jax.eval_shape(self._step, state, batch)
         check_metrics("trainer", self._shapes)
         if "loss" not in self._shapes:
@@ -249,5 +252,6 @@ class _Step:
         """What the attempt leaves."""
         state = attempt.state
         # once a chunk, so that the steps pay nothing for it
-        sound = all_finite((state.params, self._eval_params(state)))
+        sound = as_finite_as(self._masked, state.params)
+        sound &= as_finite_as(self._masked, self._eval_params(state))
         return Chunk(state, cursor, attempt.done, attempt.ok, sound, attempt.metrics)

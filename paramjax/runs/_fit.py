@@ -22,6 +22,7 @@ from paramjax.data.streams._cursor import is_stream
 from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
 from paramjax.runs._batch_spec import check_weight_is_read
+from paramjax.runs._evaluate import check_measures
 from paramjax.runs._identity import check_agreement, identity, runtime, spans_processes
 from paramjax.runs._inputs import Inputs, RunConfig, start_identity, validation_identity
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
@@ -39,7 +40,7 @@ from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, place
 from paramjax.runs._start import checked_start, first_state
 from paramjax.runs._train_loop import TrainLoop
 from paramjax.runs._validation import Validation
-from paramjax.runs._validator import Validator, check_measures
+from paramjax.runs._validator import Validator
 from paramjax.step._state import Trainer, TrainState
 
 
@@ -100,7 +101,8 @@ def fit(
             same call with the same folder goes on from the newest good one.
         nonfinite: What to do about a step whose loss, gradient norm or parameters are not finite:
             "stop" raises and keeps the state before it, "warn" goes on and saves no such
-            parameters, a `Rollback` returns to a checkpoint with a lower rate. To skip such
+            parameters (those that are not finite at the start, such as masks of -inf, do not
+            count), a `Rollback` returns to a checkpoint with a lower rate. To skip such
             steps, give the trainer the hook `pj.hooks.skip_nonfinite()`, which takes precedence.
         logs: Any of `pj.logs`: `CSV`, `JSONLines`, `TensorBoard` or your own.
         progress: Whether to show a progress bar; None shows it on a terminal.

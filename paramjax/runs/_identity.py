@@ -47,7 +47,8 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
         >>> of_rate(0.1) == of_rate(0.1), of_rate(0.1) == of_rate(0.2)
         (True, False)
     """
-    digits = program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
+    with jax.disable_jit(False):  # with which functions are printed without their names
+        digits = program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
     return f"{digits} {runtime(state)}"
 
 

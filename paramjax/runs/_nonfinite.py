@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_count, check_rate, is_key, leaf_name
+from paramjax._types import PyTree
 from paramjax.step._state import TrainState
 
 
@@ -119,14 +120,60 @@ def last_finite(
 
 
 def first_leaf(before: TrainState, after: TrainState) -> str | None:
-    """The first leaf that is not finite, in the state before a step or else in the one after it."""
-    for state, when in ((before, "before it"), (after, "after it")):
-        for part in ("params", "model_state", "opt_state"):
-            for path, leaf in jax.tree_util.tree_leaves_with_path({part: getattr(state, part)}):
-                real = not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
-                if real and not bool(jnp.isfinite(leaf).all()):
-                    return f"{leaf_name(path)} {when}"
-    return None
+    """The first leaf that is not finite: faulty before a step, else new in it, else any before.
+
+    A mask of -inf, or the infinite best score of a plateau, is not taken for the fault.
+    """
+    old, new = _counts(before), _counts(after)
+    for name, (faults, _) in old.items():
+        if faults and not name.startswith("opt_state"):
+            return f"{name} before it"
+    for name, (_, bad) in new.items():
+        if bad > old.get(name, (0, 0))[1]:
+            return f"{name} after it"
+    return next((f"{name} before it" for name, (_, bad) in old.items() if bad), None)
+
+
+def _counts(state: TrainState) -> dict[str, tuple[int, int]]:
+    """Leaf -> how many of its numbers are NaN or +inf, and how many are not finite."""
+    parts = {part: getattr(state, part) for part in ("params", "model_state", "opt_state")}
+    return {
+        leaf_name(path): (int(_is_fault(leaf).sum()), int((~jnp.isfinite(leaf)).sum()))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(parts)
+        if not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
+    }
+
+
+def explain_model_state(begin: Callable[[], TrainState], state: TrainState) -> str | None:
+    """A sentence on NaN or inf that came into the model state during a run, None if none did."""
+    if not holds_fault(state.model_state):
+        return None
+    begun, ended = (_counts(own._replace(params=(), opt_state=())) for own in (begin(), state))
+    new = [name for name, (faults, _) in ended.items() if faults > begun.get(name, (0, 0))[0]]
+    if not new:
+        return None
+    return (
+        f"the model state is not finite at the end (first such leaf: {new[0]}), although loss and "
+        "parameters are; what is evaluated with it may be NaN"
+    )
+
+
+def holds_fault(tree: PyTree) -> bool:
+    """Whether any number of a tree is NaN or +inf; -inf stands in masks.
+
+    Example:
+        >>> holds_fault({"mask": jnp.array([0.0, -jnp.inf]), "n": 3})
+        False
+    """
+    return any(
+        bool(_is_fault(leaf).any())
+        for leaf in jax.tree.leaves(tree)
+        if not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
+    )
+
+
+def _is_fault(leaf: Any) -> Any:
+    return ~jnp.isfinite(leaf) & (leaf != -jnp.inf)
 
 
 def advice(step: int) -> str:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import inspect
 import typing
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -193,25 +191,6 @@ def takes_model_state(trainer: Trainer, said: bool | None, what: str = "validati
             f"stateful={trainer.stateful}; leave stateful out, and the trainer decides"
         )
     return said
-
-
-def check_takes(function: Callable[..., Any], names: Sequence[str], what: str) -> None:
-    """Raise if a function cannot be called with so many arguments; `what` names it.
-
-    Example:
-        >>> check_takes(lambda params, batch: {}, ("params", "batch"), "validation: evaluate")
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some functions written in C have none
-        return
-    try:
-        signature.bind(*names)
-    except TypeError:
-        given = signature.replace(return_annotation=signature.empty)
-        raise TypeError(
-            f"{what}: expected a function ({', '.join(names)}), got one that takes {given}"
-        ) from None
 
 
 def _check_has_no_rows(trainer: Trainer, data: Any, batch_size: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_params, is_key, leaf_name
+from paramjax._checks import check_params, check_takes, is_key, leaf_name
 from paramjax._types import Key, ModelState, Params, PyTree
 from paramjax.runs._batch_spec import BatchSpec, Cursor, first_cursor
 from paramjax.runs._chunks import begin
@@ -45,6 +45,7 @@ def checked_start(
         raise ValueError("params: expected parameters, got None; pass them, or state=run.state")
     check_params(params)
     if callable(model_state) and jax.tree_util.all_leaves([model_state]):
+        check_takes(model_state, ("params",), "model_state")
         model_state = model_state(params)
     check_model_state(trainer, model_state)
     return Start(params, model_state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,16 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._status import Status
-from paramjax._types import Batch
-from paramjax.checkpoints._store import CheckpointStore
-from paramjax.logs._background import Background
 from paramjax.optim import has_plateau, lower_rate, update_plateau
-from paramjax.runs._chunks import REFUSING, ChunkSizing
-from paramjax.runs._history import History
-from paramjax.runs._identity import agreed, program
+from paramjax.runs._chunks import REFUSING
+from paramjax.runs._identity import agreed
 from paramjax.runs._inputs import (
-    RunConfig,
-    check_saved,
     form_from_json,
     form_to_json,
 )
@@ -32,70 +26,18 @@ from paramjax.runs._nonfinite import (
     Rollback,
     advice,
     explain,
+    explain_model_state,
     explain_params,
     first_leaf,
     last_finite,
 )
 from paramjax.runs._progress import Progress
-from paramjax.runs._result import Fit
-from paramjax.runs._rollbacks import Rollbacks
-from paramjax.runs._sources import BatchSource
-from paramjax.runs._until_nonfinite import all_finite
-from paramjax.runs._validator import Best, Evaluated, Validator
+from paramjax.runs._saved_run import SavedRun
 from paramjax.step._state import TrainState
 
 
-class TrainLoop:
+class TrainLoop(SavedRun):
     """A run in progress."""
-
-    def __init__(
-        self,
-        config: RunConfig,
-        state: TrainState,
-        source: BatchSource,
-        validator: Validator,
-        store: CheckpointStore | None,
-        writers: Background,
-        begin: Callable[[], TrainState],
-    ) -> None:
-        self.step, self.history = 0, History()
-        self._config, self._state, self._source = config, state, source
-        self._validator, self._store, self._writers = validator, store, writers
-        self._begin, self._first_position = begin, source.position()
-        self._chunk_sizing, self._rollbacks = ChunkSizing(), Rollbacks()
-        self._unsound: str | None = None
-        self._saved_form: Any = None
-        self._saved_at, self._saved_step = time.monotonic(), -1
-
-    @property
-    def saves(self) -> bool:
-        """Whether there is a folder to save in."""
-        return self._store is not None
-
-    def restore(self, most: int | None = None) -> bool:
-        """Go on from the newest good checkpoint up to a step, if there is one."""
-        assert self._store is not None
-        saved = self._store.restore(self._tree(), most)
-        if saved is None:
-            return False
-        if saved.step > self._config.steps:
-            raise ValueError(
-                f"steps: the run in {self._store.folder} has done {saved.step} steps, got "
-                f"{self._config.steps}; ask for at least as many, or choose another folder"
-            )
-        self._saved_form = saved.extra.get("batch")
-        comparable = check_saved(saved.extra, self._store.folder, self._config)
-        self._state = saved.tree["state"]
-        self.step = self._saved_step = saved.step
-        self.history = History(saved.history)
-        own = saved.tree.get("model_state", self._state.model_state)
-        pair = Evaluated(saved.tree["params"], own)
-        self._validator.restore(saved.validation, saved.extra["best"], pair)
-        if not comparable:
-            self._validator.forget_best()
-        self._rollbacks = Rollbacks.from_json(saved.extra["rollbacks"])
-        self._source.rewind(saved.step, saved.extra["position"])
-        return True
 
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
@@ -125,18 +67,6 @@ class TrainLoop:
         self._warn_of_unsound()
         return status
 
-    def result(self, status: Status) -> Fit:
-        """What is done so far, and why it ends."""
-        params, model_state = self._validator.evaluated(self._state)
-        validations = self._validator.history.arrays()
-        return Fit(params, self._state, self.history.arrays(), validations, status, model_state)
-
-    def close(self) -> None:
-        """Wait for what is being saved and logged."""
-        self._writers.flush()
-        if self._store is not None:
-            self._store.close()
-
     def _ended(self) -> Status | None:
         if self._validator.is_over:
             return Status.STOPPED
@@ -158,11 +88,6 @@ class TrainLoop:
                 self._saved_form = form_to_json(form)
             self._declare(form)
         return ready
-
-    def _declare(self, form: Batch) -> None:
-        """Say what a step computes on batches of a form."""
-        if self._store is not None:
-            self._store.declare(program(self._config.trainer, self._state, form))
 
     def _decide(self, interrupts: Interrupts) -> tuple[int, bool, bool]:
         """How far the next chunk goes, and whether to save or to end before it."""
@@ -225,6 +150,10 @@ class TrainLoop:
         return chunk.state, bool(jax.device_get(chunk.sound))
 
     def _warn_of_unsound(self) -> None:
+        if jax.tree.leaves(self._state.model_state) and self._unsound is None:
+            text = explain_model_state(self._begin, self._state)
+            if text is not None:
+                warnings.warn(f"fit: {text}", NonFiniteWarning, stacklevel=5)
         losses = self.history.arrays().get("loss", np.zeros(0))
         if self._unsound is None or (self._store is None and not np.isfinite(losses).all()):
             return  # a warning of the losses says enough
@@ -273,46 +202,6 @@ class TrainLoop:
             stacklevel=7,
         )
         return True
-
-    def _begin_again(self) -> None:
-        """Go back to where the run began."""
-        self._state, self.step, self._saved_step = self._begin(), 0, -1
-        self.history, self._rollbacks = History(), Rollbacks()
-        self._validator.restore({}, Best().to_json(), Evaluated(None, None))
-        self._source.rewind(0, self._first_position)
-
-    def _save_once(self) -> None:
-        """Save, unless this step has just been saved or there is nowhere to."""
-        if self._store is None or self._saved_step == self.step or self._unsound is not None:
-            return
-        if self.step == 0 and not bool(all_finite(self._state.params)):
-            return
-        self._writers.flush()
-        extra = {
-            "best": self._validator.written(),
-            "rollbacks": list(self._rollbacks),
-            "factor": getattr(self._config.nonfinite, "factor", None),
-            "inputs": self._config.inputs,
-            "batch": self._saved_form,
-            "position": self._source.position(),
-        }
-        self._store.save(
-            self.step,
-            self._tree(),
-            self.history.arrays(),
-            self._validator.history.arrays(),
-            extra,
-            score=self._validator.score(self.step),
-        )
-        self._saved_step, self._saved_at = self.step, time.monotonic()
-
-    def _tree(self) -> dict[str, Any]:
-        """What a checkpoint holds as arrays."""
-        params, model_state = self._validator.evaluated(self._state)
-        tree = {"state": self._state, "params": params}
-        if self._validator.chooses_model_state(self._state):
-            tree["model_state"] = model_state
-        return tree
 
 
 _update_plateau = jax.jit(update_plateau, donate_argnums=0)

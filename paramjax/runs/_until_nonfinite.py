@@ -78,6 +78,24 @@ def all_finite(tree: PyTree) -> Array:
     return sound
 
 
+def count_nonfinite(tree: PyTree) -> Array:
+    """How many numbers of a tree are not finite, int32[].
+
+    Example:
+        >>> int(count_nonfinite({"w": jnp.array([0.0, jnp.nan, -jnp.inf]), "n": 3}))
+        2
+    """
+    counts = [(~jnp.isfinite(leaf)).sum() for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)]
+    return jnp.asarray(sum(counts), jnp.int32)
+
+
+def as_finite_as(before: Array, tree: PyTree) -> Array:
+    """Whether a tree holds no more numbers that are not finite than it did `before`, bool[]."""
+    # the first alone would do but for 2**32 such numbers, which a count cannot tell from none
+    few: Array = (before > 0) & (count_nonfinite(tree) <= before)
+    return few | all_finite(tree)
+
+
 def _is_inexact(leaf: Any) -> bool:
     return not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 

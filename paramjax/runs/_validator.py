@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._checks import describe, is_key
+from paramjax._checks import is_key
 from paramjax._hashes import program_hash
 from paramjax._programs import owned_jit
-from paramjax._types import Batch, Metrics, ModelState, Params, PyTree
+from paramjax._types import ModelState, Params, PyTree
+from paramjax.runs._evaluate import evaluate_in_batches, measured, static_arguments
 from paramjax.runs._history import History
-from paramjax.runs._preflight import check_takes, takes_model_state
 from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState
 
@@ -108,10 +108,10 @@ class Validator:
         """The metrics of a state after `step` steps, and its score, the lower the better."""
         validation = self._validation
         assert validation is not None
-        measured = _measured(self._trainer, validation, state, self._data)
+        values = measured(self._trainer, validation, state, self._data)
         row = {"step": np.array([step], np.int64)}
-        self.history.append(row | {name: value[None] for name, value in measured.items()})
-        metrics = {name: float(value) for name, value in measured.items()}
+        self.history.append(row | {name: value[None] for name, value in values.items()})
+        metrics = {name: float(value) for name, value in values.items()}
         early, score = validation.early_stopping, validation.score(metrics)
         self._best = self._best.after(score, step, early.min_delta if early else 0.0)
         if self._best.step == step and self._restores_best:
@@ -122,10 +122,7 @@ class Validator:
         """The parameters to evaluate with their model state: the best where it is restored."""
         if self._restores_best and math.isfinite(self._best.score):
             return self._best_pair
-        if self._computes is None:  # asked once a run
-            traced = jax.make_jaxpr(lambda state: _pair(self._trainer, state))(state)
-            self._computes = bool(traced.eqns)
-        if not self._computes:
+        if not self._evaluation_computes(state):
             return _pair(self._trainer, state)  # nothing to compute, so nothing to compile
         computed: Evaluated = _eval_pair(self._trainer, state)
         return computed
@@ -152,9 +149,10 @@ class Validator:
         """A hash of what a validation computes, "" without one."""
         if self._validation is None:
             return ""
-        static = _static(self._trainer, self._validation)
+        static = static_arguments(self._trainer, self._validation)
         measure = jax.make_jaxpr(lambda state, data: evaluate_in_batches(*static, state, data))
-        return program_hash(measure(state, self._data))
+        with jax.disable_jit(False):
+            return program_hash(measure(state, self._data))
 
     def written(self) -> list[float | None]:
         """What a checkpoint must hold beside the history and what is evaluated, as JSON."""
@@ -194,128 +192,3 @@ def _eval_copy(trainer: Trainer, state: TrainState) -> Evaluated:
         lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), _pair(trainer, state)
     )
     return copies
-
-
-def evaluate(
-    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
-) -> dict[str, float]:
-    """The mean of each metric of a state over the rows of the validation's data."""
-    measured = _measured(trainer, validation, state, data)
-    return {name: float(value) for name, value in measured.items()}
-
-
-def _measured(
-    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
-) -> dict[str, np.ndarray]:
-    """The metrics, each float32[], or float64[] where 64 bits are enabled."""
-    measured = evaluate_in_batches(*_static(trainer, validation), state, data)
-    return {name: np.asarray(value) for name, value in jax.device_get(measured).items()}
-
-
-def check_measures(
-    trainer: Trainer, validation: Validation, state: TrainState, data: PyTree
-) -> None:
-    """Raise, before the run begins, unless the validation measures its metric."""
-    stateful = takes_model_state(trainer, validation.stateful)
-    names = ("params", "model_state", "batch") if stateful else ("params", "batch")
-    check_takes(validation.evaluate, names, "validation: evaluate")
-    measured = evaluate_in_batches.of(*_static(trainer, validation)).eval_shape(state, data)
-    validation.score(dict.fromkeys(measured, 0.0))
-
-
-def _static(trainer: Trainer, validation: Validation) -> tuple[Any, ...]:
-    stateful = takes_model_state(trainer, validation.stateful)
-    return trainer, validation.evaluate, validation.batch_size, stateful
-
-
-@owned_jit(static=4)
-def evaluate_in_batches(
-    trainer: Trainer,
-    evaluate: Callable[..., Any],
-    batch_size: int | None,
-    stateful: bool,
-    state: TrainState,
-    data: PyTree,
-) -> Metrics:
-    """Means of metrics over all rows: a last incomplete batch counts by its rows.
-
-    Example:
-        >>> trainer = Trainer(None, None, lambda state: state.params)
-        >>> state = TrainState(jnp.int32(0), jnp.float32(2.0), (), (), (), None)
-        >>> held_out = jnp.array([1.0, 2.0, 6.0])
-        >>> measure = lambda params, batch: {"mean": params * batch.mean()}
-        >>> float(evaluate_in_batches(trainer, measure, 2, False, state, held_out)["mean"])
-        6.0
-    """
-    params = trainer.eval_params(state)
-    model_state = (trainer.eval_model_state(state),) if stateful else ()
-    rows = jax.tree.leaves(data)[0].shape[0]
-    size = min(batch_size or rows, rows)
-    full = rows // size
-
-    def sums(batch: Batch, count: int) -> Metrics:
-        metrics = _scalars(as_metrics(evaluate(params, *model_state, batch)))
-        return {name: value * count for name, value in metrics.items()}
-
-    batches = jax.tree.map(
-        lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), data
-    )
-    whole = jax.lax.map(lambda batch: sums(batch, size), batches)
-    total = jax.tree.map(lambda values: values.sum(axis=0), whole)
-    if rows % size:
-        rest = jax.tree.map(lambda leaf: leaf[full * size :], data)
-        total = jax.tree.map(jnp.add, total, sums(rest, rows % size))
-    return {name: value / rows for name, value in total.items()}
-
-
-def as_metrics(output: Any) -> Metrics:
-    """What `evaluate` returned as metrics: a loss function's pair holds them, too."""
-    if isinstance(output, tuple) and len(output) == 2:
-        loss, metrics = output
-        if isinstance(metrics, tuple) and len(metrics) == 2:
-            _, metrics = metrics  # those of a stateful loss come beside its new state
-        if isinstance(metrics, dict):
-            output = {**metrics, "loss": loss}
-    if not isinstance(output, dict) or not output:
-        raise TypeError(
-            "evaluate: expected it to return metrics, such as {'loss': ...}, or a pair "
-            f"(loss, metrics), got {describe(output)}"
-        )
-    for name in output:
-        if not isinstance(name, str):
-            raise TypeError(f"evaluate: expected names of metrics, got {describe(name)}")
-        if name in _TAKEN:
-            raise ValueError(
-                f"evaluate: a metric is called {name!r}, which is {_TAKEN[name]}; rename it"
-            )
-    return output
-
-
-_TAKEN = {
-    "step": "the number of the step",
-    "train_loss": "the mean loss of the training steps between two evaluations",
-}
-"""Names that the curves of an evaluation have already."""
-
-
-def _scalars(metrics: Metrics) -> Metrics:
-    """Metrics as scalars of at least float32."""
-    return {name: _scalar(name, value) for name, value in metrics.items()}
-
-
-def _scalar(name: str, value: Any) -> Any:
-    if not jax.tree_util.all_leaves([value]) or isinstance(value, str | bytes):
-        raise TypeError(
-            f"evaluate: metric {name!r} is {describe(value)}, expected a number; give each number "
-            "a name of its own"
-        )
-    if jnp.shape(value) != ():
-        raise ValueError(
-            f"evaluate: metric {name!r} has shape {jnp.shape(value)}, expected a scalar; "
-            "take its mean over the rows"
-        )
-    dtype = jnp.result_type(value)
-    if is_key(value) or jnp.issubdtype(dtype, jnp.complexfloating):
-        raise TypeError(f"evaluate: metric {name!r} is {dtype}, expected a real number")
-    wide = jnp.result_type(float) if dtype.itemsize == 8 else jnp.float32
-    return jnp.asarray(value, wide)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from paramjax._checks import check_key, check_params
-from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.losses._scheduled import at_step
 from paramjax.step._carried import carried, strongly_typed
 from paramjax.step._evaluation import evaluation_point
+from paramjax.step._hook_calls import apply_hooks, checked_hooks, init_hook, observe, rows_count
 from paramjax.step._metrics import check_metrics
-from paramjax.step._state import Masked, Trainer, TrainState
+from paramjax.step._state import Trainer, TrainState
 from paramjax.step.hooks._hook import Hook, Observation
 
 InitFn = Callable[[Params, ModelState], tuple[Params, ModelState, PyTree]]
@@ -59,7 +59,8 @@ def assemble(
         A trainer.
 
     Raises:
-        TypeError: If a hook is not a Hook; in `init`, if the key is a legacy key or the
+        TypeError: If a hook is not a Hook, or one of its functions takes or returns something
+            else than it should; in `init`, if the key is a legacy key or the
             parameters are not floating-point; at the first trace, if a metric is not a number.
         ValueError: If two hooks share a name, or a needed hook is missing; in `init`, if a
             model state is given that the trainer says it does not take; at the first trace,
@@ -75,8 +76,7 @@ def assemble(
         >>> float(state.params), int(state.step)
         (1.0, 1)
     """
-    hooks = tuple(hooks)
-    _check_hooks(hooks, needs)
+    hooks = checked_hooks(hooks, needs)
 
     def init(key: Key, params: Params, model_state: ModelState = ()) -> TrainState:
         check_key(key)
@@ -88,7 +88,7 @@ def assemble(
             )
         params, model_state, opt_state = init_fn(params, model_state)
         evaluated = evaluate(opt_state, params)
-        own = tuple(_init_hook(hook, evaluated, model_state) for hook in hooks)
+        own = tuple(init_hook(hook, evaluated, model_state) for hook in hooks)
         first = TrainState(jnp.zeros([], jnp.int32), params, model_state, opt_state, own, key)
         state: TrainState = jax.tree.map(strongly_typed, first)
         return state
@@ -97,10 +97,10 @@ def assemble(
         key = jax.random.fold_in(state.key, state.step)
         new, metrics, observation = step_fn(state, batch, key)
         new = _same_form(state, new)
-        hook_state, observed = _observe(hooks, state.hook_state, observation)
+        hook_state, observed = observe(hooks, state.hook_state, observation)
         old = state._replace(hook_state=hook_state)
         new = new._replace(step=state.step + 1, hook_state=hook_state, key=state.key)
-        new, metrics = _apply(hooks, old, new, {**metrics, **observed}, _counted(batch))
+        new, metrics = apply_hooks(hooks, old, new, {**metrics, **observed}, rows_count(batch))
         return new, check_metrics("metrics of the step", metrics)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -123,13 +123,6 @@ def assemble(
     return Trainer(init, step, eval_params, model_state_of, stateful, guarded)
 
 
-def _init_hook(hook: Hook, params: Params, model_state: ModelState) -> PyTree:
-    """The hook's arrays before the first step."""
-    if hook.init_with_state is not None:
-        return hook.init_with_state(params, model_state)
-    return hook.init(params)
-
-
 def _same_form(state: TrainState, new: TrainState) -> TrainState:
     """The new state, or an error that names the part and the leaf whose form changed."""
     empty = "" if jax.tree.leaves(state.model_state) else _NO_MODEL_STATE
@@ -138,69 +131,3 @@ def _same_form(state: TrainState, new: TrainState) -> TrainState:
         model_state=carried("model_state", state.model_state, new.model_state, hint=empty),
         opt_state=carried("opt_state", state.opt_state, new.opt_state, hint=_OPTIMIZER),
     )
-
-
-def _own_arrays(index: int, hook: Hook, before: PyTree, after: PyTree) -> PyTree:
-    """A hook's new arrays, or an error that names the hook and the leaf whose form changed."""
-    return carried(f"state of {hook.name or f'hooks[{index}]'}", before, after)
-
-
-def _check_hooks(hooks: tuple[Any, ...], needs: Sequence[str]) -> None:
-    for index, hook in enumerate(hooks):
-        if not isinstance(hook, Hook):
-            raise TypeError(
-                f"hooks[{index}]: expected a Hook such as pj.hooks.ema(0.999) or "
-                f"pj.Hook(apply=function), got {hook!r}"
-            )
-        for earlier, other in enumerate(hooks[:index]):
-            if hook is other or (hook.name and hook.name == other.name):
-                name = hook.name or "this hook"
-                raise ValueError(
-                    f"hooks[{index}]: {name} is given twice, hooks[{earlier}] is the same; "
-                    "keep one, or rename one with hook._replace(name=...)"
-                )
-    for name in needs:
-        if name not in {hook.name for hook in hooks}:
-            raise ValueError(f"hooks: this gradient estimator needs {name}; add pj.hooks.{name}()")
-
-
-def _observe(
-    hooks: tuple[Hook, ...], hook_state: tuple[PyTree, ...], observation: Observation | None
-) -> tuple[tuple[PyTree, ...], Metrics]:
-    """Call the monitors before any guard can reject the step."""
-    metrics: Metrics = {}
-    states = []
-    for index, (hook, own) in enumerate(zip(hooks, hook_state, strict=True)):
-        if hook.observe is not None:
-            if observation is None:
-                name = hook.name or f"hooks[{index}]"
-                raise ValueError(f"{name}: this trainer has no single gradient to observe")
-            new, reported = hook.observe(own, observation)
-            own = _own_arrays(index, hook, own, new)
-            metrics = {**metrics, **reported}
-        states.append(own)
-    return tuple(states), metrics
-
-
-def _counted(batch: Batch) -> Array | None:
-    """Whether any row of a batch counts, bool[]; None where all do."""
-    return jnp.any(batch.mask) if isinstance(batch, Masked) else None
-
-
-def _apply(
-    hooks: tuple[Hook, ...],
-    old: TrainState,
-    new: TrainState,
-    metrics: Metrics,
-    counted: Array | None,
-) -> tuple[TrainState, Metrics]:
-    """Call each hook on the state that the hook before it returned."""
-    for index, hook in enumerate(hooks):
-        inputs = old.hook_state[index], old, new, metrics
-        if counted is None or hook.apply_counted is None:
-            own, new, metrics = hook.apply(*inputs)
-        else:
-            own, new, metrics = hook.apply_counted(*inputs, counted)
-        own = _own_arrays(index, hook, inputs[0], own)
-        new = new._replace(hook_state=(*new.hook_state[:index], own, *new.hook_state[index + 1 :]))
-    return new, metrics

@@ -25,9 +25,9 @@ from paramjax.populations._problem import (
     with_structure,
 )
 from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.runs._evaluate import evaluate_in_batches
 from paramjax.runs._interrupt import ending
 from paramjax.runs._progress import Progress
-from paramjax.runs._validator import evaluate_in_batches
 from paramjax.step._state import Trainer, TrainState, WholeDataTrainer, scan_steps
 from paramjax.tuning._cross_validation import CrossValidation, status_of_folds
 from paramjax.tuning._folds import (

@@ -275,3 +275,51 @@ def test_a_rollback_needs_its_batches_again(tmp_path):
 def test_rollbacks_out_of_range_are_refused(factor, attempts):
     with pytest.raises(ValueError, match="rollback: (factor|attempts): expected a"):
         pj.Rollback(factor, attempts)
+
+
+def masked(params, batch, key):
+    """A mean under a mask of -inf among the parameters: at w it is w times the share of what is
+    left, so that its gradient is 1 and of the mask 0."""
+    weights = jax.nn.softmax(jax.lax.stop_gradient(params["mask"]))
+    return params["w"] * weights.sum() + 0.0 * batch.sum(), {}
+
+
+@pytest.mark.parametrize("hooks", [[], [pj.hooks.skip_nonfinite()], [pj.hooks.ema(0.5)]])
+def test_masks_in_the_parameters_are_no_fault(tmp_path, hooks):
+    begun = {"w": jnp.float32(1.0), "mask": jnp.array([0.0, -jnp.inf, 1.0])}
+    trainer = pj.train_step(masked, optax.sgd(0.125), hooks)
+    whole = {"batch_size": 1, "key": KEY, "checkpoints": pj.Checkpoints(tmp_path, every=2)}
+    pj.fit(trainer, begun, DATA, steps=3, **whole)
+    run = pj.fit(trainer, begun, DATA, steps=6, **whole)
+    assert float(run.state.params["w"]) == 1.0 - 6 * 0.125
+    np.testing.assert_array_equal(run.params["mask"], begun["mask"])
+
+
+def test_what_gets_worse_than_a_mask_still_ends_the_run():
+    begun = {"w": jnp.float32(1.0), "mask": jnp.array([0.0, -jnp.inf, 1.0])}
+    broken = optax.sgd(lambda count: jnp.where(count == 4, jnp.nan, 0.125))
+    with pytest.raises(
+        pj.NonFiniteError, match="after step 5 .* leaf: params/.* after it"
+    ) as raised:
+        pj.fit(pj.train_step(masked, broken), begun, DATA, key=KEY, steps=5)
+    assert float(raised.value.fit.params["w"]) == 0.5
+
+
+def test_a_model_state_that_became_nan_is_told():
+    def loss_fn(params, count, batch, key):
+        return well(params, batch, key)[0], (jnp.where(count > 1, jnp.nan, count + 1), {})
+
+    trainer = pj.train_step(loss_fn, optax.sgd(0.1), stateful=True)
+    with pytest.warns(NonFiniteWarning, match="model state is not finite at the end .*model_state"):
+        pj.fit(trainer, start(), DATA, key=KEY, steps=3, model_state=jnp.float32(0))
+
+
+def test_a_model_state_that_begins_infinite_is_taken_as_meant(recwarn):
+    lowest = lambda params, own, batch, key: (
+        well(params, batch, key)[0], ({**own, "min": jnp.minimum(own["min"], params["w"])}, {})
+    )  # fmt: skip
+    own = {"min": jnp.float32(jnp.inf), "unseen": jnp.float32(jnp.nan)}
+    trainer = pj.train_step(lowest, optax.sgd(0.1), stateful=True)
+    run = pj.fit(trainer, start(), DATA, key=KEY, steps=3, model_state=own)
+    assert float(run.model_state["min"]) <= float(start()["w"])
+    assert not [w for w in recwarn if w.category is NonFiniteWarning]

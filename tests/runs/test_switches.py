@@ -81,3 +81,21 @@ def test_a_nan_is_still_found():
             pj.train_step(loss_fn, optax.sgd(0.1)), jnp.float32(0), np.ones(3, np.float32),
             key=key(0), steps=2,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_run_goes_on_without_compilation_and_back(tmp_path, validated):
+    """Which program a run has does not depend on how a user looks at it."""
+    validation = pj.Validation(evaluate, DATA, every=2) if validated else None
+    begun = init(key(3))  # once, for without compilation its last bits are others
+
+    def on(steps):
+        return pj.fit(
+            trainer(), begun, DATA, key=key(1), steps=steps, batch_size=5,
+            validation=validation, checkpoints=pj.Checkpoints(tmp_path, every=2),
+        )  # fmt: skip
+
+    on(2)
+    with jax.disable_jit():
+        assert on(4).history["loss"].shape == (4,)
+    assert on(6).history["loss"].shape == (6,)

@@ -8,7 +8,8 @@ import pytest
 
 import paramjax as pj
 from paramjax import EarlyStopping, Validation
-from paramjax.runs._validator import Best, evaluate
+from paramjax.runs._evaluate import evaluate
+from paramjax.runs._validator import Best
 
 
 def mean_of_x(params, batch):

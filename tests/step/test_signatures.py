@@ -147,3 +147,64 @@ def test_python_numbers_in_states_are_taken_as_arrays(key):
     trainer = pj.train_step(counted, SGD, stateful=True)
     run = pj.fit(trainer, PARAMS, BATCH, key=key, steps=3, model_state=STATE)
     assert int(run.state.model_state["n"]) == 3
+
+
+FUNCTIONS = {
+    "apply of two": (
+        pj.Hook(apply=lambda own, new: (own, new, {})),
+        r"0\]: apply: .*own, old",
+    ),
+    "init of none": (pj.Hook(init=lambda: ()), r"hooks\[0\]: init: expected a function \(params\)"),
+    "eval of one": (pj.Hook(eval_params=lambda params: params, name="mine"), "mine: eval_params: "),
+    "observe of one": (pj.Hook(observe=lambda seen: ((), {})), "observe: .*own, observation"),
+    "no function": (pj.Hook(apply=3), "apply: expected a function, got int 3"),
+    "a hook alone": (pj.hooks.ema(0.9), "hooks: expected a list such as"),
+}
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_functions_of_hooks_are_seen_to_take_what_they_are_given(case):
+    hook, message = FUNCTIONS[case]
+    with pytest.raises(TypeError, match=message):
+        pj.train_step(plain, SGD, hook if case == "a hook alone" else [hook])
+
+
+def test_hooks_that_are_no_list():
+    with pytest.raises(TypeError, match="hooks: expected a list .* got None"):
+        pj.train_step(plain, SGD, None)
+
+
+RETURNED = {
+    "None": (lambda own, old, new, metrics: None, "got a NoneType"),
+    "two": (lambda own, old, new, metrics: (own, new), "got 2 values"),
+    "in another order": (lambda own, old, new, metrics: (new, own, metrics), "as its second value"),
+}
+
+
+@pytest.mark.parametrize("case", RETURNED)
+def test_what_a_hook_returns_is_named(case):
+    apply, message = RETURNED[case]
+    hook = pj.Hook(apply=apply, name="mine")
+    with pytest.raises(TypeError, match=rf"mine: apply: expected it to return .*{message}"):
+        first_trace(pj.train_step(plain, SGD, [hook]))
+
+
+def test_an_observation_of_one_value_is_named():
+    hook = pj.Hook(observe=lambda own, observation: {"x": 1.0})
+    with pytest.raises(TypeError, match=r"hooks\[0\]: observe: .*own, metrics.*got a dict"):
+        first_trace(pj.train_step(plain, SGD, [hook]))
+
+
+def test_schedules_of_losses_take_the_step_and_return_a_number():
+    weighted = lambda p, b, k, *, weight: (weight * jnp.sum(p), {})
+    with pytest.raises(TypeError, match=r"scheduled: weight: expected a function \(step\)"):
+        pj.losses.scheduled(weighted, {"weight": lambda: 0.1})
+    nothing = pj.losses.scheduled(weighted, {"weight": lambda step: None})
+    with pytest.raises(TypeError, match="weight: expected .* a number, got None"):
+        first_trace(pj.train_step(nothing, SGD))
+
+
+def test_a_function_for_the_first_model_state_takes_the_parameters(key):
+    trainer = pj.train_step(lambda p, s, b, k: (jnp.sum(p), (s, {})), SGD, stateful=True)
+    with pytest.raises(TypeError, match=r"model_state: expected a function \(params\)"):
+        pj.fit(trainer, PARAMS, BATCH, key=key, steps=1, model_state=lambda: 0.0)

@@ -15,7 +15,8 @@ from paramjax.step.hooks._hook import Hook, reject
 def skip_nonfinite() -> Hook:
     """Reject a step whose loss, gradient norm or new parameters are not finite.
 
-    The old state is restored whole, except for the step counter: the next batch gets its
+    Parameters that were not finite before it, such as masks of -inf, do not count. The old state
+    is restored whole, except for the step counter: the next batch gets its
     own key. The metric `skipped` counts the rejected steps so far.
 
     Returns:
@@ -33,8 +34,9 @@ def skip_nonfinite() -> Hook:
 
     def apply(own: KeptOnReject, old: Any, new: Any, metrics: Metrics) -> tuple[Any, Any, Metrics]:
         finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
-        for leaf in jax.tree.leaves(new.params):
-            finite &= jnp.isfinite(leaf).all()
+        leaves = map(jax.tree.leaves, (old.params, new.params))
+        for before, after in zip(*leaves, strict=True):
+            finite &= (jnp.isfinite(after) | ~jnp.isfinite(before)).all()
         skipped = own.value + ~finite
         return KeptOnReject(skipped), reject(finite, old, new), {**metrics, "skipped": skipped}
 
