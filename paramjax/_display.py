@@ -66,16 +66,16 @@ def shape_of(leaf: Any) -> str:
 
 
 def curve_summary(values: Any, steps: Any) -> str:
-    """A curve in a line: its last value, its least and its largest, with their steps.
+    """A curve in a line: its last value, its least and its largest, with the steps of these.
 
     Example:
         >>> curve_summary(np.array([4.0, 1.0, 2.0]), [1, 2, 3])
-        '2 at step 3, least 1 at step 2, largest 4 at step 1'
+        '2 at last, least 1 at step 2, largest 4 at step 1'
     """
     values = np.asarray(values)
     if values.ndim != 1:
         return shape_of(values)
-    last = f"{number(float(values[-1]))} at step {int(steps[-1])}"
+    last = f"{number(float(values[-1]))} at last"
     finite = np.isfinite(values)
     if not finite.any():
         return last

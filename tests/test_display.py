@@ -51,8 +51,8 @@ def test_a_run_says_how_it_went():
     run = pj.Fit({"w": np.ones((2, 3), np.float32)}, None, history, validation)
     assert repr(run).splitlines() == [
         "Fit: finished after 3 steps",
-        "  loss                 2 at step 3, least 1 at step 2, largest 8 at step 1",
-        "  validation accuracy  0.75 at step 2",
+        "  loss                 2 at last, least 1 at step 2, largest 8 at step 1",
+        "  validation accuracy  0.75 at last",
         "  history              loss, grad_norm",
         "  params               1 array, 6 numbers: w float32[2, 3]",
     ]
@@ -60,7 +60,7 @@ def test_a_run_says_how_it_went():
 
 def test_a_curve_without_a_finite_value():
     run = pj.Fit((), None, {"loss": np.full(2, np.nan)}, {}, pj.Status.DIVERGED)
-    assert repr(run).splitlines()[:2] == ["Fit: diverged after 2 steps", "  loss     nan at step 2"]
+    assert repr(run).splitlines()[:2] == ["Fit: diverged after 2 steps", "  loss     nan at last"]
 
 
 def test_a_state_is_shown_while_it_is_traced():

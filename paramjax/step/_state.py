@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._display import as_html, lines_of, tree_summary
-from paramjax._format import option_name
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
 
 
@@ -71,13 +70,18 @@ class Trainer(NamedTuple):
     guards_nonfinite: bool = False
 
     def __repr__(self) -> str:
-        """What a run must know of it; its functions have no texts of their own."""
-        evaluated = {None: "does not say", True: "takes the model state", False: "params alone"}
+        """What its functions take and return, and what a run must know of it."""
+        evaluated = {
+            None: "params, and the model state if the problem says so",
+            True: "params and model state",
+            False: "params",
+        }
         steps = "rejected by a hook" if self.guards_nonfinite else "left to the run"
         return lines_of(
             type(self).__name__,
             {
-                "step": option_name(self.step),
+                "init": "(key, params, model_state) -> state",
+                "step": "(state, batch) -> (state, metrics)",
                 "evaluation": evaluated.get(self.stateful, str(self.stateful)),
                 "non-finite steps": steps,
             },
