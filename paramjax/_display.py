@@ -91,7 +91,7 @@ def configuration(kind: str, fields: Mapping[str, Any], arrays: Iterable[str]) -
     texts = {
         name: tree_summary(value) if name in arrays and not callable(value) else option_name(value)
         for name, value in fields.items()
-        if value is not None and value != ()
+        if value is not None and not (isinstance(value, tuple) and not value)
     }
     return lines_of(kind, texts)
 

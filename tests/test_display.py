@@ -75,3 +75,9 @@ def test_ipython_shows_html_and_the_plot():
     run = pj.Fit((), None, {"loss": np.array([2.0, 1.0])}, {})
     assert formatters.HTMLFormatter()(run).startswith("<pre>Fit: finished after 2 steps")
     assert formatters.PNGFormatter()(run.plot()).startswith(b"\x89PNG")
+
+
+def test_a_problem_whose_data_is_one_array_shows_itself():
+    rows = np.zeros((40, 2), np.float32)
+    problem = pj.Problem(init=lambda key: 0.0, data=rows, eval_data=rows, model_state=rows)
+    assert "40" in repr(problem)

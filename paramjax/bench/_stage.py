@@ -110,12 +110,15 @@ def data_hash(stage: Stage) -> str:
 def workload_hash(stage: Stage) -> str:
     """A hash of what the initialisation, the loss and the evaluation compute."""
     own, key, params = stage.workload, jax.random.key(0), stage.params
-    states = (own.model_state,) if own.stateful else ()
+    model_state = own.model_state_of(params)
+    states = (model_state,) if own.stateful else ()
     batch = stage.first_batch()
+    made = [jax.make_jaxpr(own.model_state)(params)] if callable(own.model_state) else []
     programs = (
         jax.make_jaxpr(own.init)(key),
+        *made,
         jax.make_jaxpr(own.loss_fn)(params, *states, batch, key),
-        jax.make_jaxpr(evaluation(own, {}))(params, own.model_state, batch),
+        jax.make_jaxpr(evaluation(own, {}))(params, model_state, batch),
     )
     return program_hash(*programs)[:16]
 
@@ -128,7 +131,8 @@ def untrained(stage: Stage) -> list[float]:
     @jax.jit
     def values(params: Params, index: Array, test: SeedRows) -> Array:
         def one(inputs: tuple[Params, Array]) -> Array:
-            measured = measure(inputs[0], own.model_state, rows_of(test, inputs[1]))
+            model_state = own.model_state_of(inputs[0])
+            measured = measure(inputs[0], model_state, rows_of(test, inputs[1]))
             return jnp.asarray(measured[own.metric])
 
         found: Array = jax.lax.map(one, (params, index))

@@ -19,6 +19,10 @@ OLD_FILE = "records.sqlite"
 """The file of the protocol that compared seeds of one chosen trial, before replicates."""
 
 
+_LONGEST = 160
+"""Bytes of a name; file systems take 255 with what stores add. A character has 4 at most."""
+
+
 class RecordsMismatchError(StoreMismatchError):
     """A folder holds a benchmark that was made under other rules."""
 
@@ -29,9 +33,11 @@ def store_path(out: Path, workload: str, optimizer: str) -> Path:
 
 
 def _safe(name: str) -> str:
-    """A name as that of a file; names that would become one are told apart by their hash."""
+    """A name as that of a file inside a folder; names that would become one have their hash."""
     safe = re.sub(r"[^\w.-]", "-", name)
-    return safe if safe == name else f"{safe}-{content_hash(name)[:6]}"
+    if safe == name and name[0] != "." and len(name.encode()) <= _LONGEST:
+        return name
+    return f"{safe.lstrip('.')[: _LONGEST // 4]}-{content_hash(name)[:6]}"
 
 
 def check_folder(out: Path) -> None:

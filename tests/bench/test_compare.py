@@ -243,3 +243,26 @@ def test_an_older_records_file_is_refused(problem, tmp_path):
     (tmp_path / "records.sqlite").write_bytes(b"old")
     with pytest.raises(pj.tuning.StoreMismatchError, match="older paramjax"):
         comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path)
+
+
+def test_a_model_state_made_of_the_parameters_is_that_of_each_seed(problem):
+    """A teacher that begins as a copy: its distance is 0 where a common one is at another."""
+
+    def loss_fn(params, teacher, batch, key):
+        away = (params - teacher) ** 2
+        return ((params - batch) ** 2).mean() + 0.0 * away, (teacher, {"away": away})
+
+    def evaluate(params, teacher, data):
+        return {"loss": (params - teacher) ** 2}
+
+    own = pj.bench.workloads.Workload(
+        name="teacher", init=lambda key: jax.random.normal(key), loss_fn=loss_fn, stateful=True,
+        model_state=lambda params: params, evaluate=evaluate, batch_size=4, margin=1.0,
+        data=jax.numpy.arange(40.0),
+    )  # fmt: skip
+    found = pj.compare(
+        own, {"a": lambda learning_rate: optax.sgd(learning_rate), "b": "adam"},
+        baseline="a", replicates=2, trials=2, steps=2,
+    )  # fmt: skip
+    (results,) = found.results.workloads
+    assert list(results.initial) == [0.0, 0.0]

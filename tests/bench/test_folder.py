@@ -21,6 +21,7 @@ from paramjax.bench import (
 )
 from paramjax.bench._folder import hold
 from paramjax.bench._look_over import output_notices
+from paramjax.bench._stored import store_path
 from paramjax.bench.entries import entry_of
 from paramjax.bench.workloads import Workload
 from paramjax.tuning import DamagedError
@@ -195,6 +196,23 @@ def test_another_process_is_refused(out):
     assert f"process {os.getpid()}" in answer.get(timeout=60)
     child.join()
     lock.release()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "...", "../../above", "/etc/x", "n" * 300, "\N{GREEK SMALL LETTER ALPHA}" * 200,
+     "\N{CROCODILE}" * 80, "<script>alert(1)</script>", "a\0b", "a\nb", ".hidden", "\x1b[31mred"],
+)  # fmt: skip
+def test_any_name_is_a_file_inside_the_folder(tmp_path, name):
+    path = store_path(tmp_path, name, name)
+    assert path.resolve().parent.parent == tmp_path / "records"
+    assert path != store_path(tmp_path, name + "x", name)
+    path.parent.mkdir(parents=True)
+    path.with_name(f"{path.name}-journal").write_bytes(b"")
+
+
+def test_plain_names_are_names_of_files(tmp_path):
+    assert store_path(tmp_path, "digits_mlp", "mine") == tmp_path / "records/digits_mlp/mine.sqlite"
 
 
 def test_an_address_is_no_folder(tmp_path, monkeypatch):

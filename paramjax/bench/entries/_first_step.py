@@ -70,7 +70,7 @@ def first_step(setting: Setting) -> None:
     @jax.jit
     def step(numbers: Mapping[str, Any], params: Params, batch: Batch) -> Params:
         trainer = make({**fixed, **numbers})
-        state = trainer.init(jax.random.key(0), params, workload.model_state)
+        state = trainer.init(jax.random.key(0), params, workload.model_state_of(params))
         return trainer.step(state, batch)[0].params
 
     numbers = {n: v[0] for n, v in traced(optimizer.space, [point]).items()}

@@ -33,7 +33,7 @@ class LossProgram(NamedTuple):
 def loss_program(setting: Setting) -> LossProgram:
     """The gradient of a workload, looked at once for all optimizers."""
     workload = setting.workload
-    states = (workload.model_state,) if workload.stateful else ()
+    states = (jax.eval_shape(workload.model_state_of, setting.params),) if workload.stateful else ()
     leaves, tree = jax.tree.flatten(shapes_of((setting.params, *states, setting.batch)))
     known = isinstance(workload.loss_fn, Hashable)
     program = _program if known else _program.__wrapped__

@@ -88,7 +88,8 @@ def _trace(
     """Both programs, with the hyperparameters of these names as plain numbers."""
     workload, optimizer = setting.workload, setting.entry.optimizer
     loss_fn: LossFn | GradFn = marked(workload.loss_fn)
-    batch, model_state, stateful = setting.batch, workload.model_state, workload.stateful
+    batch, stateful = setting.batch, workload.stateful
+    model_state = jax.eval_shape(workload.model_state_of, setting.params)
     if not extra_args:  # the update alone, of a gradient that stands in the batch
         loss_fn, stateful, model_state = GradFn(_given), False, ()
         batch = {"grads": setting.params, "loss": jnp.zeros([])}

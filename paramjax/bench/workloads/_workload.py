@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from paramjax._checks import check_rate, describe, nearest
 from paramjax._types import Batch, LossFn, Metrics, ModelState, Params, PyTree
 from paramjax.data._validation import check_data
 from paramjax.populations._problem import Problem, evaluation, needs_structure
+from paramjax.runs._interrupt import Terminated
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,6 +80,8 @@ class Workload(Problem):
         """Refuse bad fields; take the evaluation of the loss if none is given."""
         if not isinstance(self.name, str) or not self.name.strip():
             raise TypeError(f"workload: name: expected a name, got {describe(self.name)}")
+        if not self.name.isascii() and not _is_text(self.name):
+            raise ValueError(f"workload: name: expected text, got {self.name!r}, half a character")
         try:
             super().__post_init__()
             _check_fields(self)
@@ -102,8 +105,22 @@ class Workload(Problem):
             (5,)
         """
         parts = {name: getattr(self, name) for name in _PARTS}
-        lazy = {name: load() for name, load in parts.items() if callable(load)}
+        lazy = {name: _of_user(self, name, load) for name, load in parts.items() if callable(load)}
         return replace(self, **lazy) if lazy else self
+
+    def model_state_of(self, params: Params) -> ModelState:
+        """The model state that parameters begin with.
+
+        Example:
+            >>> teacher = Workload(
+            ...     name="teacher", init=lambda key: 2.0, data=jnp.ones(5), stateful=True,
+            ...     loss_fn=lambda params, state, batch, key: ((params - state) ** 2, (state, {})),
+            ...     model_state=lambda params: params / 2,
+            ... )
+            >>> teacher.model_state_of(2.0)
+            1.0
+        """
+        return self.model_state(params) if callable(self.model_state) else self.model_state
 
     def check(self) -> int:
         """Raise unless a loaded workload can be trained and evaluated; return the rows of `data`.
@@ -113,8 +130,8 @@ class Workload(Problem):
         Raises:
             TypeError: If its data is not loaded or not numeric, or `init` needs more than a key.
             ValueError: If a part is empty, NaN or of uneven length, the loss or the evaluation
-                cannot be traced, or the evaluation does not report the deciding metric as one
-                number.
+                cannot be traced, the loss returns another form, or the evaluation does not
+                report the deciding metric as one number.
         """
         parts = {name: getattr(self, name) for name in _PARTS}
         rows = [_rows(self, name, part) for name, part in parts.items() if part is not None]
@@ -129,11 +146,15 @@ class Workload(Problem):
                 f"every optimizer, got {describe(self.init)} with more arguments"
             )
         params = _traced(self, "init", self.init, jax.random.key(0))
-        states = (self.model_state,) if self.stateful else ()
-        _traced(self, "loss_fn", self.loss_fn, params, *states, self.data, jax.random.key(0))
+        model_state = _traced(self, "model_state", self.model_state_of, params)
+        states = (model_state,) if self.stateful else ()
+        output = _traced(
+            self, "loss_fn", self.loss_fn, params, *states, self.data, jax.random.key(0)
+        )
+        _check_output(self, output)
         held_out = next(p for p in (self.eval_data, self.test_data, self.data) if p is not None)
         measure = evaluation(self, {})
-        _check_metric(self, _traced(self, "evaluate", measure, params, self.model_state, held_out))
+        _check_metric(self, _traced(self, "evaluate", measure, params, model_state, held_out))
         return rows[0]
 
 
@@ -173,6 +194,15 @@ _PARTS = ("data", "eval_data", "test_data")
 _OF_LOSS = "_of_the_workloads_loss"
 
 
+def _is_text(name: str) -> bool:
+    """Whether UTF-8 can write a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_fields(workload: Workload) -> None:
     """Raise unless the fields that `Problem` lacks are what they should be."""
     if not callable(workload.loss_fn):
@@ -198,20 +228,54 @@ def _rows(workload: Workload, name: str, part: PyTree) -> int:
             "workload.loaded() first"
         )
     try:
-        return check_data(part)
+        return check_data(part, name)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"workload {workload.name}: {name}: {error}") from None
+        raise type(error)(f"workload {workload.name}: {error}") from None
 
 
 def _traced(workload: Workload, what: str, function: Callable[..., Any], *args: PyTree) -> PyTree:
     """The shapes that a function of the workload returns; any error of it names it."""
+    return _of_user(workload, what, lambda: jax.eval_shape(function, *args))
+
+
+def _of_user(workload: Workload, what: str, call: Callable[[], Any]) -> Any:
+    """What a function of the user returns; any error of it, and leaving the program, names it."""
     try:
-        return jax.eval_shape(function, *args)
-    except Exception as error:
+        return call()
+    except Terminated:
+        raise
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).strip().splitlines()[:1])
         raise ValueError(
             f"workload {workload.name}: {what} raised {type(error).__name__}: {reason}"
         ) from error
+
+
+def _check_output(workload: Workload, output: Any) -> None:
+    """Raise unless a loss returns one number with metrics, and a model state if it is stateful."""
+    expected = "(loss, (model_state, metrics))" if workload.stateful else "(loss, metrics)"
+    pair = isinstance(output, tuple) and len(output) == 2
+    further = output[1] if pair else None
+    if pair and workload.stateful:
+        pair = isinstance(further, tuple) and len(further) == 2
+        further = further[1] if pair else None
+    if not pair or not isinstance(further, Mapping):
+        raise ValueError(
+            f"workload {workload.name}: loss_fn: expected it to return {expected} with a dict of "
+            f"metrics, {{}} for none, got {_form(output)}"
+        )
+    if jnp.shape(output[0]) != ():
+        raise ValueError(
+            f"workload {workload.name}: loss_fn: expected a loss that is one number, got "
+            f"{describe(output[0])}; take its mean"
+        )
+
+
+def _form(output: Any) -> str:
+    """The shapes of an output, with None in it."""
+    if isinstance(output, tuple):
+        return f"({', '.join(map(_form, output))})"
+    return describe(output) if hasattr(output, "dtype") else type(output).__name__
 
 
 def _check_metric(workload: Workload, metrics: Metrics) -> None:

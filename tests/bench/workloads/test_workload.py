@@ -105,10 +105,10 @@ def raises(*args):
     ("change", "error", "message"),
     [
         ({"data": lambda: ROWS}, TypeError, "data: expected arrays, got a function; call"),
-        ({"data": {}}, ValueError, "data: data: expected at least one array, got an empty tree"),
-        ({"data": {"x": np.zeros(0)}}, ValueError, "data: data: leaf x is empty"),
-        ({"eval_data": {"x": np.full(3, np.nan)}}, ValueError, "eval_data: data: leaf x holds 3"),
-        ({"test_data": {"x": np.array(["a"])}}, TypeError, "test_data: data: leaf x is"),
+        ({"data": {}}, ValueError, "data: expected at least one array, got an empty tree"),
+        ({"data": {"x": np.zeros(0)}}, ValueError, "data: leaf x is empty"),
+        ({"eval_data": {"x": np.full(3, np.nan)}}, ValueError, "eval_data: leaf x holds 3"),
+        ({"test_data": {"x": np.array(["a"])}}, TypeError, "test_data: leaf x is"),
         ({"batch_size": 21}, ValueError, "batch_size: expected at most the 20 rows"),
         ({"init": raises}, ValueError, "init raised RuntimeError: no luck today$"),
         ({"loss_fn": raises}, ValueError, "loss_fn raised RuntimeError: no luck today$"),
@@ -123,3 +123,50 @@ def raises(*args):
 def test_what_cannot_be_trained_or_evaluated_is_refused(change, error, message):
     with pytest.raises(error, match=f"^workload mine: .*{message}"):
         workload(**change).check()
+
+
+def leaves():
+    raise SystemExit("usage: no")
+
+
+@pytest.mark.parametrize("part", ["data", "eval_data", "test_data"])
+def test_data_that_leave_the_program_are_named(part):
+    with pytest.raises(ValueError, match=f"mine: {part} raised SystemExit: usage: no"):
+        workload(**{part: leaves}).loaded()
+
+
+@pytest.mark.parametrize(
+    ("stateful", "output", "form"),
+    [
+        (False, lambda p: p.sum(), r"\(loss, metrics\) .* got float32\[\]"),
+        (False, lambda p: (p.sum(), None), r"got \(float32\[\], NoneType\)"),
+        (False, lambda p: (p.sum(), p), r"got \(float32\[\], float32\[2\]\)"),
+        (False, lambda p: (p, {}), r"one number, got float32\[2\]; take its mean"),
+        (True, lambda p: (p.sum(), {}), r"\(loss, \(model_state, metrics\)\) .*, dict\)"),
+        (True, lambda p: (p.sum(), (0, None)), r", \(int32\[\], NoneType\)\)"),
+    ],
+)
+def test_a_loss_of_another_form_is_named(stateful, output, form):
+    own = workload(
+        loss_fn=lambda params, *rest: output(params), stateful=stateful,
+        evaluate=lambda params, *rest: {"loss": params.sum()},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=f"workload mine: loss_fn: expected .*{form}"):
+        own.check()
+
+
+def test_a_model_state_made_of_the_parameters_is_checked():
+    def loss_fn(params, teacher, batch, key):
+        return jnp.sum((params - teacher) ** 2), (teacher, {})
+
+    made = workload(loss_fn=loss_fn, stateful=True, model_state=lambda params: 2 * params)
+    assert made.check() == 20
+    assert made.model_state_of(jnp.ones(2)).tolist() == [2.0, 2.0]
+    assert workload().model_state_of(jnp.ones(2)) == ()
+    with pytest.raises(ValueError, match="workload mine: model_state raised KeyError: 'w'"):
+        workload(loss_fn=loss_fn, stateful=True, model_state=lambda p: {}["w"]).check()
+
+
+def test_half_a_character_is_no_name():
+    with pytest.raises(ValueError, match="workload: name: expected text, got"):
+        workload(name="\ud800")
