@@ -22,7 +22,7 @@ from paramjax.bench._folder import (
     read_results,
     start_folder,
 )
-from paramjax.bench._look_over import look_over
+from paramjax.bench._look_over import look_over, refuse_foreign
 from paramjax.bench._protocol import Protocol
 from paramjax.bench._results import Results
 from paramjax.bench._runner import Contestant, Progress, train_all
@@ -124,6 +124,7 @@ class Benchmark:
     def _prepare(self) -> None:
         """Load data, try first steps, and check the folder."""
         plan = self.plan
+        refuse_foreign(plan.out)
         if not plan.fresh:
             check_folder(plan.out)
             self.notices += look_over(plan.out)

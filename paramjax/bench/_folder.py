@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -170,7 +170,11 @@ def clear(out: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder, expected a file; remove it by hand")
         path.unlink(missing_ok=True)
-    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    for path in (out / FOLDER).glob("*/*.sqlite*"):
+        path.unlink()
+    for folder in [*(out / FOLDER).glob("*"), out / FOLDER]:
+        with contextlib.suppress(OSError):  # what somebody else put there stays
+            folder.rmdir()
     if known.get("keys"):
         write_sealed(out / MANIFEST, {"keys": known["keys"]})
 

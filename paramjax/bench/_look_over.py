@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from paramjax.bench._folder import NoRecordsError, read_manifest
+from paramjax.bench._folder import REPORT_PAGE, VERDICTS, NoRecordsError, read_manifest
 from paramjax.bench._manifest import MANIFEST
-from paramjax.bench._seals import changed_outputs, check_store, lost_records
-from paramjax.bench._stored import FOLDER, read_store
+from paramjax.bench._seals import SEAL, changed_outputs, check_store, lost_records
+from paramjax.bench._stored import FOLDER, OLD_FILE, RecordsMismatchError, read_store
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise if files that a benchmark would write are there, and no benchmark has written them.
+
+    Raises:
+        RecordsMismatchError: If one is, such as the manifest.json of a web page.
+    """
+    if (out / OLD_FILE).exists() or any((out / FOLDER).glob("*/*.sqlite")):
+        return
+    try:
+        about = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        about = None
+    if isinstance(about, dict) and SEAL in about:
+        return
+    for path in (out / MANIFEST, out / VERDICTS, out / REPORT_PAGE):
+        if path.exists():
+            raise RecordsMismatchError(
+                f"{path} is no file of a benchmark, and would be replaced; name another --out, or "
+                "remove it by hand"
+            )
 
 
 def look_over(out: Path) -> list[str]:

@@ -50,7 +50,10 @@ def read_sealed(path: Path) -> dict[str, Any]:
         OSError: If it cannot be read.
         ValueError: If it is no JSON object, or was changed.
     """
-    value = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, got {type(value).__name__}")
     if value.pop(SEAL, None) != _hash(value):

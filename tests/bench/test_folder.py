@@ -19,7 +19,7 @@ from paramjax.bench import (
     read_results,
     write_results,
 )
-from paramjax.bench._folder import hold
+from paramjax.bench._folder import clear, hold
 from paramjax.bench._look_over import output_notices
 from paramjax.bench._stored import store_path
 from paramjax.bench.entries import entry_of
@@ -213,6 +213,34 @@ def test_any_name_is_a_file_inside_the_folder(tmp_path, name):
 
 def test_plain_names_are_names_of_files(tmp_path):
     assert store_path(tmp_path, "digits_mlp", "mine") == tmp_path / "records/digits_mlp/mine.sqlite"
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("name", ["manifest.json", "verdicts.json", "report.html"])
+def test_files_of_somebody_else_are_left_as_they_are(tmp_path, name, fresh):
+    other = tmp_path / name
+    other.write_text('{"name": "a web page"}')
+    with pytest.raises(ValueError, match=f"{name} is no file of a benchmark.*another --out"):
+        Benchmark(plan(tmp_path, fresh=fresh))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert other.read_text() == '{"name": "a web page"}'
+
+
+def test_starting_over_deletes_what_a_benchmark_wrote_and_nothing_else(out):
+    own = [out / "records/notes.txt", out / "records/mine/data.csv", out / "readme.md"]
+    for path in own:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    clear(out)
+    left = {path for path in out.rglob("*") if path.is_file()}
+    assert left - {out / "manifest.json", out / "lock"} == set(own)
+    assert all(path.read_text() == "mine" for path in own)
+
+
+def test_a_manifest_nested_without_end_is_damaged(out):
+    (out / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(NoRecordsError, match="damaged .it is nested too deeply"):
+        read_results(out)
 
 
 def test_an_address_is_no_folder(tmp_path, monkeypatch):

@@ -255,7 +255,7 @@ def _check_output(workload: Workload, output: Any) -> None:
     """Raise unless a loss returns one number with metrics, and a model state if it is stateful."""
     expected = "(loss, (model_state, metrics))" if workload.stateful else "(loss, metrics)"
     pair = isinstance(output, tuple) and len(output) == 2
-    further = output[1] if pair else None
+    further: Any = output[1] if pair else None
     if pair and workload.stateful:
         pair = isinstance(further, tuple) and len(further) == 2
         further = further[1] if pair else None
