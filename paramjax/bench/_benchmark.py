@@ -104,7 +104,8 @@ class Benchmark:
         Raises:
             ValueError: If data cannot be used.
             BaselineError: If the baseline cannot take part.
-            RecordsMismatchError: If the folder holds a benchmark made under other rules.
+            RecordsMismatchError: If the folder holds a benchmark made under other rules, or files
+                of something else where its own would stand.
             RunInUse: If another benchmark is at work in the folder.
             DamagedError: If a store is damaged, an older copy, or that of another optimizer.
             OSError: If the folder cannot be written.
@@ -113,6 +114,7 @@ class Benchmark:
         self.notices: list[str] = []
         self._lock: FolderLock | None = None
         absolute_path("out", plan.out)  # refuses addresses, which would become local folders
+        refuse_foreign(plan.out)
         if plan.out.is_dir():
             self._hold()
         try:
@@ -124,7 +126,6 @@ class Benchmark:
     def _prepare(self) -> None:
         """Load data, try first steps, and check the folder."""
         plan = self.plan
-        refuse_foreign(plan.out)
         if not plan.fresh:
             check_folder(plan.out)
             self.notices += look_over(plan.out)
