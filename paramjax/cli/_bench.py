@@ -24,6 +24,26 @@ if TYPE_CHECKING:
 Names = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")]
 """An option that may be repeated."""
 
+
+def _folder(words: list[str]) -> Path:
+    """The path that was written; an empty one, as of an unset variable, would be where one is."""
+    if not words[0].strip():
+        raise ValueError("expected a folder, got an empty path; write . for this one")
+    return Path(words[0])
+
+
+Folder = Annotated[
+    Path,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=_folder,
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
+    ),
+]
+"""A folder of results."""
+
 QUICK = ("digits_mlp", "table_logistic")
 """The workloads that are compared on by default: they bear verdicts and train in seconds."""
 
@@ -47,7 +67,7 @@ def bench(
     margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None,
     until_decided: bool = False,
     max_replicates: int = 24,
-    out: Path = Path("paramjax-bench"),
+    out: Folder = Path("paramjax-bench"),
     fresh: bool = False,
     open: bool = False,
 ) -> int:

@@ -12,7 +12,7 @@ import tyro
 from rich.markup import escape
 from rich.table import Table
 
-from paramjax.cli._bench import BadInputError, Names, find_workloads, guarded, with_margin
+from paramjax.cli._bench import BadInputError, Folder, Names, find_workloads, guarded, with_margin
 from paramjax.cli._terminal import Exit, console, fail, table, warn
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def calibrate(
     key: int = 0,
     fixed_split: bool = False,
     margin: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None,
-    out: Path = Path("paramjax-bench"),
+    out: Folder = Path("paramjax-bench"),
     fresh: bool = False,
 ) -> int:
     """Count the false verdicts of a protocol, and what it finds.

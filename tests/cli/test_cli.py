@@ -231,6 +231,16 @@ def test_bad_input_is_said_and_nothing_is_written(paramjax, mine, tmp_path, word
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["bench", "calibrate"])
+@pytest.mark.parametrize("out", ["", " "])
+def test_an_empty_path_is_no_folder(paramjax, tmp_path, monkeypatch, command, out):
+    monkeypatch.chdir(tmp_path)
+    code, text, err = paramjax(command, "--out", out)
+    assert code == 2
+    assert "expected a folder, got an empty path" in " ".join((text + err).split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_and_factories_that_cannot_be_used_are_left_out(paramjax, mine, tmp_path):
     (tmp_path / "broken.py").write_text("import no_such_module\n")
     names = [f"{tmp_path}/broken.py:mine", f"{mine}:ignores", f"{mine}:bad_space"]
