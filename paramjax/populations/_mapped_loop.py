@@ -7,7 +7,7 @@ once every run has diverged. A single run has a loop of its own, in `_single_run
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -59,46 +59,37 @@ def step(
     """One step of every run that goes on; the metrics of the others mean nothing."""
     over = _over_runs(mapped, traced.step.call, (0, 0, None if shared else 0))
     new, metrics = over(numbers, carry.state, batch)
-    losing = _over_runs(mapped, functools.partial(loses, traced), (0, 0, 0))
-
-    def lost() -> Array:
-        gone: Array = losing(carry.state.params, new.params, metrics)
-        return carry.alive & gone
-
-    if traced.careful:
-        alive = carry.alive & ~lost()
-    elif traced.finite:
-        suspect = carry.alive & ~_all_finite(metrics[name] for name in traced.finite)
-        alive = carry.alive & ~jax.lax.cond(
-            jnp.any(suspect), lambda: suspect & lost(), lambda: jnp.zeros_like(suspect)
-        )
-    else:
-        alive = carry.alive
-    state = jax.tree.map(lambda new, old: _where(alive, new, old), new, carry.state)
-    return Carry(state, alive, carry.steps + alive), metrics
+    sound: Callable[..., Array] = _over_runs(
+        mapped, functools.partial(keeps, traced.finite, traced.careful), (0, 0)
+    )
+    alive = carry.alive & sound(new.params, metrics)
+    return frozen(alive, carry, new), metrics
 
 
-def loses(traced: TracedTrainer, before: Params, after: Params, metrics: Metrics) -> Array:
-    """Whether a step loses its run, bool[].
+def keeps(finite: tuple[str, ...], careful: bool, after: Params, metrics: Metrics) -> Array:
+    """Whether a step does not lose its run, bool[]: as in `fit`, the named metrics are finite.
 
-    It does if parameters after it are not finite, or if its loss is not and it changed the
-    parameters nevertheless: a hook that rejects a step leaves them unchanged.
+    Those are the loss and the norm of the gradient, unless a hook guards the steps. Careful ones
+    also look whether the parameters after the step are finite.
     """
-    lost = ~finite_params(after)
-    if "loss" in traced.finite:
-        lost |= ~jnp.isfinite(metrics["loss"]) & moved(before, after)
-    return lost
+    whole: Array = jnp.bool_(True)
+    for name in finite:
+        whole &= jnp.isfinite(metrics[name])
+    if careful:
+        whole &= finite_params(after)
+    return whole
+
+
+def frozen(alive: Array, carry: Carry, new: TrainState) -> Carry:
+    """The carry after a step: the new state where a run is alive, else the one before."""
+    state = jax.tree.map(lambda new, old: _where(alive, new, old), new, carry.state)
+    return Carry(state, alive, carry.steps + alive)
 
 
 def finite_params(params: Params) -> Array:
     """Whether all parameters of a run are finite, bool[]."""
     leaves = jax.tree.leaves(params)
     return _all([jnp.isfinite(x) for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)])
-
-
-def _all_finite(metrics: Iterable[Array]) -> Array:
-    """Whether several metrics are finite, bool[runs]."""
-    return functools.reduce(jnp.logical_and, map(jnp.isfinite, metrics))
 
 
 def advance(
@@ -142,11 +133,6 @@ def evaluate(
 
     metrics: Metrics = _over_runs(mapped, measure, (0, 0, 0))(numbers, carry.state, seed_index)
     return metrics
-
-
-def moved(before: PyTree, after: PyTree) -> Array:
-    """Whether any parameter of a run changed; NaN counts as changed."""
-    return ~_all(jax.tree.map(lambda old, new: new == old, before, after))
 
 
 def _all(truths: PyTree) -> Array:

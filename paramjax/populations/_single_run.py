@@ -16,7 +16,6 @@ from paramjax.populations._mapped_loop import (
     Reading,
     batch_of,
     finite_params,
-    loses,
     room,
 )
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
@@ -61,10 +60,7 @@ def advance(
             loop.end,
         )
         tried = after.done + ~after.ok
-        single = tried == loop.done + 1
-        last = {name: values[after.done] for name, values in after.metrics.items()}
-        lost = ~after.ok & single & loses(traced, loop.state.params, after.state.params, last)
-        good = after.ok | (single & ~lost)
+        good, lost = after.ok, ~after.ok & (tried == loop.done + 1)
         return _Loop(
             jax.lax.cond(good, lambda: after.state, lambda: loop.state),
             jnp.where(good, tried, loop.done),

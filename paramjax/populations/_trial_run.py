@@ -38,8 +38,9 @@ class Record(NamedTuple):
             it is finite and its loss rose: the mean over the last tenth of the steps exceeds
             every loss of the first half. That is only said: wherever something is decided, it is
             finished.
-        diverged_step: The step, from 0, that lost it: the first that no hook rejected and whose
-            loss is not finite, or after which parameters are not. None if there is none.
+        diverged_step: The step, from 0, that lost it: the first whose loss or gradient norm is not
+            finite, unless a hook such as `skip_nonfinite` guards the steps, or after which
+            parameters are not finite. None if there is none.
         metrics: Name -> last value. Without an evaluation, the means of the step metrics over the
             last tenth of the steps.
         curve: Name -> values at the steps listed under `step`, NaN from `diverged_step` on;
@@ -65,16 +66,6 @@ class Record(NamedTuple):
     curve: dict[str, list[float]]
     steps: int
     fold: int | None = None
-
-
-def lost_steps(losses: np.ndarray) -> np.ndarray:
-    """The step since which the losses [trainings, steps] are not finite, int[trainings].
-
-    For trainings that go on after such a step; the number of steps if the last loss is finite.
-    """
-    finite = np.isfinite(losses)
-    end = losses.shape[1]
-    return np.where(finite.any(axis=1), end - finite[:, ::-1].argmax(axis=1), 0)
 
 
 def status_of(losses: np.ndarray, lost: np.ndarray) -> list[tuple[Status, int | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._checks import check_count, check_key, describe
+from paramjax._checks import check_count, check_key, describe, nearest
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 from paramjax.data._sampler import batch_order
 from paramjax.optim import has_plateau
+from paramjax.populations._mapped_loop import Carry, finite_params, frozen, keeps
+from paramjax.populations._outcome import blanked
 from paramjax.populations._population import MakeTrainer
 from paramjax.populations._problem import (
     Problem,
@@ -25,6 +27,7 @@ from paramjax.populations._problem import (
     with_structure,
 )
 from paramjax.populations._starts import Starts, prepare_starts
+from paramjax.runs._chunks import REFUSING
 from paramjax.runs._evaluate import evaluate_in_batches
 from paramjax.runs._interrupt import ending
 from paramjax.runs._progress import Progress
@@ -83,7 +86,8 @@ def cross_validate(
             None or returns something other than metrics, or `make_trainer` makes no trainer.
         ValueError: If the data are empty, not finite or of uneven length; a count is out of
             range; a batch is larger than the training rows of a fold, or given to a trainer that
-            draws its own rows; folds are numbered with a gap; or `problem.eval_data` is not None.
+            draws its own rows; the problem's metric is not reported; folds are numbered with
+            a gap; or `problem.eval_data` is not None.
 
     Example:
         >>> import optax
@@ -123,31 +127,76 @@ def cross_validate(
     starts = prepare_starts(init, start_key, fold_numbers.tolist())
     data = jax.tree.map(jnp.asarray, problem.data)
     model_states = _model_states(problem, hyperparameters, trainer, starts)
-    states, order = _begin(
-        trainer, starts, model_states, order_key, groups, batch_size=batch_size, steps=steps
-    )
-    if has_plateau(states):
+
+    def begun_folds() -> tuple[Carry, Array | None]:
+        return _begin(
+            trainer, starts, model_states, order_key, groups, batch_size=batch_size, steps=steps
+        )
+
+    if has_plateau(jax.eval_shape(begun_folds)[0].state):
         raise held_out_steer()
-    segment = _segment(steps)
-    histories = []
+    _check_metric(
+        problem,
+        jax.eval_shape(
+            lambda: _evaluate(
+                trainer,
+                evaluate,
+                begun_folds()[0].state,
+                data,
+                groups,
+                eval_batch_size=eval_batch_size,
+                stateful=stateful,
+            )[2]
+        ),
+    )
     showing = Progress(steps * len(fold_numbers), progress)
     with ending("cross_validate", "nothing was saved"), showing as shown:
-        for first in range(0, steps, segment):
-            states, history = _advance(
-                trainer, states, data, order, groups, np.int32(first), steps=segment
-            )
-            histories.append(jax.device_get(history))
-            loss = float(np.mean(histories[-1]["loss"][:, -1]))
-            shown.update((first + segment) * len(fold_numbers), {"mean loss": loss})
-    params, model_state, metrics = _evaluate(
-        trainer, evaluate, states, data, groups,
+        carry, history = _train(trainer, begun_folds, data, groups, steps, shown)
+        if not bool(jnp.all(_finite_folds(trainer, carry.state))):
+            # a finite loss and gradient led to such parameters: look at them after each step
+            carry, history = _train(trainer, begun_folds, data, groups, steps, shown, careful=True)
+    params, model_state, evaluated = _evaluate(
+        trainer, evaluate, carry.state, data, groups,
         eval_batch_size=eval_batch_size, stateful=stateful,
     )  # fmt: skip
-    history = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
-    ended = params, model_state, jax.device_get(metrics), history
-    params, model_state, metrics, history = _rows(ended, in_order)
-    status, diverged = status_of_folds(metrics, history["loss"])
+    lost = np.where(np.asarray(carry.alive), steps, np.asarray(carry.steps))
+    # of the step that lost a fold its metrics are known
+    history, metrics = blanked(history, lost + 1), _known(jax.device_get(evaluated), lost == steps)
+    ended = params, model_state, metrics, history, lost
+    params, model_state, metrics, history, lost = _rows(ended, in_order)
+    status, diverged = status_of_folds(params, metrics, history["loss"], lost)
     return CrossValidation(params, metrics, history, fold, status, diverged, model_state)
+
+
+def _known(metrics: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of folds, NaN of those that were lost: the parameters are not those of the end."""
+    return metrics if kept.all() else {n: np.where(kept, v, np.nan) for n, v in metrics.items()}
+
+
+def _train(
+    trainer: Trainer, begin: Callable[[], tuple[Carry, Array | None]], data: PyTree,
+    groups: list[FoldGroup], steps: int, shown: Progress, *, careful: bool = False,
+) -> tuple[Carry, dict[str, np.ndarray]]:  # fmt: skip
+    """All steps of all folds, and their metrics [folds, steps]; lost folds stay as they were."""
+    carry, order = begin()
+    segment, histories = _segment(steps), []
+    for first in range(0, steps, segment):
+        carry, history = _advance(
+            trainer, carry, data, order, groups, np.int32(first), steps=segment, careful=careful
+        )
+        histories.append(jax.device_get(history))
+        loss = float(np.mean(histories[-1]["loss"][:, -1]))
+        shown.update((first + segment) * len(carry.alive), {"mean loss": loss})
+    return carry, jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *histories)
+
+
+@owned_jit()
+def _finite_folds(trainer: Trainer, states: TrainState) -> Array:
+    """Whether the parameters of each fold are finite, also those to evaluate, bool[folds]."""
+    whole: Array = jax.vmap(lambda own: finite_params((own.params, trainer.eval_params(own))))(
+        states
+    )
+    return whole
 
 
 def _model_states(
@@ -173,28 +222,44 @@ def _segment(steps: int) -> int:
 def _begin(
     trainer: Trainer, starts: Starts, model_states: ModelState, order_key: Key,
     groups: list[FoldGroup], *, batch_size: int | None, steps: int,
-) -> tuple[TrainState, Array | None]:  # fmt: skip
-    """The first state of each fold, and the rows of each step, int32[folds, steps, batch]."""
+) -> tuple[Carry, Array | None]:  # fmt: skip
+    """The beginning of each fold, and the rows of each step, int32[folds, steps, batch]."""
     states = jax.vmap(trainer.init)(starts.key, starts.params, model_states)
+    count = len(starts.key)
+    carry = Carry(states, jnp.ones(count, bool), jnp.zeros(count, jnp.int32))
     if batch_size is None:
-        return states, None
-    return states, jnp.concatenate([_orders(order_key, g, batch_size, steps) for g in groups])
+        return carry, None
+    return carry, jnp.concatenate([_orders(order_key, g, batch_size, steps) for g in groups])
 
 
-@owned_jit(donate_argnames="states")
+@owned_jit(donate_argnames="carry")
 def _advance(
-    trainer: Trainer, states: TrainState, data: PyTree, order: Array | None,
-    groups: list[FoldGroup], first: Array, *, steps: int,
-) -> tuple[TrainState, Metrics]:  # fmt: skip
+    trainer: Trainer, carry: Carry, data: PyTree, order: Array | None,
+    groups: list[FoldGroup], first: Array, *, steps: int, careful: bool,
+) -> tuple[Carry, Metrics]:  # fmt: skip
     """A segment of the steps of each fold."""
-    trained: tuple[TrainState, Metrics]
+    freezing: Any = Trainer(trainer.init, _freezing(trainer, careful=careful), trainer.eval_params)
+    trained: tuple[Carry, Metrics]
     if order is None:
-        whole = lambda state, rows: scan_steps(trainer, state, _rows(data, rows), None, steps)  # noqa: E731
-        trained = _by_group(whole, states, [group.train for group in groups])
+        whole = lambda own, rows: scan_steps(freezing, own, _rows(data, rows), None, steps)  # noqa: E731
+        trained = _by_group(whole, carry, [group.train for group in groups])
     else:
-        batched: Any = jax.vmap(lambda state, own: scan_steps(trainer, state, data, own, steps))
-        trained = batched(states, jax.lax.dynamic_slice_in_dim(order, first, steps, axis=1))
+        batched: Any = jax.vmap(lambda own, rows: scan_steps(freezing, own, data, rows, steps))
+        trained = batched(carry, jax.lax.dynamic_slice_in_dim(order, first, steps, axis=1))
     return trained
+
+
+def _freezing(trainer: Trainer, *, careful: bool) -> Any:
+    """A step of one fold, which stays as it was from the step on that loses it."""
+
+    def step(carry: Carry, batch: Any) -> tuple[Carry, Metrics]:
+        new, metrics = trainer.step(carry.state, batch)
+        names = () if trainer.guards_nonfinite else REFUSING
+        finite = tuple(name for name in names if name in metrics)
+        alive = carry.alive & keeps(finite, careful, new.params, metrics)
+        return frozen(alive, carry, new), metrics
+
+    return step
 
 
 @owned_jit(static=2)
@@ -248,6 +313,12 @@ def _check_problem(problem: Any) -> Callable[..., Any]:
     if not isinstance(problem, Problem):
         raise TypeError(f"problem: expected a pj.Problem, got {describe(problem)}")
     return check_held_out(problem)
+
+
+def _check_metric(problem: Problem, measured: Mapping[str, Any]) -> None:
+    """Raise for a metric that `evaluate` does not report; "loss" is nobody's choice."""
+    if problem.metric not in measured and problem.metric != "loss":
+        raise ValueError(f"problem: metric: {nearest(problem.metric, measured, what='metric')}")
 
 
 def _trainer(make_trainer: MakeTrainer | Trainer, hyperparameters: Hyperparameters) -> Trainer:

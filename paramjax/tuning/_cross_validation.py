@@ -12,7 +12,8 @@ from paramjax._display import as_html, lines_of, tree_summary
 from paramjax._format import number
 from paramjax._status import Status
 from paramjax._types import ModelState, Params
-from paramjax.populations._trial_run import lost_steps, status_of
+from paramjax.populations._outcome import finite_runs
+from paramjax.populations._trial_run import status_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +27,14 @@ class CrossValidation(NamedTuple):
     variance of k-fold cross-validation).
 
     Attributes:
-        params: Parameters to evaluate, leaves [k, ...].
-        metrics: Name -> mean over the held-out rows of each fold, [k].
-        history: Metric of the training steps -> [k, steps].
+        params: Parameters to evaluate, leaves [k, ...]; of a fold that diverged, those before the
+            step that lost it.
+        metrics: Name -> mean over the held-out rows of each fold, [k]; NaN of a fold that a step
+            lost.
+        history: Metric of the training steps -> [k, steps]; NaN after a step that lost its fold.
         folds: The fold that held out each row, int32[rows].
         status: `finished`, `worsened` or `diverged` for each fold, as in `pj.populations.Record`.
-        diverged_step: For each fold the first step, from 0, whose loss was not finite, or None.
+        diverged_step: For each fold the step, from 0, that lost it, as in a `Record`, or None.
         model_state: The model state that belongs to `params`, leaves [k, ...].
 
     Example:
@@ -124,10 +127,11 @@ class CrossValidation(NamedTuple):
 
 
 def status_of_folds(
-    metrics: dict[str, np.ndarray], losses: np.ndarray
+    params: Params, metrics: dict[str, np.ndarray], losses: np.ndarray, lost: np.ndarray
 ) -> tuple[tuple[Status, ...], tuple[int | None, ...]]:
-    """Status of each fold, and its first step whose loss was not finite."""
+    """Status of each fold, and the step that lost it; `lost` is the number of steps if none did."""
     finite = np.isfinite(np.stack(list(metrics.values()))).all(axis=0)
-    ended = status_of(losses, lost_steps(losses))
+    finite &= finite_runs(params, len(lost))
+    ended = status_of(losses, lost)
     status = tuple(s if f else Status.DIVERGED for (s, _), f in zip(ended, finite, strict=True))
     return status, tuple(step for _, step in ended)

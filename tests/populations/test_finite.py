@@ -84,10 +84,32 @@ def test_a_run_that_begins_with_nan_is_lost_by_its_first_step():
     assert (part.steps[0], part.alive[0]) == (0, False)
 
 
-def test_an_optimizer_that_mends_a_gradient_loses_nothing():
-    make = lambda hp: nan_gradient(hp, optax.chain(optax.zero_nans(), optax.sgd(1.0)))
-    part = population(make).train(runs(5), Layout(1))
-    assert (part.params[0], part.alive[0]) == (5, True)
+MENDED = optax.chain(optax.zero_nans(), optax.sgd(1.0))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_only_a_hook_lets_a_run_pass_a_gradient_that_is_nan(layout):
+    """As in `fit`: a chain that mends it hides that the model is broken."""
+    part = population(lambda hp: nan_gradient(hp, MENDED)).train(
+        runs(5, 50)[: layout.width], layout
+    )
+    assert (part.params[0], part.alive[0], part.steps[0]) == (5, False, 5)
+    with pytest.raises(pj.NonFiniteError) as caught:
+        pj.fit(
+            nan_gradient({"at": 5.0}, MENDED), jnp.float32(0), jnp.zeros(3),
+            key=jax.random.key(0), steps=STEPS,
+        )  # fmt: skip
+    assert (caught.value.fit.params, caught.value.fit.state.step) == (5, 5)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_a_hook_that_rejects_such_steps_goes_on(layout):
+    def make(hp):
+        loss = lambda p, batch, key: (ascent(p, batch, key)[0] + 0 * jnp.sqrt(hp["at"] - p), {})
+        return pj.train_step(loss, optax.sgd(1.0), [pj.hooks.skip_nonfinite()])
+
+    part = population(make).train(runs(5, 50)[: layout.width], layout)
+    assert (part.params[0], part.alive[0], part.steps[0]) == (5, True, STEPS)
 
 
 @pytest.mark.parametrize("make", [nan_gradient, infinite_rate])

@@ -165,6 +165,58 @@ def test_one_fold_diverges_and_the_others_do_not_notice():
     assert "fold 1" not in result.summary()
 
 
+def test_a_metric_that_is_not_reported_is_refused():
+    problem = pj.Problem(
+        init=lambda key: jnp.zeros(()), data=jnp.arange(4.0), metric="eror",
+        evaluate=lambda params, batch: {"error": params},
+    )  # fmt: skip
+    trainer = pj.train_step(lambda w, b, k: (jnp.mean((w - b) ** 2), {}), optax.sgd(0.1))
+    with pytest.raises(ValueError, match="problem: metric: unknown metric 'eror'; nearest: error"):
+        pj.cross_validate(trainer, problem, steps=1, key=jax.random.key(0), folds=2)
+
+
+FOLD_OF_FOUR = np.array([0, 1, 2, 2])
+
+
+def counted(step_of_trouble, tx, loss):
+    """A cross-validation whose parameter counts the steps; fold 1 is in trouble at one step."""
+    rows = np.array([0.0, 1.0, 0.0, 0.0], np.float32)  # held out by fold 1 alone
+
+    def loss_fn(params, batch, key):
+        return loss(params, jnp.where(batch.max() == 0, step_of_trouble, 99.0)), {}
+
+    problem = pj.Problem(
+        init=lambda key: jnp.float32(0), data=rows,
+        evaluate=lambda params, batch: {"error": jnp.ones(())},
+    )  # fmt: skip
+    return pj.cross_validate(
+        pj.train_step(loss_fn, tx), problem, steps=9, key=jax.random.key(0), folds=FOLD_OF_FOUR
+    )
+
+
+@pytest.mark.parametrize("batch", ["loss", "gradient", "gradient mended", "update"])
+def test_a_fold_that_a_step_loses_keeps_the_parameters_from_before(batch):
+    """Its metrics are finite for any parameters, and must not count."""
+    tx, at = optax.sgd(1.0), 4
+    loss = lambda p, at: -p + 0 * jnp.sqrt(jnp.maximum(at - p, 0.0))
+    if batch == "loss":
+        loss = lambda p, at: -p + jnp.where(p == at, jnp.inf, 0.0)
+    if batch == "gradient mended":
+        tx = optax.chain(optax.zero_nans(), tx)
+    if batch == "update":
+        loss = lambda p, at: -p + 0 * at
+        tx = optax.stateless(lambda g, p: jnp.where(p == at, jnp.inf, -g))
+    result = counted(at, tx, loss)
+    lost = [batch == "update", True, batch == "update"]
+    assert result.params.tolist() == [at if own else 9 for own in lost]
+    assert result.diverged_step == tuple(at if own else None for own in lost)
+    assert result.status == tuple("diverged" if own else "finished" for own in lost)
+    np.testing.assert_array_equal(np.isnan(result.metrics["error"]), lost)
+    assert np.isnan(result.mean["error"])
+    np.testing.assert_array_equal(result.history["loss"][1, :at], -np.arange(4.0))
+    assert np.isnan(result.history["loss"][1, at + 1 :]).all()
+
+
 def test_a_metric_that_is_not_finite_marks_its_fold():
     def worst(params, batch):
         return {"worst": jnp.where(jnp.any(batch["y"] == TABLE["y"][0, 0]), jnp.nan, 1.0)}
