@@ -34,7 +34,7 @@ class CSV(LineWriter):
 
     Raises:
         TypeError: If `every` is not a whole number.
-        ValueError: If it is not positive.
+        ValueError: If it is not positive, or the path is named as a compressed file.
 
     Example:
         >>> import tempfile

@@ -32,7 +32,7 @@ class JSONLines(LineWriter):
 
     Raises:
         TypeError: If `every` is not a whole number.
-        ValueError: If it is not positive.
+        ValueError: If it is not positive, or the path is named as a compressed file.
 
     Example:
         >>> import tempfile

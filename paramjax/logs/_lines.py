@@ -31,6 +31,10 @@ _NUMBER = re.compile(r"(-?(0|[1-9]\d*)(\.(0|\d*[1-9]))?(e[+-]\d\d+)?|nan|-?inf|n
 """A number in the shortest digits, or none."""
 
 
+_COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
+"""Suffixes at which pandas and others decompress what they read."""
+
+
 class LineWriter(FileWriter):
     """What `CSV` and `JSONLines` share; see `FileWriter` for the arguments.
 
@@ -45,6 +49,11 @@ class LineWriter(FileWriter):
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         super().__init__(path, every)
+        if self.path.suffix.lower() in _COMPRESSED:
+            raise ValueError(
+                f"{self._name}: a log is plain text, to which lines are added, and readers take "
+                f"{self.path.name!r} for a compressed file; leave {self.path.suffix!r} out"
+            )
         self._held: dict[str, str] = {}
         self._written: int | None = None  # where the held line begins, once it is in the file
 

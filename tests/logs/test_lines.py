@@ -232,3 +232,12 @@ def test_no_log_is_lost_in_a_file_with_zeros_at_its_end(tmp_path):
     writer.open(5)
     writer.close()
     assert writer.path.read_bytes() == before
+
+
+@KINDS
+@pytest.mark.parametrize("name", ["log.csv.gz", "log.XZ", "log.zip"])
+def test_names_of_compressed_files_are_refused(kind, name, tmp_path):
+    """Such a file is plain text, and pandas.read_csv would fail to decompress it."""
+    with pytest.raises(ValueError, match="plain text"):
+        kind(tmp_path / name)
+    assert not list(tmp_path.iterdir())

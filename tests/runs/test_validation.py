@@ -199,6 +199,8 @@ def test_bad_settings_are_refused(make, error, message):
         (lambda p, batch: {"a": batch["x"]}, ValueError, r"'a' has shape \(10,\), expected a sc"),
         (lambda p, batch: {"step": p}, ValueError, "a metric is called 'step'"),
         (lambda p, batch: {3: p}, TypeError, "expected names of metrics, got int 3"),
+        (lambda p, batch: {"": p}, TypeError, "expected names of metrics, got str ''"),
+        (lambda p, batch: {"a": object()}, TypeError, "metric 'a' is object .*, expected a number"),
         (lambda p, batch: {"a": None}, TypeError, "metric 'a' is None, expected a number"),
         (lambda p, batch: {"a": {"b": p}}, TypeError, "metric 'a' is dict .*, expected a number"),
         (lambda p, batch: {"a": (p, p)}, TypeError, "metric 'a' is tuple .*, expected a number"),
