@@ -263,6 +263,11 @@ class Population:
         traced = self._trace(fixed, starts, run, eval_data)
         if traced.plateaus:
             check_plateau(self.problem, traced.evaluate.out)
+        if traced.whole_data and isinstance(self.problem.data, SeedRows):
+            raise ValueError(
+                "folds: this trainer draws its own rows from the whole data, of which a fold of a "
+                "sweep is a part; take pj.cross_validate for one trial at a time, or folds=None"
+            )
         if traced.whole_data and batch_size is not None:
             raise ValueError(
                 "batch_size: this trainer draws its own rows at a rate of the whole data; leave "

@@ -10,6 +10,7 @@ import pytest
 
 import paramjax as pj
 from paramjax.populations import Layout
+from paramjax.step._state import WholeDataTrainer
 from paramjax.tuning import StoreMismatchError
 
 KEY = jax.random.key(4)
@@ -173,3 +174,17 @@ def test_held_out_rows_steer_no_plateau():
 def test_bad_folds_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_trainer_that_draws_its_own_rows_is_sent_to_cross_validate():
+    loss = lambda w, batch, key: (jnp.mean((w - batch) ** 2), {})
+    made = lambda hp: WholeDataTrainer(*pj.train_step(loss, optax.sgd(hp["rate"])))
+    problem = pj.Problem(
+        init=lambda key: jnp.zeros(()), data=jnp.arange(6.0),
+        evaluate=lambda params, batch: loss(params, batch, None),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"folds: this trainer draws.*take pj\.cross_validate"):
+        pj.sweep(
+            made, {"rate": pj.uniform(0.1, 0.2)}, problem, trials=2, seeds=1, steps=2, folds=3,
+            key=jax.random.key(0),
+        )  # fmt: skip
