@@ -75,7 +75,7 @@ def find_workload(spec: str) -> Workload:
     file, _, name = spec.rpartition(":")
     module = load_module(Path(file))
     found = find_name(module, name)
-    if found is None:
+    if found is None and name not in vars(module):
         raise ValueError(_no_such(file, name, vars(module)))
     return _as_workload(spec, found)
 
