@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _CLAIM = "search"
 """User attribute of a trial: the search that trains it, which holds a lock of that name."""
 
+_FAILED = "failed_trial"
+"""System attribute of a trial, as Optuna's own retries have it: the number of the failed one."""
+
 
 @contextlib.contextmanager
 def claiming(study: optuna.Study) -> Iterator[str | None]:
@@ -36,10 +39,24 @@ def claiming(study: optuna.Study) -> Iterator[str | None]:
             lock.release()
 
 
-def claim(trial: optuna.Trial, name: str | None) -> None:
-    """Note that a search trains a trial."""
-    if name is not None:
+def ask(study: optuna.Study, name: str | None) -> optuna.Trial:
+    """A trial for a search of this name, which is claimed before it runs.
+
+    A kill between asking and claiming would leave it running in nobody's name, for ever.
+    """
+    from optuna.trial import TrialState, create_trial
+
+    if name is None:
+        return study.ask()
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if waiting:
+        study._storage.set_trial_user_attr(waiting[0]._trial_id, _CLAIM, name)
+    else:
+        study.add_trial(create_trial(state=TrialState.WAITING, user_attrs={_CLAIM: name}))
+    trial = study.ask()
+    if trial.user_attrs.get(_CLAIM) != name:  # another process has taken the one that waited
         trial.set_user_attr(_CLAIM, name)
+    return trial
 
 
 def retry_orphans(study: optuna.Study) -> int:
@@ -57,16 +74,22 @@ def retry_orphans(study: optuna.Study) -> int:
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Have a trial that failed tried again, with the same hyperparameters.
+    """Have a trial that is about to fail tried again, with the same hyperparameters.
 
-    A grid counts a failed trial as tried, so its place in the grid is handed on.
+    A grid counts a failed trial as tried, so its place in the grid is handed on. A kill between
+    this and the failure repeats nothing twice.
     """
     from optuna.trial import TrialState, create_trial
 
+    if any(
+        other.system_attrs.get(_FAILED) == trial.number
+        for other in study.get_trials(deepcopy=False)
+    ):
+        return
     study.add_trial(
         create_trial(
             state=TrialState.WAITING, params=trial.params, distributions=trial.distributions,
-            system_attrs={"failed_trial": trial.number, **trial.system_attrs},
+            system_attrs={**trial.system_attrs, _FAILED: trial.number},
         )
     )  # fmt: skip
 
@@ -80,9 +103,9 @@ def _retried(study: optuna.Study, file: Path, name: str, trials: list[FrozenTria
         return 0
     try:
         for trial in trials:
+            retry(study, trial)
             # not Study.tell: a grid would stop at what it takes for its last trial
             study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
-            retry(study, trial)
     finally:
         _lock_file(file, name).unlink(missing_ok=True)
         lock.release()

@@ -20,7 +20,7 @@ from paramjax.tuning._preflight import new_population
 from paramjax.tuning._progress import PopulationProgress
 from paramjax.tuning._result import Sweep
 from paramjax.tuning.studies._batches import Batches
-from paramjax.tuning.studies._claims import claim, claiming, retry_orphans
+from paramjax.tuning.studies._claims import ask, claiming, retry_orphans
 from paramjax.tuning.studies._identity import Identity
 from paramjax.tuning.studies._seals import check_seals, note_told, readable
 from paramjax.tuning.studies._storage import explained_storage
@@ -174,8 +174,7 @@ def _ask_and_tell(
         batch: dict[int, dict[str, Any]] = {}
         for _ in range(count):
             with readable(study):
-                pending.append(study.ask())
-            claim(pending[-1], claimed)
+                pending.append(ask(study, claimed))
             batch[pending[-1].number] = suggested(pending[-1], space)
         identity.meet(study, batch.values())
         records = batches.train(batch, progress)

@@ -169,10 +169,10 @@ def abandon(study: optuna.Study, trials: Iterable[optuna.Trial], *, again: bool 
     from optuna.trial import TrialState
 
     for trial in trials:
-        _finished(study, trial, state=TrialState.FAIL, skip_if_finished=True)
         known = study.get_trials(deepcopy=False)[trial.number]
-        if again and known.state == TrialState.FAIL:
+        if again and known.state == TrialState.RUNNING:
             retry(study, known)
+        _finished(study, trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def has_waiting(study: optuna.Study) -> bool:

@@ -1,5 +1,6 @@
 """What a killed search left running is tried again; what a living one trains is left alone."""
 
+import contextlib
 import functools
 import os
 import sqlite3
@@ -105,6 +106,60 @@ def test_what_a_kill_left_running_is_tried_again(tmp_path, searched, training, n
     if sampler == "grid":
         assert sorted(trial.params["rate"] for trial in complete) == GRID["rate"]
     assert not list(tmp_path.glob("*.lock"))
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing is told or failed after it."""
+
+
+WRITES = (
+    "create_new_trial", "set_trial_param", "set_trial_user_attr", "set_trial_system_attr",
+    "set_trial_state_values",
+)  # fmt: skip
+
+
+def dying_at(storage, number, monkeypatch):
+    """Let the process die before its write of this number into the storage."""
+    writes = iter(range(1, number + 1))
+
+    def counted(write):
+        def or_die(*args, **kwargs):
+            if next(writes, None) in (number, None):
+                raise Killed
+            return write(*args, **kwargs)
+
+        return or_die
+
+    for name in WRITES:
+        monkeypatch.setattr(storage, name, counted(getattr(storage, name)))
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+def test_a_kill_between_two_writes_loses_no_place_of_a_grid(
+    tmp_path, searched, monkeypatch, number
+):
+    monkeypatch.setattr("paramjax.tuning.studies._search.abandon", lambda *args, **kwargs: None)
+    study = one_place(tmp_path)
+    for again in (number, 11 - number):
+        with monkeypatch.context() as patched, contextlib.suppress(Killed):
+            dying_at(study._storage, again, patched)
+            searched(study, trials=1, batch=1, steps=3)
+        study = one_place(tmp_path)
+        if TrialState.COMPLETE in states(study):
+            break
+    else:
+        searched(study, trials=1, batch=1, steps=3)
+    rest = [trial for trial in study.trials if trial.state != TrialState.FAIL]
+    assert [(trial.state, trial.params) for trial in rest] == [
+        (TrialState.COMPLETE, {"rate": 0.25})
+    ]
+
+
+def one_place(folder):
+    return optuna.create_study(
+        study_name="one", storage=f"sqlite:///{folder / 's.db'}", load_if_exists=True,
+        sampler=optuna.samplers.GridSampler({"rate": [0.25]}, seed=0),
+    )  # fmt: skip
 
 
 def test_a_trial_of_the_users_own_is_left_running(tmp_path, searched):
