@@ -159,14 +159,15 @@ def _described(file: FileIO) -> str:
     try:
         file.seek(0)
         known: dict[str, Any] = json.loads(file.read(1000))
-        if known["host"] == socket.gethostname() and not _lives(known["process"]):
+        if known["host"] == socket.gethostname() and not is_alive(known["process"]):
             return ""
         return " (process {process} on {host}, since {since})".format(**known)
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return ""
 
 
-def _lives(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process of this number lives on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import random
 import sqlite3
 import subprocess
@@ -199,6 +200,17 @@ def test_an_empty_file_is_not_a_new_store(store):
     path.write_bytes(b"")
     with pytest.raises(DamagedError, match="it is empty"):
         opened(path)
+
+
+def test_what_a_kill_left_of_a_new_store_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = [tmp_path / f".records.sqlite.{ended.pid}-7{end}" for end in ("", "-journal")]
+    mine = tmp_path / f".records.sqlite.{os.getpid()}-1"
+    for path in (*left, mine):
+        path.write_bytes(b"half")
+    opened(tmp_path / "records.sqlite").close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [mine.name, "records.sqlite"]
 
 
 def test_a_store_of_the_format_before_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import threading
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 from paramjax._files import explained
 from paramjax._hashes import content_hash
+from paramjax._locks import is_alive
 from paramjax.tuning.store._errors import DamagedError, StoreMismatchError, unavailable
 
 FORMAT = 2
@@ -99,7 +101,7 @@ class Tables:
     def _create(self, schema: str) -> None:
         """Make the file whole or not at all: an empty file of this name is a damaged one."""
         new = self.path.with_name(f".{self.path.name}.{os.getpid()}-{threading.get_ident()}")
-        new.unlink(missing_ok=True)
+        self._remove_orphans()
         seal = f"{_SEAL} INSERT INTO seal VALUES (0, '0', 0); PRAGMA user_version = {FORMAT};"
         try:
             with self._explained():
@@ -109,6 +111,13 @@ class Tables:
             self._name(new)
         finally:
             new.unlink(missing_ok=True)
+
+    def _remove_orphans(self) -> None:
+        """Remove what processes that were killed in `_create` left."""
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*-*"):
+            process = left.name.removeprefix(f".{self.path.name}.").partition("-")[0]
+            if process.isdigit() and not is_alive(int(process)):
+                left.unlink(missing_ok=True)
 
     def _name(self, new: Path) -> None:
         """Give a new file its name, unless somebody else was faster."""
