@@ -4,13 +4,15 @@ from paramjax.optim._adjustable import AdjustableState, adjustable_rate, can_low
 from paramjax.optim._by_path import by_path
 from paramjax.optim._catalogue import CATALOGUE, Optimizer, get
 from paramjax.optim._chain import LearningRateState, chain, scale_by_learning_rate
-from paramjax.optim._plateau import PlateauState, has_plateau, reduce_on_plateau, update_plateau
-from paramjax.optim._schedules import (
+from paramjax.optim._piecewise_schedules import (
     cosine_onecycle_schedule,
-    exponential_decay,
     linear_onecycle_schedule,
     piecewise_constant_schedule,
     piecewise_interpolate_schedule,
+)
+from paramjax.optim._plateau import PlateauState, has_plateau, reduce_on_plateau, update_plateau
+from paramjax.optim._schedules import (
+    exponential_decay,
     sgdr_schedule,
     warmup_cosine_decay_schedule,
     warmup_exponential_decay_schedule,
