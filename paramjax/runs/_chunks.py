@@ -26,7 +26,6 @@ from paramjax.runs._batch_spec import (
 )
 from paramjax.runs._until_nonfinite import (
     Attempt,
-    as_finite_as,
     attempt_step,
     attempt_until,
     count_nonfinite,
@@ -252,6 +251,6 @@ class _Step:
         """What the attempt leaves."""
         state = attempt.state
         # once a chunk, so that the steps pay nothing for it
-        sound = as_finite_as(self._masked, state.params)
-        sound &= as_finite_as(self._masked, self._eval_params(state))
+        sound = count_nonfinite(state.params) <= self._masked
+        sound &= count_nonfinite(self._eval_params(state)) <= self._masked
         return Chunk(state, cursor, attempt.done, attempt.ok, sound, attempt.metrics)

@@ -63,37 +63,24 @@ def attempt_until(
     )
 
 
-def all_finite(tree: PyTree) -> Array:
-    """Whether all numbers of a tree are finite, bool[].
-
-    Example:
-        >>> bool(all_finite({"w": jnp.ones(2), "n": 3, "b": jnp.array([0.0, jnp.inf])}))
-        False
-    """
-    # a leaf that stands in the tree twice is read once
-    leaves = {id(leaf): leaf for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)}
-    sound: Array = jnp.bool_(True)
-    for leaf in leaves.values():
-        sound &= jnp.isfinite(leaf).all()
-    return sound
+_SMALL = 2**16
+"""Entries of a leaf that is not counted together with others, for each is one kernel to compile."""
 
 
 def count_nonfinite(tree: PyTree) -> Array:
-    """How many numbers of a tree are not finite, int32[].
+    """How many numbers of a tree are not finite, float32[], for an integer could wrap to none.
 
     Example:
-        >>> int(count_nonfinite({"w": jnp.array([0.0, jnp.nan, -jnp.inf]), "n": 3}))
-        2
+        >>> float(count_nonfinite({"w": jnp.array([0.0, jnp.nan, -jnp.inf]), "n": 3}))
+        2.0
     """
-    counts = [(~jnp.isfinite(leaf)).sum() for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)]
-    return jnp.asarray(sum(counts), jnp.int32)
-
-
-def as_finite_as(before: Array, tree: PyTree) -> Array:
-    """Whether a tree holds no more numbers that are not finite than it did `before`, bool[]."""
-    # the first alone would do but for 2**32 such numbers, which a count cannot tell from none
-    few: Array = (before > 0) & (count_nonfinite(tree) <= before)
-    return few | all_finite(tree)
+    found = [~jnp.isfinite(leaf) for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)]
+    small = [mask.ravel() for mask in found if mask.size < _SMALL]
+    parts = [mask for mask in found if mask.size >= _SMALL]
+    if small:
+        parts.append(jnp.concatenate(small))
+    counts = [part.sum(dtype=jnp.float32) for part in parts]
+    return jnp.asarray(sum(counts), jnp.float32)
 
 
 def _is_inexact(leaf: Any) -> bool:

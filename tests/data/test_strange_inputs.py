@@ -139,7 +139,7 @@ AS_DATA = {
     "huge": (np.array([1.0, 1e39, 2.0]), "beyond the range of float32"),
     "huge complex": (np.array([1.0, 1e39j, 2.0]), "beyond the range of complex64"),
     "seconds": (SECONDS, "leaf x loses its resolution in float32: 2000 .* become 17.*offset"),
-    "complex seconds": (SECONDS * 1j, "imaginary part of data: leaf x loses its resolution"),
+    "complex seconds": (SECONDS * 1j, "imaginary part of .*leaf x loses its resolution"),
 }
 
 
