@@ -16,22 +16,16 @@ REPLACED = frozenset({"loss", "grad_norm", "learning_rate"})
 RESERVED = frozenset({"step"})
 """Names that no metric may have: histories and logs count the steps under them."""
 
-RESERVED_IN_CURVES = RESERVED | {
-    "train_loss", "trial", "seed", "status", "diverged_step", "steps",
-}  # fmt: skip
-"""Names that no metric of an evaluation may have: curves and tables have them already."""
-
 _MOST = 1024
 """Numbers of a metric: a history keeps each of them for each step."""
 
 
-def check_metrics(name: str, metrics: Any, reserved: frozenset[str] = RESERVED) -> Metrics:
+def check_metrics(name: str, metrics: Any) -> Metrics:
     """The metrics, if they are a dict of named numbers or short vectors.
 
     Args:
         name: Who reports them, for the error.
         metrics: Name -> number or array [k], traced or not, or their shapes.
-        reserved: Names that are refused.
 
     Raises:
         TypeError: If it is not a dict, a name is not a string, or a value is not a real number.
@@ -46,15 +40,15 @@ def check_metrics(name: str, metrics: Any, reserved: frozenset[str] = RESERVED) 
             f"{name}: expected metrics as a dict, got {type(metrics).__name__}; return {{}}"
         )
     for key, value in metrics.items():
-        _check_name(name, key, reserved)
+        _check_name(name, key)
         _check_value(f"{name}: metric {key!r}", value)
     return metrics
 
 
-def _check_name(name: str, key: Any, reserved: frozenset[str]) -> None:
+def _check_name(name: str, key: Any) -> None:
     if not isinstance(key, str) or not key:
         raise TypeError(f"{name}: expected names of metrics as strings, got {describe(key)}")
-    if key in reserved or key.startswith("validation/"):
+    if key in RESERVED or key.startswith("validation/"):
         raise ValueError(
             f"{name}: metric {key!r} has a name that histories, curves or logs use themselves; "
             "rename it"
