@@ -46,10 +46,23 @@ def fitted(hp, metric="loss", maximise=False):
     )
 
 
+LARGEST = {"metric": "closeness", "maximise": True}
+ONE, MAPPED = Layout(1, stepwise=True), Layout(2)
+
+
 @pytest.mark.parametrize(
-    "layout", [Layout(1), Layout(1, stepwise=True), Layout(2), Layout(4, stepwise=True)], ids=str
-)
-@pytest.mark.parametrize("goal", [{}, {"metric": "closeness", "maximise": True}], ids=["", "max"])
+    ("layout", "goal"),
+    [
+        (ONE, {}), (MAPPED, LARGEST),
+        *(
+            pytest.param(layout, goal, marks=pytest.mark.slow)
+            for layout, goal in [
+                (ONE, LARGEST), (MAPPED, {}), (Layout(1), {}), (Layout(4, stepwise=True), LARGEST)
+            ]
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
 def test_it_is_fit_with_validation_at_the_same_steps(layout, goal):
     found = swept(layout=layout, problem=goal)
     for record in found.records:

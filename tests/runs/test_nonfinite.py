@@ -147,7 +147,7 @@ def trap(params, batch, key):
     return jnp.where(w > 1, (w - 3.0) ** 2, slope) * batch.sum(), {}
 
 
-@pytest.mark.parametrize("keep", [1, 2, 3])
+@pytest.mark.parametrize("keep", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3))])
 def test_a_rollback_leaves_checkpoints_from_which_it_only_fails_later(tmp_path, keep):
     """All that are kept lie behind the cause, so the run goes back to its start at last."""
     tx = optax.chain(optax.sgd(0.9), adjustable_rate())

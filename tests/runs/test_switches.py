@@ -54,7 +54,13 @@ def plain(tmp_path_factory):
     return run(tmp_path_factory.mktemp("plain"), 7)
 
 
-@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize(
+    "switch",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "tracer_leaks" else ())
+        for name in SWITCHES
+    ],
+)
 def test_a_run_and_its_restart(switch, tmp_path, plain):
     with SWITCHES[switch]():
         run(tmp_path, 4)

@@ -154,7 +154,14 @@ def test_a_healthy_compiled_step_is_healthy(name):
         few_steps(jax.jit(trainer.step), trainer, params, batch)
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("accumulate", "best_params", "ema")
+"""Cases that are tried without compilation each time; the others take seconds."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES],
+)
 def test_a_healthy_step_without_compilation_is_healthy(name):
     trainer, params, batch = CASES[name]()
     with switched("jax_disable_jit", *WATCHES):
