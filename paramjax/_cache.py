@@ -70,7 +70,7 @@ def enable_cache() -> None:
         return
     try:
         folder = cache_dir()
-    except RuntimeError:  # nobody has a home
+    except RuntimeError:  # there is no home folder
         return
     if folder is None:
         return
@@ -91,7 +91,7 @@ def enable_cache() -> None:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether the folder, made if there is none, takes new files."""
+    """Whether the folder takes new files; it is made if it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -40,7 +40,7 @@ def absolute_path(what: str, path: str | os.PathLike[str]) -> Path:
 
     Raises:
         TypeError: If it is not a path.
-        ValueError: If it is empty or an address such as `gs://bucket`, or its `~` is nobody's.
+        ValueError: If it is empty or an address such as `gs://bucket`, or its `~user` is unknown.
 
     Example:
         >>> absolute_path("CSV", "runs/log.csv") == Path.cwd() / "runs" / "log.csv"

@@ -51,7 +51,7 @@ class FolderLock:
     def __init__(self, what: str, folder: Path, name: str = "lock") -> None:
         path = folder / name
         try:
-            with _OPENING:  # a fork meanwhile would give a child a descriptor that nobody closes
+            with _OPENING:  # a fork meanwhile would leave a descriptor open in the child
                 # the contents are only for the message: a damaged file changes nothing
                 self._file = path.open("ab+", buffering=0)
                 _HELD.add(self._file)
@@ -81,7 +81,7 @@ class FolderLock:
 
 
 def open_alone(what: str, path: Path) -> FileIO:
-    """A file to append to, which nobody else can open so until it is closed.
+    """A file to append to, which no other process can open so until it is closed.
 
     Where the file system has no locks, it is opened all the same.
 
@@ -172,6 +172,6 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it belongs to somebody else
+    except PermissionError:  # it belongs to another user
         return True
     return True

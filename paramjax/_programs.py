@@ -33,7 +33,7 @@ class _Programs:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The program of a key, made if there is none."""
+        """The program of a key, made at the first call."""
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = make()
@@ -51,7 +51,7 @@ _homeless = _Programs()
 """Programs of other owners: bound methods are made anew, and a module may list its attributes."""
 
 _OWNERS = (types.FunctionType, functools.partial, type(jax.jit(len)))
-"""What can hold an attribute that nobody else reads."""
+"""Types that can hold an attribute of ours."""
 
 
 class OwnedJit(Generic[_R]):

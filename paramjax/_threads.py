@@ -50,12 +50,12 @@ def leave_if_busy(code: int = INTERRUPTED) -> None:
 
 
 def _before_join() -> None:
-    """Do not wait for workers whose results nobody will read, for Ctrl-C ended the program."""
+    """Do not wait for workers after Ctrl-C ended the program, for their results are not read."""
     if getattr(sys, "last_type", None) is KeyboardInterrupt:
         leave_if_busy()
 
 
-# after the joins somebody is busy only if Ctrl-C broke them off
+# after the joins a worker is busy only if Ctrl-C broke them off
 atexit.register(leave_if_busy)
 if hasattr(threading, "_register_atexit"):  # as concurrent.futures has its threads joined
     threading._register_atexit(_before_join)

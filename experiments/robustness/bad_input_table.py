@@ -173,9 +173,11 @@ bad("fit: logs is one writer", lambda: fit(logs=pj.logs.CSV(HERE / "a.csv")), "l
 bad("fit: logs holds a path", lambda: fit(logs=["log.csv"]), "logs")
 bad("fit: checkpoints is a path", lambda: fit(checkpoints=str(HERE / "r")), "checkpoints")
 bad("fit: validation is a function", lambda: fit(validation=evaluate), "validation")
-bad("fit: model_state that nobody takes", lambda: fit(model_state={"a": D}), "model_state")
+bad(
+    "fit: model_state that the loss does not take", lambda: fit(model_state={"a": D}), "model_state"
+)
 bad("fit: tx=None", lambda: fit(tx=None), "tx")
-bad("fit: a hook that is none", lambda: fit(hooks=[lambda s: s]), "hook")
+bad("fit: a function instead of a hook", lambda: fit(hooks=[lambda s: s]), "hook")
 bad("fit: an rbg key", lambda: fit(key=jax.random.key(0, impl="rbg")), "key")
 
 for value in (0, -2, 1.5, "often"):

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from damaged import TARGETS, Target, resumed
 
 MAKES_UP_FOR = (ValueError, OSError)
-"""What an error of ours is; those of sqlite3 and KeyErrors are nobody's answer."""
+"""What an error of ours is; those of sqlite3 and KeyErrors say nothing to a user."""
 
 
 class Place(NamedTuple):

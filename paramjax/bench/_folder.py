@@ -173,7 +173,7 @@ def clear(out: Path) -> None:
     for path in (out / FOLDER).glob("*/*.sqlite*"):
         path.unlink()
     for folder in [*(out / FOLDER).glob("*"), out / FOLDER]:
-        with contextlib.suppress(OSError):  # what somebody else put there stays
+        with contextlib.suppress(OSError):  # foreign files stay
             folder.rmdir()
     if known.get("keys"):
         write_sealed(out / MANIFEST, {"keys": known["keys"]})

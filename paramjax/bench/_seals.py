@@ -121,7 +121,7 @@ def lost_records(out: Path, about: Mapping[str, Any]) -> list[Path]:
 def write_outputs(out: Path, outputs: Mapping[str, Callable[[Path], None]]) -> None:
     """Write what is drawn from the records, and note the hashes of these files.
 
-    A kill meanwhile leaves files without a note, which nobody takes for changed ones. A folder
+    A kill meanwhile leaves files without a note, which do not count as changed. A folder
     without a manifest, which is not that of a benchmark, gets the files alone.
     """
     noted = (out / MANIFEST).is_file()

@@ -55,7 +55,7 @@ def fail(message: object, code: Exit = Exit.BAD_INPUT) -> Exit:
 
 
 def warn(message: str) -> None:
-    """Print a warning, in one line where nobody reads it in a terminal."""
+    """Print a warning, in one line where the output is no terminal."""
     out = console(stderr=True)
     out.print(f"[yellow]warning:[/] {escape(message)}", soft_wrap=not out.is_terminal)
 

@@ -74,7 +74,7 @@ def _column(what: str, column: Any) -> np.ndarray:
 
 
 def _kind(column: Any) -> type | None:
-    """The kind of number of a column, None for what is none."""
+    """The kind of number of a column, None if it holds no numbers."""
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(column, pandas.Series):
         types, dtype = pandas.api.types, column.dtype

@@ -231,7 +231,7 @@ class _Step:
 
     def begin(self, state: TrainState) -> Attempt:
         """The attempt before its first step."""
-        # zeros, which nobody reads: NaN would stop a run under jax_debug_nans
+        # zeros, which are never read: NaN would stop a run under jax_debug_nans
         room = {
             name: jnp.zeros((self.capacity, *shape.shape), shape.dtype)
             for name, shape in self._shapes.items()

@@ -50,7 +50,7 @@ class Interrupts:
 
     @property
     def received(self) -> int | None:
-        """The signal that came first, None as long as there is none."""
+        """The signal that came first, None before it."""
         if self._received is None and self._elsewhere is not None and self._elsewhere():
             self._received = signal.SIGINT
         return self._received
@@ -128,7 +128,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _is_ordinary(number: int, handler: Any) -> bool:
-    """Whether nobody but Python, asyncio or this module installed the handler."""
+    """Whether Python, asyncio or this module installed the handler."""
     pythons = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     known = handler in (pythons, _terminate) or _is_remembering(handler)
     return known or _runner(handler) is not None

@@ -123,7 +123,7 @@ def check_rates(
 
 
 def check_plateau(state: PyTree, name: str, remedy: str) -> None:
-    """Raise if a state waits for validations that nobody makes."""
+    """Raise if a state waits for validations and the run has none."""
     if has_plateau(state):
         raise ValueError(
             f"{name}: reduce_on_plateau() waits for validations, {remedy}, or take "
@@ -194,7 +194,7 @@ def takes_model_state(trainer: Trainer, said: bool | None, what: str = "validati
 
 
 def _check_has_no_rows(trainer: Trainer, data: Any, batch_size: int | None) -> None:
-    """Raise if rows are to be drawn where there are none to draw from."""
+    """Raise if rows are to be drawn and there are no data."""
     what = (
         "a stream yields batches of its own size" if data is not None else "data=None has no rows"
     )

@@ -133,32 +133,22 @@ def cross_validate(
             trainer, starts, model_states, order_key, groups, batch_size=batch_size, steps=steps
         )
 
+    def measured_folds(carry: Carry) -> tuple[Params, ModelState, Metrics]:
+        return _evaluate(
+            trainer, evaluate, carry.state, data, groups,
+            eval_batch_size=eval_batch_size, stateful=stateful,
+        )  # fmt: skip
+
     if has_plateau(jax.eval_shape(begun_folds)[0].state):
         raise held_out_steer()
-    _check_metric(
-        problem,
-        jax.eval_shape(
-            lambda: _evaluate(
-                trainer,
-                evaluate,
-                begun_folds()[0].state,
-                data,
-                groups,
-                eval_batch_size=eval_batch_size,
-                stateful=stateful,
-            )[2]
-        ),
-    )
+    _check_metric(problem, jax.eval_shape(lambda: measured_folds(begun_folds()[0])[2]))
     showing = Progress(steps * len(fold_numbers), progress)
     with ending("cross_validate", "nothing was saved"), showing as shown:
         carry, history = _train(trainer, begun_folds, data, groups, steps, shown)
         if not bool(jnp.all(_finite_folds(trainer, carry.state))):
             # a finite loss and gradient led to such parameters: look at them after each step
             carry, history = _train(trainer, begun_folds, data, groups, steps, shown, careful=True)
-    params, model_state, evaluated = _evaluate(
-        trainer, evaluate, carry.state, data, groups,
-        eval_batch_size=eval_batch_size, stateful=stateful,
-    )  # fmt: skip
+    params, model_state, evaluated = measured_folds(carry)
     lost = np.where(np.asarray(carry.alive), steps, np.asarray(carry.steps))
     # of the step that lost a fold its metrics are known
     history, metrics = blanked(history, lost + 1), _known(jax.device_get(evaluated), lost == steps)
@@ -316,7 +306,7 @@ def _check_problem(problem: Any) -> Callable[..., Any]:
 
 
 def _check_metric(problem: Problem, measured: Mapping[str, Any]) -> None:
-    """Raise for a metric that `evaluate` does not report; "loss" is nobody's choice."""
+    """Raise for a metric that `evaluate` does not report; "loss" is the default and passes."""
     if problem.metric not in measured and problem.metric != "loss":
         raise ValueError(f"problem: metric: {nearest(problem.metric, measured, what='metric')}")
 

@@ -14,7 +14,7 @@ import numpy as np
 import paramjax as pj
 
 REFUSALS = (ValueError, TypeError, OSError, pj.NonFiniteError)
-"""What a refusal may be; anything else is an error of somebody who was not asked."""
+"""What a refusal may be; any other error comes from a library below."""
 
 _wrong: list[str] = []
 

@@ -120,7 +120,7 @@ class Tables:
                 left.unlink(missing_ok=True)
 
     def _name(self, new: Path) -> None:
-        """Give a new file its name, unless somebody else was faster."""
+        """Give a new file its name, unless another process was faster."""
         try:
             if not self.path.exists():
                 new.replace(self.path)
@@ -234,7 +234,7 @@ def check_own(path: Path) -> None:
         ) as db:
             names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     except (sqlite3.DatabaseError, UnicodeDecodeError):
-        return  # damaged, or held by somebody who would be asked to close it
+        return  # damaged, or held by another process
     if names and not names & {"seal", "trainings", "settings"}:
         raise foreign(path, names)
 

@@ -27,7 +27,7 @@ def claiming(study: optuna.Study) -> Iterator[str | None]:
     """The name of this search, known as alive to others until the block ends.
 
     The lock lies beside the file of the storage, which all who share it can see. None where
-    there is no file or the file system has no locks: then nobody can tell who lives.
+    there is no file or the file system has no locks: then a search cannot tell which others live.
     """
     file, name = file_of_study(study), uuid.uuid4().hex[:12]
     lock = None if file is None else _lock(file, name)
@@ -42,7 +42,7 @@ def claiming(study: optuna.Study) -> Iterator[str | None]:
 def ask(study: optuna.Study, name: str | None) -> optuna.Trial:
     """A trial for a search of this name, which is claimed before it runs.
 
-    A kill between asking and claiming would leave it running in nobody's name, for ever.
+    A kill between asking and claiming would leave it running for ever, unclaimed.
     """
     from optuna.trial import TrialState, create_trial
 

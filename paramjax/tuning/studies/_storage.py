@@ -44,7 +44,7 @@ def explained_storage(study: Any) -> Iterator[None]:
 
 
 def _of_sqlite(error: BaseException | None) -> BaseException | None:
-    """The error of SQLite behind one of SQLAlchemy or Optuna; None if there is none."""
+    """The error of SQLite behind one of SQLAlchemy or Optuna; None if it is another error."""
     import sqlite3
 
     if error is None or type(error).__module__.partition(".")[0] not in ("sqlalchemy", "optuna"):
