@@ -80,6 +80,7 @@ def test_seeds_start_apart_unless_the_start_is_given(workload):
     assert equal == (workload.name in given)
 
 
+@pytest.mark.slow
 def test_its_margin_is_that_of_the_rule(workload, trained):
     """For a loss the number in the code is 1 % of what a run of AdamW wins, to a tenth."""
     rows = len(jax.tree.leaves(parts(workload)[1])[0])

@@ -200,6 +200,7 @@ CHILD = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_the_logs_are_those_of_a_run_that_was_not(tmp_path):
     """SIGKILL, and from the last checkpoint on again; columns are added on the way, too."""
     found = {}

@@ -96,7 +96,10 @@ PLAIN = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["bfloat16", *(pytest.param(d, marks=pytest.mark.slow) for d in ("float16", "float32"))],
+)
 @pytest.mark.parametrize("name", PLAIN)
 def test_parameters_keep_their_dtype_under_traced_numbers(name, dtype):
     """As with numbers of Python in a loop of optax by hand, up to the rounding of one number."""

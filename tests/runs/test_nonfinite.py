@@ -127,7 +127,9 @@ def test_no_rate_helps_where_the_start_is_bad(tmp_path):
     assert not list(tmp_path.glob("step_*"))  # where its parameters are not finite
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 10])
+@pytest.mark.parametrize(
+    "every", [1, 10, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))]
+)
 def test_a_rollback_goes_back_to_before_the_cause(tmp_path, every):
     """Step 1 ends behind the wall; only the start can be saved, with half the rate."""
     by_hand = 6.0

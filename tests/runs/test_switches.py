@@ -72,6 +72,7 @@ def test_a_run_and_its_restart(switch, tmp_path, plain):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", ["debug_nans", "disable_jit", "debug_key_reuse"])
 def test_folds(switch):
     problem = pj.Problem(init=init, data=DATA, evaluate=evaluate, batch_size=8)

@@ -147,7 +147,10 @@ def few_steps(step, trainer, params, batch):
 WATCHES = ("jax_debug_nans", "jax_debug_infs")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if i % 3 else ()) for i, n in enumerate(CASES)],
+)
 def test_a_healthy_compiled_step_is_healthy(name):
     trainer, params, batch = CASES[name]()
     with switched(*WATCHES, "jax_debug_key_reuse"):
