@@ -3,6 +3,8 @@
 Conv 32 3x3, pool, conv 64 3x3, pool, dense 64, dense 10; Adam, cross-entropy, 10 epochs.
 MNIST or Fashion-MNIST: four IDX files in `--data DIR` or in PARAMJAX_DATA (or in their
 subfolder `mnist`); without them scikit-learn's 8x8 digits serve.
+
+Row 7 of the brief.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 100 rows, learning rate 0.01, 1000 epochs. The learning rate's limit is 2 / lambda_max of
 the Hessian: just below it gradient descent converges, just above it diverges.
+
+Row 2 of the brief.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from paramjax._checks import nearest
+from paramjax.cli._script import FOLDER
 from paramjax.cli._terminal import Exit, fail
 
 _COUNT = tyro.conf.arg(metavar="INT")
@@ -22,7 +23,7 @@ def example(
     *,
     key: int = 0,
     check: bool = False,
-    out: Path = Path(),
+    out: Path = Path(FOLDER),
     data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
     epochs: Annotated[int | None, _COUNT] = None,
     seeds: Annotated[int | None, _COUNT] = None,
@@ -35,7 +36,7 @@ def example(
         name: The program; `--list` shows the names.
         key: Integer from 0 to 2**32 - 1 that names all randomness.
         check: Compare the figures with the recorded ones.
-        out: Folder of the plot.
+        out: Folder of the results; each example has a folder of its name in it.
         data: Folder of IDX files, for programs that read them.
         epochs: Passes over the data, for programs that let you choose.
         seeds: Trainings, for programs that let you choose.

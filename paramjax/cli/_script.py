@@ -1,6 +1,6 @@
-"""What a founding program needs around its science: arguments, figures, a plot, a check.
+"""What an example needs around its science: arguments, figures, a plot, a result, a check.
 
-A program calls `start_script`, trains, and ends with `Script.finish`. The figures that it must
+A script calls `start_script`, trains, and ends with `Script.finish`. The figures that it must
 print are recorded beside it in `expected/<name>.json`, each with its tolerance and the reason.
 """
 
@@ -9,28 +9,36 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paramjax._checks import check_count, check_seed
+from paramjax._format import without_nonfinite
+from paramjax._version import versions
 from paramjax.cli._terminal import Exit, fail
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+FOLDER = "paramjax-examples"
+"""Where results go by default: a folder for each script."""
+
+
 @dataclass(frozen=True)
 class Script:
-    """One call of a founding program.
+    """One call of an example.
 
     Attributes:
-        file: The program.
+        file: The script.
         key: The integer that names its key.
         check: Whether to compare its figures with the recorded ones.
-        out: Folder of its plot.
-        options: The program's own options by name; `script["seeds"]` reads one.
+        out: Folder of its results, of its own name.
+        options: The script's own options by name; `script["seeds"]` reads one.
+        started: When it began, on the clock of `time.perf_counter`.
     """
 
     file: Path
@@ -38,6 +46,7 @@ class Script:
     check: bool
     out: Path
     options: dict[str, Any]
+    started: float = field(default_factory=time.perf_counter)
 
     def __getitem__(self, name: str) -> Any:
         """The value of one of the program's own options."""
@@ -80,13 +89,22 @@ class Script:
         raise SystemExit(fail(message))
 
     def finish(
-        self, figures: Mapping[str, Any], plot: Callable[[Figure], None], **settings: Any
+        self,
+        figures: Mapping[str, Any],
+        plot: Callable[[Figure], None],
+        *,
+        size: tuple[float, float] = (9, 4),
+        **settings: Any,
     ) -> int:
-        """Print the figures, draw `<name>.png`, and with `--check` compare with the record.
+        """Print the figures, write `plot.png` and `result.json`, and check if asked to.
+
+        The result holds key, settings, figures, versions and seconds; with `--check` also `off`,
+        the figures that do not fit what is recorded, in words.
 
         Args:
             figures: Name, with its unit, -> number.
-            plot: Draws on an empty figure of 9 x 4 inches.
+            plot: Draws on an empty figure.
+            size: Width and height of the figure in inches.
             settings: What the figures depend on beside the key.
 
         Returns:
@@ -101,36 +119,39 @@ class Script:
         print(f"{self.file.stem}: {_settings(self.key, settings)}")
         for name, value in numbers.items():
             print(f"  {name:<{width}}  {value:.6g}")
-        print(f"  plot: {self._save(plot)}")
-        if expected is None:
-            return Exit.DONE
-        code = Exit.DONE
-        for name in dict.fromkeys([*numbers, *expected]):
-            fits, text = _compare(numbers.get(name), expected.get(name))
-            print(f"  {'ok ' if fits else 'off'}  {name}: {text}")
-            code = code if fits else Exit.FAILED
-        return code
+        self._draw(plot, size)
+        print(f"  plot and result.json: {self.out}")
+        off = None if expected is None else _off(numbers, expected)
+        result = {
+            "key": self.key,
+            "settings": settings,
+            "figures": numbers,
+            "versions": versions(),
+            "seconds": round(time.perf_counter() - self.started, 3),
+            **({} if off is None else {"off": off}),
+        }
+        text = json.dumps(without_nonfinite(result), indent=1, allow_nan=False)
+        (self.out / "result.json").write_text(text + "\n", encoding="utf-8")
+        return Exit.FAILED if off else Exit.DONE
 
-    def _save(self, plot: Callable[[Figure], None]) -> Path:
+    def _draw(self, plot: Callable[[Figure], None], size: tuple[float, float]) -> None:
         # a Figure without pyplot draws with Agg and leaves no global state behind
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(9, 4), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         plot(figure)
         self.out.mkdir(parents=True, exist_ok=True)
-        file = self.out / f"{self.file.stem}.png"
-        figure.savefig(file, dpi=120)
-        return file
+        figure.savefig(self.out / "plot.png", dpi=120)
 
 
 def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **options: Any) -> Script:
-    """Read the command line of a founding program.
+    """Read the command line of an example.
 
     Args:
-        file: The program, `__file__`.
+        file: The script, `__file__`.
         doc: Its docstring; the first line becomes the help text.
         argv: Arguments; None for those of the process.
-        options: Name -> default of the program's own options, `int` (a count) or `str`.
+        options: Name -> default of the script's own options, `int` (a count) or `str`.
 
     Returns:
         The call.
@@ -147,7 +168,9 @@ def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **optio
     parser = argparse.ArgumentParser(prog=Path(file).stem, description=doc.splitlines()[0])
     parser.add_argument("--key", type=int, default=0, help="integer that names the key")
     parser.add_argument("--check", action="store_true", help="compare with the recorded figures")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder of the plot")
+    parser.add_argument(
+        "--out", type=Path, default=Path(FOLDER), help=f"folder of the results ({FOLDER})"
+    )
     for name, default in options.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     given = vars(parser.parse_args(argv))
@@ -161,16 +184,28 @@ def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **optio
                 check_count(name, value)
     except ValueError as error:
         parser.error(str(error))
-    script = Script(Path(file), given["key"], given["check"], given["out"], own)
+    out = given["out"] / Path(file).stem
+    script = Script(Path(file), given["key"], given["check"], out, own)
     if script.check and script.key not in {record["key"] for record in script.recorded}:
         script.expected()
     return script
 
 
+def _off(numbers: Mapping[str, float], expected: Mapping[str, Any]) -> list[str]:
+    """Print each figure beside what is recorded, and return those that do not fit."""
+    off = []
+    for name in dict.fromkeys([*numbers, *expected]):
+        fits, text = _compare(numbers.get(name), expected.get(name))
+        print(f"  {'ok ' if fits else 'off'}  {name}: {text}")
+        if not fits:
+            off.append(f"{name}: {text}")
+    return off
+
+
 def _compare(value: float | None, record: Mapping[str, Any] | None) -> tuple[bool, str]:
     """Whether a figure fits its record, and in words; NaN does not, nor what one side lacks."""
     if value is None:
-        return False, "recorded, but the program did not print it"
+        return False, "recorded, but the script did not print it"
     if record is None:
         return False, f"{value:.6g}, but nothing is recorded"
     target = record["value"]

@@ -53,15 +53,20 @@ def test_prints_what_is_recorded_and_draws(name, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "  ok " in printed
     assert "  off" not in printed
-    image = matplotlib.image.imread(tmp_path / "plots" / f"{name}.png")
-    assert image.shape[:2] == (480, 1080)
+    folder = tmp_path / "plots" / name
+    image = matplotlib.image.imread(folder / "plot.png")
+    assert image.shape[1] >= 480
     assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 50
+    result = json.loads((folder / "result.json").read_text())
+    assert result["key"] == 0
+    assert result["off"] == []
+    assert all(figure in printed for figure in result["figures"])
 
 
 @pytest.mark.parametrize("name", FOUNDING)
 def test_reads_top_to_bottom_and_every_tolerance_says_why(name):
     lines = PROGRAMS[name].read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 80
+    assert len(lines) <= 100
     assert lines[0].startswith('"""')
     assert lines[0].endswith(".")
     file = PROGRAMS[name].parent / "expected" / f"{name}.json"
@@ -80,7 +85,7 @@ def test_runs_by_itself(tmp_path):
     words = [sys.executable, PROGRAMS["linear_regression"], "--check", "--out", tmp_path]
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "linear_regression.png").is_file()
+    assert (tmp_path / "linear_regression" / "plot.png").is_file()
 
 
 def test_keys_beyond_the_recorded_one_are_refused(tmp_path, capsys):
@@ -168,8 +173,21 @@ def test_the_plot_leaves_no_global_figure(tmp_path):
 
     script = start_script("line.py", "A line.", ["--out", str(tmp_path)])
     assert script.finish({"one": 1.0}, lambda figure: figure.subplots().plot([0, 1])) == 0
-    assert (tmp_path / "line.png").is_file()
+    assert (tmp_path / "line" / "plot.png").is_file()
     assert plt.get_fignums() == []
+
+
+def test_the_result_says_what_made_the_figures(tmp_path):
+    script = start_script("line.py", "A line.", ["--out", str(tmp_path), "--key", "3"])
+    figures = {"one": np.float32(1.5), "none": float("nan")}
+    assert script.finish(figures, lambda figure: None, size=(4, 3), data="digits") == 0
+    result = json.loads((tmp_path / "line" / "result.json").read_text())
+    assert result["figures"] == {"one": 1.5, "none": None}
+    assert (result["key"], result["settings"]) == (3, {"data": "digits"})
+    assert result["versions"]["numpy"] == np.__version__
+    assert result["seconds"] >= 0
+    assert "off" not in result
+    assert matplotlib.image.imread(tmp_path / "line" / "plot.png").shape[:2] == (360, 480)
 
 
 @pytest.mark.parametrize(
@@ -184,4 +202,4 @@ def test_figures_that_one_side_lacks_are_off(checked):
     code, printed = checked({"b": 1.0}, {"a": {"value": 1.0, "absolute": 1.0, "why": ""}})
     assert code == 1
     assert "  off  b: 1, but nothing is recorded" in printed
-    assert "  off  a: recorded, but the program did not print it" in printed
+    assert "  off  a: recorded, but the script did not print it" in printed
