@@ -6,12 +6,15 @@ from paramjax.models._dense import Dense
 from paramjax.models._from_callable import from_callable
 from paramjax.models._from_nnx import from_nnx
 from paramjax.models._lstm import LSTM
-from paramjax.models._networks import CNN, MLP, BatchNormMLP, Linear, activation
+from paramjax.models._names import ACTIVATIONS, INITIALISERS, activation, initialiser
+from paramjax.models._networks import CNN, MLP, BatchNormMLP, Linear
 from paramjax.models._pooling import max_pool
 from paramjax.models._transformer import Transformer
 
 __all__ = [
+    "ACTIVATIONS",
     "CNN",
+    "INITIALISERS",
     "LSTM",
     "MLP",
     "Adapted",
@@ -23,5 +26,6 @@ __all__ = [
     "activation",
     "from_callable",
     "from_nnx",
+    "initialiser",
     "max_pool",
 ]

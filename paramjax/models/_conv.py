@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
+from jax.nn.initializers import Initializer
 
 from paramjax._checks import nearest
 from paramjax._types import Array
 from paramjax.models._convolution import convolve
 from paramjax.models._convolution_forms import Window, window
+from paramjax.models._names import INITIALISERS
 
 
 class Conv(nn.Module):
@@ -34,6 +36,7 @@ class Conv(nn.Module):
         kernel_dilation: Pixels between neighbouring numbers of the kernel; None for 1.
         feature_group_count: Groups of channels that each have kernels of their own.
         use_bias: Whether to add a bias.
+        kernel_init: Draws the first kernel, see `initialiser`.
         convolve: `(x, kernel, window) -> y`. The default takes the fastest form of the platform
             that a program is compiled for; any other function of jax.numpy can be passed.
 
@@ -57,6 +60,7 @@ class Conv(nn.Module):
     kernel_dilation: Sequence[int] | None = None
     feature_group_count: int = 1
     use_bias: bool = True
+    kernel_init: Initializer = INITIALISERS["lecun_normal"]
     convolve: Callable[[Array, Array, Window], Array] = convolve
 
     @nn.compact
@@ -64,7 +68,7 @@ class Conv(nn.Module):
         """Map [batch, *sides, channels] to [batch, *positions, features]."""
         moves = self._window(x)
         shape = (*self.kernel_size, x.shape[-1] // moves.groups, self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         y = self.convolve(x, kernel.astype(x.dtype), moves)
         if not self.use_bias:
             return y

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 
-from paramjax._checks import nearest
 from paramjax._types import Array
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
+from paramjax.models._names import activation, initialiser
 from paramjax.models._pooling import max_pool
-
-_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "identity": lambda x: x,
-    "relu": jax.nn.relu,
-    "sigmoid": jax.nn.sigmoid,
-    "tanh": jnp.tanh,
-    "gelu": jax.nn.gelu,
-    "silu": jax.nn.silu,
-}
-
-
-def activation(name: str) -> Callable[[Array], Array]:
-    """The activation function of that name.
-
-    Args:
-        name: identity, relu, sigmoid, tanh, gelu or silu.
-
-    Returns:
-        An elementwise function.
-
-    Raises:
-        ValueError: If the name is unknown; the message lists the nearest known ones.
-
-    Example:
-        >>> float(activation("relu")(jnp.float32(-1.0)))
-        0.0
-    """
-    if name not in _ACTIVATIONS:
-        raise ValueError(nearest(name, _ACTIVATIONS, what="activation"))
-    return _ACTIVATIONS[name]
 
 
 class Linear(nn.Module):
@@ -50,24 +18,26 @@ class Linear(nn.Module):
 
     Attributes:
         features: Number of outputs.
-        zero_init: Whether to start at zero, as a convex problem should, or at LeCun normal
-            numbers.
+        initialiser: Name of the kernel's first distribution, see `initialiser`; zeros, as a
+            convex problem should start.
+
+    Raises:
+        ValueError: On the first call, if the initialiser is unknown.
 
     Example:
+        >>> import jax, jax.numpy as jnp
         >>> params = Linear(1).init(jax.random.key(0), jnp.zeros((1, 3)))
         >>> Linear(1).apply(params, jnp.ones((5, 3))).shape
         (5, 1)
     """
 
     features: int
-    zero_init: bool = True
+    initialiser: str = "zeros"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map [batch, inputs] to [batch, features]."""
-        if self.zero_init:
-            return Dense(self.features, kernel_init=nn.initializers.zeros)(x)
-        return Dense(self.features)(x)
+        return Dense(self.features, kernel_init=initialiser(self.initialiser))(x)
 
 
 class MLP(nn.Module):
@@ -76,11 +46,13 @@ class MLP(nn.Module):
     Attributes:
         features: Width of each layer; the last one is the number of outputs.
         activation: Name of the activation between layers, see `activation`.
+        initialiser: Name of the kernels' first distribution, see `initialiser`.
 
     Raises:
-        ValueError: On the first call, if the activation is unknown.
+        ValueError: On the first call, if the activation or the initialiser is unknown.
 
     Example:
+        >>> import jax, jax.numpy as jnp
         >>> model = MLP((64, 10), activation="relu")
         >>> params = model.init(jax.random.key(0), jnp.zeros((1, 64)))
         >>> model.apply(params, jnp.ones((5, 64))).shape
@@ -89,14 +61,15 @@ class MLP(nn.Module):
 
     features: Sequence[int]
     activation: str = "relu"
+    initialiser: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map [batch, inputs] to [batch, features[-1]]."""
-        between = activation(self.activation)
+        between, start = activation(self.activation), initialiser(self.initialiser)
         for width in self.features[:-1]:
-            x = between(Dense(width)(x))
-        return Dense(self.features[-1])(x)
+            x = between(Dense(width, kernel_init=start)(x))
+        return Dense(self.features[-1], kernel_init=start)(x)
 
 
 class BatchNormMLP(nn.Module):
@@ -108,12 +81,14 @@ class BatchNormMLP(nn.Module):
     Attributes:
         features: Width of each layer; the last one is the number of outputs.
         activation: Name of the activation between layers, see `activation`.
+        initialiser: Name of the kernels' first distribution, see `initialiser`.
         momentum: Share of the running average that a step keeps, in [0, 1).
 
     Raises:
-        ValueError: On the first call, if the activation is unknown.
+        ValueError: On the first call, if the activation or the initialiser is unknown.
 
     Example:
+        >>> import jax, jax.numpy as jnp
         >>> model = BatchNormMLP((16, 10))
         >>> start = model.init(jax.random.key(0), jnp.zeros((1, 64)), train=False)
         >>> x = jnp.ones((5, 64))
@@ -124,26 +99,33 @@ class BatchNormMLP(nn.Module):
 
     features: Sequence[int]
     activation: str = "relu"
+    initialiser: str = "lecun_normal"
     momentum: float = 0.9
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
         """Map [batch, inputs] to [batch, features[-1]]."""
-        between = activation(self.activation)
+        between, start = activation(self.activation), initialiser(self.initialiser)
         for width in self.features[:-1]:
             normalise = nn.BatchNorm(use_running_average=not train, momentum=self.momentum)
-            x = between(normalise(Dense(width)(x)))
-        return Dense(self.features[-1])(x)
+            x = between(normalise(Dense(width, kernel_init=start)(x)))
+        return Dense(self.features[-1], kernel_init=start)(x)
 
 
 class CNN(nn.Module):
-    """Convolutions of 3x3 with ReLU, each followed by 2x2 max-pooling, then dense layers.
+    """Convolutions of 3x3 with an activation, each followed by 2x2 max-pooling, then dense layers.
 
     Attributes:
         channels: Output channels of each convolution.
         features: Width of each dense layer; the last one is the number of classes.
+        activation: Name of the activation between layers, see `activation`.
+        initialiser: Name of the kernels' first distribution, see `initialiser`.
+
+    Raises:
+        ValueError: On the first call, if the activation or the initialiser is unknown.
 
     Example:
+        >>> import jax, jax.numpy as jnp
         >>> model = CNN()
         >>> params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
         >>> jax.jit(model.apply)(params, jnp.ones((2, 28, 28, 1))).shape
@@ -152,13 +134,16 @@ class CNN(nn.Module):
 
     channels: Sequence[int] = (32, 64)
     features: Sequence[int] = (64, 10)
+    activation: str = "relu"
+    initialiser: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map images [batch, height, width, channels] to logits [batch, features[-1]]."""
+        between, start = activation(self.activation), initialiser(self.initialiser)
         for width in self.channels:
-            x = max_pool(nn.relu(Conv(width)(x)))
+            x = max_pool(between(Conv(width, kernel_init=start)(x)))
         x = x.reshape(x.shape[0], -1)
         for width in self.features[:-1]:
-            x = nn.relu(Dense(width)(x))
-        return Dense(self.features[-1])(x)
+            x = between(Dense(width, kernel_init=start)(x))
+        return Dense(self.features[-1], kernel_init=start)(x)

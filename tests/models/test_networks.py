@@ -1,9 +1,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from paramjax.models import CNN, MLP, BatchNormMLP, Linear, activation
+from paramjax.models import CNN, MLP, BatchNormMLP, Linear
 
 
 def test_cnn_counts_its_parameters(key):
@@ -27,13 +26,8 @@ def test_mlp_is_affine_maps_and_activations(key):
 def test_linear_starts_at_zero_or_at_random(key):
     x = jnp.ones((1, 3))
     assert not jnp.any(Linear(2).apply(Linear(2).init(key, x), x))
-    random = Linear(2, zero_init=False)
+    random = Linear(2, initialiser="lecun_normal")
     assert jnp.all(random.apply(random.init(key, x), x) != 0)
-
-
-def test_unknown_activation_names_the_nearest():
-    with pytest.raises(ValueError, match="unknown activation 'rellu'; nearest: relu"):
-        activation("rellu")
 
 
 def test_batch_normalisation_by_hand(key):
