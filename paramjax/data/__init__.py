@@ -1,19 +1,24 @@
 """Data: bundled and read from files, checked, split, and ordered into batches."""
 
 from paramjax.data._bundled import breast_cancer, digits, read_idx
+from paramjax.data._byte_tokeniser import ByteTokeniser
 from paramjax.data._folds import folds
 from paramjax.data._sampler import batch_order, epoch_order, order_of
 from paramjax.data._splits import Splits, split, standardise
+from paramjax.data._tokenisers import CharacterTokeniser, WordTokeniser
 from paramjax.data._validation import check_data, check_labels, table
 from paramjax.data.streams._batches import StreamChanged
 from paramjax.data.streams._cursor import StreamEnded
 from paramjax.data.streams._prefetch import StreamBlockedWarning
 
 __all__ = [
+    "ByteTokeniser",
+    "CharacterTokeniser",
     "Splits",
     "StreamBlockedWarning",
     "StreamChanged",
     "StreamEnded",
+    "WordTokeniser",
     "batch_order",
     "breast_cancer",
     "check_data",
