@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("PARAMJAX_CACHE_DIR", str(ROOT / ".cache" / "xla"))
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("PARAMJAX_OFFLINE", "1")  # no test waits for a server
 
 
 def quick_to_compile():

@@ -2,7 +2,16 @@
 
 from paramjax.data._bundled import breast_cancer, digits, read_idx
 from paramjax.data._byte_tokeniser import ByteTokeniser
+from paramjax.data._download import DataNotFoundError
 from paramjax.data._folds import folds
+from paramjax.data._published import (
+    adult,
+    fashion_mnist,
+    mnist,
+    movie_sentences,
+    time_series,
+    tiny_shakespeare,
+)
 from paramjax.data._sampler import batch_order, epoch_order, order_of
 from paramjax.data._splits import Splits, split, standardise
 from paramjax.data._tokenisers import CharacterTokeniser, WordTokeniser
@@ -14,21 +23,28 @@ from paramjax.data.streams._prefetch import StreamBlockedWarning
 __all__ = [
     "ByteTokeniser",
     "CharacterTokeniser",
+    "DataNotFoundError",
     "Splits",
     "StreamBlockedWarning",
     "StreamChanged",
     "StreamEnded",
     "WordTokeniser",
+    "adult",
     "batch_order",
     "breast_cancer",
     "check_data",
     "check_labels",
     "digits",
     "epoch_order",
+    "fashion_mnist",
     "folds",
+    "mnist",
+    "movie_sentences",
     "order_of",
     "read_idx",
     "split",
     "standardise",
     "table",
+    "time_series",
+    "tiny_shakespeare",
 ]

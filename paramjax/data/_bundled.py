@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
@@ -95,16 +96,21 @@ def read_idx(path: str | Path) -> np.ndarray:
         zipped = stored.read(2) == b"\x1f\x8b"
         stored.seek(0)
         if not zipped:
-            return _read(file, stored)
+            return _parsed(file, stored, file.stat().st_size)
         try:
             with gzip.GzipFile(fileobj=stored) as unzipped:
-                return _read(file, unzipped)
+                return _parsed(file, unzipped, file.stat().st_size)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{file}: damaged gzip file ({error})") from error
 
 
-def _read(file: Path, content: BinaryIO | gzip.GzipFile) -> np.ndarray:
-    """The array of a file; no more of it is unpacked than its header says."""
+def parse_idx(origin: str, content: bytes) -> np.ndarray:
+    """The array of the bytes of an unpacked file."""
+    return _parsed(origin, io.BytesIO(content), len(content))
+
+
+def _parsed(file: str | Path, content: BinaryIO | gzip.GzipFile, size: int) -> np.ndarray:
+    """The array of a file of so many bytes; no more is unpacked than its header says."""
     magic = content.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:
         raise ValueError(f"{file}: not an IDX file, it starts with {magic.hex(' ')}")
@@ -113,7 +119,7 @@ def _read(file: Path, content: BinaryIO | gzip.GzipFile) -> np.ndarray:
     if len(lengths) < 4 * axes:
         raise ValueError(f"{file}: expected the lengths of {axes} axes; the file is cut short")
     shape = tuple(map(int, np.frombuffer(lengths, ">u4")))
-    expected, size = math.prod(shape) * dtype.itemsize, file.stat().st_size
+    expected = math.prod(shape) * dtype.itemsize
     if expected > _MOST_UNPACKED + _MOST_TIMES * size:
         raise ValueError(
             f"{file}: expected an array about as large as its file, got shape {shape} in {size} "
