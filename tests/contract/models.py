@@ -1,0 +1,116 @@
+"""One row for each flax module of `pj.models`, at its smallest size, for the contract of models.
+
+A new model adds its row here. `REPRESENTATIVES` run with every `make test`, the others with
+`make test-all`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import paramjax as pj
+from paramjax.losses import cross_entropy, squared_error
+
+ROWS = 4
+
+
+def with_collections(model, params, model_state, x, key, *, train):
+    """A plain module, and one with dropout, batch statistics or both: `(outputs, model_state)`."""
+    takes = inspect.signature(type(model).__call__).parameters
+    inputs = {"train": train} if "train" in takes else {}
+    variables = {"params": params, **model_state}
+    if not (train and model_state):
+        return model.apply(variables, x, rngs={"dropout": key}, **inputs), model_state
+    return model.apply(variables, x, rngs={"dropout": key}, mutable=list(model_state), **inputs)
+
+
+def with_carry(model, params, carry, x, key, *, train):
+    """A recurrent layer that is called as `(x, carry) -> (outputs, carry)`."""
+    return model.apply({"params": params}, x, carry)
+
+
+class Model(NamedTuple):
+    """What the contract needs to train a model.
+
+    Attributes:
+        module: The model.
+        x: Its input, [ROWS, ...].
+        y: The targets, [ROWS, ...].
+        loss: `(outputs, y) -> losses`, of any shape.
+        apply: `(module, params, model_state, x, key, *, train) -> (outputs, model_state)`.
+        state: The model state before the first step; None for the collections of `init`.
+    """
+
+    module: Any
+    x: np.ndarray
+    y: np.ndarray
+    loss: Callable = squared_error
+    apply: Callable = with_collections
+    state: Any = None
+
+    def start(self, key):
+        """Parameters and model state before the first step, as dicts."""
+        takes = inspect.signature(type(self.module).__call__).parameters
+        inputs = {"train": False} if "train" in takes else {}
+        variables = self.module.init(key, self.x, **inputs)
+        params = variables.pop("params")
+        return params, variables if self.state is None else self.state
+
+    @property
+    def data(self):
+        """Inputs and targets as a table."""
+        return {"x": self.x, "y": self.y}
+
+    def loss_fn(self, params, model_state, batch, key):
+        """The mean loss of a step; its noise is always the same, so that runs can be compared."""
+        noise = jax.random.key(1)
+        outputs, model_state = self.apply(
+            self.module, params, model_state, batch["x"], noise, train=True
+        )
+        return jnp.mean(self.loss(outputs, batch["y"])), (model_state, {})
+
+
+def reals(*shape):
+    """Normal numbers [ROWS, ...]."""
+    return np.random.default_rng(0).normal(size=(ROWS, *shape)).astype(np.float32)
+
+
+def constant(value, *shape):
+    """One number everywhere, [ROWS, ...], which is learned whatever carry comes along."""
+    return np.full((ROWS, *shape), value, np.float32)
+
+
+def classes(count, *shape):
+    """Classes or tokens below `count`, [ROWS, ...]."""
+    return np.random.default_rng(1).integers(0, count, (ROWS, *shape)).astype(np.int32)
+
+
+# fmt: off
+MODELS = {
+    "BatchNormMLP": Model(pj.models.BatchNormMLP((4, 3)), reals(5), classes(3), cross_entropy),
+    "CNN": Model(pj.models.CNN((2,), (4, 3)), reals(6, 6, 1), classes(3), cross_entropy),
+    "Conv": Model(pj.models.Conv(2), reals(4, 4, 1), reals(4, 4, 2)),
+    "Dense": Model(pj.models.Dense(2), reals(3), reals(2)),
+    "LSTM": Model(
+        pj.models.LSTM(2), reals(5, 3), constant(0.5, 5, 2),
+        apply=with_carry, state=pj.models.LSTM(2).zero_carry(ROWS),
+    ),
+    "Linear": Model(pj.models.Linear(2), reals(3), reals(2)),
+    "MLP": Model(pj.models.MLP((4, 2)), reals(3), reals(2)),
+    "Transformer": Model(
+        pj.models.Transformer(5, width=4, layers=1, heads=2, length=3, dropout=0.1),
+        classes(5, 3), classes(5, 3), cross_entropy,
+    ),
+}
+# fmt: on
+REPRESENTATIVES = {
+    "BatchNormMLP": "statistics of batches",
+    "LSTM": "a carry that goes from step to step",
+    "MLP": "no state, nothing random",
+    "Transformer": "dropout, integers as inputs",
+}
+"""Models that run with every `make test`, and what each stands for."""
