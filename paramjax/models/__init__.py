@@ -9,11 +9,13 @@ from paramjax.models._lstm import LSTM
 from paramjax.models._names import ACTIVATIONS, INITIALISERS, activation, initialiser
 from paramjax.models._networks import CNN, MLP, BatchNormMLP, Linear
 from paramjax.models._pooling import max_pool
+from paramjax.models._recurrent import GRU, SimpleRNN
 from paramjax.models._transformer import Transformer
 
 __all__ = [
     "ACTIVATIONS",
     "CNN",
+    "GRU",
     "INITIALISERS",
     "LSTM",
     "MLP",
@@ -22,6 +24,7 @@ __all__ = [
     "Conv",
     "Dense",
     "Linear",
+    "SimpleRNN",
     "Transformer",
     "activation",
     "from_callable",

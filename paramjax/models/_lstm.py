@@ -11,6 +11,8 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from paramjax._types import Array
+from paramjax.models._names import initialiser
+from paramjax.models._recurrence import check_carry, check_sequences, steps_within
 
 _GATES = ("i", "f", "g", "o")
 
@@ -39,11 +41,14 @@ class LSTM(nn.Module):
 
     Attributes:
         features: Size of the state h and of the cell c.
+        initialiser: Name of the first distribution of W, see `initialiser`.
+        recurrent_initialiser: Name of that of U.
 
     Raises:
         TypeError: On the first call, if the sequences are not floating-point or the lengths not
             integers.
-        ValueError: On the first call, if sequences, carry or lengths have other shapes.
+        ValueError: On the first call, if sequences, carry or lengths have other shapes, or a name
+            is unknown.
 
     Example:
         >>> memory = LSTM(8)
@@ -56,6 +61,8 @@ class LSTM(nn.Module):
     """
 
     features: int
+    initialiser: str = "lecun_normal"
+    recurrent_initialiser: str = "orthogonal"
 
     @nn.compact
     def __call__(
@@ -73,8 +80,14 @@ class LSTM(nn.Module):
             The outputs; with a carry, the outputs and the carry after the last step, of the
             dtypes of the one before.
         """
-        _check_inputs(x, carry, lengths, self.features)
-        cell = nn.OptimizedLSTMCell(self.features, name="cell")
+        check_sequences(x, lengths)
+        check_carry(carry, 2, x.shape[0], self.features)
+        cell = nn.OptimizedLSTMCell(
+            self.features,
+            kernel_init=initialiser(self.initialiser),
+            recurrent_kernel_init=initialiser(self.recurrent_initialiser),
+            name="cell",
+        )
         if self.is_initializing():
             zero = jnp.zeros((x.shape[0], self.features), x.dtype)
             cell((zero, zero), jnp.zeros_like(x, shape=(x.shape[0], x.shape[2])))
@@ -86,7 +99,7 @@ class LSTM(nn.Module):
         x, inputs, kernel, bias = promote_dtype(x, inputs, kernel, bias, dtype=None)
         z = x.swapaxes(0, 1) @ inputs + bias.reshape(1, 1, -1)
         start = None if carry is None else (carry[0].astype(z.dtype), carry[1].astype(z.dtype))
-        outputs, cells = _outputs(z, kernel, start, _within(lengths, x.shape[1]))
+        outputs, cells = _outputs(z, kernel, start, steps_within(lengths, x.shape[1]))
         if carry is None:
             return outputs.swapaxes(0, 1)
         end = cells.astype(carry[0].dtype), outputs[-1].astype(carry[1].dtype)
@@ -104,35 +117,6 @@ class LSTM(nn.Module):
             Zeros, twice [batch, features], in memory of their own.
         """
         return jnp.zeros((batch, self.features), dtype), jnp.zeros((batch, self.features), dtype)
-
-
-def _check_inputs(x: Array, carry: Any, lengths: Array | None, features: int) -> None:
-    if x.ndim != 3:
-        raise ValueError(f"x: expected [batch, length, inputs], got shape {x.shape}")
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"x: expected floating-point sequences, got {x.dtype}")
-    expected = (x.shape[0], features)
-    if carry is not None and [jnp.shape(part) for part in jax.tree.leaves(carry)] != [expected] * 2:
-        raise ValueError(
-            f"carry: expected cells and states, both {expected}, as zero_carry({x.shape[0]}) makes "
-            f"them, got {jax.tree.map(jnp.shape, carry)}"
-        )
-    if lengths is None:
-        return
-    if jnp.shape(lengths) != x.shape[:1]:
-        raise ValueError(
-            f"lengths: expected one for each of the {x.shape[0]} sequences, got shape "
-            f"{jnp.shape(lengths)}"
-        )
-    if not jnp.issubdtype(lengths.dtype, jnp.integer):
-        raise TypeError(f"lengths: expected integers, got {lengths.dtype}")
-
-
-def _within(lengths: Array | None, length: int) -> Array | None:
-    """Whether each step lies within each sequence, bool[length, batch, 1]."""
-    if lengths is None:
-        return None
-    return (jnp.arange(length).reshape(-1, 1) < lengths.reshape(1, -1))[..., None]
 
 
 def _recur(
