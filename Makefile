@@ -16,7 +16,7 @@ help:
 	@echo "make test-all  run the slow tests too: kills by the hundred, every layout"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation, every page executed, into docs/_build/html"
-	@echo "make examples  run the founding programs and compare their figures"
+	@echo "make examples  run every example and compare its figures"
 	@echo "make smoke  import and run on the newest JAX, where a newer Python is on the machine"
 
 demo: $(VENV)/bench.stamp
@@ -37,7 +37,7 @@ docs: $(VENV)/dev.stamp
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 examples: $(VENV)/bench.stamp
-	for name in $$($(BIN)/paramjax example --names); do $(BIN)/paramjax example $$name --check --out build/examples || exit 1; done
+	$(BIN)/paramjax example --all --check --out build/examples
 
 smoke:
 	sh tests/smoke/newest.sh

@@ -43,7 +43,7 @@ class Display:
         self._most: dict[tuple[str, str], int] = {}
         names = [workload.name for workload in plan.workloads]
         self._bars = Bars(
-            *_columns(min(terminal.width, _WIDEST), names, self._looks[-1] * optimizers),
+            *bar_columns(min(terminal.width, _WIDEST), names, self._looks[-1] * optimizers),
             console=terminal,
             disable=not terminal.is_terminal,
             speed_estimate_period=600.0,  # a chunk of trainings may take longer than rich's 30 s
@@ -112,8 +112,8 @@ def _clock(seconds: float | None) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def _columns(width: int, names: list[str], most: int) -> list[ProgressColumn]:
-    """Columns of fixed width, which fill a line."""
+def bar_columns(width: int, names: list[str], most: int) -> list[ProgressColumn]:
+    """Columns of fixed width, which fill a line: name, bar, count, time left, field `now`."""
     name = min(max(map(len, names)), _NAME)
     counted = 2 * len(str(most)) + 1
     rest = width - name - counted - _LEFT - 4  # a space between two columns
