@@ -17,6 +17,15 @@ Names = tuple[str, ...]
 """The path of a leaf, `("layers", "0", "kernel")`: keys of nested dicts, outermost first."""
 
 
+def _no_init(key: Key) -> Params:
+    """What `Adapted.init` is for a module that was made with its values."""
+    del key
+    raise TypeError(
+        "init: this module was adapted with the values it was made with; for one start for each "
+        "seed use Problem(init=lambda key: adapt(make_module(key)).params), or pj.models.from_linen"
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Adapted:
     """A module as paramjax trains it.
@@ -31,17 +40,27 @@ class Adapted:
         params: The floating-point parameters, which are trained.
         model_state: Every other array; `{}` if the module has no others.
         merge: `(params, model_state) -> module`, a new module of the class that was adapted.
+        evaluate: `(params, model_state, x, **inputs) -> outputs`, pure, of a module that does not
+            train: no dropout, running averages in the place of the batch's statistics.
+        init: `(key) -> params`, drawn anew; raises TypeError for modules that are made with their
+            values (`from_nnx`, `from_callable`).
 
     Example:
-        >>> double = Adapted(lambda w, s, x, key=None: (w * x, s), 2.0, {}, lambda w, s: w)
+        >>> double = Adapted(
+        ...     lambda w, s, x, key=None: (w * x, s), 2.0, {}, lambda w, s: w, lambda w, s, x: w * x
+        ... )
         >>> double.apply(double.params, double.model_state, 4.0)
         (8.0, {})
+        >>> double.evaluate(double.params, double.model_state, 4.0)
+        8.0
     """
 
     apply: Callable[..., tuple[Any, ModelState]]
     params: Params
     model_state: ModelState
     merge: Callable[[Params, ModelState], Any]
+    evaluate: Callable[..., Any]
+    init: Callable[[Key], Params] = _no_init
 
 
 def names_of(path: Sequence[Any]) -> Names:

@@ -32,7 +32,7 @@ def from_callable(module: Any) -> Adapted:
 
     A call cannot change a pytree, so `apply` returns its `model_state` unchanged; a new state
     that the module returns with its output stays in the output. `apply` passes its key to
-    modules whose call has a parameter `key`.
+    modules whose call has a parameter `key`, `evaluate` none.
 
     Args:
         module: A callable of any registered pytree type.
@@ -91,7 +91,10 @@ def from_callable(module: Any) -> Adapted:
             inputs["key"] = key
         return merge(params, model_state)(x, **inputs), model_state
 
-    return Adapted(apply, first_params, first_state, merge)
+    def evaluate(params: Params, model_state: ModelState, x: Any, **inputs: Any) -> Any:
+        return merge(params, model_state)(x, **inputs)
+
+    return Adapted(apply, first_params, first_state, merge, evaluate)
 
 
 def _is_array(leaf: Any) -> bool:

@@ -36,9 +36,8 @@ def from_nnx(module: nnx.Module) -> Adapted:
     order. Without a key each stream continues.
 
     Whether layers train or evaluate is fixed when the module is adapted, by the last
-    `module.train()` or `module.eval()`. To evaluate, either call `.eval()` on what `merge`
-    returns, or adapt the module again after `module.eval()`: parameters and state keep their
-    form. `apply` raises for layers that overwrite their own parameters in the call
+    `module.train()` or `module.eval()`; `evaluate` calls `module.eval()` first, on a copy. `apply`
+    raises for layers that overwrite their own parameters in the call
     (`nnx.WeightNorm`, `nnx.SpectralNorm`): only the optimizer may change parameters.
 
     Args:
@@ -103,7 +102,12 @@ def from_nnx(module: nnx.Module) -> Adapted:
             )
         return outputs, nest(others.names, jax.tree.leaves(after[1]))
 
-    return Adapted(apply, first_params, first_state, merge)
+    def evaluate(params: Params, model_state: ModelState, x: Any, **inputs: Any) -> Any:
+        live: Any = merge(params, model_state)
+        live.eval()
+        return live(x, **inputs)
+
+    return Adapted(apply, first_params, first_state, merge, evaluate)
 
 
 class _Form(NamedTuple):
