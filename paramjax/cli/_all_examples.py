@@ -108,9 +108,9 @@ def _run_each(
     ) as bars:
         task = bars.add_task("examples", total=len(programs), now="")
         for name, file in programs.items():
-            bars.update(task, now=name)
+            bars.update(task, now=name, refresh=True)
             outcomes.append(outcome := run(name, file))
-            bars.update(task, advance=1, now="done")
+            bars.update(task, advance=1, now="done", refresh=True)
             if outcome.wrong or not terminal.is_terminal:
                 words = outcome.wrong or f"figures {outcome.counted}"
                 terminal.print(f"{name}: {words}, {outcome.seconds:.1f} s", markup=False)
