@@ -91,8 +91,13 @@ def classes(count, *shape):
 
 # fmt: off
 MODELS = {
-    "BatchNormMLP": Model(pj.models.BatchNormMLP((4, 3)), reals(5), classes(3), cross_entropy),
-    "CNN": Model(pj.models.CNN((2,), (4, 3)), reals(6, 6, 1), classes(3), cross_entropy),
+    "BatchNormMLP": Model(
+        pj.models.BatchNormMLP((4, 3), dropout=0.2), reals(5), classes(3), cross_entropy
+    ),
+    "CNN": Model(
+        pj.models.CNN((2,), (4, 3), dropout=0.2, batch_norm=True), reals(6, 6, 1), classes(3),
+        cross_entropy,
+    ),
     "Conv": Model(pj.models.Conv(2), reals(4, 4, 1), reals(4, 4, 2)),
     "Dense": Model(pj.models.Dense(2), reals(3), reals(2)),
     "LSTM": Model(
@@ -101,6 +106,7 @@ MODELS = {
     ),
     "Linear": Model(pj.models.Linear(2), reals(3), reals(2)),
     "MLP": Model(pj.models.MLP((4, 2)), reals(3), reals(2)),
+    "ResNet": Model(pj.models.ResNet(3, (2, 3)), reals(6, 5, 1), classes(3), cross_entropy),
     "Transformer": Model(
         pj.models.Transformer(5, width=4, layers=1, heads=2, length=3, dropout=0.1),
         classes(5, 3), classes(5, 3), cross_entropy,
@@ -108,7 +114,7 @@ MODELS = {
 }
 # fmt: on
 REPRESENTATIVES = {
-    "BatchNormMLP": "statistics of batches",
+    "BatchNormMLP": "statistics of batches, dropout",
     "LSTM": "a carry that goes from step to step",
     "MLP": "no state, nothing random",
     "Transformer": "dropout, integers as inputs",
