@@ -2,8 +2,10 @@
 
 from paramjax.data._bundled import breast_cancer, digits, read_idx
 from paramjax.data._byte_tokeniser import ByteTokeniser
+from paramjax.data._csv import read_csv
 from paramjax.data._download import DataNotFoundError
 from paramjax.data._folds import folds
+from paramjax.data._libsvm import read_libsvm
 from paramjax.data._published import (
     adult,
     fashion_mnist,
@@ -14,6 +16,7 @@ from paramjax.data._published import (
 )
 from paramjax.data._sampler import batch_order, epoch_order, order_of
 from paramjax.data._splits import Splits, split, standardise
+from paramjax.data._text import read_text
 from paramjax.data._tokenisers import CharacterTokeniser, WordTokeniser
 from paramjax.data._validation import check_data, check_labels, table
 from paramjax.data.streams._batches import StreamChanged
@@ -41,7 +44,10 @@ __all__ = [
     "mnist",
     "movie_sentences",
     "order_of",
+    "read_csv",
     "read_idx",
+    "read_libsvm",
+    "read_text",
     "split",
     "standardise",
     "table",

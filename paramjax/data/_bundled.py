@@ -12,13 +12,8 @@ from typing import BinaryIO
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax.data._text import MOST_TIMES, MOST_UNPACKED
 from paramjax.data._validation import table
-
-_MOST_TIMES = 100
-"""How often as large as its file an array may be: images are 2 to 20 times, zeros 1,000 times."""
-
-_MOST_UNPACKED = 2**24
-"""Bytes that a file of any size may unpack to."""
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -120,7 +115,7 @@ def _parsed(file: str | Path, content: BinaryIO | gzip.GzipFile, size: int) -> n
         raise ValueError(f"{file}: expected the lengths of {axes} axes; the file is cut short")
     shape = tuple(map(int, np.frombuffer(lengths, ">u4")))
     expected = math.prod(shape) * dtype.itemsize
-    if expected > _MOST_UNPACKED + _MOST_TIMES * size:
+    if expected > MOST_UNPACKED + MOST_TIMES * size:
         raise ValueError(
             f"{file}: expected an array about as large as its file, got shape {shape} in {size} "
             "bytes; the file is damaged, or unpack it with gunzip first"

@@ -42,21 +42,28 @@ def read(source: Source, place: Path) -> list[bytes]:
         DataNotFoundError: If some are missing there.
         ValueError: If one is damaged, or another file of the same name.
     """
+    archive = source.archive and stored(place, source.archive)
+    if source.archive and archive and not all(stored(place, part) for part in source.files):
+        return _members(source, check(source.archive, archive.read_bytes(), str(archive)))
+    return [
+        check(part, path.read_bytes(), str(path))
+        for part, path in zip(source.files, complete(source, place), strict=True)
+    ]
+
+
+def complete(source: Source, place: Path) -> list[Path]:
+    """The files of a data set as they lie at one place.
+
+    Raises:
+        DataNotFoundError: If some are missing there.
+    """
     paths = [stored(place, part) for part in source.files]
-    if source.archive is not None and None in paths:
-        archive = stored(place, source.archive)
-        if archive is not None:
-            return _members(source, check(source.archive, archive.read_bytes(), str(archive)))
     lacking = [part.name for part, path in zip(source.files, paths, strict=True) if path is None]
     if lacking:
         raise DataNotFoundError(
             f"{source.title}: {place} lacks {', '.join(lacking)}; place all of its files there"
         )
-    return [
-        check(part, path.read_bytes(), str(path))
-        for part, path in zip(source.files, paths, strict=True)
-        if path is not None
-    ]
+    return [path for path in paths if path is not None]
 
 
 def stored(place: Path, part: Published) -> Path | None:
@@ -80,6 +87,15 @@ def check(part: Published, content: bytes, origin: str) -> bytes:
             f"of {part.name}, got {found} ({len(content):,} bytes); fetch it again"
         )
     return content
+
+
+def fits(part: Published, path: Path) -> bool:
+    """Whether a file is the one that was published."""
+    try:
+        check(part, path.read_bytes(), str(path))
+    except ValueError:
+        return False
+    return True
 
 
 def _named(source: Source, folder: str | os.PathLike[str]) -> list[Path]:

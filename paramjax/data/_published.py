@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from pathlib import Path
 
@@ -11,7 +9,9 @@ import numpy as np
 
 from paramjax._checks import nearest
 from paramjax.data._bundled import parse_idx, read_idx
-from paramjax.data._places import check, find, read, stored
+from paramjax.data._csv import parse_csv
+from paramjax.data._libsvm import parse_libsvm
+from paramjax.data._places import complete, find, fits, read
 from paramjax.data._sources import (
     ADULT,
     FASHION_MNIST,
@@ -21,6 +21,7 @@ from paramjax.data._sources import (
     TINY_SHAKESPEARE,
     Source,
 )
+from paramjax.data._text import decoded
 from paramjax.data._validation import table
 
 Folder = str | os.PathLike[str] | None
@@ -152,7 +153,7 @@ def movie_sentences(folder: Folder = None) -> tuple[list[str], np.ndarray]:
     sentences: list[str] = []
     labels: list[int] = []
     for label, content in enumerate(read(MOVIE_SENTENCES, place)):
-        lines = [line.strip() for line in _decoded(content).split("\n")]
+        lines = [line.strip() for line in _text(place, content).split("\n")]
         sentences += [line for line in lines if line]
         labels += [label] * (len(sentences) - len(labels))
     return sentences, np.array(labels, np.int32)
@@ -185,8 +186,10 @@ def adult(folder: Folder = None) -> tuple[Table, Table]:
         (32561, 123)
     """
     place, _ = find(ADULT, folder)
-    train, test = (_binary_features(content.decode("ascii")) for content in read(ADULT, place))
-    return train, test
+    train, test = (
+        parse_libsvm(str(place), content.decode("ascii"), 123) for content in read(ADULT, place)
+    )
+    return _classes(train), _classes(test)
 
 
 def time_series(name: str, folder: Folder = None) -> np.ndarray:
@@ -221,16 +224,18 @@ def time_series(name: str, folder: Folder = None) -> np.ndarray:
         raise ValueError(nearest(name, TIME_SERIES, what="time series"))
     source = TIME_SERIES[name]
     place, _ = find(source, folder)
-    _, *rows = csv.reader(io.StringIO(read(source, place)[0].decode("ascii")))
-    return np.array([float(value) for _, value in rows])
+    text = decoded(str(place), read(source, place)[0])
+    (values,) = parse_csv(str(place), text, columns=[1], header=True).values()
+    return values
 
 
 def _images(source: Source, folder: Folder) -> tuple[Table, Table]:
     """Training and test part of a data set in MNIST's format."""
     place, own = find(source, folder)
     if own:
-        _refuse_others(source, place)
-        arrays = [read_idx(place / part.name) for part in source.files]
+        paths = complete(source, place)
+        _refuse_others(source, paths[3])
+        arrays = [read_idx(path) for path in paths]
     else:
         contents = zip(source.files, read(source, place), strict=True)
         arrays = [parse_idx(str(place / part.name), content) for part, content in contents]
@@ -241,30 +246,23 @@ def _images(source: Source, folder: Folder) -> tuple[Table, Table]:
     return train, test
 
 
-def _refuse_others(source: Source, place: Path) -> None:
-    """Raise if the user's folder holds the labels of another data set of the family."""
-    part = source.files[3]
-    path = stored(place, part)
+def _refuse_others(source: Source, labels: Path) -> None:
+    """Raise if the user's folder holds the test labels of another data set of the family."""
     for other in _FAMILY:
-        if path is not None and other is not source:
-            try:
-                check(other.files[3], path.read_bytes(), str(path))
-            except ValueError:
-                continue
-            raise ValueError(f"folder: expected {source.title}, got {other.title} in {place}")
+        if other is not source and fits(other.files[3], labels):
+            raise ValueError(
+                f"folder: expected {source.title}, got {other.title} in {labels.parent}"
+            )
 
 
-def _decoded(content: bytes) -> str:
+def _classes(rows: Table) -> Table:
+    """Labels 0 and 1 instead of -1 and 1."""
+    return {**rows, "y": (rows["y"] > 0).astype(np.int32)}
+
+
+def _text(origin: Path, content: bytes) -> str:
+    """Text in UTF-8, or as it was published."""
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")
-
-
-def _binary_features(text: str) -> Table:
-    """Rows of `label index:1 index:1 ...` as a dense table."""
-    lines = [line.split() for line in text.splitlines()]
-    x = np.zeros((len(lines), 123), np.float32)
-    for row, (_, *features) in enumerate(lines):
-        x[row, [int(feature.split(":")[0]) - 1 for feature in features]] = 1
-    return {"x": x, "y": np.array([label == "+1" for label, *_ in lines], np.int32)}
+        return decoded(str(origin), content)
+    except ValueError:
+        return decoded(str(origin), content, "cp1252")
