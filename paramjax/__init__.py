@@ -10,6 +10,7 @@ from paramjax import _cache as _cache  # on from here
 from paramjax import (
     checkpoints,
     data,
+    explain,
     logs,
     losses,
     metrics,
@@ -57,6 +58,7 @@ __all__ = [
     "conditional",
     "cross_validate",
     "data",
+    "explain",
     "fit",
     "gradient",
     "grads",

@@ -13,7 +13,7 @@ VOCABULARY = {path.stem for path in PACKAGE.glob("_*.py")} - ABOVE
 LAYERS = [
     VOCABULARY,
     {"space", "data", "metrics", "models", "checkpoints", "logs", "plots"},
-    {"losses", "optim"},  # they name accuracy and search spaces
+    {"losses", "optim", "explain"},  # they name accuracy and search spaces
     {"step"},
     {"runs"},
     {"populations"},

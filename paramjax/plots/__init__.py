@@ -7,6 +7,7 @@ from paramjax.plots._overview import overview
 from paramjax.plots._parallel_coordinates import parallel_coordinates
 from paramjax.plots._records import Distribution, TrainingRecord
 from paramjax.plots._run_curves import run_curves
+from paramjax.plots._saliency_maps import saliency_maps
 
 __all__ = [
     "ComparisonRecord",
@@ -19,4 +20,5 @@ __all__ = [
     "overview",
     "parallel_coordinates",
     "run_curves",
+    "saliency_maps",
 ]
