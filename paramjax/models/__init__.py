@@ -12,6 +12,7 @@ from paramjax.models._names import ACTIVATIONS, INITIALISERS, activation, initia
 from paramjax.models._networks import MLP, BatchNormMLP, Linear
 from paramjax.models._pooling import max_pool
 from paramjax.models._recurrent import GRU, SimpleRNN
+from paramjax.models._text import TextCNN, TextRNN
 from paramjax.models._transformer import Transformer
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Linear",
     "ResNet",
     "SimpleRNN",
+    "TextCNN",
+    "TextRNN",
     "Transformer",
     "activation",
     "from_callable",

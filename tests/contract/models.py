@@ -89,6 +89,11 @@ def classes(count, *shape):
     return np.random.default_rng(1).integers(0, count, (ROWS, *shape)).astype(np.int32)
 
 
+def tenfold(outputs, y):
+    """A loss so steep that four steps gain more than the carry, which moves too, loses."""
+    return 10 * squared_error(outputs, y)
+
+
 # fmt: off
 MODELS = {
     "BatchNormMLP": Model(
@@ -100,6 +105,10 @@ MODELS = {
     ),
     "Conv": Model(pj.models.Conv(2), reals(4, 4, 1), reals(4, 4, 2)),
     "Dense": Model(pj.models.Dense(2), reals(3), reals(2)),
+    "GRU": Model(
+        pj.models.GRU(2), reals(5, 3), constant(0.5, 5, 2), tenfold,
+        apply=with_carry, state=pj.models.GRU(2).zero_carry(ROWS),
+    ),
     "LSTM": Model(
         pj.models.LSTM(2), reals(5, 3), constant(0.5, 5, 2),
         apply=with_carry, state=pj.models.LSTM(2).zero_carry(ROWS),
@@ -107,6 +116,18 @@ MODELS = {
     "Linear": Model(pj.models.Linear(2), reals(3), reals(2)),
     "MLP": Model(pj.models.MLP((4, 2)), reals(3), reals(2)),
     "ResNet": Model(pj.models.ResNet(3, (2, 3)), reals(6, 5, 1), classes(3), cross_entropy),
+    "SimpleRNN": Model(
+        pj.models.SimpleRNN(2), reals(5, 3), constant(0.5, 5, 2), tenfold,
+        apply=with_carry, state=pj.models.SimpleRNN(2).zero_carry(ROWS),
+    ),
+    "TextCNN": Model(
+        pj.models.TextCNN(5, 3, embedding=3, widths=(1, 2), channels=4, dropout=0.1),
+        classes(5, 3), classes(3), cross_entropy,
+    ),
+    "TextRNN": Model(
+        pj.models.TextRNN(5, 3, embedding=3, features=4, dropout=0.1),
+        classes(5, 3), classes(3), cross_entropy,
+    ),
     "Transformer": Model(
         pj.models.Transformer(5, width=4, layers=1, heads=2, length=3, dropout=0.1),
         classes(5, 3), classes(5, 3), cross_entropy,
