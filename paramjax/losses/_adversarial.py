@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_scalar
-from paramjax._types import Array, Batch, Key, LossFn, Metrics, ModelState, Params
+from paramjax._types import Array, Key, LossFn, Metrics, ModelState, Params
 from paramjax.losses._reconstruction import rows_of
 from paramjax.losses._supervised import _mean
 
@@ -22,8 +22,16 @@ class AdversarialPair(NamedTuple):
         generator: `(fake_logits) -> [batch]`.
 
     Example:
-        >>> float(nonsaturating_pair.generator(jnp.zeros(1))[0])
-        0.6931
+        >>> real, fake = jnp.array([2.0]), jnp.array([-2.0])  # told apart
+        >>> for pair in (minimax_pair, nonsaturating_pair):
+        ...     float(pair.discriminator(real, fake)[0]), float(pair.generator(fake)[0])
+        (0.2539, -0.1269)
+        (0.2539, 2.1269)
+        >>> for pair in (least_squares_pair, hinge_pair, wasserstein_pair):
+        ...     float(pair.discriminator(real, fake)[0]), float(pair.generator(fake)[0])
+        (2.5, 4.5)
+        (0.0, 2.0)
+        (-4.0, 2.0)
     """
 
     discriminator: Callable[[Array, Array], Array]
@@ -36,8 +44,8 @@ def _cross_entropy(real: Array, fake: Array) -> Array:
 
 minimax_pair = AdversarialPair(_cross_entropy, lambda fake: -jax.nn.softplus(fake))
 r"""$-\log D(x) - \log(1 - D(G(z)))$ and $\log(1 - D(G(z)))$ with $D = \sigma(\text{logit})$: the
-zero-sum game of Goodfellow et al. (2014, Generative adversarial nets, eq. 1), whose generator learns
-slowly while the discriminator wins."""
+zero-sum game of Goodfellow et al. (2014, Generative adversarial nets, eq. 1), whose generator
+learns slowly while the discriminator wins."""
 
 nonsaturating_pair = AdversarialPair(_cross_entropy, lambda fake: jax.nn.softplus(-fake))
 r"""The discriminator of `minimax_pair`, and $-\log D(G(z))$ for the generator (Goodfellow et al.,
@@ -138,7 +146,7 @@ def adversarial(
         >>> losses = adversarial(lambda w, z: w + z, lambda w, x: x @ w, latent=1)
         >>> tx = optax.sgd(0.1)
         >>> trainer = pj.trainers.alternating(losses, {"discriminator": tx, "generator": tx})
-        >>> start = {"discriminator": jnp.zeros(1), "generator": jnp.zeros(1)}
+        >>> start = {"discriminator": jnp.zeros(1), "generator": jnp.zeros(())}
         >>> state = trainer.init(jax.random.key(0), start)
         >>> state, metrics = trainer.step(state, jnp.full((8, 1), 3.0))
         >>> float(metrics["discriminator/loss"])  # log 4, as it knows nothing yet

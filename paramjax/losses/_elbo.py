@@ -49,7 +49,7 @@ def bernoulli_log_likelihood(logits: Array, targets: Array) -> Array:
     the mean over pictures whose pixels are drawn black or white with these probabilities.
 
     Args:
-        logits: [batch, ...].
+        logits: [batch, ...], floating-point.
         targets: The same shape, in [0, 1]. An example with a number outside gives NaN.
 
     Returns:
@@ -63,7 +63,7 @@ def bernoulli_log_likelihood(logits: Array, targets: Array) -> Array:
         [-1.3863]
     """
     logits = jnp.asarray(logits)
-    targets = jnp.asarray(targets).astype(jnp.result_type(logits, jnp.bfloat16))
+    targets = jnp.asarray(targets).astype(logits.dtype)
     _check_alike("bernoulli_log_likelihood", "logits and targets", logits, targets)
     inside = jnp.all((targets >= 0) & (targets <= 1), axis=tuple(range(1, targets.ndim)))
     values = _sums(targets * logits - jax.nn.softplus(logits))
@@ -198,7 +198,7 @@ def importance_weighted_bound(
     check_count("importance_weighted_bound: samples", samples)
 
     def bound(params: Params, x: Array, key: Key) -> Array:
-        mean, log_variance = encode(params, x)
+        mean, log_variance = map(jnp.asarray, encode(params, x))
 
         def log_weight(key: Key) -> Array:
             noise = jax.random.normal(key, mean.shape, mean.dtype)

@@ -51,7 +51,7 @@ def reconstruction(
 
 
 def rows_of(batch: Batch, what: str) -> tuple[Any, Array | None]:
-    """x of a batch without targets, and its weights if it has some."""
+    """X of a batch without targets, and its weights if it has some."""
     if not isinstance(batch, Mapping):
         return batch, None
     if "x" not in batch:

@@ -2,6 +2,8 @@
 
 from paramjax.models._adapted import Adapted
 from paramjax.models._cnn import CNN, ResNet
+from paramjax.models._adversaries import Discriminator, Generator
+from paramjax.models._autoencoder import VAE, Autoencoder
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
 from paramjax.models._from_callable import from_callable
@@ -22,10 +24,14 @@ __all__ = [
     "INITIALISERS",
     "LSTM",
     "MLP",
+    "VAE",
     "Adapted",
+    "Autoencoder",
     "BatchNormMLP",
     "Conv",
     "Dense",
+    "Discriminator",
+    "Generator",
     "Linear",
     "ResNet",
     "SimpleRNN",
