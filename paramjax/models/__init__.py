@@ -1,9 +1,9 @@
 """Models in flax linen, and adapters for others: the only folder that imports flax."""
 
 from paramjax.models._adapted import Adapted
-from paramjax.models._cnn import CNN, ResNet
 from paramjax.models._adversaries import Discriminator, Generator
 from paramjax.models._autoencoder import VAE, Autoencoder
+from paramjax.models._cnn import CNN, ResNet
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
 from paramjax.models._from_callable import from_callable

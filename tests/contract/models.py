@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import paramjax as pj
-from paramjax.losses import cross_entropy, squared_error
+from paramjax.losses import cross_entropy, negative_elbo, squared_error
 
 ROWS = 4
 
@@ -31,6 +31,11 @@ def with_collections(model, params, model_state, x, key, *, train):
 def with_carry(model, params, carry, x, key, *, train):
     """A recurrent layer that is called as `(x, carry) -> (outputs, carry)`."""
     return model.apply({"params": params}, x, carry)
+
+
+def with_draws(model, params, model_state, x, key, *, train):
+    """A variational autoencoder, whose call draws codes."""
+    return model.apply({"params": params}, x, key), model_state
 
 
 class Model(NamedTuple):
@@ -84,6 +89,11 @@ def constant(value, *shape):
     return np.full((ROWS, *shape), value, np.float32)
 
 
+def shares(*shape):
+    """Numbers between 0 and 1, [ROWS, ...]."""
+    return np.random.default_rng(2).uniform(size=(ROWS, *shape)).astype(np.float32)
+
+
 def classes(count, *shape):
     """Classes or tokens below `count`, [ROWS, ...]."""
     return np.random.default_rng(1).integers(0, count, (ROWS, *shape)).astype(np.int32)
@@ -96,6 +106,9 @@ def tenfold(outputs, y):
 
 # fmt: off
 MODELS = {
+    "Autoencoder": Model(
+        pj.models.Autoencoder((4, 4, 1), 2, (3,), (2,)), shares(4, 4, 1), shares(4, 4, 1)
+    ),
     "BatchNormMLP": Model(
         pj.models.BatchNormMLP((4, 3), dropout=0.2), reals(5), classes(3), cross_entropy
     ),
@@ -105,6 +118,13 @@ MODELS = {
     ),
     "Conv": Model(pj.models.Conv(2), reals(4, 4, 1), reals(4, 4, 2)),
     "Dense": Model(pj.models.Dense(2), reals(3), reals(2)),
+    "Discriminator": Model(
+        pj.models.Discriminator((4, 3), batch_norm=True), reals(3), constant(1.0)
+    ),
+    "Generator": Model(
+        pj.models.Generator((4, 4, 1), (), (3, 2), output="tanh", batch_norm=True), reals(3),
+        constant(0.5, 4, 4, 1),
+    ),
     "GRU": Model(
         pj.models.GRU(2), reals(5, 3), constant(0.5, 5, 2), tenfold,
         apply=with_carry, state=pj.models.GRU(2).zero_carry(ROWS),
@@ -131,6 +151,9 @@ MODELS = {
     "Transformer": Model(
         pj.models.Transformer(5, width=4, layers=1, heads=2, length=3, dropout=0.1),
         classes(5, 3), classes(5, 3), cross_entropy,
+    ),
+    "VAE": Model(
+        pj.models.VAE((5,), 2, (4,)), shares(5), shares(5), negative_elbo(), apply=with_draws
     ),
 }
 # fmt: on

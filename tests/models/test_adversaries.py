@@ -1,8 +1,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+import paramjax as pj
 from paramjax.models import Discriminator, Generator
 
 DCGAN = {"batch_norm": True, "channels": (3, 2)}
@@ -69,3 +71,50 @@ def test_training_normalises_by_the_batch(key):
 def test_bad_fields_say_what_is_expected(model, inputs, match, key):
     with pytest.raises(ValueError, match=match):
         jax.eval_shape(model.init, key, jnp.zeros(inputs))
+
+
+@pytest.mark.slow
+def test_both_train_in_a_population_with_their_statistics(key):
+    x = jax.random.uniform(key, (12, 4, 4, 1))
+    keys = dict(zip(("generator", "discriminator"), jax.random.split(key), strict=True))
+    models = {
+        "generator": Generator((4, 4, 1), (), (3, 2), output="sigmoid", batch_norm=True),
+        "discriminator": Discriminator((4,), (2,), batch_norm=True),
+    }
+    inputs = {"generator": jnp.zeros((1, 2)), "discriminator": x[:1]}
+    nets = {n: pj.models.from_linen(models[n], inputs[n], keys[n]) for n in models}
+    losses = pj.losses.adversarial(
+        nets["generator"].apply, nets["discriminator"].apply, 2, stateful=True
+    )
+    state = {name: net.model_state for name, net in nets.items()}
+
+    def make_trainer(hp):
+        txs = {name: optax.adam(hp["rate"], b1=0.5) for name in losses}
+        return pj.trainers.alternating(losses, txs, stateful=True)
+
+    def init(key):
+        return {name: net.init(key) for name, net in nets.items()}
+
+    problem = pj.Problem(init=init, data=x, batch_size=4, model_state=state)
+    found = pj.sweep(
+        make_trainer, {"rate": pj.log_uniform(1e-4, 1.0)}, problem, steps=6, seeds=2, key=key,
+        trials=[{"rate": 1e-3}, {"rate": 1e-2}],
+    )  # fmt: skip
+    assert np.isfinite(found.history["discriminator/loss"]).all()
+    params = jax.tree.map(lambda leaf: np.asarray(leaf), found.params_of(1, 1))
+    statistics = found.model_state_of(1, 1)
+    for name, net in nets.items():
+        for before, after in zip(
+            jax.tree.leaves(net.model_state), jax.tree.leaves(statistics[name]), strict=True
+        ):
+            assert not np.array_equal(before, after)
+    fakes = nets["generator"].evaluate(
+        params["generator"], statistics["generator"], jnp.ones((5, 2))
+    )
+    assert fakes.shape == (5, 4, 4, 1)
+    assert np.all((fakes > 0) & (fakes < 1))
+    run = pj.fit(
+        make_trainer({"rate": 1e-2}), init(key), x, key=key, steps=6, batch_size=4,
+        model_state=state,
+    )  # fmt: skip
+    assert run.status == pj.Status.FINISHED
