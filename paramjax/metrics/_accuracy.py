@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
+from paramjax._checks import check_count
 from paramjax._types import Array
 
 
@@ -52,6 +54,39 @@ def binary_accuracy(logits: Array, labels: Array) -> Array:
     check_one_each("binary_accuracy", logits, labels, instead="accuracy")
     z, y = logits.reshape(-1), labels.reshape(-1)
     return ((z > 0) == (y > 0.5)).astype(jnp.float32) * jnp.isfinite(z)
+
+
+def top_k_accuracy(logits: Array, labels: Array, k: int = 5) -> Array:
+    """Whether the label's logit is among the k largest.
+
+    Args:
+        logits: [batch, classes], or [batch, ..., classes], of two classes or more.
+        labels: Whole numbers [batch, ...].
+        k: How many classes may be named, positive. Of equal logits, those of higher classes
+            come first, as in scikit-learn's `top_k_accuracy_score`; in `accuracy` it is the
+            lowest, as in `argmax`.
+
+    Returns:
+        [batch, ...] of 0.0 and 1.0; 0.0 where a logit is NaN or the label is none of the classes.
+
+    Raises:
+        TypeError: If k is not a whole number.
+        ValueError: If k is less than 1, or the shapes do not match.
+
+    Example:
+        >>> logits = jnp.array([[0.1, 0.9, 0.5], [0.8, 0.2, 0.4]])
+        >>> top_k_accuracy(logits, jnp.array([2, 1]), k=2).tolist()
+        [1.0, 0.0]
+    """
+    check_count("top_k_accuracy: k", k)
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    check_class_shapes("top_k_accuracy", logits, labels, instead="binary_accuracy")
+    classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+    at = labels[..., None]
+    own = jnp.where(classes == at, logits, -jnp.inf).max(axis=-1, keepdims=True)
+    before = ((logits > own) | ((logits == own) & (classes > at))).sum(axis=-1)
+    known = (classes == at).any(axis=-1) & jnp.isfinite(logits).all(axis=-1)
+    return ((before < k) & known).astype(jnp.float32)
 
 
 def check_class_shapes(who: str, logits: Array, labels: Array, *, instead: str) -> None:

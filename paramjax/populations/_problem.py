@@ -17,7 +17,7 @@ from paramjax._display import as_html, configuration
 from paramjax._types import Hyperparameters, Metrics, ModelState, Params, PyTree
 from paramjax.data._validation import check_data
 from paramjax.populations._traced_trainer import Task
-from paramjax.runs._evaluate import as_metrics
+from paramjax.runs._evaluate import as_metrics, finished
 from paramjax.step._state import Trainer
 
 BatchSize = int | None | Callable[[Hyperparameters], int | None]
@@ -37,8 +37,8 @@ class Problem:
         data: Training data, leaves [rows, ...].
         batch_size: Rows a step, positive, drawn without replacement epoch by epoch; None takes
             all rows at each step; or `(structural hyperparameters) -> rows`.
-        evaluate: `(params, eval_data) -> metrics`, name -> mean over the rows, a scalar; or a
-            loss function's pair `(loss, metrics)`. Of a stateful trainer
+        evaluate: `(params, eval_data) -> metrics`, name -> mean over the rows, a scalar; or
+            `pj.metrics.Sums`; or a loss function's pair `(loss, metrics)`. Of a stateful trainer
             `(params, model_state, eval_data) -> metrics`. The structural hyperparameters are
             passed as one more argument if it takes one. None reports the metrics of the training
             steps, averaged over the last tenth of them.
@@ -174,7 +174,7 @@ def evaluation(
                 f"which it fails ({type(error).__name__}: {error}); pass eval_data=, if need be "
                 "the training data"
             ) from error
-        return scalars(as_metrics(output))
+        return scalars(finished(as_metrics(output)))
 
     return measured
 

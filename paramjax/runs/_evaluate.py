@@ -1,4 +1,4 @@
-"""The metrics of a state on held-out data: means over all rows, batch by batch."""
+"""The metrics of a state on held-out data: sums and means over all rows, batch by batch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from paramjax._checks import check_takes, describe, is_key
 from paramjax._programs import owned_jit
 from paramjax._types import Batch, Metrics, PyTree
+from paramjax.metrics import Sums
 from paramjax.runs._preflight import takes_model_state
 from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState
@@ -59,7 +60,7 @@ def evaluate_in_batches(
     state: TrainState,
     data: PyTree,
 ) -> Metrics:
-    """Means of metrics over all rows: a last incomplete batch counts by its rows.
+    """Metrics over all rows: `Sums` are added; of scalars the mean is taken, weighted by rows.
 
     Example:
         >>> trainer = Trainer(None, None, lambda state: state.params)
@@ -75,9 +76,12 @@ def evaluate_in_batches(
     size = min(batch_size or rows, rows)
     full = rows // size
 
-    def sums(batch: Batch, count: int) -> Metrics:
-        metrics = _scalars(as_metrics(evaluate(params, *model_state, batch)))
-        return {name: value * count for name, value in metrics.items()}
+    finishes: dict[str, Callable[[PyTree], Any]] = {}
+
+    def sums(batch: Batch, count: int) -> dict[str, PyTree]:
+        metrics: dict[str, Any] = as_metrics(evaluate(params, *model_state, batch))
+        finishes.update({n: v.finish for n, v in metrics.items() if isinstance(v, Sums)})
+        return {name: _sum_of(name, value, count) for name, value in metrics.items()}
 
     batches = jax.tree.map(
         lambda leaf: leaf[: full * size].reshape(full, size, *leaf.shape[1:]), data
@@ -87,7 +91,28 @@ def evaluate_in_batches(
     if rows % size:
         rest = jax.tree.map(lambda leaf: leaf[full * size :], data)
         total = jax.tree.map(jnp.add, total, sums(rest, rows % size))
-    return {name: value / rows for name, value in total.items()}
+    return {
+        name: _scalar(name, finishes[name](value)) if name in finishes else value / rows
+        for name, value in total.items()
+    }
+
+
+def _sum_of(name: str, value: Any, count: int) -> PyTree:
+    """The sums of a metric over the rows of a batch, at least float32 where they are floats."""
+    if not isinstance(value, Sums):
+        return _scalar(name, value) * count
+    return jax.tree.map(_widened, value.sums)
+
+
+def _widened(leaf: Any) -> Any:
+    leaf = jnp.asarray(leaf)
+    floats = jnp.issubdtype(leaf.dtype, jnp.floating)
+    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) if floats else leaf
+
+
+def finished(metrics: dict[str, Any]) -> Metrics:
+    """Metrics of a whole set: `Sums` become the scalars that they are the sums of."""
+    return {name: v.value() if isinstance(v, Sums) else v for name, v in metrics.items()}
 
 
 def as_metrics(output: Any) -> Metrics:
@@ -118,11 +143,6 @@ _TAKEN = {
     "train_loss": "the mean loss of the training steps between two evaluations",
 }
 """Names that the curves of an evaluation have already."""
-
-
-def _scalars(metrics: Metrics) -> Metrics:
-    """Metrics as scalars of at least float32."""
-    return {name: _scalar(name, value) for name, value in metrics.items()}
 
 
 def _scalar(name: str, value: Any) -> Any:

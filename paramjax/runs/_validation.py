@@ -49,12 +49,14 @@ class Validation:
 
     The metrics are those of the parameters to evaluate (averages, schedule-free) and of the model
     state that belongs to them, weighted by row: a last incomplete batch counts as much as it has
-    rows. Where 64-bit numbers are enabled, they are computed and compared in float64.
+    rows. What is no mean over rows, such as F1, is exact over batches as `pj.metrics.Sums`:
+    `{"f1": pj.metrics.f1.sums(logits, labels)}`. Where 64-bit numbers are enabled, metrics are
+    computed and compared in float64.
 
     Attributes:
-        evaluate: `(params, batch) -> metrics`, scalars by name, means over the rows of the batch;
-            a loss function's pair `(loss, metrics)` is accepted, too. For a stateful trainer it is
-            `(params, model_state, batch) -> metrics`.
+        evaluate: `(params, batch) -> metrics`, by name scalars, means over the rows of the batch,
+            or `pj.metrics.Sums`; a loss function's pair `(loss, metrics)` is accepted, too. For a
+            stateful trainer it is `(params, model_state, batch) -> metrics`.
         data: Held-out data, leaves [rows, ...].
         every: Steps from one validation to the next, positive; there is always one after the
             last step.
