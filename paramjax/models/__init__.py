@@ -14,6 +14,7 @@ from paramjax.models._names import ACTIVATIONS, INITIALISERS, activation, initia
 from paramjax.models._networks import MLP, BatchNormMLP, Linear
 from paramjax.models._pooling import max_pool
 from paramjax.models._recurrent import GRU, SimpleRNN
+from paramjax.models._sample import sample
 from paramjax.models._text import TextCNN, TextRNN
 from paramjax.models._transformer import Transformer
 
@@ -44,4 +45,5 @@ __all__ = [
     "from_nnx",
     "initialiser",
     "max_pool",
+    "sample",
 ]

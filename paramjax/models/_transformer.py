@@ -1,19 +1,38 @@
-"""A small causal transformer for text: a decoder-only language model."""
+"""A small causal transformer for text: a decoder-only language model, with a cache to sample."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.nn.initializers import Initializer
 
 from paramjax._checks import check_count, check_rate
 from paramjax._types import Array
 from paramjax.models._dense import Dense
+from paramjax.models._names import activation, initialiser
+
+KeysAndValues = tuple[Array, Array]
+"""Of the tokens so far, in one layer: each [batch, length, heads, width / heads]."""
+
+
+class Cache(NamedTuple):
+    """What a transformer keeps of the tokens that it has read, so that it reads each once.
+
+    Attributes:
+        layers: Keys and values of each layer, twice [batch, length, heads, width / heads].
+        position: Number of tokens so far, int32 scalar.
+        known: Whether all tokens of each sequence were in the vocabulary, bool[batch].
+    """
+
+    layers: tuple[KeysAndValues, ...]
+    position: Array
+    known: Array
 
 
 class Transformer(nn.Module):
@@ -30,7 +49,11 @@ class Transformer(nn.Module):
     All kernels are slices of one draw of normal numbers, because each separate draw would cost
     about 0.1 seconds of compilation. Their standard deviation is 1 / sqrt(inputs)
     (LeCun et al., 1998), over sqrt(2 layers) where a sub-layer writes to the residual stream
-    (Radford et al., 2019), 1 / sqrt(width) for the embedding and 0.02 for the positions.
+    (Radford et al., 2019), 1 / sqrt(width) for the embedding and 0.02 for the positions. Another
+    `initialiser` draws the kernels of the layers, which are scaled on the residual stream alike.
+
+    Called as `(tokens)` it returns logits; as `(tokens, cache)` it reads these tokens after those
+    of the cache and returns `(logits, cache)`, as `pj.models.sample` does token by token.
 
     Attributes:
         vocabulary: Number of different tokens.
@@ -39,11 +62,14 @@ class Transformer(nn.Module):
         heads: Attention heads of a layer.
         length: Longest sequence, in tokens.
         dropout: Fraction of activations that are dropped in training, in [0, 1).
+        activation: Name of the activation inside each MLP, see `activation`.
+        initialiser: Name of the first values of the layers' kernels, see `initialiser`.
 
     Raises:
         TypeError: On the first call, if the tokens or a count are not integers.
         ValueError: On the first call, if the width does not divide into heads, the dropout
-            is out of range, or the tokens are not [batch, length] or are too long.
+            is out of range, a name is unknown, the tokens are not [batch, length] or are too
+            long, or the cache is of another model or batch.
 
     Example:
         >>> model = Transformer(vocabulary=65, width=32, layers=1, heads=2, dropout=0.1)
@@ -55,6 +81,9 @@ class Transformer(nn.Module):
         ...     return model.apply(params, tokens, train=True, rngs={"dropout": key})
         >>> jax.jit(noisy)(params, tokens, jax.random.key(1)).shape
         (1, 16, 65)
+        >>> logits, cache = jax.jit(model.apply)(params, tokens[:, :3], model.zero_cache(1))
+        >>> logits.shape, int(cache.position)
+        ((1, 3, 65), 3)
     """
 
     vocabulary: int
@@ -63,31 +92,75 @@ class Transformer(nn.Module):
     heads: int = 4
     length: int = 64
     dropout: float = 0.0
+    activation: str = "gelu"
+    initialiser: str = "lecun_normal"
 
     @nn.compact
-    def __call__(self, tokens: Array, *, train: bool = False) -> Array:
+    def __call__(self, tokens: Array, cache: Cache | None = None, *, train: bool = False) -> Any:
         """Map integers [batch, length] to logits [batch, length, vocabulary].
 
         A token outside the vocabulary gives NaN at its position and all later ones; logits of
         earlier positions stay unaffected.
+
+        Args:
+            tokens: The sequences; with a cache, what follows the tokens that it has read.
+            cache: What is known of those, see `zero_cache`; None begins without.
+            train: Whether to drop activations, for which the call needs `rngs={"dropout": key}`.
+
+        Returns:
+            The logits; with a cache, the logits and the cache after these tokens. Logits of
+            tokens beyond the model's length are NaN.
         """
-        self._check(tokens)
+        self._check(tokens, cache)
         tokens = tokens.astype(jnp.int32)
         inside = (tokens >= 0) & (tokens < self.vocabulary)
         kernels = iter(self._kernels())
         embedding = self.param("embedding", next(kernels), (self.vocabulary, self.width))
         positions = self.param("positions", next(kernels), (self.length, self.width))
-        x = embedding[jnp.where(inside, tokens, 0)] + positions[None, : tokens.shape[1]]
+        if cache is None:
+            own, known, layers = positions[: tokens.shape[1]], inside, None
+        else:
+            own = lax.dynamic_slice_in_dim(positions, cache.position, tokens.shape[1])
+            fits = cache.position + tokens.shape[1] <= self.length
+            known, layers = inside & (cache.known & fits)[:, None], []
+        x = embedding[jnp.where(inside, tokens, 0)] + own[None]
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         for index in range(self.layers):
             of_layer = _Kernels(*(next(kernels) for _ in _Kernels._fields))
-            x = _Layer(self.heads, self.dropout, of_layer, name=f"layer_{index}")(x, train=train)
+            layer = _Layer(
+                self.heads, self.dropout, self.activation, of_layer, name=f"layer_{index}"
+            )
+            if cache is None:
+                x, _ = layer(x, train=train)
+            else:
+                x, read = layer(x, cache.layers[index], cache.position, train=train)
+                layers.append(read)
         logits = nn.LayerNorm(name="norm")(x) @ embedding.T
-        known = jnp.cumprod(inside.astype(jnp.int32), axis=1)[..., None] == 1
+        known = jnp.cumprod(known.astype(jnp.int32), axis=1) == 1
         # selected, not multiplied: a loss that masks these positions keeps a finite gradient
-        return jnp.where(known, logits, jnp.nan)
+        logits = jnp.where(known[..., None], logits, jnp.nan)
+        if cache is None:
+            return logits
+        return logits, Cache(tuple(layers), cache.position + tokens.shape[1], known[:, -1])
 
-    def _check(self, tokens: Array) -> None:
+    @nn.nowrap
+    def zero_cache(self, batch: int, dtype: Any = float) -> Cache:
+        """The cache before the first token of `batch` sequences.
+
+        Args:
+            batch: Number of sequences.
+            dtype: Of the keys and values; float32 by default, that of the parameters is exact.
+
+        Returns:
+            Room for as many tokens as the model has positions.
+        """
+        shape = batch, self.length, self.heads, self.width // self.heads
+        layers = tuple(
+            (jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in range(self.layers)
+        )
+        return Cache(layers, jnp.int32(0), jnp.ones(batch, bool))
+
+    def _check(self, tokens: Array, cache: Cache | None) -> None:
         for name in ("vocabulary", "width", "layers", "heads", "length"):
             check_count(name, getattr(self, name))
         check_rate("dropout", self.dropout, high=1.0)
@@ -102,6 +175,14 @@ class Transformer(nn.Module):
                 f"tokens: expected [batch, length] with a length from 1 to {self.length}, got "
                 f"shape {tokens.shape}; cut the sequences or build the model with a greater length"
             )
+        if cache is None:
+            return
+        expected = jax.eval_shape(lambda: self.zero_cache(tokens.shape[0]))
+        if jax.tree.map(jnp.shape, cache) != jax.tree.map(jnp.shape, expected):
+            raise ValueError(
+                f"cache: expected one of this model for {tokens.shape[0]} sequences, as zero_cache("
+                f"{tokens.shape[0]}) makes it, got {jax.tree.map(jnp.shape, cache)}"
+            )
 
     def _kernels(self) -> list[Initializer]:
         """An initialiser for each kernel, in the order of use: slices of one draw."""
@@ -111,10 +192,15 @@ class Transformer(nn.Module):
         sizes = [math.prod(shape) for shape in shapes]
         draw = jax.random.normal(self.make_rng("params"), (sum(sizes),))
         starts = [sum(sizes[:index]) for index in range(len(sizes))]
-        return [
+        drawn = [
             nn.initializers.constant(scale * draw[start : start + size].reshape(shape))
             for shape, scale, start, size in zip(shapes, scales, starts, sizes, strict=True)
         ]
+        if self.initialiser == "lecun_normal":
+            return drawn
+        named, residual = initialiser(self.initialiser), 1 / math.sqrt(2 * self.layers)
+        layer = _Kernels(named, _times(residual, named), named, _times(residual, named))
+        return [*drawn[:2], *layer * self.layers]
 
     def _kernel_forms(self) -> tuple[list[tuple[int, int]], list[float]]:
         """Shape and standard deviation of each kernel."""
@@ -139,15 +225,27 @@ class _Kernels(NamedTuple):
     mlp_out: Initializer
 
 
+def _times(scale: float, named: Initializer) -> Initializer:
+    """An initialiser whose values are scaled."""
+
+    def draw(*args: Any) -> Array:
+        return scale * named(*args)
+
+    return cast(Initializer, draw)
+
+
 class _Layer(nn.Module):
     """Attention and MLP, each with a norm before it and a residual around it."""
 
     heads: int
     dropout: float
+    activation: str
     kernels: _Kernels
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool) -> Array:
+    def __call__(
+        self, x: Array, cached: KeysAndValues | None = None, position: Any = 0, *, train: bool
+    ) -> tuple[Array, KeysAndValues]:
         width = x.shape[-1]
         drop = nn.Dropout(self.dropout, deterministic=not train)
 
@@ -155,25 +253,40 @@ class _Layer(nn.Module):
             return Dense(features, kernel_init=getattr(self.kernels, name), name=name)(x)
 
         projected = dense("attention_in", 3 * width, nn.LayerNorm(name="attention_norm")(x))
-        x = x + drop(dense("attention_out", width, _attention(projected, self.heads)))
-        hidden = nn.gelu(dense("mlp_in", 4 * width, nn.LayerNorm(name="mlp_norm")(x)))
-        out: Array = x + drop(dense("mlp_out", width, hidden))
-        return out
+        query, key, value = _split(projected, self.heads)
+        if cached is not None:
+            key, value = (
+                lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), position, axis=1)
+                for old, new in zip(cached, (key, value), strict=True)
+            )
+        mixed = _attention(query, key, value, position)
+        x = x + drop(dense("attention_out", width, mixed))
+        between = activation(self.activation)
+        hidden = between(dense("mlp_in", 4 * width, nn.LayerNorm(name="mlp_norm")(x)))
+        return x + drop(dense("mlp_out", width, hidden)), (key, value)
 
 
-def _attention(projected: Array, heads: int) -> Array:
-    """Softmax(q k' / sqrt(d)) v of each head, over the positions up to each one.
-
-    Products and a softmax written out: in a scan on a CPU they take 0.75 to 0.9 of the time
-    of jax.nn.dot_product_attention (batch 32, length 32 to 128, 4 heads of 16).
-    """
+def _split(projected: Array, heads: int) -> tuple[Array, Array, Array]:
+    """Queries, keys and values, each [batch, length, heads, features]."""
     batch, length, size = projected.shape
     split = projected.reshape(batch, length, 3, heads, size // (3 * heads))
-    query, key, value = split[:, :, 0], split[:, :, 1], split[:, :, 2]
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(query.shape[-1])
+    return split[:, :, 0], split[:, :, 1], split[:, :, 2]
+
+
+def _attention(query: Array, key: Array, value: Array, position: Any) -> Array:
+    """Softmax(q k' / sqrt(d)) v of each head, over the positions up to each one.
+
+    The first query stands at `position`, the first key at 0. Products and a softmax written out:
+    in a scan on a CPU they take 0.75 to 0.9 of the time of jax.nn.dot_product_attention (batch
+    32, length 32 to 128, 4 heads of 16).
+    """
+    batch, length, heads, features = query.shape
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(features)
     # half precision would round the sum of many small weights
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
-    before = jnp.broadcast_to(jnp.tril(jnp.ones((length, length), bool)), scores.shape)
+    own = position + jnp.arange(length)
+    before = jnp.arange(key.shape[1])[None] <= own[:, None]
+    before = jnp.broadcast_to(before, scores.shape)
     weights = jax.nn.softmax(jnp.where(before, scores, np.finfo(scores.dtype).min))
     mixed = jnp.einsum("bhqk,bkhd->bqhd", weights.astype(value.dtype), value)
-    return mixed.reshape(batch, length, size // 3)
+    return mixed.reshape(batch, length, heads * features)
