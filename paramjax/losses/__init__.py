@@ -20,12 +20,14 @@ from paramjax.losses._elbo import (
     importance_weighted_bound,
     negative_elbo,
 )
+from paramjax.losses._errors import absolute_error, huber, poisson, squared_error
+from paramjax.losses._margins import focal, hinge, squared_hinge
 from paramjax.losses._multitask import uncertainty_weighted, weighted_sum
 from paramjax.losses._per_example import (
     binary_cross_entropy,
     cross_entropy,
+    smoothed_binary_cross_entropy,
     smoothed_cross_entropy,
-    squared_error,
 )
 from paramjax.losses._precision import mixed_precision
 from paramjax.losses._reconstruction import reconstruction
@@ -35,6 +37,7 @@ from paramjax.losses._supervised import supervised
 
 __all__ = [
     "AdversarialPair",
+    "absolute_error",
     "adversarial",
     "at_step",
     "augmented",
@@ -42,11 +45,14 @@ __all__ = [
     "binary_cross_entropy",
     "cross_entropy",
     "distillation",
+    "focal",
     "frozen",
     "gaussian_kl",
     "gaussian_log_likelihood",
     "gradient_penalty",
+    "hinge",
     "hinge_pair",
+    "huber",
     "importance_weighted_bound",
     "l1",
     "l2",
@@ -55,11 +61,14 @@ __all__ = [
     "mixed_precision",
     "negative_elbo",
     "nonsaturating_pair",
+    "poisson",
     "reconstruction",
     "remat",
     "scheduled",
+    "smoothed_binary_cross_entropy",
     "smoothed_cross_entropy",
     "squared_error",
+    "squared_hinge",
     "supervised",
     "uncertainty_weighted",
     "wasserstein_pair",

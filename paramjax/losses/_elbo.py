@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from paramjax._checks import check_count, check_scalar
 from paramjax._types import Array, Key, Params
-from paramjax.losses._per_example import PerExample
+from paramjax.losses._errors import PerExample
 
 Outputs = tuple[Array, Array, Array]
 """`(outputs [batch, ...], mean [batch, latent], log_variance [batch, latent])`."""

@@ -1,53 +1,14 @@
-"""Losses per example: squared error and cross-entropies."""
+"""Losses per example of classes: cross-entropies, sharp and smoothed."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from paramjax._checks import check_scalar
 from paramjax._types import Array
+from paramjax.losses._errors import PerExample, inexact
 from paramjax.metrics._accuracy import check_class_shapes, check_one_each
-
-PerExample = Callable[[Array, Array], Array]
-"""`(outputs, targets) -> [batch]`."""
-
-
-def squared_error(predictions: Array, targets: Array) -> Array:
-    r"""$$\ell_i = \frac{1}{d}\sum_j |\hat y_{ij} - y_{ij}|^2$$
-
-    Its mean over examples is the mean squared error.
-
-    Args:
-        predictions: [batch] or [batch, d].
-        targets: The same shape; (batch,) against (batch, 1) would broadcast to batch x batch.
-
-    Returns:
-        [batch].
-
-    Raises:
-        ValueError: If the shapes differ, or there is no axis of examples.
-
-    Example:
-        >>> squared_error(jnp.array([1.0, 2.0]), jnp.array([0.0, 4.0])).tolist()
-        [1.0, 4.0]
-    """
-    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
-    if predictions.shape != targets.shape:
-        raise ValueError(
-            "squared_error: expected predictions and targets of one shape, got "
-            f"{predictions.shape} and {targets.shape}, which may broadcast; reshape one of them"
-        )
-    if predictions.ndim == 0:
-        raise ValueError("squared_error: expected predictions [batch, ...], got one number")
-    # integers would wrap around below 0
-    difference = _inexact(predictions) - _inexact(targets)
-    squares = jnp.square(difference.real)
-    if jnp.iscomplexobj(difference):
-        squares += jnp.square(difference.imag)
-    return squares.mean(axis=tuple(range(1, squares.ndim)))
 
 
 def binary_cross_entropy(logits: Array, labels: Array) -> Array:
@@ -71,7 +32,7 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     check_one_each("binary_cross_entropy", logits, labels, instead="cross_entropy")
-    z = _inexact(logits.reshape(-1))
+    z = inexact(logits.reshape(-1))
     y = labels.reshape(-1).astype(z.dtype)
     loss = jax.nn.softplus(z) - y * z
     return jnp.where((y >= 0) & (y <= 1), loss, jnp.nan)
@@ -112,6 +73,41 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     return jnp.where(inside, loss, jnp.nan)
 
 
+def smoothed_binary_cross_entropy(epsilon: float | Array) -> PerExample:
+    r"""Binary cross-entropy against labels that are drawn towards one half.
+
+    $$\ell_i = \log(1 + e^{z_i}) - \tilde y_i z_i,\quad
+      \tilde y_i = (1-\epsilon)\,y_i + \frac{\epsilon}{2}$$
+    which is `smoothed_cross_entropy` of two classes (Szegedy et al., 2016, Rethinking the
+    Inception architecture, section 7).
+
+    Args:
+        epsilon: The probability that is spread evenly over both classes, in [0, 1], or a traced
+            scalar.
+
+    Returns:
+        `(logits, labels) -> [batch]`, as of `binary_cross_entropy`.
+
+    Raises:
+        TypeError: If epsilon is not a number.
+        ValueError: If epsilon is outside [0, 1], or, at the first call, there is not one logit
+            and one label for each example.
+
+    Example:
+        >>> smoothed_binary_cross_entropy(0.1)(jnp.array([2.0]), jnp.array([1])).tolist()
+        [0.2269]
+    """
+    check_scalar("smoothed_binary_cross_entropy: epsilon", epsilon, high=1.0)
+
+    def per_example(logits: Array, labels: Array) -> Array:
+        logits = jnp.asarray(logits)
+        sharp = binary_cross_entropy(logits, labels)
+        even = binary_cross_entropy(logits, jnp.full(logits.shape, 0.5))
+        return (1 - epsilon) * sharp + epsilon * even
+
+    return per_example
+
+
 def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
     r"""$$\ell_i = -(1-\epsilon)\log p_{i,y_i} - \frac{\epsilon}{K}\sum_{k=1}^K \log p_{ik}$$
     with $p$ the softmax of the logits (Szegedy et al., 2016, Rethinking the Inception
@@ -145,8 +141,3 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
         return (1 - epsilon) * sharp + epsilon * even
 
     return per_example
-
-
-def _inexact(array: Array) -> Array:
-    """Integers and booleans as float32, or as float64 where JAX makes them so."""
-    return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(float)

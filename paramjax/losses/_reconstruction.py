@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from paramjax._types import Array, Batch, LossFn, Params
-from paramjax.losses._per_example import PerExample, squared_error
+from paramjax.losses._errors import PerExample, squared_error
 from paramjax.losses._supervised import supervised
 
 

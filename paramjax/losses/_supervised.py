@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from paramjax._types import Array, Batch, Key, LossFn, Metrics, ModelState, Params
-from paramjax.losses._per_example import PerExample
+from paramjax.losses._errors import PerExample
 
 
 def supervised(
