@@ -80,7 +80,8 @@ def bench(
     Args:
         workload: A name from `paramjax list`, or FILE.py:NAME; repeat for more. "all" takes all
             of the list. Default: those that bear verdicts and train in seconds.
-        optimizer: A name from `paramjax list`, or FILE.py:FACTORY; repeat for more. Default: all.
+        optimizer: A name from `paramjax list`, or FILE.py:FACTORY; repeat for more. "all" takes
+            all of the list. Default: the standard ones, its first.
         baseline: The optimizer that the others are compared with.
         replicates: Replicates of each optimizer; below 6 none can be better or worse.
         trials: Hyperparameters tried in each replicate.
@@ -132,9 +133,9 @@ def make_plan(
     """
     from paramjax.bench._benchmark import Plan
     from paramjax.bench.entries import find_entries, spec_name
-    from paramjax.optim import CATALOGUE
 
-    entries, excluded = find_entries([baseline, *(optimizers or CATALOGUE)])
+    names = optimizer_names(optimizers)
+    entries, excluded = find_entries([baseline, *names])
     if len(entries) + len(excluded) < 2:
         raise ValueError(
             f"optimizers: expected one beside the baseline {baseline}, got none; name it with "
@@ -145,7 +146,7 @@ def make_plan(
             f"max_replicates: expected at least the {protocol.replicates} of --replicates, "
             f"got {most}"
         )
-    asked = {"workload": list(workloads or QUICK), "optimizer": list(optimizers or CATALOGUE)}
+    asked = {"workload": list(workloads or QUICK), "optimizer": names}
     return Plan(
         workloads=with_margin(find_workloads(workloads), margin),
         entries=entries,
@@ -157,6 +158,13 @@ def make_plan(
         most=most,
         flags={**asked, "margin": margin, "max_replicates": most},
     )
+
+
+def optimizer_names(specs: Sequence[str]) -> list[str]:
+    """The optimizers that a user named, "all" written out; the standard ones if none was named."""
+    from paramjax.optim import CATALOGUE, STANDARD
+
+    return [one for spec in specs or STANDARD for one in (CATALOGUE if spec == "all" else [spec])]
 
 
 def find_workloads(specs: Sequence[str]) -> list[Workload]:

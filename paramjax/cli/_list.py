@@ -19,9 +19,13 @@ def list_() -> int:
     Returns:
         Exit code 0.
     """
+    from paramjax.optim import STANDARD
+
     out = console()
     out.print(_optimizers())
     out.print(_workloads())
+    out.print(f"paramjax bench compares the optimizers down to {STANDARD[-1]} by default, ", end="")
+    out.print("all of them with --optimizer all.")
     out.print("paramjax bench also takes your own: --optimizer FILE.py:FACTORY, ", end="")
     out.print("--workload FILE.py:NAME")
     return Exit.DONE
@@ -30,10 +34,11 @@ def list_() -> int:
 def _optimizers() -> Table:
     from paramjax.optim import CATALOGUE
 
+    nothing = "nothing to search: it finds its learning rate"
     made = _two_columns("optimizer", "search space and source")
     for optimizer in CATALOGUE.values():
         space = [f"{name}: {distribution}" for name, distribution in optimizer.space.items()]
-        made.add_row(optimizer.name, _lines(*space, dim=optimizer.source))
+        made.add_row(optimizer.name, _lines(*(space or [nothing]), dim=optimizer.source))
     return made
 
 

@@ -2,8 +2,10 @@
 
 from paramjax.optim._adjustable import AdjustableState, adjustable_rate, can_lower, lower_rate
 from paramjax.optim._by_path import by_path
-from paramjax.optim._catalogue import CATALOGUE, Optimizer, get
+from paramjax.optim._catalogue import CATALOGUE, STANDARD, get
 from paramjax.optim._chain import LearningRateState, chain, scale_by_learning_rate
+from paramjax.optim._named_schedules import SCHEDULES, schedule
+from paramjax.optim._optimizer import Optimizer
 from paramjax.optim._piecewise_schedules import (
     cosine_onecycle_schedule,
     linear_onecycle_schedule,
@@ -20,6 +22,8 @@ from paramjax.optim._schedules import (
 
 __all__ = [
     "CATALOGUE",
+    "SCHEDULES",
+    "STANDARD",
     "AdjustableState",
     "LearningRateState",
     "Optimizer",
@@ -38,6 +42,7 @@ __all__ = [
     "piecewise_interpolate_schedule",
     "reduce_on_plateau",
     "scale_by_learning_rate",
+    "schedule",
     "sgdr_schedule",
     "update_plateau",
     "warmup_cosine_decay_schedule",

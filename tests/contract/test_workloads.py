@@ -8,7 +8,7 @@ import pytest
 import paramjax as pj
 from paramjax.bench.workloads import WORKLOADS, default_margin, get, workload_warnings
 from paramjax.data import check_data
-from paramjax.optim import CATALOGUE
+from paramjax.optim import CATALOGUE, STANDARD
 
 NAMES = sorted(WORKLOADS)
 RATES = {"digits_batchnorm": 0.002, "digits_conv": 0.012, "digits_lstm": 0.012,
@@ -101,7 +101,10 @@ def test_its_target_is_reached_along_the_way(workload, trained):
     assert not reached[:2].any()
 
 
-@pytest.mark.parametrize("name", sorted(CATALOGUE))
+@pytest.mark.parametrize(
+    "name",
+    [n if n in STANDARD else pytest.param(n, marks=pytest.mark.slow) for n in sorted(CATALOGUE)],
+)
 @pytest.mark.parametrize("chosen", ["digits_batchnorm", "table_logistic"])
 def test_every_optimizer_takes_its_first_step(chosen, name):
     """With state and without; more of them adds nothing but compilation."""

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from paramjax.bench.entries import RefusedError, audit, entry_of, make_trainer
-from paramjax.optim import CATALOGUE
+from paramjax.optim import CATALOGUE, STANDARD
 from tests.bench.entries.conftest import PARAMS, ROWS
 
 UPDATE = """
@@ -32,7 +32,10 @@ def plain(audited):
     return audited(with_update(f"return {STEP}"))
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in STANDARD else pytest.param(n, marks=pytest.mark.slow) for n in CATALOGUE],
+)
 def test_nothing_is_flagged_in_the_catalogue(workload, name):
     found = audit(workload, entry_of(name, name), 1.0, params=PARAMS, batch=ROWS)
     assert (found.gradients, found.flags) == (1.0, [])
