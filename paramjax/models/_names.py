@@ -13,6 +13,7 @@ from jax.nn.initializers import Initializer
 
 from paramjax._checks import nearest
 from paramjax._types import Array
+from paramjax.models._orthogonal import orthogonal
 
 Activation = Callable[[Array], Array]
 T = TypeVar("T")
@@ -48,7 +49,7 @@ INITIALISERS: Mapping[str, Initializer] = MappingProxyType(
         "glorot_normal": nn.initializers.glorot_normal(),
         "he_uniform": nn.initializers.he_uniform(),
         "he_normal": nn.initializers.he_normal(),
-        "orthogonal": nn.initializers.orthogonal(),
+        "orthogonal": orthogonal,
         "zeros": nn.initializers.zeros,
     }
 )

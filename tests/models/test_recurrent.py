@@ -33,7 +33,7 @@ def joined(pair):
 def test_equals_flaxs_cell_with_first_and_second_derivatives_by_carry_and_lengths(key, ours, cell):
     x, carry = jax.random.normal(key, (3, 3, 2)), jax.random.normal(key, (3, 4))
     params = jax.jit(ours.init)(key, x)
-    assert_close(params, jax.jit(nn.RNN(cell).init)(key, x), atol=0)
+    assert_close(params, jax.jit(nn.RNN(cell).init)(key, x), atol=2e-6)
     params = jax.tree.map(lambda p: p + 0.1, params)  # biases start at zero
 
     def mine(params, inputs):
