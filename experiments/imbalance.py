@@ -72,8 +72,8 @@ def main() -> int:
         make, counts = lambda hp, trainer=trainer: trainer, {"trials": 1, "seeds": SEEDS}
         result = pj.sweep(make, {}, problem, steps=steps, key=key, evaluations=1, **counts)
         found[method] = {name: 100 * np.asarray(result.curve[name])[:, -1] for name in NAMES}
-        params = jax.tree.map(lambda leaf: leaf[0], result.params)
-        curves[method] = metrics.ranking_curve(MODEL.apply(params, test["x"]), test["y"])
+        logits = MODEL.apply(jax.tree.map(lambda leaf: leaf[0], result.params), test["x"])
+        curves[method] = metrics.ranking_curve(logits, test["y"])
         for metric, values in found[method].items():
             figures[f"{metric}, {method} (%)"] = values.mean()
             figures[f"{metric}, {method}: deviation of seeds (%)"] = values.std()
@@ -89,7 +89,6 @@ def main() -> int:
             last = [rates[np.argmin(threshold > 0) - 1] for rates in both]
             right.plot(*last, f"C{i}{'osD^'[i]}", ms=8, mec="k", label=method)
         left.set_yticks(range(len(NAMES)), NAMES)
-        left.invert_yaxis()
         left.set(xlabel=f"% of test rows, {SEEDS} seeds ({source})", xlim=(0, 100))
         right.set(xlabel="recall", ylabel="precision", title="Marks: at a probability of one half")
         right.legend(loc="lower left")

@@ -22,8 +22,7 @@ import paramjax as pj
 from paramjax import losses
 from paramjax.cli import start_script
 
-STEPS, ROWS, OUTLIERS, DELTA = 2000, 60, 10, 0.5
-MODEL = pj.models.Linear(1)
+STEPS, ROWS, OUTLIERS, DELTA, MODEL = 2000, 60, 10, 0.5, pj.models.Linear(1)
 OF_NUMBERS = {  # the loss per example, and its derivative by the error r
     "squared": (losses.squared_error, lambda r: 2 * r),
     "absolute": (losses.absolute_error, np.sign),

@@ -66,24 +66,21 @@ def main() -> int:
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         sides = np.linspace(x.min(axis=0) - 0.2, x.max(axis=0) + 0.2, 200).T
         grid = np.stack(np.meshgrid(*sides)).astype(np.float32)
-        z = MODEL.apply(run.params, grid.reshape(2, -1).T).reshape(200, 200)
         for label, name in enumerate(("malignant", "benign")):
             left.scatter(*x[y == label].T, s=8, label=name)
         left.scatter(*x[support].T, s=40, fc="none", ec="0.3", lw=0.6, label="support vectors")
-        left.contour(*grid, z, [-1, 0, 1], colors="k", linestyles=["--", "-", "--"])
-        left.contour(
-            *grid, tree.predict(grid.reshape(2, -1).T).reshape(200, 200), [0.5], colors="C2"
-        )
-        left.set_title("Solid: the machine, dashed: its margins, green: a tree")
-        left.legend(fontsize=8, loc="upper right")
+        for score, levels, color in ((lambda x: MODEL.apply(run.params, x), [-1, 0, 1], "k"),
+                                     (tree.predict, [0.5], "C2")):  # fmt: skip
+            side = score(grid.reshape(2, -1).T).reshape(200, 200)
+            left.contour(*grid, side, levels, colors=color)
+        left.set_title("Black: the machine and its margins, green: a tree")
+        left.legend(loc="upper right")
         left.set(xlabel="{} (standard deviations)".format(*COLUMNS), ylabel=[*COLUMNS][1])
-        for shift, who, color in ((-0.15, "machine", "k"), (0.15, "tree", "C2")):
-            values = np.array([accuracy[int(shift > 0)] for accuracy in folds.values()])
-            places = np.arange(2)[:, None] + shift + np.linspace(-0.08, 0.08, FOLDS)
-            right.plot(places.ravel(), values.ravel(), "o", color=color, label=who)
+        for i, (who, color) in enumerate((("machine", "k"), ("tree", "C2"))):
+            places = np.arange(2)[:, None] + 0.3 * i - 0.15 + np.linspace(-0.08, 0.08, FOLDS)
+            right.plot(places, [both[i] for both in folds.values()], "o", color=color)
         right.set_xticks(range(2), list(folds))
-        right.set(ylabel="held-out accuracy of each fold (%)")
-        right.legend(loc="lower right")
+        right.set(ylabel="held-out accuracy of each fold (%)", title="Black: machine, green: tree")
 
     figures = {
         "objective": run.history["loss"][-1],
