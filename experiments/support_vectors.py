@@ -76,7 +76,7 @@ def main() -> int:
         left.set_title("Black: the machine and its margins, green: a tree")
         left.legend(loc="upper right")
         left.set(xlabel="{} (standard deviations)".format(*COLUMNS), ylabel=[*COLUMNS][1])
-        for i, (who, color) in enumerate((("machine", "k"), ("tree", "C2"))):
+        for i, color in enumerate(("k", "C2")):
             places = np.arange(2)[:, None] + 0.3 * i - 0.15 + np.linspace(-0.08, 0.08, FOLDS)
             right.plot(places, [both[i] for both in folds.values()], "o", color=color)
         right.set_xticks(range(2), list(folds))

@@ -31,7 +31,8 @@ def test_the_optimum_is_that_of_liblinear(loss, name, key):
     exact = np.array([*machine.intercept_, *machine.coef_[0]], np.float32)  # bias first
     least, reached = (float(loss_fn(unflatten(w), data, None)[0]) for w in (exact, found))
     assert reached == pytest.approx(least, rel=1e-5)
-    np.testing.assert_allclose(found, exact, atol=2e-3)
+    # strongly convex with 1 / (C n): 6e-6 above the minimum is at most 0.016 from the optimum
+    np.testing.assert_allclose(found, exact, atol=0.016)
     spelled = np.maximum(0, 1 - (2 * Y - 1) * machine.decision_function(X))
     spelled = (spelled if loss is hinge else spelled**2).mean() + (exact**2).sum() / (2 * C * ROWS)
     assert least == pytest.approx(spelled, rel=1e-5)
