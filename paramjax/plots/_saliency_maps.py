@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLOURS = "RdBu_r"
-_FAINT = 0.25
+_FAINT = 0.4
 """Share of an image's contrast that is left beneath its map."""
 
 
