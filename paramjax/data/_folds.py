@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax._checks import check_count, check_key, describe
+from paramjax._checks import check_count, check_key
 from paramjax._types import Key
-from paramjax.data._leaves import as_array
+from paramjax.data._splits import check_classes
 
 
 def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
@@ -32,7 +32,7 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
     Raises:
         TypeError: If a count is not whole, labels are not integers, or the key is a legacy one.
         ValueError: If there are fewer than 2 folds, more than rows or more than any class has
-            members, or labels have another shape.
+            members, or labels have another shape or a single class.
 
     Warns:
         UserWarning: If a class has fewer members than there are folds.
@@ -61,15 +61,7 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
 
 def _checked(stratify: Any, rows: int, k: int) -> np.ndarray:
     """Labels as an array, if they can be spread over the folds."""
-    labels = as_array("stratify:", stratify)
-    if labels.dtype != np.bool_ and not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(
-            f"stratify: expected class labels, integers [rows], got {describe(stratify)}"
-        )
-    if labels.shape != (rows,):
-        raise ValueError(
-            f"stratify: expected a label for each of the {rows} rows, got {describe(labels)}"
-        )
+    labels = check_classes(stratify, rows)
     classes, members = np.unique(labels, return_counts=True)
     if members.max() < k:
         raise ValueError(

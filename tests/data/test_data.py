@@ -156,3 +156,22 @@ def test_published_mnist(shared_data):
     # the counts of the published test set
     assert np.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert images.shape == (10_000, 28, 28)
+
+
+def test_split_by_given_classes_says_what_it_cannot_keep():
+    rows = {"x": np.arange(40.0)[:, None]}
+    labels = np.arange(40) % 4 == 0
+    parts = data.split(rows, stratify=labels)
+    assert [int(labels[part["x"][:, 0].astype(int)].sum()) for part in parts] == [6, 2, 2]
+    with pytest.raises(ValueError, match="two classes or more, got only False"):
+        data.split(rows, stratify=np.zeros(40, bool))
+    with pytest.raises(ValueError, match="a label for each of the 40 rows"):
+        data.split(rows, stratify=labels[:9])
+    with pytest.raises(TypeError, match="integers"):
+        data.split(rows, stratify=labels.astype(float))
+    few = np.zeros(40, int)
+    few[3] = 1
+    with pytest.warns(UserWarning) as warned:
+        data.split(rows, stratify=few)
+    assert len(warned) == 2  # one part has the row, two have not
+    assert "part has no row of class 1, which has 1 rows" in str(warned[0].message)

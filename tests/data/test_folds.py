@@ -107,3 +107,8 @@ def test_small_classes_warn_and_are_refused_as_in_scikit_learn():
         warnings.simplefilter("ignore")
         with pytest.raises(ValueError, match="n_splits=9 cannot be greater than the number"):
             next(StratifiedKFold(9).split(np.zeros(10), labels))
+
+
+def test_a_single_class_is_refused():
+    with pytest.raises(ValueError, match="two classes or more, got only 1"):
+        folds(6, 2, jax.random.key(0), stratify=np.ones(6, int))
