@@ -38,9 +38,8 @@ def evaluate(params, moments, rows):
     return {name: measure(logits, rows["y"]).mean() for name, measure in measures.items()}
 
 
-def trainer(hyperparameters):
-    loss_fn = pj.losses.l2(LOSS, hyperparameters["l2"])
-    return pj.train_step(loss_fn, optax.adam(0.05), stateful=True)
+def trainer(hp):
+    return pj.train_step(pj.losses.l2(LOSS, hp["l2"]), optax.adam(0.05), stateful=True)
 
 
 def held_out(rows, folds, key):

@@ -171,7 +171,7 @@ def test_split_by_given_classes_says_what_it_cannot_keep():
         data.split(rows, stratify=labels.astype(float))
     few = np.zeros(40, int)
     few[3] = 1
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="no row of class 1") as warned:
         data.split(rows, stratify=few)
     assert len(warned) == 2  # one part has the row, two have not
     assert "part has no row of class 1, which has 1 rows" in str(warned[0].message)
