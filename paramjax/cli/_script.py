@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from paramjax._checks import check_count, check_seed
@@ -144,21 +145,29 @@ class Script:
         figure.savefig(self.out / "plot.png", dpi=120)
 
 
-def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **options: Any) -> Script:
+def start_script(
+    file: str,
+    doc: str,
+    argv: Sequence[str] | None = None,
+    *,
+    needs: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
+) -> Script:
     """Read the command line of an example.
 
     Args:
         file: The script, `__file__`.
         doc: Its docstring; the first line becomes the help text.
         argv: Arguments; None for those of the process.
+        needs: Package that the script needs beside matplotlib -> extra that installs it.
         options: Name -> default of the script's own options, `int` (a count) or `str`.
 
     Returns:
         The call.
 
     Raises:
-        SystemExit: With code 2 for bad arguments, without matplotlib, and with `--check` if
-            no figures are recorded for the key.
+        SystemExit: With code 2 for bad arguments, without a package that it needs, and with
+            `--check` if no figures are recorded for the key.
 
     Example:
         >>> script = start_script("xor.py", "XOR.", ["--key", "7", "--seeds", "3"], seeds=64)
@@ -175,8 +184,9 @@ def start_script(file: str, doc: str, argv: Sequence[str] | None = None, **optio
         parser.add_argument(f"--{name}", type=type(default), default=default)
     given = vars(parser.parse_args(argv))
     own = {name: given[name] for name in options}
-    if importlib.util.find_spec("matplotlib") is None:  # said before minutes of training
-        parser.error('the plot needs matplotlib: pip install "paramjax[bench]"')
+    for package, extra in {"matplotlib": "bench", **needs}.items():
+        if importlib.util.find_spec(package) is None:  # said before minutes of training
+            parser.error(f'{package} is missing: pip install "paramjax[{extra}]"')
     try:
         check_seed(given["key"])
         for name, value in own.items():

@@ -43,7 +43,8 @@ def own_options(file: Path) -> set[str]:
     """
     calls = (node for node in ast.walk(_parsed(file)) if isinstance(node, ast.Call))
     starts = (call for call in calls if getattr(call.func, "id", None) == "start_script")
-    return {word.arg for call in starts for word in call.keywords if word.arg}
+    names = {word.arg for call in starts for word in call.keywords if word.arg}
+    return names - {"needs"}
 
 
 def _parsed(file: Path) -> ast.Module:

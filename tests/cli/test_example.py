@@ -150,7 +150,9 @@ def test_list_describes_and_names_names(capsys):
 
 def test_rows_and_options_are_read_without_running(tmp_path):
     file = tmp_path / "one.py"
-    file.write_text('"""One.\n\nRows 3, 12 and 31 of the brief.\n"""\nstart_script(a, b, data="")')
+    file.write_text(
+        '"""One.\n\nRows 3, 12 and 31 of the brief.\n"""\nstart_script(a, b, data="", needs={})'
+    )
     assert rows(file) == [3, 12, 31]
     assert own_options(file) == {"data"}
     file.write_text("x = 1")

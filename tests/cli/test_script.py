@@ -69,8 +69,11 @@ def test_numbers_out_of_range_are_refused(words, capsys):
     assert "expected a" in capsys.readouterr().err
 
 
-def test_without_matplotlib_it_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+@pytest.mark.parametrize(("package", "extra"), [("matplotlib", "bench"), ("dp", "private")])
+def test_without_a_package_it_says_what_to_install(package, extra, monkeypatch, capsys):
+    spec = {package: None}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec.get(name, "found"))
     with pytest.raises(SystemExit, match="2"):
-        start_script("line.py", "A line.", [])
-    assert 'pip install "paramjax[bench]"' in capsys.readouterr().err
+        start_script("line.py", "A line.", [], needs={"dp": "private"})
+    message = f'{package} is missing: pip install "paramjax[{extra}]"'
+    assert message in capsys.readouterr().err
