@@ -1,5 +1,6 @@
 """Every model trains in a population, alike alone, keeps its state and dtypes, and resumes."""
 
+import dataclasses
 import functools
 
 import chex
@@ -8,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optuna
 import pytest
-from models import MODELS, REPRESENTATIVES
+from models import MODELS, REPRESENTATIVES, ROWS
 
 import paramjax as pj
 
@@ -73,3 +75,52 @@ def test_in_a_population_alone_and_resumed(name, tmp_path):
     assert len(first.history["loss"]) == 1
     resumed = alone(steps=STEPS, checkpoints=kept)
     chex.assert_trees_all_equal(resumed.state, run.state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["BatchNormMLP", "LSTM"])
+def test_states_in_folds_searches_and_early_stopping(name):
+    """Batches of four of sixteen rows; a carry begins at zero where rows are evaluated."""
+    model = MODELS[name]
+    data = jax.tree.map(lambda leaf: np.concatenate([leaf] * 4), model.data)
+    model_state = model.start(jax.random.key(0))[1]
+
+    def evaluate(params, state, batch):
+        if name == "LSTM":
+            state = model.module.zero_carry(len(batch["x"]))
+        outputs, _ = model.apply(
+            model.module, params, state, batch["x"], jax.random.key(0), train=False
+        )
+        return {"loss": jnp.mean(model.loss(outputs, batch["y"]))}
+
+    def make_trainer(hp):
+        return pj.train_step(model.loss_fn, optax.sgd(hp["rate"]), stateful=True)
+
+    folded = pj.Problem(
+        init=lambda key: model.start(key)[0], data=data, batch_size=ROWS,
+        model_state=model_state, evaluate=evaluate,
+    )  # fmt: skip
+    problem = dataclasses.replace(folded, eval_data=data)
+    space = {"rate": pj.log_uniform(1e-3, 0.1)}
+    settings = {"trials": 3, "seeds": 2, "steps": STEPS, "key": KEY}
+    found = pj.sweep(
+        make_trainer, space, problem, stopping=pj.tuning.successive_halving(3), **settings
+    )
+    assert np.isfinite(found.best().value)
+    shape = jax.tree.map(jnp.shape, model_state)
+    assert jax.tree.map(jnp.shape, found.model_state_of(0, 0)) == shape
+    assert len(pj.sweep(make_trainer, space, folded, folds=2, **settings).records) == 12
+
+    whole, parts = (
+        pj.cross_validate(
+            make_trainer, folded, steps=STEPS, key=KEY, hyperparameters={"rate": 0.05}, folds=3,
+            eval_batch_size=rows,
+        )
+        for rows in (None, 2)
+    )  # fmt: skip
+    assert whole.mean["loss"] == pytest.approx(parts.mean["loss"], rel=1e-5)
+    assert jax.tree.leaves(whole.model_state)[0].shape[0] == 3
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    pj.search(study, make_trainer, space, problem, batch=3, **settings)
+    assert np.isfinite(study.best_value)
