@@ -9,6 +9,7 @@ from paramjax.models._dense import Dense
 from paramjax.models._from_callable import from_callable
 from paramjax.models._from_linen import from_linen
 from paramjax.models._from_nnx import from_nnx
+from paramjax.models._language import TokenRNN
 from paramjax.models._lstm import LSTM
 from paramjax.models._names import ACTIVATIONS, INITIALISERS, activation, initialiser
 from paramjax.models._networks import MLP, BatchNormMLP, Linear
@@ -38,6 +39,7 @@ __all__ = [
     "SimpleRNN",
     "TextCNN",
     "TextRNN",
+    "TokenRNN",
     "Transformer",
     "activation",
     "from_callable",

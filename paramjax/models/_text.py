@@ -17,7 +17,7 @@ from paramjax.models._names import activation, initialiser
 from paramjax.models._recurrence import check_lengths
 from paramjax.models._recurrent import GRU, SimpleRNN
 
-RECURRENT: dict[str, Callable[..., Any]] = {"simple": SimpleRNN, "lstm": LSTM, "gru": GRU}
+_RECURRENT: dict[str, Callable[..., Any]] = {"simple": SimpleRNN, "lstm": LSTM, "gru": GRU}
 _POOLINGS = ("last", "mean")
 
 
@@ -84,7 +84,7 @@ class TextRNN(nn.Module):
         x, inside, known = _embedded(self, tokens, lengths)
         drop = nn.Dropout(self.dropout, deterministic=not train)
         count = inside.sum(axis=1, dtype=jnp.int32)
-        layer = RECURRENT[self.layer](self.features, initialiser=self.initialiser, name=self.layer)
+        layer = recurrent_layer(self)(self.features, initialiser=self.initialiser, name=self.layer)
         states = layer(drop(x), lengths=count)
         if self.pooling == "last":
             summary = states[:, -1]  # a state is repeated beyond its text's end
@@ -97,8 +97,6 @@ class TextRNN(nn.Module):
 
     def _check(self) -> None:
         _check_numbers(self, "vocabulary", "classes", "embedding", "features")
-        if self.layer not in RECURRENT:
-            raise ValueError(nearest(self.layer, RECURRENT, what="layer"))
         if self.pooling not in _POOLINGS:
             raise ValueError(nearest(self.pooling, _POOLINGS, what="pooling"))
 
@@ -193,23 +191,35 @@ def _check_numbers(model: Any, *counts: str) -> None:
     check_rate("dropout", model.dropout, high=1.0)
 
 
-def _embedded(model: Any, tokens: Array, lengths: Array | None) -> tuple[Array, Array, Array]:
-    """Embeddings, 0 in padding; which tokens are inside; which texts have known ones only."""
+def recurrent_layer(model: Any) -> Callable[..., Any]:
+    """The class of a model's recurrent layer."""
+    if model.layer not in _RECURRENT:
+        raise ValueError(nearest(model.layer, _RECURRENT, what="layer"))
+    return _RECURRENT[model.layer]
+
+
+def embedding_of(model: Any, tokens: Array) -> tuple[Array, Array]:
+    """Vectors of tokens, and which tokens lie in the vocabulary."""
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise TypeError(f"tokens: expected integers, got {tokens.dtype}")
     if tokens.ndim != 2 or not tokens.shape[1]:
         raise ValueError(
             f"tokens: expected [batch, length] with a length from 1 on, got shape {tokens.shape}"
         )
+    valid = (tokens >= 0) & (tokens < model.vocabulary)
+    # as in flax's nn.Embed
+    start = nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
+    table = model.param("embedding", start, (model.vocabulary, model.embedding))
+    return table[jnp.where(valid, tokens, 0).astype(jnp.int32)], valid
+
+
+def _embedded(model: Any, tokens: Array, lengths: Array | None) -> tuple[Array, Array, Array]:
+    """Embeddings, 0 in padding; which tokens are inside; which texts have known ones only."""
+    vectors, valid = embedding_of(model, tokens)
     check_lengths(lengths, tokens.shape[0])
     steps = jnp.arange(tokens.shape[1]).reshape(1, -1)
     if lengths is None:
         lengths = jnp.max(jnp.where(tokens != 0, steps + 1, 0), axis=1)
     inside = steps < jnp.reshape(lengths, (-1, 1))
-    valid = (tokens >= 0) & (tokens < model.vocabulary)
-    # as in flax's nn.Embed
-    start = nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
-    table = model.param("embedding", start, (model.vocabulary, model.embedding))
-    vectors = table[jnp.where(valid & inside, tokens, 0).astype(jnp.int32)]
     known = jnp.all(valid | ~inside, axis=1, keepdims=True)
     return jnp.where(inside[..., None], vectors, 0), inside, known

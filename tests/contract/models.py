@@ -99,9 +99,9 @@ def classes(count, *shape):
     return np.random.default_rng(1).integers(0, count, (ROWS, *shape)).astype(np.int32)
 
 
-def tenfold(outputs, y):
+def tenfold(loss):
     """A loss so steep that four steps gain more than the carry, which moves too, loses."""
-    return 10 * squared_error(outputs, y)
+    return lambda outputs, y: 10 * loss(outputs, y)
 
 
 # fmt: off
@@ -126,7 +126,7 @@ MODELS = {
         constant(0.5, 4, 4, 1),
     ),
     "GRU": Model(
-        pj.models.GRU(2), reals(5, 3), constant(0.5, 5, 2), tenfold,
+        pj.models.GRU(2), reals(5, 3), constant(0.5, 5, 2), tenfold(squared_error),
         apply=with_carry, state=pj.models.GRU(2).zero_carry(ROWS),
     ),
     "LSTM": Model(
@@ -137,7 +137,7 @@ MODELS = {
     "MLP": Model(pj.models.MLP((4, 2)), reals(3), reals(2)),
     "ResNet": Model(pj.models.ResNet(3, (2, 3)), reals(6, 5, 1), classes(3), cross_entropy),
     "SimpleRNN": Model(
-        pj.models.SimpleRNN(2), reals(5, 3), constant(0.5, 5, 2), tenfold,
+        pj.models.SimpleRNN(2), reals(5, 3), constant(0.5, 5, 2), tenfold(squared_error),
         apply=with_carry, state=pj.models.SimpleRNN(2).zero_carry(ROWS),
     ),
     "TextCNN": Model(
@@ -147,6 +147,10 @@ MODELS = {
     "TextRNN": Model(
         pj.models.TextRNN(5, 3, embedding=3, features=4, dropout=0.1),
         classes(5, 3), classes(3), cross_entropy,
+    ),
+    "TokenRNN": Model(
+        pj.models.TokenRNN(5, embedding=2, features=3, layer="gru"), classes(5, 3), classes(5, 3),
+        tenfold(cross_entropy), with_carry, pj.models.GRU(3).zero_carry(ROWS),
     ),
     "Transformer": Model(
         pj.models.Transformer(5, width=4, layers=1, heads=2, length=3, dropout=0.1),

@@ -1,4 +1,4 @@
-"""TextRNN and TextCNN: truth is the formula, written out in numpy, text by text."""
+"""Models of texts: truth is the formula, written out in numpy, text by text."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from comparing import assert_close
 
-from paramjax.models import GRU, TextCNN, TextRNN
+from paramjax.models import GRU, LSTM, TextCNN, TextRNN, TokenRNN
 
 TOKENS = np.array([[3, 1, 4, 1], [5, 0, 6, 0], [2, 0, 0, 0], [0, 0, 0, 0]], np.int32)
 COUNTS = [4, 3, 1, 0]
@@ -81,6 +81,26 @@ def test_padding_changes_nothing_and_unknown_tokens_are_lost(key, model):
         assert_close(lost[1:], plain[1:], atol=0)
 
 
+def test_token_rnn_is_embeddings_a_layer_and_a_dense_one_in_windows(key):
+    model = TokenRNN(7, embedding=2, features=4)
+    params, run = drawn(model, key), jax.jit(model.apply)
+    own = params["params"]
+    head = jax.tree.map(np.asarray, own["head"])
+    states = LSTM(4).apply({"params": own["lstm"]}, own["embedding"][TOKENS])
+    whole = run(params, TOKENS)
+    assert_close(whole, np.asarray(states) @ head["kernel"] + head["bias"])
+    first, carry = run(params, TOKENS[:, :2], model.zero_carry(4))
+    second, carry = run(params, TOKENS[:, 2:], carry)
+    assert_close(jnp.concatenate([first, second], axis=1), whole)
+    lost, carry = run(params, np.where(TOKENS == 6, 7, TOKENS), model.zero_carry(4))
+    assert np.isnan(lost[1, 2:]).all()
+    assert np.isnan(carry[1][1]).all()
+    kept = np.arange(4) != 1
+    assert_close(lost[1, :2], whole[1, :2])
+    assert_close(lost[kept], whole[kept])
+    assert np.isfinite(np.asarray(carry)[:, kept]).all()
+
+
 def test_dropout_by_the_name_of_training(key):
     model = TextCNN(7, 3, embedding=2, widths=[2], channels=4, dropout=0.5)
     params = drawn(model, key)
@@ -112,6 +132,9 @@ def test_names_and_sizes_by_shapes(key):
         (RNN.copy(pooling="max"), TOKENS, ValueError, "unknown pooling 'max'"),
         (RNN.copy(dropout=1.0), TOKENS, ValueError, "dropout: expected a number from 0, below 1"),
         (RNN.copy(features=0), TOKENS, ValueError, "features: expected a whole number from 1"),
+        (TokenRNN(7, layer="gur"), TOKENS, ValueError, "unknown layer 'gur'; nearest: gru"),
+        (TokenRNN(7, features=0), TOKENS, ValueError, "features: expected a whole number from 1"),
+        (TokenRNN(7), TOKENS[0], ValueError, r"expected \[batch, length\]"),
         (CNN.copy(widths=()), TOKENS, ValueError, "widths: expected one width or more"),
         (CNN.copy(widths=(0,)), TOKENS, ValueError, "widths: expected a whole number from 1"),
         (CNN.copy(activation="relo"), TOKENS, ValueError, "unknown activation 'relo'"),
