@@ -58,7 +58,7 @@ def main() -> int:
     model = pj.models.TokenRNN(tokeniser.size, features=128, layer=layer)
     start, newline = model.zero_carry(STREAMS), tokeniser.encode(["\n"])[0]
 
-    def loss_fn(params, carry, batch, key=None):
+    def loss(params, carry, batch, key=None):
         logits, carry = model.apply(params, batch["x"], carry)
         return pj.losses.cross_entropy(logits, batch["y"]).mean(), (carry, {})
 
@@ -68,16 +68,12 @@ def main() -> int:
             drawn = jax.random.categorical(key, logits[:, 0])
             return (drawn[:, None], carry), drawn
 
-        begin = newline, model.zero_carry(1)
-        return jax.lax.scan(step, begin, jax.random.split(key, 160))[1].T
+        return jax.lax.scan(step, (newline, model.zero_carry(1)), jax.random.split(key, 160))[1].T
 
     adam = optax.adam(optax.schedules.cosine_decay_schedule(0.01, steps))
-    tx = optax.chain(optax.clip_by_global_norm(1.0), adam)
-    trainer = pj.train_step(loss_fn, tx, stateful=True)
-    measure = pj.Validation(
-        lambda params, carry, batch: {"loss": loss_fn(params, start, batch)[0]},
-        windows(held_out, len(held_out) // 33), every=-(-steps // 8),
-    )  # fmt: skip
+    trainer = pj.train_step(loss, optax.chain(optax.clip_by_global_norm(1.0), adam), stateful=True)
+    measure = pj.Validation(lambda params, carry, batch: {"loss": loss(params, start, batch)[0]},
+                            windows(held_out, len(held_out) // 33), every=-(-steps // 8))  # fmt: skip
     keys = jax.random.split(jax.random.key(script.key), seeds)
     runs = [pj.fit(trainer, jax.jit(model.init)(key, newline), windows(train, WINDOW), key=key,
                    steps=steps, batch_size=STREAMS, shuffle=False, model_state=start,
