@@ -72,8 +72,8 @@ def main() -> int:
 
     adam = optax.adam(optax.schedules.cosine_decay_schedule(0.01, steps))
     trainer = pj.train_step(loss, optax.chain(optax.clip_by_global_norm(1.0), adam), stateful=True)
-    measure = pj.Validation(lambda params, carry, batch: {"loss": loss(params, start, batch)[0]},
-                            windows(held_out, len(held_out) // 33), every=-(-steps // 8))  # fmt: skip
+    measure = pj.Validation(lambda params, _, batch: {"loss": loss(params, start, batch)[0]},
+        windows(held_out, len(held_out) // 33), every=-(-steps // 8))  # fmt: skip
     keys = jax.random.split(jax.random.key(script.key), seeds)
     runs = [pj.fit(trainer, jax.jit(model.init)(key, newline), windows(train, WINDOW), key=key,
                    steps=steps, batch_size=STREAMS, shuffle=False, model_state=start,
@@ -90,8 +90,8 @@ def main() -> int:
         axes.set(xlabel="step", ylabel="held-out loss (nats a character)", title=f"{layer}, {data}")
         figure.legend(loc="outside right")
 
-    nats_of = {"mean over seeds": nats[-1].mean(), "worst seed": nats[-1].max(), **counts}
-    figures = {f"nats a character, {name}": value for name, value in nats_of.items()}
+    values = {"mean over seeds": nats[-1].mean(), "worst seed": nats[-1].max(), **counts}
+    figures = {f"nats a character, {name}": value for name, value in values.items()}
     return script.finish(figures, plot, **settings)
 
 
