@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from paramjax.cli._scripts import find_programs, rows, summary
@@ -48,10 +49,10 @@ SYSTEMS = [
 ]
 HEAD = """# The 32 systems
 
-The founding articles describe 32 systems. Each runs by name, from a key: `paramjax example NAME`, or
-`paramjax example --all --check` for all of them. The figures are those that `--check` compares with, each within
-the tolerance after the sign; `experiments/expected/NAME.json` holds all of them, and the reason for each tolerance.
-`paramjax example --list` says what the scripts show.
+The founding articles describe 32 systems. Each runs by name, from a key: `paramjax example NAME`,
+or `paramjax example --all --check` for all of them. The figures are those that `--check` compares
+with, within the tolerance after the sign; `experiments/expected/NAME.json` holds all of them, and
+the reason for each tolerance.
 
 | row | system | script | what it shows | figures on record |
 |---|---|---|---|---|
@@ -97,7 +98,8 @@ def _of_record(record: dict) -> str:
 def _number(figure: dict) -> str:
     target = figure["value"]
     within = figure.get("absolute", 0.0) + figure.get("relative", 0.0) * abs(target)
-    return f"{target:.5g} ± {within:.2g}"
+    digits = math.ceil(math.log10(abs(target) / within)) + 1 if target and within else 1
+    return f"{target:.{min(max(digits, 2), 12)}g} ± {within:.2g}"
 
 
 def _cell(text: str) -> str:
