@@ -82,7 +82,7 @@ def main() -> int:
         left.set(xlabel=f"mean confidence, {BINS} bins", ylabel="share predicted right")
         left.set_title(f"Reliability, calibration error {found['calibration error']:.3f}")
         left.plot([0, 1], [0, 1], "--", color="0.6", label="calibrated")
-        left.legend(loc="upper center")
+        left.legend(loc="lower right")
         middle.plot([0, *ranking.false_positive_rate], [0, *ranking.recall])
         middle.set(xlabel="false positive rate", ylabel="recall", title=f"ROC, digit {CLASS}")
         right.plot(ranking.recall, ranking.precision)

@@ -69,14 +69,15 @@ def main() -> int:
         for label, name in enumerate(("malignant", "benign")):
             left.scatter(*x[y == label].T, s=8, label=name)
         left.scatter(*x[support].T, s=40, fc="none", ec="0.3", lw=0.6, label="support vectors")
-        for score, levels, color in ((lambda x: MODEL.apply(run.params, x), [-1, 0, 1], "k"),
-                                     (tree.predict, [0.5], "C2")):  # fmt: skip
+        for score, levels, style in ((lambda x: MODEL.apply(run.params, x), [-1, 1], "k--"),
+                                     (lambda x: MODEL.apply(run.params, x), [0], "k-"),
+                                     (tree.predict, [0.5], "g-")):  # fmt: skip
             side = score(grid.reshape(2, -1).T).reshape(200, 200)
-            left.contour(*grid, side, levels, colors=color)
-        left.set_title("Black: the machine and its margins, green: a tree")
+            left.contour(*grid, side, levels, colors=style[0], linestyles=style[1:])
+        left.set(title="Black: the machine and its margins, green: a tree")
         left.legend(loc="upper right")
         left.set(xlabel="{} (standard deviations)".format(*COLUMNS), ylabel=[*COLUMNS][1])
-        for i, color in enumerate(("k", "C2")):
+        for i, color in enumerate("kg"):
             places = np.arange(2)[:, None] + 0.3 * i - 0.15 + np.linspace(-0.08, 0.08, FOLDS)
             right.plot(places, [both[i] for both in folds.values()], "o", color=color)
         right.set_xticks(range(2), list(folds))
