@@ -23,14 +23,19 @@ def checked_inputs(
     fn: Function, params: Params, x: Any, target: Target
 ) -> tuple[Array, Array | None]:
     """The inputs as an array, and a class for each example; raise unless `fn` can be explained."""
+    if not callable(fn):
+        raise TypeError(f"fn: expected a function (params, x) -> outputs, got {describe(fn)}")
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
             f"x: expected floating-point inputs, which have a gradient, got {describe(x)}; explain "
             "a function of the embeddings of tokens in place of the tokens"
         )
-    if x.ndim == 0:
-        raise ValueError("x: expected [batch, ...], got a number; pass x[None]")
+    if x.ndim == 0 or x.size == 0:
+        raise ValueError(
+            f"x: expected [batch, ...] of at least one example, got {describe(x)}; pass x[None] "
+            "for a single one"
+        )
     outputs: Any = jax.eval_shape(fn, params, x)
     if not (hasattr(outputs, "dtype") and jnp.issubdtype(outputs.dtype, jnp.floating)):
         raise TypeError(f"fn: expected one floating-point array, got {outputs}")

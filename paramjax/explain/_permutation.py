@@ -58,7 +58,7 @@ def permutation_importance(
         Mean, standard deviation and all losses of score, and the score itself.
 
     Raises:
-        TypeError: If the key is a legacy one, or orders are not integers.
+        TypeError: If the key is a legacy one, orders are not integers, or the score is no function.
         ValueError: If `repeats` is less than 1, the score is not one number, an order does
             not hold each row once, or `x` has no features.
 
@@ -69,6 +69,8 @@ def permutation_importance(
         >>> bool(found.mean[0] > 1), float(found.mean[1])
         (True, 0.0)
     """
+    if not callable(score):
+        raise TypeError(f"score: expected a function (x, y) -> number, got {describe(score)}")
     x = jnp.asarray(x)
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"x: expected rows of features [rows, ...], got {describe(x)}")
@@ -82,6 +84,7 @@ def permutation_importance(
 
 def _orders(key: Any, rows: int, repeats: int) -> Array:
     """The orders of the rows, int[repeats, rows]."""
+    key = np.asarray(key) if isinstance(key, list | tuple) else key
     if getattr(key, "ndim", 0) != 2 or is_key(key):
         check_key(key)
         numbers = jnp.arange(check_count("repeats", repeats))

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "policy_gradient.py"
 
@@ -28,14 +29,20 @@ def by_gymnasium(state, right):
     ]  # fmt: skip
 
 
-def test_the_cart_moves_and_episodes_end_as_in_gymnasium():
-    script = runpy.run_path(str(SCRIPT))
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(SCRIPT))
+
+
+def test_the_cart_moves_as_in_gymnasium(script):
     rng = np.random.default_rng(0)
     states, right = rng.normal(size=(6, 4)).astype(np.float32), rng.random(6) < 0.5
     expected = [by_gymnasium(*pair) for pair in zip(states.astype(float), right, strict=True)]
     np.testing.assert_allclose(script["move"](states, right), expected, rtol=1e-5, atol=1e-5)
 
-    # a policy that always pushes to the right
+
+@pytest.mark.slow
+def test_episodes_of_a_policy_that_always_pushes_to_the_right_end_as_in_gymnasium(script):
     hidden = {"kernel": jnp.zeros((4, 32)), "bias": jnp.zeros(32)}
     last = {"kernel": jnp.zeros((32, 1)), "bias": jnp.full(1, 50.0)}
     policy = {"params": {"Dense_0": hidden, "Dense_1": last}}

@@ -31,6 +31,7 @@ def test_gradients_are_the_closed_form_of_a_class_or_of_a_scalar_function():
     np.testing.assert_allclose(input_gradients(column, 2.0, X), 6 * X**2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_images_in_half_precision_keep_shape_and_type():
     x = jnp.ones((2, 3, 3, 1), jnp.bfloat16)
     square = lambda w, x: w * (x**2).sum(axis=(1, 2, 3))
@@ -92,7 +93,15 @@ def test_it_can_be_traced():
     ("error", "fn", "x", "options", "message"),
     [
         (TypeError, cube, np.ones((2, 3), int), {}, "floating-point inputs.* embeddings of tokens"),
-        (ValueError, cube, np.float32(1), {}, r"x: expected \[batch, \.\.\.\], got a number"),
+        (
+            ValueError,
+            cube,
+            np.float32(1),
+            {},
+            r"at least one example, got float32\[\]; pass x\[None",
+        ),
+        (ValueError, cube, X[:0], {}, r"at least one example, got float32\[0,3\]"),
+        (TypeError, None, X, {}, "fn: expected a function .* got None"),
         (ValueError, logits, X, {}, "one number for each of the 4 examples, got .* target="),
         (ValueError, cube, X, {"target": 0}, r"target: expected fn to return \[4, classes\]"),
         (ValueError, logits, X, {"target": 2}, "classes from 0 to 1, got 2"),

@@ -50,8 +50,7 @@ def test_a_key_names_the_orders_and_images_keep_their_shape(table):
     orders = np.stack(
         [jax.random.permutation(jax.random.fold_in(key, r), ROWS) for r in range(REPEATS)]
     )
-    named = permutation_importance(r2, x, y, key, REPEATS)
-    np.testing.assert_allclose(named.values, permutation_importance(r2, x, y, orders).values)
+    named = permutation_importance(r2, x, y, orders)
     as_images = lambda x, y: r2(x.reshape(ROWS, 3), y)
     found = permutation_importance(as_images, x.reshape(ROWS, 1, 3, 1), y, key, REPEATS)
     assert found.values.shape == (1, 3, 1, REPEATS)
@@ -63,6 +62,7 @@ def test_a_key_names_the_orders_and_images_keep_their_shape(table):
     [
         (ValueError, {"x": np.ones(ROWS)}, r"x: expected rows of features \[rows, \.\.\.\]"),
         (ValueError, {"score": lambda x, y: x @ x.T}, "score: expected one number.* take its mean"),
+        (TypeError, {"score": 1.0}, "score: expected a function .* got float 1.0"),
         (ValueError, {"repeats": 0}, "repeats: expected a whole number from 1"),
         (TypeError, {"key": 3}, "key: expected a typed key"),
         (TypeError, {"key": np.ones((2, ROWS))}, "orders of the rows, integers, got float64"),
