@@ -22,10 +22,9 @@ from paramjax.cli import start_script
 from paramjax.losses import hinge, l2, supervised
 from paramjax.metrics import binary_accuracy
 
-MODEL = pj.models.Linear(1)  # starts at zero
+MODEL, C, STEPS, FOLDS = pj.models.Linear(1), 1.0, 3000, 5
 HINGE = supervised(MODEL.apply, hinge, {"accuracy": binary_accuracy})
 COLUMNS = {"mean texture": 1, "mean concave points": 7}
-C, STEPS, FOLDS = 1.0, 3000, 5
 
 
 def machine(rows):
