@@ -106,6 +106,7 @@ def test_the_key_goes_to_a_call_that_takes_one(sine, key):
     chex.assert_trees_all_equal(state, adapted.model_state)
     without, _ = adapted.apply(adapted.params, adapted.model_state, x)
     np.testing.assert_allclose(without, module(x), rtol=1e-6)
+    np.testing.assert_array_equal(adapted.evaluate(adapted.params, state, x), without)
     plain = from_callable(module.layers[0])
     outputs, _ = plain.apply(plain.params, plain.model_state, x, key)
     np.testing.assert_allclose(outputs, module.layers[0](x), rtol=1e-6)

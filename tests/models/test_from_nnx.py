@@ -137,6 +137,8 @@ def test_evaluation_uses_the_running_statistics(sine):
     merged = adapted.merge(adapted.params, state)
     merged.eval()
     np.testing.assert_allclose(merged(sine["x"]), evaluated, rtol=1e-6)
+    same = adapted.evaluate(adapted.params, state, sine["x"])
+    np.testing.assert_allclose(same, evaluated, rtol=1e-6)
     chex.assert_trees_all_equal(after["norm"], state["norm"])
 
 
