@@ -62,11 +62,11 @@ def rows_of(who: str, outputs: Array, labels: Array, weight: Array | None) -> Ro
     check_logits(who, outputs, labels)
     one = is_one_logit(outputs)
     each = weight_of_rows(who, weight, labels.shape[:1] if one else labels.shape)
-    logits = outputs.reshape(-1) if one else outputs.reshape(-1, outputs.shape[-1])
+    logits = outputs.reshape(-1) if one else outputs.reshape(labels.size, outputs.shape[-1])
     labels, classes = labels.reshape(-1), 2 if one else outputs.shape[-1]
     whole = labels.astype(jnp.int32)
     inside = (whole == labels) & (whole >= 0) & (whole < classes)
-    finite = jnp.isfinite(logits).reshape(logits.shape[0], -1).all(axis=1)
+    finite = jnp.isfinite(logits) if one else jnp.isfinite(logits).all(axis=1)
     return Rows(
         logits,
         jnp.where(inside, whole, 0),

@@ -161,13 +161,14 @@ def _ranked(scores: Array, of_class: Array, weight: Array | None) -> _Ranked:
     first, last = first[: len(score)], last[: len(score)]
     positive, negative = jnp.cumsum(own), jnp.cumsum(rest)
     before = jnp.concatenate([jnp.zeros(1, negative.dtype), negative])[: len(score)]
-    return _Ranked(
-        score,
+    sums = (
         own,
         _of_tie_end(positive, last),
         _of_tie_end(negative, last),
         jax.lax.cummax(jnp.where(first, before, 0)),
     )
+    # quotients of int32 would be float32 under x64, too
+    return _Ranked(score, *(x.astype(float) if weight is None else x for x in sums))
 
 
 def _of_tie_end(cumulated: Array, last: Array) -> Array:

@@ -285,6 +285,12 @@ def test_what_is_no_logit_and_no_label_gives_nan_unless_its_weight_is_0():
             assert lacking[:5] == [[False] * 3] * 5
 
 
+def test_a_set_without_rows_has_no_metrics():
+    none = jax.jit(lambda z, y: [f1(z, y), roc_auc(z, y), calibration_error(z, y)])
+    for logits in (jnp.zeros(0), jnp.zeros((0, 2))):
+        assert np.isnan(none(logits, jnp.zeros(0, int))).all()
+
+
 def test_labels_may_be_truth_values_or_floats_and_a_column():
     matrix_of = jax.jit(confusion_matrix)
     for labels in ([True, False], [1.0, 0.0], [[1], [0]]):
