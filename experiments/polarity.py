@@ -87,7 +87,7 @@ def main() -> int:
             axes.axhline(counts, color="gray", linestyle="--", label="word counts")
             axes.set(xlabel="epoch", title=f"{name}: {seeds} seeds", xticks=range(1, epochs + 1))
         panels[0].set_ylabel(f"test accuracy (%), {data}")
-        panels[1].legend(loc="lower right")
+        panels[1].legend(loc="center right")
 
     figures = {"test accuracy, word counts (%)": counts}
     for name, last in zip(models, percent[:, :, -1], strict=True):
