@@ -54,8 +54,8 @@ or `paramjax example --all --check` for all of them. The figures are those that 
 with, within the tolerance after the sign; `experiments/expected/NAME.json` holds all of them, and
 the reason for each tolerance.
 
-| row | system | script | what it shows | figures on record |
-|---|---|---|---|---|
+| row | system, script and what it shows | figures on record |
+|---|---|---|
 """
 
 
@@ -72,9 +72,9 @@ def page() -> str:
 def _lines(number: int, system: str, programs: dict[str, Path]) -> list[str]:
     serving = [name for name, file in programs.items() if number in rows(file)]
     if not serving:
-        return [f"| {number} | {system} | none yet | | |"]
+        return [f"| {number} | **{system}**<br>none yet | |"]
     return [
-        f"| {number} | {system} | `{name}` | {_cell(summary(programs[name]))} "
+        f"| {number} | **{system}**<br>`{name}`: {_cell(summary(programs[name]))} "
         f"| {_figures(programs[name])} |"
         for name in serving
     ]
@@ -90,9 +90,9 @@ def _figures(script: Path) -> str:
 def _of_record(record: dict) -> str:
     named = list(record["figures"].items())
     shown = [_cell(f"{name}: {_number(figure)}") for name, figure in named[:MOST]]
-    more = f"; {len(named) - MOST} more" if len(named) > MOST else ""
+    more = [f"{len(named) - MOST} more"] if len(named) > MOST else []
     settings = ", ".join(f"{name} {value}" for name, value in record["settings"].items())
-    return (f"*{_cell(settings)}*: " if settings else "") + "; ".join(shown) + more
+    return "<br>".join([*([f"*{_cell(settings)}*"] if settings else []), *shown, *more])
 
 
 def _number(figure: dict) -> str:
