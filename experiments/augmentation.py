@@ -1,10 +1,10 @@
 """Augmentation when images are few: accuracy with shifts, noise and mixup, and without.
 
-Each of the bundled 8 x 8 digits lies at a random place of a field of 12 x 12 pixels. A network of
-one hidden layer learns from 200 of them, 20 of each class, and is tested on the others. Nothing
-tells it that a digit may lie elsewhere, unless shifts do; mixup (Zhang et al., 2018) and noise
-tell it other things. Each step draws new augmentations from its own key, each example its own;
-all seeds of a kind train as one program.
+A network of one hidden layer learns from 200 digits, 20 of each class. All digits, for training
+and for the test, are moved at random in a field of 12 x 12 pixels, so that shifts pay off by
+construction. On 100 centred digits they did not: an MLP reached 91.7 % without and 88.6 % with
+them, and a CNN did not change beyond its noise. Mixup (Zhang et al., 2018) and noise tell the
+network other things. Each step draws new augmentations from its own key, each example its own.
 
 Row 20 of the brief.
 """
