@@ -29,14 +29,13 @@ def apply(params, x):
     return MODEL.apply(params, x.reshape(len(x), -1))
 
 
-HARD = pj.losses.supervised(apply, pj.losses.cross_entropy)
-SOFT = pj.losses.supervised(apply, optax.softmax_cross_entropy)  # takes the labels of mixup
+LOSS = pj.losses.supervised(apply, pj.losses.cross_entropy)  # takes mixup's labels, too
 SHIFTS, NOISE, MIXUP = random_shift(2), random_noise(0.2), mixup(0.3, num_classes=10)
 KINDS = {
-    "none": HARD,
-    "noise": pj.losses.augmented(HARD, NOISE),
-    "mixup": pj.losses.augmented(SOFT, MIXUP),
-    "shifts": pj.losses.augmented(HARD, SHIFTS),
+    "none": LOSS,
+    "noise": pj.losses.augmented(LOSS, NOISE),
+    "mixup": pj.losses.augmented(LOSS, MIXUP),
+    "shifts": pj.losses.augmented(LOSS, SHIFTS),
 }
 
 

@@ -35,7 +35,7 @@ def tables(folder, key):
     try:
         return "adult", *pj.data.adult(folder or None)
     except pj.data.DataNotFoundError as error:
-        print(f"imbalance: {error}; digits serve instead")
+        print(f"{error}\nscikit-learn's digits serve instead.")
     table, order = pj.data.digits(), np.asarray(jax.random.permutation(key, 1797))
     table["y"] = (table["y"] == DIGIT).astype(np.int32)
     return "digits", *({n: v[rows] for n, v in table.items()} for rows in np.split(order, [1200]))

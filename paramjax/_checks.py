@@ -228,9 +228,9 @@ def nearest(name: str, known: Iterable[str], *, what: str) -> str:
         "unknown optimizer 'adamm'; nearest: adam (known: adam, sgd)"
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"nearest: {', '.join(close)} " if close else ""
-    return f"unknown {what} {name!r}; {hint}(known: {', '.join(known) or 'none'})"
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"; nearest: {', '.join(close)}" if close else ""
+    return f"unknown {what} {name!r}{hint} (known: {', '.join(known) or 'none'})"
 
 
 def describe(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def _fetched(source: Source, places: list[Path], part: Published) -> tuple[bytes
             return _get(url, most=part.size + 2**20), url
         except (OSError, HTTPException) as error:
             failures.append(f"{url}: {getattr(error, 'reason', None) or error}")
-    raise DataNotFoundError(_advice(source, places, f"no download: {'; '.join(failures)}"))
+    raise DataNotFoundError(_advice(source, places, "the download failed", failures))
 
 
 def _get(url: str, *, most: int) -> bytes:
@@ -111,12 +111,18 @@ def _place(path: Path, content: bytes) -> None:
     os.replace(draft, path)
 
 
-def _advice(source: Source, places: list[Path], cause: str) -> str:
+def _advice(source: Source, places: list[Path], cause: str, failures: Sequence[str] = ()) -> str:
     """What is missing, where it was sought, and where it is to be had."""
-    names = ", ".join(part.name + part.packed for part in source.offered)
-    sought = ", ".join(dict.fromkeys(map(str, places)))
-    return (
-        f"{source.title} is not on this machine (sought {names} in {sought}; {cause}). Get the "
-        f"files from {' or '.join(source.addresses)} ({source.licence}), and pass folder= or set "
-        f"PARAMJAX_DATA to where they are"
-    )
+    lines = {
+        "files": [part.name + part.packed for part in source.offered],
+        "sought in": list(dict.fromkeys(map(str, places))),
+        "failed": failures,
+        "source": [*source.addresses, f"({source.licence})"],
+    }
+    listed = [
+        f"  {name if row == 0 else '':9}  {entry}"
+        for name, entries in lines.items()
+        for row, entry in enumerate(entries)
+    ]
+    advice = "Get the files from the source; pass their folder=, or name it by PARAMJAX_DATA."
+    return "\n".join([f"{source.title} is not on this machine: {cause}", *listed, advice])

@@ -19,22 +19,24 @@ def mixup(alpha: float | Array, num_classes: int | None = None) -> Augment:
     with a random permutation $\pi$ of the batch (Zhang et al., 2018, "mixup: beyond empirical
     risk minimization", section 2), and a weight for each pair.
 
-    Class labels become probabilities [batch, classes], which `optax.softmax_cross_entropy` takes
-    as a loss per example; `pj.losses.cross_entropy` and `pj.metrics.accuracy` take integers, of
-    data that is not mixed.
+    Class labels become probabilities [batch, classes], which `pj.losses.cross_entropy` takes as
+    it takes integers; `pj.metrics.accuracy` is of data that is not mixed. Of two classes told
+    apart by one logit, make the labels floats: `pj.losses.binary_cross_entropy` takes their mean.
 
     Args:
         alpha: Positive, or a traced scalar; 0.1 to 0.4 on images, 1 mixes evenly.
         num_classes: Number of classes of integer labels, at least 2; None for targets that are
-            numbers or probabilities already.
+            numbers or probabilities already. A label outside becomes probabilities of 0, for
+            which the loss is NaN.
 
     Returns:
         An augmentation of `batch["x"]` and `batch["y"]`; other entries stay as they are.
 
     Raises:
-        TypeError: At the first call, if labels are integers without `num_classes`, or the
-            reverse.
-        ValueError: If alpha is not positive, or there are fewer than 2 classes.
+        TypeError: At the first call, if the batch has no `x` and `y`, or labels are integers
+            without `num_classes`, or the reverse.
+        ValueError: If alpha is not positive, there are fewer than 2 classes, or, at the first
+            call, `x` and `y` differ in length.
 
     Example:
         >>> batch = {"x": jnp.eye(2), "y": jnp.array([0, 1])}
@@ -49,7 +51,8 @@ def mixup(alpha: float | Array, num_classes: int | None = None) -> Augment:
         check_count("mixup: num_classes", num_classes, least=2)
 
     def augment(key: Key, batch: Batch) -> Batch:
-        x, y = inputs_of("mixup", batch, None), _targets(batch, num_classes)
+        x = inputs_of("mixup", batch, None)
+        y = _targets(batch, num_classes, len(x))
         pair_key, share_key = jax.random.split(key)
         pair = jax.random.permutation(pair_key, len(x))
         share = jax.random.beta(share_key, alpha, alpha, (len(x),))
@@ -58,17 +61,25 @@ def mixup(alpha: float | Array, num_classes: int | None = None) -> Augment:
     return augment
 
 
-def _targets(batch: Any, num_classes: int | None) -> Array:
+def _targets(batch: Any, num_classes: int | None, rows: int) -> Array:
     """Targets that can be averaged."""
+    if "y" not in batch:
+        raise TypeError(f'mixup: expected a batch {{"x": inputs, "y": targets}}, got {list(batch)}')
     y = jnp.asarray(batch["y"])
-    if jnp.issubdtype(y.dtype, jnp.floating) and num_classes is None:
-        return y
-    if num_classes is None or not jnp.issubdtype(y.dtype, jnp.integer):
+    if y.shape[:1] != (rows,):
+        raise ValueError(f"mixup: expected a target for each of {rows} rows, got shape {y.shape}")
+    whole = jnp.issubdtype(y.dtype, jnp.integer) or y.dtype == jnp.bool_
+    if whole and num_classes is None:
         raise TypeError(
-            f"mixup: expected integer labels with num_classes=, or floats without it, got {y.dtype}"
-            f" and num_classes={num_classes}"
+            f"mixup: expected num_classes= for integer labels, got {y.dtype}; of two classes told "
+            "apart by one logit, pass y.astype(jnp.float32) instead"
         )
-    return jax.nn.one_hot(y, num_classes)
+    if not whole and num_classes is not None:
+        raise TypeError(
+            f"mixup: expected integer labels with num_classes={num_classes}, got {y.dtype}; leave "
+            "num_classes out if they are numbers or probabilities"
+        )
+    return y if num_classes is None else jax.nn.one_hot(y.astype(jnp.int32), num_classes)
 
 
 def _mixed(values: Array, pair: Array, share: Array) -> Array:

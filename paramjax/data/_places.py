@@ -61,7 +61,8 @@ def complete(source: Source, place: Path) -> list[Path]:
     lacking = [part.name for part, path in zip(source.files, paths, strict=True) if path is None]
     if lacking:
         raise DataNotFoundError(
-            f"{source.title}: {place} lacks {', '.join(lacking)}; place all of its files there"
+            "\n  ".join([f"{source.title}: {place} lacks", *lacking])
+            + "\nPlace all of its files there."
         )
     return [path for path in paths if path is not None]
 
@@ -83,8 +84,9 @@ def check(part: Published, content: bytes, origin: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found not in part.sha256:
         raise ValueError(
-            f"{origin}: damaged, or another file of this name: expected sha256 {part.sha256[0]} "
-            f"of {part.name}, got {found} ({len(content):,} bytes); fetch it again"
+            f"{origin}: damaged, or another file of this name; fetch it again\n"
+            f"  expected {part.name} of sha256 {part.sha256[0]}\n"
+            f"  got {len(content):,} bytes of sha256 {found}"
         )
     return content
 

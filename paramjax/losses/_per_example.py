@@ -39,26 +39,34 @@ def binary_cross_entropy(logits: Array, labels: Array) -> Array:
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
-    r"""$$\ell_i = \log\sum_k e^{z_{ik}} - z_{i,y_i}$$
+    r"""$$\ell_i = \log\sum_k e^{z_{ik}} - z_{i,y_i} = -\log p_{i,y_i}$$
+    with $p$ the softmax of the logits; of labels that are probabilities $q$,
+    $-\sum_k q_{ik} \log p_{ik}$.
 
     Args:
         logits: [batch, classes] of two classes or more, or [batch, ..., classes] with a label
             at each position, such as the characters of a text.
-        labels: Integers [batch, ...] from 0 to classes - 1. A label outside gives NaN on the
-            device; `data.table` raises for it on the host.
+        labels: Integers [batch, ...] from 0 to classes - 1; or probabilities of the shape of the
+            logits, such as those of `pj.data.mixup`. A label outside gives NaN on the device
+            (`data.table` raises for it on the host), as do probabilities that are negative or do
+            not sum to 1 within a hundredth.
 
     Returns:
         [batch, ...].
 
     Raises:
         ValueError: If the shapes do not match.
-        TypeError: If the labels are not integers.
+        TypeError: If labels [batch, ...] are not integers.
 
     Example:
         >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([2])).tolist()
         [1.3863]
+        >>> cross_entropy(jnp.zeros((1, 4)), jnp.array([[0.1, 0.9, 0.0, 0.0]])).tolist()
+        [1.3863]
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    if _are_probabilities(logits, labels):
+        return _of_probabilities(logits, labels)
     check_class_shapes("cross_entropy", logits, labels, instead="binary_cross_entropy")
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(
@@ -71,6 +79,24 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     chosen = jnp.take_along_axis(logits, jnp.where(inside, labels, 0)[..., None], axis=-1)[..., 0]
     loss = jax.nn.logsumexp(logits, axis=-1) - chosen
     return jnp.where(inside, loss, jnp.nan)
+
+
+def _are_probabilities(logits: Array, labels: Array) -> bool:
+    """Whether labels are one number for each class, not one of the classes."""
+    classes = logits.shape[-1] if logits.ndim > 1 else 1
+    is_float = jnp.issubdtype(labels.dtype, jnp.floating)
+    return bool(classes > 1 and is_float and labels.shape == logits.shape)
+
+
+def _of_probabilities(logits: Array, labels: Array) -> Array:
+    """The cross-entropy of a distribution over the classes."""
+    z = inexact(logits)
+    q = labels.astype(z.dtype)
+    # a class of probability 0 may have a logit of minus infinity
+    loss = -jnp.where(q == 0, 0, q * jax.nn.log_softmax(z)).sum(axis=-1)
+    total = labels.sum(axis=-1, dtype=jnp.promote_types(labels.dtype, jnp.float32))
+    valid = (labels >= 0).all(axis=-1) & (jnp.abs(total - 1) < 0.01)
+    return jnp.where(valid, loss, jnp.nan)
 
 
 def smoothed_binary_cross_entropy(epsilon: float | Array) -> PerExample:
@@ -119,11 +145,12 @@ def smoothed_cross_entropy(epsilon: float | Array) -> PerExample:
             traced scalar.
 
     Returns:
-        `(logits [batch, ..., classes], integer labels [batch, ...]) -> [batch, ...]`, for
-        `supervised`. As in `cross_entropy`, a label out of range gives NaN.
+        `(logits [batch, ..., classes], labels) -> [batch, ...]`, for `supervised`, of the labels
+        that `cross_entropy` takes, integers or probabilities.
 
     Raises:
-        TypeError: If epsilon is not a number, or, at the first call, labels are not integers.
+        TypeError: If epsilon is not a number, or, at the first call, labels [batch, ...] are not
+            integers.
         ValueError: If epsilon is outside [0, 1], or, at the first call, the shapes do not
             match.
 

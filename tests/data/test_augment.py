@@ -102,7 +102,13 @@ def test_composed_parts_draw_independently_and_the_key_decides(key):
         (lambda k: data.random_noise(1.0)(k, {"x": jnp.arange(3)}), TypeError, "floats, got int32"),
         (lambda k: data.mixup(0.0), ValueError, "expected a positive number"),
         (lambda k: data.mixup(1.0, num_classes=1), ValueError, "num_classes"),
-        (lambda k: data.mixup(1.0)(k, MANY), TypeError, "integer labels with num_classes="),
+        (lambda k: data.mixup(1.0)(k, MANY), TypeError, "expected num_classes= for integer"),
+        (lambda k: data.mixup(1.0)(k, {"x": jnp.ones(3)}), TypeError, r"got \['x'\]"),
+        (
+            lambda k: data.mixup(1.0)(k, MANY | {"y": jnp.ones(3)}),
+            ValueError,
+            "of 64 rows",
+        ),
         (lambda k: data.compose(data.cutout(1), 3), TypeError, "augmentation 1: expected a fun"),
     ],
 )

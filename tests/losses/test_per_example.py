@@ -36,6 +36,9 @@ def test_losses_are_sklearns(key, logits):
 def test_value_and_gradient_are_optaxs(epsilon, logits):
     soft = optax.smooth_labels(jax.nn.one_hot(LABELS, 4), epsilon or 0.0)
     smooth = cross_entropy if epsilon is None else smoothed_cross_entropy(epsilon)
+    if epsilon is None:  # probabilities as labels
+        expected = smooth(logits, LABELS)
+        np.testing.assert_allclose(cross_entropy(logits, soft), expected, rtol=1e-5, atol=1e-6)
     ours = jax.jacrev(lambda z: smooth(z, LABELS))(logits)
     theirs = jax.jacrev(lambda z: optax.losses.softmax_cross_entropy(z, soft))(logits)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -80,6 +83,8 @@ def test_labels_at_each_position_are_rows(loss, key):
 def test_labels_out_of_range_are_nan_and_never_another_class():
     for loss in (cross_entropy, SMOOTH):
         assert jnp.isnan(loss(jnp.zeros((2, 4)), jnp.array([-1, 4]))).all()
+        shares = jnp.array([[1.1, 0.0], [1.1, -0.1]])
+        assert jnp.isnan(loss(jnp.zeros((2, 2)), shares)).all()
     assert jnp.isnan(binary_cross_entropy(jnp.zeros(2), jnp.array([5.0, -0.1]))).all()
 
 
