@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count, check_scalar, describe
+from paramjax._checks import check_count, check_key, check_scalar, describe
 from paramjax._types import Array, Batch, Key
 
 Augment = Callable[[Key, Batch], Batch]
@@ -228,6 +228,7 @@ def _each(what: str, one: Callable[[Key, Array], Array], axes: int | None = 4) -
     """A function of one example as an augmentation of a batch."""
 
     def augment(key: Key, batch: Batch) -> Batch:
+        check_key(key)
         x = inputs_of(what, batch, axes)
         return {**batch, "x": jax.vmap(one)(jax.random.split(key, x.shape[0]), x)}
 
@@ -243,8 +244,9 @@ def inputs_of(what: str, batch: Any, axes: int | None) -> Array:
         )
     x = jnp.asarray(batch["x"])
     if axes is not None and x.ndim != axes:
+        advice = "x[..., None]" if x.ndim == 3 else "x.reshape(len(x), height, width, channels)"
         raise ValueError(
-            f"{what}: expected images [batch, height, width, channels], got {describe(x)}; "
-            "reshape x, with one channel for grey images"
+            f"{what}: expected images [batch, height, width, channels], got {describe(x)}; pass "
+            f"{advice}, with one channel for grey images"
         )
     return x

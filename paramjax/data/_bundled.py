@@ -12,10 +12,14 @@ from typing import BinaryIO
 import numpy as np
 
 from paramjax._checks import needs_extra
+from paramjax._files import absolute_path
 from paramjax.data._text import MOST_TIMES, MOST_UNPACKED
 from paramjax.data._validation import table
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+_MOST_AXES = 32
+"""Of arrays in every version of numpy."""
 
 
 def digits() -> dict[str, np.ndarray]:
@@ -86,7 +90,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         >>> read_idx(file).tolist()
         [7, 2, 1]
     """
-    file = _find(Path(path))
+    file = _find(absolute_path("path", path))
     with file.open("rb") as stored:
         zipped = stored.read(2) == b"\x1f\x8b"
         stored.seek(0)
@@ -108,8 +112,11 @@ def _parsed(file: str | Path, content: BinaryIO | gzip.GzipFile, size: int) -> n
     """The array of a file of so many bytes; no more is unpacked than its header says."""
     magic = content.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES:
-        raise ValueError(f"{file}: not an IDX file, it starts with {magic.hex(' ')}")
+        held = f"it starts with {magic.hex(' ')}" if magic else "it is empty"
+        raise ValueError(f"{file}: not an IDX file, {held}")
     dtype, axes = np.dtype(_DTYPES[magic[2]]), magic[3]
+    if not 1 <= axes <= _MOST_AXES:
+        raise ValueError(f"{file}: expected 1 to {_MOST_AXES} axes, got {axes}; it is damaged")
     lengths = content.read(4 * axes)
     if len(lengths) < 4 * axes:
         raise ValueError(f"{file}: expected the lengths of {axes} axes; the file is cut short")
@@ -133,6 +140,8 @@ def _parsed(file: str | Path, content: BinaryIO | gzip.GzipFile, size: int) -> n
 
 def _find(path: Path) -> Path:
     """The file, or the one with or without `.gz`."""
+    if path.is_dir():
+        raise FileNotFoundError(f"no IDX file {path}; it is a folder, name a file in it")
     other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
     for file in (path, other):
         if file.is_file():

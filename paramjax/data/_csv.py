@@ -21,7 +21,7 @@ def read_csv(
     *,
     columns: Sequence[Column] | None = None,
     header: bool | None = None,
-    missing: Sequence[str] = (),
+    missing: str | Sequence[str] = (),
     delimiter: str = ",",
     encoding: str = "utf-8",
 ) -> dict[str, np.ndarray]:
@@ -31,12 +31,12 @@ def read_csv(
 
     Args:
         path: The file.
-        columns: Which ones, by name or by number from 0; None takes all.
+        columns: Which ones, by name or by number from 0, at least one; None takes all.
         header: Whether the first line names the columns; None takes it as names if none of its
             cells is a number. Without names they are "0", "1", ...
-        missing: Cells that stand for missing values and become NaN, such as ("", "NA", "?"). By
-            default there are none, and an empty cell is refused. Impute NaN, or drop those rows,
-            before training.
+        missing: Cells that stand for missing values and become NaN, such as ("", "NA", "?"), or
+            one such cell. By default there are none, and an empty cell is refused. Impute NaN, or
+            drop those rows, before training.
         delimiter: Between cells, one character.
         encoding: Of the text, see `read_text`.
 
@@ -64,13 +64,13 @@ def read_csv(
 
 def parse_csv(
     origin: str, text: str, *, columns: Sequence[Column] | None = None, header: bool | None = None,
-    missing: Sequence[str] = (), delimiter: str = ",",
+    missing: str | Sequence[str] = (), delimiter: str = ",",
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """The columns of a CSV text."""
     rows = _rows(origin, text, delimiter)
     if not rows:
         raise ValueError(f"{origin}: expected rows of numbers, got an empty file")
-    absent = frozenset(missing)
+    absent = frozenset([missing] if isinstance(missing, str) else missing)
     first = rows[0][1]
     if header is None:
         header = all(_number(cell, absent) is None for cell in first)
@@ -107,8 +107,10 @@ def _chosen(origin: str, names: list[str], columns: Sequence[Column] | None) -> 
         raise ValueError(f"{origin}: expected different names of columns, got {repeated} twice")
     if columns is None:
         return list(range(len(names)))
-    if isinstance(columns, str):
+    if isinstance(columns, str | int):
         raise ValueError(f"columns: expected a list of names, got {columns!r}; pass [{columns!r}]")
+    if len(columns) == 0:
+        raise ValueError("columns: expected at least one, got none; leave it out to take all")
     return [_index(origin, names, column) for column in columns]
 
 
@@ -117,9 +119,9 @@ def _index(origin: str, names: list[str], column: Column) -> int:
         if column in names:
             return names.index(column)
         raise ValueError(f"{origin}: {nearest(column, names, what='column')}")
-    if not 0 <= column < len(names):
+    if not isinstance(column, int | np.integer) or not 0 <= column < len(names):
         raise ValueError(
-            f"columns: expected numbers from 0 to {len(names) - 1} or names, got {column}"
+            f"columns: expected numbers from 0 to {len(names) - 1} or names, got {column!r}"
         )
     return column
 
@@ -130,12 +132,18 @@ def _column(
     values = [_number(cells[index], absent) for _, cells in rows]
     if None in values:
         line, cells = rows[values.index(None)]
-        held = f"{cells[index]!r}" if cells[index].strip() else "an empty cell"
+        held = repr(_short(cells[index])) if cells[index].strip() else "an empty cell"
+        named = ", header=True if this line names the columns" if line == 1 else ""
         raise ValueError(
-            f"{origin}: line {line}, column {name!r} (number {index}): expected a finite number, "
-            f"got {held}; choose other columns, or pass missing= if it stands for a missing value"
+            f"{origin}: line {line}, column {_short(name)!r} (number {index}): expected a finite "
+            f"number, got {held}; choose other columns{named}, or pass missing= if it stands for a "
+            "missing value"
         )
     return np.array(values, np.float64)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _number(cell: str, absent: frozenset[str]) -> float | None:

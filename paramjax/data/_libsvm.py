@@ -14,6 +14,12 @@ _MOST_DENSE = 2**30
 """Bytes of a dense array that a file may ask for by the numbers of its features."""
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+_BEYOND = 2**31
+"""The first index that no array has."""
+
+
 def read_libsvm(
     path: str | os.PathLike[str], *, num_features: int | None = None
 ) -> dict[str, np.ndarray]:
@@ -33,9 +39,9 @@ def read_libsvm(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it has no rows, a token is not of the format, an index is below 1, beyond
-            `num_features` or twice in a row, or the array would take more than 1 GiB although
-            `num_features` does not ask for it; it names the line.
+        ValueError: If it has no rows, a token is not of the format, a value is beyond float32,
+            an index is below 1, beyond `num_features` or twice in a row, or the array would take
+            more than 1 GiB although `num_features` does not ask for it; it names the line.
 
     Example:
         >>> import tempfile, pathlib
@@ -93,10 +99,12 @@ def _parsed(
     for token in tokens[1:]:
         name, _, written = token.partition(":")
         value = finite_number(written)
+        if value is not None and abs(value) > _LARGEST:
+            raise ValueError(f"{where}: expected values within the range of float32, got {token!r}")
         if value is None or not (name.isascii() and name.isdigit()):
             raise ValueError(f"{where}: expected index:value, got {token!r}")
-        index = int(name)
-        if index < 1 or index in features or index > (num_features or index):
+        index = int(name) if len(name) < 20 else _BEYOND
+        if index < 1 or index >= _BEYOND or index in features or index > (num_features or index):
             raise ValueError(f"{where}: {_fault(index, num_features, repeated=index in features)}")
         features[index] = value
     return label, features
@@ -105,6 +113,8 @@ def _parsed(
 def _fault(index: int, num_features: int | None, *, repeated: bool) -> str:
     if repeated:
         return f"index {index} comes twice; leave one of them out"
+    if index >= _BEYOND:
+        return "expected indices below 2**31"
     if index < 1:
         return f"expected indices from 1, got {index}; this file counts from 0, add 1 to each"
     return f"expected indices up to num_features={num_features}, got {index}; pass a larger one"

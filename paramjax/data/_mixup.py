@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count, check_scalar
+from paramjax._checks import check_count, check_key, check_scalar
 from paramjax._types import Array, Batch, Key
 from paramjax.data._augment import Augment, inputs_of
 
@@ -51,6 +51,7 @@ def mixup(alpha: float | Array, num_classes: int | None = None) -> Augment:
         check_count("mixup: num_classes", num_classes, least=2)
 
     def augment(key: Key, batch: Batch) -> Batch:
+        check_key(key)
         x = inputs_of("mixup", batch, None)
         y = _targets(batch, num_classes, len(x))
         pair_key, share_key = jax.random.split(key)

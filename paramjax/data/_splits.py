@@ -59,8 +59,7 @@ def split(
         [6, 2, 2]
     """
     rows = check_table(data)
-    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise ValueError(f"split: expected three positive shares that sum to 1, got {fractions}")
+    _check_shares(fractions)
     labels = _own_labels(data) if stratify is None else check_classes(stratify, rows)
     order = _stratified_order(labels, rows, np.random.default_rng(seed))
     validation, test = (round(share * rows) for share in fractions[1:])
@@ -111,6 +110,19 @@ def standardise(splits: Splits, name: str = "x") -> Splits:
         return {**part, name: ((values - mean) / scale).astype(np.float32)}
 
     return Splits(*map(scaled, splits))
+
+
+def _check_shares(fractions: Any) -> None:
+    """Raise unless there are three positive numbers that sum to 1."""
+    try:
+        shares = np.asarray(fractions, np.float64)
+    except (TypeError, ValueError):
+        shares = np.zeros(0)
+    if shares.shape != (3,) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-9:
+        raise ValueError(
+            f"split: expected three positive shares that sum to 1, got {fractions!r}; of two "
+            "parts, take folds(rows, k, key)"
+        )
 
 
 def check_classes(stratify: Any, rows: int) -> np.ndarray:

@@ -49,7 +49,8 @@ def file_bytes(path: str | os.PathLike[str]) -> bytes:
     """The contents of a file, unpacked if it is gzipped."""
     file = absolute_path("path", path)
     if not file.is_file():
-        raise FileNotFoundError(f"no file {path}; expected one, gzipped or not")
+        hint = "; it is a folder, name a file in it" if file.is_dir() else ", gzipped or not"
+        raise FileNotFoundError(f"no file {file}; expected one{hint}")
     content = file.read_bytes()
     if content[:2] != b"\x1f\x8b":
         return content
@@ -75,12 +76,14 @@ def decoded(origin: str, content: bytes, encoding: str = "utf-8") -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        marked = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        old = "'latin-1' or 'cp1252' if the file comes from an older system"
+        other = "'utf-16'" if marked else old
         raise ValueError(
             f"{origin}: byte 0x{content[error.start]:02x} at line {line}, byte {column} of it, is "
-            f"not {encoding} ({error.reason}); pass encoding='latin-1' or 'cp1252' if the file "
-            "comes from an older system"
+            f"not {encoding} ({error.reason}); pass encoding={other}"
         ) from None
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, ValueError):
         raise ValueError(
             f"encoding: expected one that Python knows, such as 'utf-8' or 'latin-1', got "
             f"{describe(encoding)}"

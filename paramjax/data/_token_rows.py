@@ -48,7 +48,10 @@ def padded(every: Sequence[Any], length: int | None) -> Encoded:
 
 def rows(ids: Any, size: int) -> list[list[int]]:
     """Rows of ids as lists, if each is one."""
-    array = np.asarray(ids)
+    try:
+        array = np.asarray(ids)
+    except ValueError:
+        raise ValueError("ids: expected rows of one length; decode them one by one") from None
     if array.ndim != 2:
         raise ValueError(f"ids: expected [texts, length], got shape {array.shape}")
     if not (np.issubdtype(array.dtype, np.integer) or array.size == 0):

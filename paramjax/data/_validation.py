@@ -65,51 +65,67 @@ def check_labels(labels: Any, num_classes: int) -> None:
         >>> check_labels(np.array([0, 2, 1]), num_classes=3)
     """
     check_count("num_classes", num_classes)
-    array = as_array("labels", labels)
+    _check_whole("labels", labels, num_classes, "number the classes from 0")
+
+
+def _check_whole(what: str, values: Any, count: int, advice: str) -> None:
+    """Raise unless all values are whole numbers in [0, count)."""
+    array = as_array(what, values)
     if array.dtype != np.bool_ and not np.issubdtype(array.dtype, np.integer):
         raise TypeError(
-            f"labels: expected integers, got {describe(array)}; pass y.astype(np.int32) if they "
-            "are whole numbers"
+            f"{what}: expected integers, got {describe(array)}; pass {what}.astype(np.int32) "
+            "if they are whole numbers"
         )
-    wrong = np.flatnonzero((array < 0) | (array >= num_classes))
+    wrong = np.flatnonzero((array < 0) | (array >= count))
     if wrong.size:
         row = int(wrong[0]) // max(1, array.size // len(array)) if array.ndim else 0
         raise ValueError(
-            f"labels: expected whole numbers from 0 to {num_classes - 1}, got "
-            f"{int(array.reshape(-1)[wrong[0]])} at row {row} ({wrong.size} such labels); "
-            "number the classes from 0"
+            f"{what}: expected whole numbers from 0 to {count - 1}, got "
+            f"{int(array.reshape(-1)[wrong[0]])} at row {row} ({wrong.size} such {what}); {advice}"
         )
 
 
-def table(x: Any, y: Any, *, num_classes: int | None = None) -> dict[str, np.ndarray]:
+def table(
+    x: Any, y: Any, *, num_classes: int | None = None, vocabulary: int | None = None
+) -> dict[str, np.ndarray]:
     """Checked inputs and targets as the batch `{"x": x, "y": y}` in 32 bits.
+
+    Numbers become floats, integers too, such as counts and pixels; `num_classes` and `vocabulary`
+    say which ones are names of classes and of tokens, and stay integers.
 
     Args:
         x: Inputs [rows, ...]: an array, nested lists, or a table of pandas or polars (nullable
             columns too, as long as nothing is missing).
         y: Targets [rows, ...]; class labels if `num_classes` is given.
         num_classes: Number of classes, which makes `y` integers in [0, num_classes).
+        vocabulary: Number of different tokens, such as a tokeniser's `size`, which makes `x`
+            integers in [0, vocabulary).
 
     Returns:
-        A dict of float32 (labels: int32) arrays with one leading axis.
+        A dict of float32 (labels and tokens: int32) arrays with one leading axis.
 
     Raises:
-        TypeError: If an array is not of real numbers or labels are not integers.
+        TypeError: If an array is not of real numbers, or labels or tokens are not integers.
         ValueError: If an array is empty, the lengths differ, a value is NaN, infinite, missing,
-            masked or too large for 32 bits, a label is out of range, or values that differ would
-            become equal in float32, such as seconds since 1970.
+            masked or too large for 32 bits, a label or token is out of range, or values that differ
+            would become equal in float32, such as seconds since 1970.
 
     Example:
         >>> table([[0.0], [1.0]], [0, 1], num_classes=2)["y"].dtype
         dtype('int32')
+        >>> table([[2, 5], [3, 0]], [0, 1], num_classes=2, vocabulary=6)["x"].tolist()
+        [[2, 5], [3, 0]]
     """
     data = {name: as_array(f"data: leaf {name}", part) for name, part in (("x", x), ("y", y))}
     _rows(data, "data", _check_real)
     if num_classes is not None:
         check_labels(data["y"], num_classes)
+    if vocabulary is not None:
+        check_count("vocabulary", vocabulary)
+        _check_whole("tokens", data["x"], vocabulary, "was another tokeniser used?")
+    whole = {"x": vocabulary is not None, "y": num_classes is not None}
     for name, part in data.items():
-        is_label = name == "y" and num_classes is not None
-        target = np.int32 if is_label else np.float32
+        target = np.int32 if whole[name] else np.float32
         check_cast(f"data: leaf {name}", part, target)
         data[name] = part.astype(target)
     return data

@@ -38,10 +38,10 @@ def binary_accuracy(logits: Array, labels: Array) -> Array:
 
     Args:
         logits: [batch] or [batch, 1].
-        labels: 0 or 1, [batch] or [batch, 1].
+        labels: 0 or 1, or probabilities between them, [batch] or [batch, 1].
 
     Returns:
-        [batch] of 0.0 and 1.0; 0.0 where the logit is NaN.
+        [batch] of 0.0 and 1.0; 0.0 where the logit is NaN or the label outside [0, 1].
 
     Raises:
         ValueError: If there is not one logit and one label for each example.
@@ -53,7 +53,8 @@ def binary_accuracy(logits: Array, labels: Array) -> Array:
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     check_one_each("binary_accuracy", logits, labels, instead="accuracy")
     z, y = logits.reshape(-1), labels.reshape(-1)
-    return ((z > 0) == (y > 0.5)).astype(jnp.float32) * jnp.isfinite(z)
+    right = ((z > 0) == (y > 0.5)) & (y >= 0) & (y <= 1) & jnp.isfinite(z)
+    return right.astype(jnp.float32)
 
 
 def top_k_accuracy(logits: Array, labels: Array, k: int = 5) -> Array:

@@ -28,14 +28,15 @@ def in_batches(apply: Callable[[PyTree], PyTree], x: PyTree, batch_size: int) ->
 
     Raises:
         TypeError: If `batch_size` is not a whole number.
-        ValueError: If it is less than 1.
+        ValueError: If it is less than 1, there is no leaf, or leaves differ in length.
 
     Example:
         >>> in_batches(lambda x: 2 * x, jnp.arange(5), 2).tolist()
         [0, 2, 4, 6, 8]
     """
     check_count("in_batches: batch_size", batch_size)
-    rows = jax.tree.leaves(x)[0].shape[0]
+    x = jax.tree.map(jnp.asarray, x)
+    rows = _length(x)
     size = max(min(batch_size, rows), 1)
     full = rows // size
     if full < 2:
@@ -50,3 +51,12 @@ def in_batches(apply: Callable[[PyTree], PyTree], x: PyTree, batch_size: int) ->
     if full * size < rows or not parts:
         parts.append(apply(jax.tree.map(lambda leaf: leaf[full * size :], x)))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def _length(x: PyTree) -> int:
+    """The number of rows of all leaves; raises if there is no such number."""
+    shapes = [leaf.shape for leaf in jax.tree.leaves(x)]
+    lengths = {shape[:1] for shape in shapes}
+    if len(lengths) != 1 or lengths == {()}:
+        raise ValueError(f"in_batches: expected leaves [rows, ...] of one length, got {shapes}")
+    return int(shapes[0][0])

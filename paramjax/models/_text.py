@@ -201,7 +201,10 @@ def recurrent_layer(model: Any) -> Callable[..., Any]:
 def embedding_of(model: Any, tokens: Array) -> tuple[Array, Array]:
     """Vectors of tokens, and which tokens lie in the vocabulary."""
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
-        raise TypeError(f"tokens: expected integers, got {tokens.dtype}")
+        raise TypeError(
+            f"tokens: expected integers, got {tokens.dtype}; pj.data.table keeps them whole if "
+            "vocabulary= is given"
+        )
     if tokens.ndim != 2 or not tokens.shape[1]:
         raise ValueError(
             f"tokens: expected [batch, length] with a length from 1 on, got shape {tokens.shape}"

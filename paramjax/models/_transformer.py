@@ -169,7 +169,10 @@ class Transformer(nn.Module):
                 f"width: expected a multiple of heads, got {self.width} for {self.heads} heads"
             )
         if not jnp.issubdtype(tokens.dtype, jnp.integer):
-            raise TypeError(f"tokens: expected integers, got {tokens.dtype}")
+            raise TypeError(
+                f"tokens: expected integers, got {tokens.dtype}; pj.data.table keeps them whole if "
+                "vocabulary= is given"
+            )
         if tokens.ndim != 2 or not 0 < tokens.shape[1] <= self.length:
             raise ValueError(
                 f"tokens: expected [batch, length] with a length from 1 to {self.length}, got "

@@ -97,6 +97,8 @@ def test_composed_parts_draw_independently_and_the_key_decides(key):
         (lambda k: data.cutout(2.0), TypeError, "cutout: size: expected a whole number"),
         (lambda k: data.random_crop(9, 2)(k, MANY), ValueError, "of 5 x 6 pixels, got 9 x 2"),
         (lambda k: data.cutout(2)(k, {"x": jnp.ones((3, 8, 8))}), ValueError, "channels"),
+        (lambda k: data.cutout(2)(k, {"x": jnp.ones((3, 64))}), ValueError, "x.reshape.len.x., he"),
+        (lambda k: data.cutout(2)(0, MANY), TypeError, "expected a typed key, got int 0"),
         (lambda k: data.cutout(2)(k, jnp.ones(3)), TypeError, 'expected a batch {"x"'),
         (lambda k: data.random_noise(-1.0), ValueError, "deviation"),
         (lambda k: data.random_noise(1.0)(k, {"x": jnp.arange(3)}), TypeError, "floats, got int32"),

@@ -48,8 +48,9 @@ def test_split_without_labels_and_too_few_rows():
     assert len(data.split({"x": np.zeros((5, 1))}).train["x"]) == 3
     with pytest.raises(ValueError, match="2 rows leave a part empty"):
         data.split({"x": np.zeros((2, 1))})
-    with pytest.raises(ValueError, match="three positive shares that sum to 1"):
-        data.split({"x": np.zeros((9, 1))}, fractions=(0.6, 0.2, 0.3))
+    for fractions in ((0.6, 0.2, 0.3), (0.8, 0.2), (0.5, 0.5, np.nan), None):
+        with pytest.raises(ValueError, match="three positive shares that sum to 1"):
+            data.split({"x": np.zeros((9, 1))}, fractions=fractions)
 
 
 def test_standardise_learns_on_the_training_part_alone():
@@ -148,6 +149,12 @@ def test_a_small_archive_does_not_become_gigabytes(tmp_path, shape):
 def test_missing_idx_says_what_belongs_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nor train.gz\); MNIST and Fashion-MNIST"):
         data.read_idx(tmp_path / "train")
+    with pytest.raises(FileNotFoundError, match="it is a folder"):
+        data.read_idx(tmp_path)
+    for content, message in ((b"", "it is empty"), (bytes([0, 0, 8, 255] + 1020 * [0]), "got 255")):
+        (tmp_path / "odd").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            data.read_idx(tmp_path / "odd")
 
 
 def test_published_mnist(shared_data):

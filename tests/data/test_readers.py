@@ -56,6 +56,11 @@ def test_csv_header_is_found_or_said(tmp_path):
         ("speed,b\n1,2\n", {"columns": ["sped"]}, "unknown column 'sped'; nearest: speed"),
         ("a,b\n1,2\n", {"columns": [2]}, "numbers from 0 to 1 or names, got 2"),
         ("a,b\n1,2\n", {"columns": "a"}, r"pass \['a'\]"),
+        ("a,b\n1,2\n", {"columns": 1}, r"pass \[1\]"),
+        ("a,b\n1,2\n", {"columns": []}, "at least one, got none"),
+        ("a,2020\n1,2\n", {}, "line 1, column '0' .*header=True if this line names"),
+        ("a\nA\n", {"missing": "NA"}, "got 'A'"),
+        (f"a\n{'x' * 99}\n", {}, r"got 'x{37}\.\.\.'"),
         ("a\n1\n", {"delimiter": "::"}, "delimiter: expected one character"),
         (b"a\n\xff\n", {}, "byte 0xff at line 2, byte 1 of it, is not utf-8"),
     ],
@@ -94,6 +99,8 @@ def test_libsvm_width_and_fractional_labels(tmp_path):
         ("1 1:1\n\n1 2:x\n", {}, "line 3: expected index:value, got '2:x'"),
         ("1 qid:3 1:1\n", {}, "got 'qid:3'"),
         ("1 1:inf\n", {}, "got '1:inf'"),
+        ("1 1:1e39\n", {}, "range of float32, got '1:1e39'"),
+        (f"1 {'9' * 5000}:1\n", {}, r"line 1: expected indices below 2\*\*31"),
         ("1 0:1\n", {}, "indices from 1, got 0; this file counts from 0"),
         ("1 2:1 2:3\n", {}, "index 2 comes twice"),
         ("1 1:1\n1 4:1\n", {"num_features": 3}, "line 2: .*up to num_features=3, got 4"),
@@ -114,12 +121,16 @@ def test_text_encodings_line_ends_and_marks(tmp_path):
         data.read_text(file)
     with pytest.raises(ValueError, match="encoding: expected one that Python knows"):
         data.read_text(file, encoding="utf-9")
+    with pytest.raises(ValueError, match="pass encoding='utf-16'"):
+        data.read_text(write(tmp_path, "tea".encode("utf-16")))
 
 
 def test_files_that_are_missing_damaged_or_enormous(tmp_path):
     for read in (data.read_text, data.read_csv, data.read_libsvm):
         with pytest.raises(FileNotFoundError, match="no file"):
             read(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match="it is a folder"):
+        data.read_text(tmp_path)
     with pytest.raises(ValueError, match="damaged gzip file"):
         data.read_text(write(tmp_path, gzip.compress(b"whole" * 99)[:-9]))
     with pytest.raises(ValueError, match="unpacks to more than"):

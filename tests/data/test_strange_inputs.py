@@ -319,7 +319,7 @@ def test_standardise_names_what_is_wrong():
     ("labels", "sentence"),
     [
         (np.ma.masked_equal([0, 9, 1], 9), "labels is a masked array"),
-        ([0.0, 1.0, 1.0], r"expected integers, got float64\[3\]; pass y.astype"),
+        ([0.0, 1.0, 1.0], r"expected integers, got float64\[3\]; pass labels.astype"),
         (pd.Series(["a", "b", "a"]), "labels holds"),
         (pd.Series([0, None, 1], dtype="Int64"), "1 missing values"),
         (np.array([0, 2**40, 1]), "from 0 to 1, got 1099511627776 at row 1"),

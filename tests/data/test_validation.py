@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from paramjax.data import check_data, check_labels
+from paramjax.data import check_data, check_labels, table
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,14 @@ def test_labels_out_of_range_are_named(label):
 def test_labels_are_integers():
     with pytest.raises(TypeError, match="labels: expected integers"):
         check_labels(np.array([0.0, 1.0]), 2)
+
+
+def test_tokens_stay_whole_and_within_the_vocabulary():
+    tokens = np.array([[2, 5], [3, 0]])
+    assert table(tokens, [0, 1])["x"].dtype == np.float32
+    kept = table(tokens, [0, 1], vocabulary=6)["x"]
+    assert (kept.dtype, kept.tolist()) == (np.int32, tokens.tolist())
+    with pytest.raises(ValueError, match="tokens: .* 0 to 4, got 5 at row 0 .* another tokeniser"):
+        table(tokens, [0, 1], vocabulary=5)
+    with pytest.raises(TypeError, match="tokens: expected integers, got float64"):
+        table(tokens / 2, [0, 1], vocabulary=6)

@@ -15,6 +15,7 @@ def test_accuracies_are_sklearns_and_nan_is_wrong(key):
     nan = jnp.full((2, 3), jnp.nan)
     assert not accuracy(nan, jnp.array([0, 1])).any()
     assert not binary_accuracy(nan[:, 0], jnp.array([0, 1])).any()
+    assert binary_accuracy(jnp.array([-1.0, 1, 1]), jnp.array([-1, 2, 0.9])).tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize(

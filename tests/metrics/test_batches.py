@@ -100,3 +100,6 @@ def test_outputs_in_batches_are_those_of_all_rows(rows, size):
     jax.tree.map(np.testing.assert_array_equal, found, apply(x))
     with pytest.raises(ValueError, match="in_batches: batch_size"):
         pj.metrics.in_batches(apply, x, 0)
+    for odd in ({}, 3.0, {"a": np.zeros(5), "b": np.zeros(4)}):
+        with pytest.raises(ValueError, match=r"leaves \[rows, ...\] of one length, got"):
+            pj.metrics.in_batches(apply, odd, 2)
