@@ -19,6 +19,8 @@ import numpy as np
 from paramjax._types import Key, PyTree
 
 INT32_MAX = 2**31 - 1
+_LONGEST = 200
+"""Characters of a value that a message shows."""
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
@@ -233,11 +235,30 @@ def nearest(name: str, known: Iterable[str], *, what: str) -> str:
     return f"unknown {what} {name!r}{hint} (known: {', '.join(known) or 'none'})"
 
 
+def check_array(name: str, value: Any) -> None:
+    """Raise unless a value is an array, of numpy or JAX.
+
+    Raises:
+        TypeError: If it is not.
+
+    Example:
+        >>> check_array("x", np.zeros(3))
+    """
+    if not (hasattr(value, "dtype") and hasattr(value, "ndim")):
+        raise TypeError(f"{name}: expected an array, got {describe(value)}; pass jnp.asarray of it")
+
+
 def describe(value: Any) -> str:
-    """`float32[3,2]` for an array, `None` or the type and value for anything else."""
+    """`float32[3,2]` for an array, `None` or the type and value, in short, for anything else."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
-    return "None" if value is None else f"{type(value).__name__} {value!r}"
+    return "None" if value is None else f"{type(value).__name__} {_in_short(value)}"
+
+
+def _in_short(value: Any) -> str:
+    """One line: a dict or list of arrays may be pages long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 @contextlib.contextmanager
@@ -257,6 +278,8 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def _number(name: str, value: Any) -> float:
+    if isinstance(value, str):  # float would read "0.5", and what computes with it would fail
+        raise TypeError(f"{name}: expected a number, got {describe(value)}")
     try:
         return float(value)
     except (TypeError, ValueError):

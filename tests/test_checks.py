@@ -71,6 +71,7 @@ def test_other_trees_are_refused():
 
 def test_unknown_names_list_the_nearest():
     assert "nearest: adamw" in checks.nearest("adamv", ["adamw", "sgd"], what="optimizer")
+    assert checks.nearest(None, ["sgd"], what="optimizer") == "unknown optimizer None (known: sgd)"
     assert "nearest" not in checks.nearest("zzz", ["adamw", "sgd"], what="optimizer")
 
 
@@ -92,10 +93,11 @@ def test_traced_scalars_pass_and_traced_vectors_do_not():
         (1.1, ValueError, "mixing: expected a number from 0, to 1, got 1.1"),
         (float("nan"), ValueError, "mixing: expected a number from 0, to 1, got nan"),
         (None, TypeError, "mixing: expected a number, got None"),
-        ("much", TypeError, "mixing: expected a number, got str 'much'"),
+        ("0.5", TypeError, "mixing: expected a number, got str '0.5'"),
+        ({"a": np.arange(999.0)}, TypeError, r"mixing: expected a number, got dict .{,203}$"),
         (lambda step: 0.1, TypeError, "give a loss its value by pj.losses.scheduled"),
     ],
-    ids=["low", "high", "nan", "None", "string", "schedule"],
+    ids=["low", "high", "nan", "None", "string", "long", "schedule"],
 )
 def test_other_scalars_are_refused(value, error, match):
     with pytest.raises(error, match=match):

@@ -25,7 +25,8 @@ def input_gradients(fn: Function, params: Params, x: Any, *, target: Target = No
     Args:
         fn: `(params, x) -> outputs`, one number for each example, [batch] or [batch, 1]; with
             `target` a number for each class, [batch, classes].
-        params: Its parameters.
+        params: Its parameters, any pytree: with a model state `(params, model_state)`, and
+            `fn=lambda both, x: net.evaluate(*both, x)`.
         x: Inputs, floating-point [batch, ...].
         target: The class whose output is explained, or one for each example, int[batch].
 

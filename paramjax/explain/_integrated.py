@@ -11,7 +11,14 @@ import numpy as np
 from paramjax._checks import check_count, describe
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params
-from paramjax.explain._outputs import Function, Target, checked_inputs, explained, gradient_of
+from paramjax.explain._outputs import (
+    Function,
+    Target,
+    as_numbers,
+    checked_inputs,
+    explained,
+    gradient_of,
+)
 
 _PANEL = 64
 """Nodes of one Gauss-Legendre rule at most; more steps are several panels side by side."""
@@ -64,7 +71,7 @@ def integrated_gradients(
         Contributions, the changes that they add up to, and what is missing.
 
     Raises:
-        TypeError: See `input_gradients`.
+        TypeError: If the baseline is not numbers, or see `input_gradients`.
         ValueError: If `steps` is less than 1 or the baseline has another shape, or see
             `input_gradients`.
 
@@ -85,7 +92,7 @@ def _checked_baseline(baseline: Any, x: Array) -> Array:
     """The baseline of each example, of the shape of `x`."""
     if baseline is None:
         return jnp.zeros_like(x)
-    baseline = jnp.asarray(baseline)
+    baseline = as_numbers("baseline", baseline)
     if baseline.shape not in {x.shape, x.shape[1:]}:
         raise ValueError(
             f"baseline: expected the shape of x {x.shape} or of one example {x.shape[1:]}, got "

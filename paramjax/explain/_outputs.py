@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -19,13 +19,26 @@ Target = int | Array | np.ndarray | None
 """The class whose output is explained, one for all examples or one for each [batch]."""
 
 
+def as_numbers(name: str, value: Any) -> Array:
+    """The value as an array; raise unless it is one, or a list or a frame of numbers."""
+    try:
+        if isinstance(value, Mapping):
+            raise TypeError("a dict")
+        return jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name}: expected an array of numbers, got {describe(value)}; explain a function of "
+            "one array, which may take it apart"
+        ) from error
+
+
 def checked_inputs(
     fn: Function, params: Params, x: Any, target: Target
 ) -> tuple[Array, Array | None]:
     """The inputs as an array, and a class for each example; raise unless `fn` can be explained."""
     if not callable(fn):
         raise TypeError(f"fn: expected a function (params, x) -> outputs, got {describe(fn)}")
-    x = jnp.asarray(x)
+    x = as_numbers("x", x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
             f"x: expected floating-point inputs, which have a gradient, got {describe(x)}; explain "

@@ -13,6 +13,7 @@ import numpy as np
 from paramjax._checks import check_count, check_key, describe, is_key
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Key
+from paramjax.explain._outputs import as_numbers
 
 Score = Callable[[Array, Any], Array]
 """`(x, y) -> number`, greater for better."""
@@ -48,8 +49,8 @@ def permutation_importance(
     Args:
         score: `(x, y) -> number` that jax can trace, greater for better, such as
             `lambda x, y: (model.apply(params, x).argmax(axis=1) == y).mean()`.
-        x: Rows, [rows, ...]; each position of a row is a feature.
-        y: Targets, leaves [rows, ...].
+        x: Rows, [rows, ...], an array, a list or a frame; each position of a row is a feature.
+        y: Targets, leaves [rows, ...]; None for a score that needs none.
         key: A typed key, of which order r is `permutation(fold_in(key, r), rows)`; or the
             orders themselves, integers [repeats, rows].
         repeats: Number of orders, positive; unused if `key` holds the orders.
@@ -58,9 +59,10 @@ def permutation_importance(
         Mean, standard deviation and all losses of score, and the score itself.
 
     Raises:
-        TypeError: If the key is a legacy one, orders are not integers, or the score is no function.
+        TypeError: If the key is a legacy one, orders are not integers, rows or targets no numbers,
+            or the score is no function that jax can trace.
         ValueError: If `repeats` is less than 1, the score is not one number, an order does
-            not hold each row once, or `x` has no features.
+            not hold each row once, `x` has no features, or `y` other rows.
 
     Example:
         >>> x = jax.random.normal(jax.random.key(0), (50, 2))
@@ -71,15 +73,38 @@ def permutation_importance(
     """
     if not callable(score):
         raise TypeError(f"score: expected a function (x, y) -> number, got {describe(score)}")
-    x = jnp.asarray(x)
+    x = as_numbers("x", x)
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"x: expected rows of features [rows, ...], got {describe(x)}")
+    y = _checked_targets(y, x.shape[0])
     orders = _orders(key, x.shape[0], repeats)
-    result: Any = jax.eval_shape(score, x, y)
-    if getattr(result, "shape", None) != ():
-        raise ValueError(f"score: expected one number for all rows, got {result}; take its mean")
+    _check_score(score, x, y)
     lost, whole = _losses(score, x, y, orders)
     return Importance(lost.mean(axis=-1), lost.std(axis=-1), lost, whole)
+
+
+def _checked_targets(y: Any, rows: int) -> Any:
+    """Targets as arrays; a list of numbers or a column of a frame is one."""
+    if hasattr(y, "__array__") or isinstance(y, list):
+        y = as_numbers("y", y)
+    for leaf in jax.tree.leaves(y):
+        if jnp.shape(leaf)[:1] != (rows,):
+            raise ValueError(f"y: expected targets of {rows} rows, got {describe(leaf)}")
+    return y
+
+
+def _check_score(score: Score, x: Array, y: Any) -> None:
+    """Raise unless it is a function of jax.numpy with one number."""
+    try:
+        result: Any = jax.eval_shape(score, x, y)
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        raise TypeError(
+            "score: expected a function that jax can trace, got one that asks for the values of "
+            "its rows, as numpy and scikit-learn do; write it in jax.numpy or take one of "
+            "pj.metrics"
+        ) from error
+    if getattr(result, "shape", None) != () or result.dtype == bool:
+        raise ValueError(f"score: expected one number for all rows, got {result}; take its mean")
 
 
 def _orders(key: Any, rows: int, repeats: int) -> Array:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
+from paramjax._checks import check_array
 from paramjax._types import Array
-from paramjax.models._coders import Decoder, Encoder, check_shape
+from paramjax.models._coders import Decoder, Encoder, check_halves
 from paramjax.models._names import activation
 
 
@@ -30,8 +31,10 @@ class Generator(nn.Module):
             running averages are in the collection `batch_stats`.
 
     Raises:
-        ValueError: On the first call, if a name is unknown or the sides of images cannot be halved
-            as often as there are channels.
+        TypeError: On the first call, if a width is not a whole number.
+        ValueError: On the first call, if a name is unknown, a width is less than 1, the inputs
+            have another rank, or the sides of images cannot be halved as often as there are
+            channels.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -52,7 +55,10 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: Array, *, train: bool = False) -> Array:
         """Map [batch, latent] to [batch, *shape]."""
-        check_shape(self.shape, self.channels)
+        check_halves(self.shape, self.features, self.channels)
+        check_array("z", z)
+        if z.ndim != 2:
+            raise ValueError(f"z: expected [batch, latent], got shape {z.shape}")
         names = self.activation, self.initialiser
         decoder = Decoder(self.shape, self.features, self.channels, *names, self.batch_norm)
         return activation(self.output)(decoder(z, train=train))
@@ -75,8 +81,10 @@ class Discriminator(nn.Module):
             gradient penalty, which is of single examples.
 
     Raises:
-        ValueError: On the first call, if a name is unknown or the sides of images cannot be halved
-            as often as there are channels.
+        TypeError: On the first call, if a width is not a whole number.
+        ValueError: On the first call, if a name is unknown, a width is less than 1, the inputs
+            have another rank, or the sides of images cannot be halved as often as there are
+            channels.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -95,7 +103,10 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         """Map [batch, *shape] to logits [batch]."""
-        check_shape(x.shape[1:], self.channels)
+        check_array("x", x)
+        if x.ndim < 2:
+            raise ValueError(f"x: expected [batch, *shape] of examples, got shape {x.shape}")
+        check_halves(x.shape[1:], self.features, self.channels)
         names = self.activation, self.initialiser
         encoder = Encoder(1, self.features, self.channels, *names, self.batch_norm)
         logits: Array = encoder(x, train=train)

@@ -9,9 +9,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count
+from paramjax._checks import check_count, check_key
 from paramjax._types import Array, Key, Params
-from paramjax.models._coders import Decoder, Encoder, check_rows_of, check_shape
+from paramjax.models._coders import Decoder, Encoder, check_halves, check_rows_of
 
 
 class Autoencoder(nn.Module):
@@ -30,8 +30,8 @@ class Autoencoder(nn.Module):
         initialiser: Name of the kernels' first distribution, see `initialiser`.
 
     Raises:
-        TypeError: On the first call, if `latent` is not a whole number.
-        ValueError: On the first call, if `latent` is less than 1, a name is unknown, x has another
+        TypeError: On the first call, if `latent` or a width is not a whole number.
+        ValueError: On the first call, if one is less than 1, a name is unknown, x has another
             shape, or the sides of images cannot be halved as often as there are channels.
 
     Example:
@@ -51,7 +51,7 @@ class Autoencoder(nn.Module):
 
     def setup(self) -> None:
         """Make both halves."""
-        self.encoder, self.decoder = _halves(self, self.latent)
+        self.encoder, self.decoder = _halves(self, 1)
 
     def __call__(self, x: Array) -> Array:
         """Map [batch, *shape] to its reconstruction, or to the logits of one."""
@@ -89,8 +89,8 @@ class VAE(nn.Module):
         initialiser: Name of the kernels' first distribution, see `initialiser`.
 
     Raises:
-        TypeError: On the first call, if `latent` is not a whole number.
-        ValueError: On the first call, if `latent` is less than 1, a name is unknown, x has another
+        TypeError: On the first call, if `latent` or a width is not a whole number.
+        ValueError: On the first call, if one is less than 1, a name is unknown, x has another
             shape, or the sides of images cannot be halved as often as there are channels.
 
     Example:
@@ -112,13 +112,14 @@ class VAE(nn.Module):
 
     def setup(self) -> None:
         """Make both halves."""
-        self.encoder, self.decoder = _halves(self, 2 * self.latent)
+        self.encoder, self.decoder = _halves(self, 2)
 
     def __call__(self, x: Array, key: Key | None = None) -> tuple[Array, Array, Array]:
         """Map [batch, *shape] to `(outputs, mean, log_variance)`, at the mean without a key."""
         mean, log_variance = self.encode(x)
         if key is None:
             return self.decode(mean), mean, log_variance
+        check_key(key)
         noise = jax.random.normal(key, mean.shape, mean.dtype)
         return self.decode(mean + jnp.exp(0.5 * log_variance) * noise), mean, log_variance
 
@@ -135,16 +136,31 @@ class VAE(nn.Module):
 
     @nn.nowrap
     def sample(self, params: Params, key: Key, n: int) -> Array:
-        """The decoder's outputs [n, *shape] for n codes drawn from the standard normal."""
+        """The decoder's outputs [n, *shape] for n codes drawn from the standard normal.
+
+        Args:
+            params: What `init` returns.
+            key: A typed key.
+            n: Number of examples, positive and static under jit.
+
+        Returns:
+            Logits or means, as the likelihood takes them.
+
+        Raises:
+            TypeError: If the key is a legacy one, or `n` is not a whole number.
+            ValueError: If `n` is less than 1.
+        """
+        check_key(key)
+        check_count("n", n)
         z = jax.random.normal(key, (n, self.latent))
         outputs: Any = self.apply(params, z, method="decode")
         return cast(Array, outputs)
 
 
-def _halves(model: Autoencoder | VAE, outputs: int) -> tuple[Encoder, Decoder]:
-    """The encoder with so many outputs, and the decoder as its mirror."""
-    check_count("latent", model.latent)
-    check_shape(model.shape, model.channels)
+def _halves(model: Autoencoder | VAE, parts: int) -> tuple[Encoder, Decoder]:
+    """The encoder with so many outputs for each latent number, and the decoder as its mirror."""
+    outputs = parts * check_count("latent", model.latent)
+    check_halves(model.shape, model.features, model.channels)
     names = model.activation, model.initialiser
     encoder = Encoder(outputs, model.features, model.channels, *names)
     decoder = Decoder(model.shape, model.features[::-1], model.channels[::-1], *names)

@@ -17,6 +17,7 @@ from paramjax.models._hidden import (
     check_images,
     check_widths,
     dropped,
+    flattened,
     normalised,
 )
 from paramjax.models._names import activation, initialiser
@@ -71,7 +72,7 @@ class CNN(nn.Module):
         start = initialiser(self.initialiser)
         for width in self.channels:
             x = max_pool(activated(self, Conv(width, kernel_init=start)(x), train=train))
-        x = dropped(self, x.reshape(x.shape[0], -1), train=train)
+        x = dropped(self, flattened(x), train=train)
         for width in self.features[:-1]:
             x = activated(self, Dense(width, kernel_init=start)(x), train=train)
             x = dropped(self, x, train=train)

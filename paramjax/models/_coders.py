@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
+from paramjax._checks import check_array
 from paramjax._types import Array
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
+from paramjax.models._hidden import check_widths, flattened
 from paramjax.models._names import activation, initialiser
 
 
@@ -31,11 +33,11 @@ class Encoder(nn.Module):
         ]
         layers += [Dense(width, kernel_init=start) for width in self.features]
         for number, layer in enumerate(layers):
-            x = layer(x if number < len(self.channels) else x.reshape(x.shape[0], -1))
+            x = layer(x if number < len(self.channels) else flattened(x))
             if self.batch_norm and number:  # not on the inputs' own layer (Radford et al., 2016)
                 x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
             x = between(x)
-        return Dense(self.outputs, kernel_init=start)(x.reshape(x.shape[0], -1))
+        return Dense(self.outputs, kernel_init=start)(flattened(x))
 
 
 class Decoder(nn.Module):
@@ -80,10 +82,13 @@ def doubled(x: Array) -> Array:
     return x.swapaxes(2, 3).reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
-def check_shape(shape: Sequence[int], channels: Sequence[int]) -> None:
-    """Raise unless so many convolutions of stride 2 can halve examples of this shape evenly."""
-    if not shape or min(shape) < 1:
+def check_halves(shape: Sequence[int], features: Sequence[int], channels: Sequence[int]) -> None:
+    """Raise unless all are widths, and convolutions can halve examples of this shape evenly."""
+    check_widths("features", features, least=0)
+    check_widths("channels", channels, least=0)
+    if not hasattr(shape, "__len__") or len(shape) == 0:
         raise ValueError(f"shape: expected the shape of one example such as (64,), got {shape}")
+    check_widths("shape", shape)
     if not channels:
         return
     if len(shape) != 3:
@@ -102,5 +107,6 @@ def check_shape(shape: Sequence[int], channels: Sequence[int]) -> None:
 
 def check_rows_of(x: Array, shape: Sequence[int]) -> None:
     """Raise unless x are examples of a shape."""
+    check_array("x", x)
     if x.shape[1:] != tuple(shape) or x.ndim != len(shape) + 1:
         raise ValueError(f"x: expected [batch, {', '.join(map(str, shape))}], got shape {x.shape}")

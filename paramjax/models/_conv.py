@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.nn.initializers import Initializer
 
-from paramjax._checks import nearest
+from paramjax._checks import check_array, check_count, nearest
 from paramjax._types import Array
 from paramjax.models._convolution import convolve
 from paramjax.models._convolution_forms import Window, window
@@ -41,7 +41,8 @@ class Conv(nn.Module):
             that a program is compiled for; any other function of jax.numpy can be passed.
 
     Raises:
-        TypeError: On the first call, if the images are not floating-point.
+        TypeError: On the first call, if the images are not floating-point or the features not a
+            whole number.
         ValueError: On the first call, if the padding is unknown, the number of axes, strides or
             dilations is wrong, channels or features do not divide into the groups, or an image
             with its padding is smaller than the kernel.
@@ -76,8 +77,14 @@ class Conv(nn.Module):
         return y + bias.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
 
     def _window(self, x: Array) -> Window:
+        if not hasattr(self.kernel_size, "__len__"):
+            raise ValueError(
+                f"kernel_size: expected its sides, such as (3, 3), got {self.kernel_size}"
+            )
         rank, groups = len(self.kernel_size), self.feature_group_count
         axes = {1: "length", 2: "height, width", 3: "depth, height, width"}.get(rank)
+        check_count("features", self.features)
+        check_array("x", x)
         if axes is None:
             raise ValueError(f"kernel_size: expected one to three sides, got {self.kernel_size}")
         if x.ndim != rank + 2:
@@ -101,7 +108,10 @@ class Conv(nn.Module):
 
     def _whole(self, name: str) -> tuple[int, ...]:
         rank = len(self.kernel_size)
-        values = tuple(getattr(self, name) or (1,) * rank)
+        given = getattr(self, name)
+        if isinstance(given, int):
+            raise ValueError(f"{name}: expected one for each side, {(given,) * rank}, got {given}")
+        values = tuple(given or (1,) * rank)
         if len(values) != rank or min(values) < 1:
             raise ValueError(f"{name}: expected {rank} whole numbers from 1 on, got {values}")
         return values

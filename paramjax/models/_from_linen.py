@@ -15,7 +15,9 @@ from paramjax.models._adapted import Adapted, check_call_key, check_first, check
 _MODES = {
     "train": True,
     "training": True,
+    "is_training": True,
     "deterministic": False,
+    "inference": False,
     "use_running_average": False,
 }
 """Names under which modules take whether they train, and the value that says yes."""
@@ -26,11 +28,12 @@ def from_linen(module: nn.Module, x: Any, key: Key, **inputs: Any) -> Adapted:
 
     The collection `params` becomes the parameters, all other collections, such as `batch_stats`,
     the model state. `apply` trains: it says so to a module whose call has a parameter `train`,
-    `training`, `deterministic` or `use_running_average`, returns the collections that the call
-    changed, and feeds its key to every random stream of the module, such as `dropout`. `evaluate`
-    says the opposite and changes nothing. `init` draws parameters from another key, for the
-    seeds of a `Problem`; the model state that belongs to it is the one of `key`, which for batch
-    statistics (mean 0, variance 1) does not depend on a key.
+    `training`, `is_training`, `deterministic`, `inference` or `use_running_average` (one of another
+    name is an input, passed to `apply` and `evaluate` by name), returns the collections that the
+    call changed, and feeds its key to every random stream of the module, such as `dropout`.
+    `evaluate` says the opposite and changes nothing. `init` draws parameters from another key, for
+    the seeds of a `Problem`; the model state that belongs to it is the one of `key`, which for
+    batch statistics (mean 0, variance 1) does not depend on a key.
 
     A module without dropout and state needs no adapter: `module.init` and `module.apply` are pure.
 

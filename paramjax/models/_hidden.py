@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,13 +10,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import check_count, check_rate
+from paramjax._checks import check_array, check_count, check_rate
 from paramjax._types import Array
 from paramjax.models._names import activation
 
 
 def normalised(x: Array, momentum: float, *, train: bool) -> Array:
     """By the batch's mean and variance in training, else by their running averages."""
+    check_rate("momentum", momentum, high=1.0)
     y: Array = nn.BatchNorm(use_running_average=not train, momentum=momentum)(x)
     return y
 
@@ -39,10 +41,16 @@ def dropped(model: Any, x: Array, *, train: bool) -> Array:
     return jnp.where(kept, x / (1 - rate), 0).astype(x.dtype)
 
 
-def check_widths(name: str, widths: Sequence[int]) -> None:
-    """Raise unless there is at least one width and all are whole numbers from 1."""
-    if isinstance(widths, int) or len(widths) == 0:
-        raise ValueError(f"{name}: expected at least one width, such as (64, 10), got {widths!r}")
+def flattened(x: Array) -> Array:
+    """Rows of all numbers of each example; the size is not left to reshape, for empty batches."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def check_widths(name: str, widths: Sequence[int], *, least: int = 1) -> None:
+    """Raise unless there are at least so many widths and all are whole numbers from 1."""
+    if isinstance(widths, str) or not hasattr(widths, "__len__") or len(widths) < least:
+        what = "at least one width, such as (64, 10)" if least else "widths, such as (64, 10) or ()"
+        raise ValueError(f"{name}: expected {what}, got {widths!r}")
     for width in widths:
         check_count(name, width)
 
@@ -54,6 +62,7 @@ def check_dropout(rate: Any) -> None:
 
 def check_images(x: Array, halvings: int) -> None:
     """Raise unless x is images whose sides can be halved so often."""
+    check_array("x", x)
     if x.ndim != 4:
         raise ValueError(
             f"x: expected images [batch, height, width, channels], got shape {x.shape}; give grey "

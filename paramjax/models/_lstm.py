@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jax import lax
 
+from paramjax._checks import check_count
 from paramjax._types import Array
 from paramjax.models._names import initialiser
 from paramjax.models._recurrence import check_carry, check_sequences, steps_within
@@ -45,10 +46,10 @@ class LSTM(nn.Module):
         recurrent_initialiser: Name of that of U.
 
     Raises:
-        TypeError: On the first call, if the sequences are not floating-point or the lengths not
-            integers.
-        ValueError: On the first call, if sequences, carry or lengths have other shapes, or a name
-            is unknown.
+        TypeError: On the first call, if the sequences are not floating-point, or the features or
+            lengths not integers.
+        ValueError: On the first call, if sequences, carry or lengths have other shapes, the
+            features are less than 1, or a name is unknown.
 
     Example:
         >>> memory = LSTM(8)
@@ -80,6 +81,7 @@ class LSTM(nn.Module):
             The outputs; with a carry, the outputs and the carry after the last step, of the
             dtypes of the one before.
         """
+        check_count("features", self.features)
         check_sequences(x, lengths)
         check_carry(carry, 2, x.shape[0], self.features)
         cell = nn.OptimizedLSTMCell(

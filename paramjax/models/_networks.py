@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
+from paramjax._checks import check_count
 from paramjax._types import Array
 from paramjax.models._dense import Dense
 from paramjax.models._hidden import activated, check_dropout, check_widths, dropped
@@ -21,7 +22,8 @@ class Linear(nn.Module):
             convex problem should start.
 
     Raises:
-        ValueError: On the first call, if the initialiser is unknown.
+        TypeError: On the first call, if `features` is not a whole number.
+        ValueError: On the first call, if the initialiser is unknown or `features` less than 1.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -36,6 +38,7 @@ class Linear(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map [batch, inputs] to [batch, features]."""
+        check_count("features", self.features)
         return Dense(self.features, kernel_init=initialiser(self.initialiser))(x)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from paramjax._checks import check_array
 from paramjax._types import Array
 
 Step = Callable[[Array, Array, Array], Array]
@@ -18,6 +19,7 @@ Step = Callable[[Array, Array, Array], Array]
 
 def check_sequences(x: Array, lengths: Array | None) -> None:
     """Raise unless x is [batch, length, inputs] and lengths are one integer a sequence."""
+    check_array("x", x)
     if x.ndim != 3:
         raise ValueError(f"x: expected [batch, length, inputs], got shape {x.shape}")
     if not x.shape[1]:
@@ -31,6 +33,7 @@ def check_lengths(lengths: Array | None, batch: int) -> None:
     """Raise unless lengths are None or one integer for each sequence."""
     if lengths is None:
         return
+    check_array("lengths", lengths)
     if jnp.shape(lengths) != (batch,):
         raise ValueError(
             f"lengths: expected one for each of the {batch} sequences, got shape "

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
+from paramjax._checks import check_count
 from paramjax._types import Array
 from paramjax.models._names import ACTIVATIONS, activation, initialiser
 from paramjax.models._recurrence import Step, check_carry, check_sequences, steps_within, unroll
@@ -31,10 +32,10 @@ class SimpleRNN(nn.Module):
         recurrent_initialiser: Name of that of U.
 
     Raises:
-        TypeError: On the first call, if the sequences are not floating-point or the lengths not
-            integers.
-        ValueError: On the first call, if sequences, carry or lengths have other shapes, or a name
-            is unknown.
+        TypeError: On the first call, if the sequences are not floating-point, or the features or
+            lengths not integers.
+        ValueError: On the first call, if sequences, carry or lengths have other shapes, the
+            features are less than 1, or a name is unknown.
 
     Example:
         >>> memory = SimpleRNN(8)
@@ -102,10 +103,10 @@ class GRU(nn.Module):
         recurrent_initialiser: Name of that of U.
 
     Raises:
-        TypeError: On the first call, if the sequences are not floating-point or the lengths not
-            integers.
-        ValueError: On the first call, if sequences, carry or lengths have other shapes, or a name
-            is unknown.
+        TypeError: On the first call, if the sequences are not floating-point, or the features or
+            lengths not integers.
+        ValueError: On the first call, if sequences, carry or lengths have other shapes, the
+            features are less than 1, or a name is unknown.
 
     Example:
         >>> memory = GRU(8)
@@ -165,6 +166,7 @@ def _starts(layer: Any) -> dict[str, Any]:
 
 def _parameters(layer: Any, cell: Any, x: Array, carry: Any, lengths: Array | None) -> Any:
     """The parameters of flax's cell, drawn by it in `init`."""
+    check_count("features", layer.features)
     check_sequences(x, lengths)
     check_carry(carry, 1, x.shape[0], layer.features)
     if layer.is_initializing():

@@ -51,7 +51,8 @@ def sample(
         of the vocabulary, where jit hides tokens from the check.
 
     Raises:
-        TypeError: If the key is a legacy one, or the tokens are not integers.
+        TypeError: If the model is no `Transformer`, the key is a legacy one, or the tokens are not
+            integers.
         ValueError: If a count or the temperature is out of range, a token is outside of the
             vocabulary, the prompt is not [batch, tokens], or prompt and continuation have more
             tokens than the model has positions.
@@ -63,6 +64,8 @@ def sample(
         >>> sample(model, params, prompt, jax.random.key(1), 6, temperature=0.8).shape
         (1, 8)
     """
+    if not isinstance(model, Transformer):
+        raise TypeError(f"model: expected a Transformer, got {type(model).__name__}")
     check_key(key)
     length = check_count("length", length)
     check_scalar("temperature", temperature)

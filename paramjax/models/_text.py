@@ -8,10 +8,11 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from paramjax._checks import check_count, check_rate, nearest
+from paramjax._checks import check_array, check_count, check_rate, nearest
 from paramjax._types import Array
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
+from paramjax.models._hidden import check_widths
 from paramjax.models._lstm import LSTM
 from paramjax.models._names import activation, initialiser
 from paramjax.models._recurrence import check_lengths
@@ -160,11 +161,10 @@ class TextCNN(nn.Module):
             Logits.
         """
         _check_numbers(self, "vocabulary", "classes", "embedding", "channels")
-        if not self.widths:
-            raise ValueError("widths: expected one width or more, got none")
+        check_widths("widths", self.widths)
         x, inside, known = _embedded(self, tokens, lengths)
         count = inside.sum(axis=1, keepdims=True, dtype=jnp.int32)
-        strongest = [self._strongest(x, count, check_count("widths", k)) for k in self.widths]
+        strongest = [self._strongest(x, count, k) for k in self.widths]
         summary = jnp.concatenate(strongest, axis=-1)
         summary = nn.Dropout(self.dropout, deterministic=not train)(summary)
         start = initialiser(self.initialiser)
@@ -200,6 +200,7 @@ def recurrent_layer(model: Any) -> Callable[..., Any]:
 
 def embedding_of(model: Any, tokens: Array) -> tuple[Array, Array]:
     """Vectors of tokens, and which tokens lie in the vocabulary."""
+    check_array("tokens", tokens)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise TypeError(
             f"tokens: expected integers, got {tokens.dtype}; pj.data.table keeps them whole if "

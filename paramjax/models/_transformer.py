@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.nn.initializers import Initializer
 
-from paramjax._checks import check_count, check_rate
+from paramjax._checks import check_array, check_count, check_rate
 from paramjax._types import Array
 from paramjax.models._dense import Dense
 from paramjax.models._names import activation, initialiser
@@ -168,6 +168,7 @@ class Transformer(nn.Module):
             raise ValueError(
                 f"width: expected a multiple of heads, got {self.width} for {self.heads} heads"
             )
+        check_array("tokens", tokens)
         if not jnp.issubdtype(tokens.dtype, jnp.integer):
             raise TypeError(
                 f"tokens: expected integers, got {tokens.dtype}; pj.data.table keeps them whole if "

@@ -62,6 +62,11 @@ def test_a_key_names_the_orders_and_images_keep_their_shape(table):
     [
         (ValueError, {"x": np.ones(ROWS)}, r"x: expected rows of features \[rows, \.\.\.\]"),
         (ValueError, {"score": lambda x, y: x @ x.T}, "score: expected one number.* take its mean"),
+        (ValueError, {"score": lambda x, y: (x > 0).all()}, "score: expected one number"),
+        (TypeError, {"score": lambda x, y: np.mean(np.asarray(x))}, "score: .* jax can trace"),
+        (TypeError, {"x": {"age": np.ones(ROWS)}}, "x: expected an array of numbers, got dict"),
+        (TypeError, {"y": np.array(["a"] * ROWS)}, "y: expected an array of numbers, got <U1"),
+        (ValueError, {"y": np.ones(ROWS - 1)}, r"y: expected targets of 30 rows, got float\d+\[29"),
         (TypeError, {"score": 1.0}, "score: expected a function .* got float 1.0"),
         (ValueError, {"repeats": 0}, "repeats: expected a whole number from 1"),
         (TypeError, {"key": 3}, "key: expected a typed key"),

@@ -66,6 +66,10 @@ def test_training_normalises_by_the_batch(key):
         (Generator((2,), output="sigmod"), (2, 3), "nearest: sigmoid"),
         (Discriminator(channels=(4,)), (2, 7, 8, 1), "multiples of 2 .* got 7 x 8"),
         (Discriminator(channels=(4,)), (2, 64), "shape: expected images"),
+        (Discriminator(channels=(0,)), (2, 8, 8, 1), "channels: expected a whole number from 1"),
+        (Discriminator(), (2,), r"x: expected \[batch, \*shape\] of examples, got shape \(2,\)"),
+        (Generator((2,), features=8), (2, 3), r"features: expected widths, .* or \(\), got 8"),
+        (Generator((2,)), (3,), r"z: expected \[batch, latent\], got shape \(3,\)"),
     ],
 )
 def test_bad_fields_say_what_is_expected(model, inputs, match, key):

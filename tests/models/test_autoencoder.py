@@ -71,6 +71,8 @@ def test_a_draw_is_mean_and_noise(key):
         model.apply(params, X)[0], decoded(both[:, :2]), rtol=1e-3, atol=1e-5
     )
     # as many rows as above, so that nothing is compiled again
+    with pytest.raises(ValueError, match="n: expected a whole number from 1"):
+        model.sample(params, key, 0)
     sample = model.sample(params, key, 40)
     np.testing.assert_allclose(sample, decoded(noise), rtol=1e-3, atol=1e-5)
 
@@ -101,6 +103,9 @@ def test_images_go_through_convolutions_and_back(model, key):
             "multiples of 4 for 2 convolutions of stride 2, got 8 x 6; pad the images",
         ),
         ({}, (2, 6), r"x: expected \[batch, 5\], got shape \(2, 6\)"),
+        ({"features": (8, 0)}, (2, 5), "features: expected a whole number from 1 to .* got 0"),
+        ({"features": 8}, (2, 5), r"features: expected widths, such as \(64, 10\) or \(\), got 8"),
+        ({"shape": 5}, (2, 5), r"shape: expected the shape of one example .* got 5"),
         ({"activation": "rellu"}, (2, 5), "unknown activation 'rellu'; nearest: relu"),
         ({"initialiser": "he"}, (2, 5), "unknown initialiser 'he'"),
     ],

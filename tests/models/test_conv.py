@@ -186,6 +186,8 @@ def test_what_is_refused(key):
         ({"padding": "FULL"}, ValueError, "unknown padding 'FULL'"),
         ({"padding": ((1, 1),)}, ValueError, "padding: expected 2 pairs of numbers"),
         ({"kernel_size": (1,) * 4}, ValueError, "kernel_size: expected one to three sides"),
+        ({"kernel_size": 3}, ValueError, r"kernel_size: expected its sides, .* got 3"),
+        ({"strides": 2}, ValueError, r"strides: expected one for each side, \(2, 2\), got 2"),
         ({"feature_group_count": 2}, ValueError, "a divisor of 3 channels and 2 fea"),
         (
             {"strides": (0, 1)},
@@ -197,3 +199,5 @@ def test_what_is_refused(key):
     )
     with pytest.raises(TypeError, match="expected floating-point images, got uint8"):
         Conv(2).init(key, jnp.zeros((1, 4, 4, 1), jnp.uint8))
+    with pytest.raises(TypeError, match="features: expected a whole number, got float 2.5"):
+        Conv(2.5).init(key, jnp.zeros((1, 4, 4, 1)))

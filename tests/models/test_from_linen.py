@@ -98,3 +98,17 @@ def test_what_is_refused(sine, key):
 
     fixed = from_nnx(nnx.Linear(3, 1, rngs=nnx.Rngs(0)))
     assert_refused(fixed.init, ((key,), TypeError, "init: this module was adapted with the values"))
+
+
+class Told(nn.Module):
+    """Says which mode it is told, under the names that other libraries use."""
+
+    @nn.compact
+    def __call__(self, x, is_training=None, inference=None):
+        return nn.Dense(1)(x).sum() * 0 + is_training, inference
+
+
+def test_a_module_is_told_by_the_names_that_it_takes(key):
+    net = from_linen(Told(), jax.numpy.ones((1, 1)), key)
+    assert net.apply(net.params, {}, np.ones((1, 1)))[0] == (1.0, False)
+    assert net.evaluate(net.params, {}, np.ones((1, 1))) == (0.0, True)

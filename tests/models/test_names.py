@@ -70,6 +70,7 @@ def test_unknown_names_are_refused_with_the_nearest(key, make):
     assert_refused(
         lambda **fields: jax.eval_shape(make(**fields).init, key, x),
         ({"initialiser": "he_norml"}, ValueError, "unknown initialiser 'he_norml'; nearest: he_n"),
+        ({"features": 0}, ValueError, "features: expected .*, got 0"),
         ({"initialiser": 0.01}, TypeError, "initialiser: expected a name, got 0.01; known: lecun"),
     )
     with pytest.raises(ValueError, match="unknown activation 'rellu'; nearest: relu"):

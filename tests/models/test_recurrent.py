@@ -125,3 +125,7 @@ def test_bad_shapes_are_refused_alike(key, layer):
         layer.init(key, jnp.zeros((2, 0, 3)))
     with pytest.raises(TypeError, match="expected floating-point sequences, got int32"):
         layer.init(key, jnp.zeros((1, 4, 3), jnp.int32))
+    with pytest.raises(TypeError, match="lengths: expected an array, got list"):
+        layer.init(key, x, lengths=[1, 2])
+    with pytest.raises(ValueError, match="features: expected a whole number from 1"):
+        layer.copy(features=0).init(key, x)

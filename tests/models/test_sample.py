@@ -105,6 +105,8 @@ def test_what_cannot_be_continued_is_refused(error, change, message):
     good = {"prompt": PROMPT, "key": KEY, "length": LENGTH}
     with pytest.raises(error, match=message):
         sample(MODEL, {}, **good | change)
+    with pytest.raises(TypeError, match="model: expected a Transformer, got NoneType"):
+        sample(None, {}, **good)
 
 
 def test_a_cache_of_another_batch_is_refused(params):
