@@ -281,6 +281,8 @@ def _number(name: str, value: Any) -> float:
     if isinstance(value, str):  # float would read "0.5", and what computes with it would fail
         raise TypeError(f"{name}: expected a number, got {describe(value)}")
     try:
+        if isinstance(value, str | bytes):  # float("0.1") is a number, and "0.1" is none
+            raise TypeError
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name}: expected a number, got {describe(value)}") from None

@@ -132,6 +132,7 @@ def _mean(values: Array, weight: Array | None) -> Array:
             "supervised: expected a loss per example [batch], which weights can weight, got one "
             "number; do not take the mean in it"
         )
+    weight = jnp.asarray(weight)
     if weight.shape != values.shape[:1]:
         raise ValueError(
             f"supervised: expected a weight for each of the {values.shape[0]} examples, got shape "

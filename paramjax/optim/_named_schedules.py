@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -109,12 +110,17 @@ def _step(
     peak: Number, steps: int, *, boundaries: Sequence[float] = (0.5, 0.75), factor: Number = 0.1
 ) -> Schedule:
     check_scalar("factor", factor)
+    if not isinstance(boundaries, Iterable):
+        raise TypeError(
+            f"boundaries: expected shares of the steps, got {boundaries!r}; pass a list"
+        )
     shares = list(boundaries)
     for share in shares:
         _check_in("boundaries", share, above=0.0, below=1.0)
     if shares != sorted(set(shares)):
         raise ValueError(f"boundaries: expected rising shares of the steps, got {boundaries}")
-    return piecewise_constant_schedule(peak, {round(share * steps): factor for share in shares})
+    drops = Counter(round(share * steps) for share in shares)  # of few steps, two may fall together
+    return piecewise_constant_schedule(peak, {at: factor**times for at, times in drops.items()})
 
 
 def _polynomial(
@@ -213,7 +219,8 @@ def _check_options(name: str, make: Callable[..., Schedule], options: dict[str, 
     taken = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     for option in options:
         if option not in taken:
-            raise TypeError(f"schedule: {nearest(option, taken, what=f'option of {name!r}')}")
+            known = [*taken, "warmup_steps"]
+            raise TypeError(f"schedule: {nearest(option, known, what=f'option of {name!r}')}")
 
 
 def _check_peak(learning_rate: Any) -> None:

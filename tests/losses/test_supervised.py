@@ -69,6 +69,8 @@ def test_what_is_refused(key):
     with pytest.raises(TypeError, match=r"apply to return \(outputs, model_state\), got ArrayImpl"):
         loss_fn(2.0, 1.0, BATCH, key)
     loss_fn = supervised(lambda w, x: x * w, lambda outputs, targets: outputs)
+    with pytest.raises(ValueError, match=r"a weight for each of the 4 examples, got shape \(\)"):
+        loss_fn(jnp.float32(1.0), {"x": np.ones(4), "y": np.ones(4), "weight": 2.0}, None)
     batch = {"x": np.ones(4), "y": np.ones(4), "weight": np.ones(3)}
     with pytest.raises(ValueError, match=r"a weight for each of the 4 examples, got shape \(3,\)"):
         loss_fn(jnp.float32(2.0), batch, None)

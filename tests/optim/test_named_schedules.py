@@ -63,6 +63,11 @@ def test_each_is_optaxs_with_and_without_warmup_traced_or_not(name, options, the
     np.testing.assert_allclose(plain(15), warmed[15], rtol=5e-6, atol=1e-7)
 
 
+def test_drops_that_fall_on_one_step_are_all_taken():
+    fall = schedule("step", 1.0, 4, boundaries=(0.4, 0.5, 0.6), factor=0.5)
+    assert [float(fall(step)) for step in (0, 1, 2, 3)] == [1, 1, 0.125, 0.125]
+
+
 def test_every_name_is_tried():
     assert {name for name, _, _ in CASES} == set(SCHEDULES)
 
@@ -105,10 +110,18 @@ def test_a_name_steps_and_peak_out_of_range_are_refused(arguments, error, match)
         ("cosine", {"warmup_steps": 10}, ValueError, "more steps than the 10 of the warm-up"),
         ("cosine", {"warmup_steps": -1}, ValueError, "warmup_steps: expected a whole number"),
         ("cosine", {"alpha": 0.1}, TypeError, "unknown option of 'cosine' 'alpha'.*end_factor"),
-        ("constant", {"power": 1.0}, TypeError, "unknown option of 'constant' 'power'.*none"),
+        (
+            "constant",
+            {"power": 1.0},
+            TypeError,
+            "unknown option of 'constant' 'power'.*known: warm",
+        ),
         ("exponential", {"decay_rate": 0.0}, ValueError, "decay_rate: expected a number above 0"),
         ("exponential", {"staircase": 0}, ValueError, "staircase: expected a whole number"),
         ("step", {"boundaries": (0.5, 0.2)}, ValueError, "rising shares of the steps"),
+        ("step", {"boundaries": 0.5}, TypeError, "a list of shares of the steps, got 0.5"),
+        ("cosine", {"warmup": 3}, TypeError, "unknown option .*nearest: warmup_steps"),
+        ("step", {"factor": "0.1"}, TypeError, "factor: expected a number, got str '0.1'"),
         ("step", {"boundaries": (5,)}, ValueError, "boundaries: .* below 1, got 5"),
         ("step", {"factor": -1.0}, ValueError, "factor: expected a number from 0"),
         ("polynomial", {"power": 0.0}, ValueError, "power: expected a number above 0"),
