@@ -119,7 +119,7 @@ def test_a_name_steps_and_peak_out_of_range_are_refused(arguments, error, match)
         ("exponential", {"decay_rate": 0.0}, ValueError, "decay_rate: expected a number above 0"),
         ("exponential", {"staircase": 0}, ValueError, "staircase: expected a whole number"),
         ("step", {"boundaries": (0.5, 0.2)}, ValueError, "rising shares of the steps"),
-        ("step", {"boundaries": 0.5}, TypeError, "a list of shares of the steps, got 0.5"),
+        ("step", {"boundaries": 0.5}, TypeError, "expected shares of the steps, got 0.5"),
         ("cosine", {"warmup": 3}, TypeError, "unknown option .*nearest: warmup_steps"),
         ("step", {"factor": "0.1"}, TypeError, "factor: expected a number, got str '0.1'"),
         ("step", {"boundaries": (5,)}, ValueError, "boundaries: .* below 1, got 5"),
