@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -166,8 +167,8 @@ def start_script(
         The call.
 
     Raises:
-        SystemExit: With code 2 for bad arguments, without a package that it needs, and with
-            `--check` if no figures are recorded for the key.
+        SystemExit: With code 2 for bad arguments, a folder that cannot be written to, without a
+            package that it needs, and with `--check` if no figures are recorded for the key.
 
     Example:
         >>> script = start_script("xor.py", "XOR.", ["--key", "7", "--seeds", "3"], seeds=64)
@@ -195,10 +196,19 @@ def start_script(
     except ValueError as error:
         parser.error(str(error))
     out = given["out"] / Path(file).stem
+    if not _is_writable(out):  # said before minutes of training, too
+        parser.error(f"--out: expected a folder to write to, got {str(given['out'])!r}")
     script = Script(Path(file), given["key"], given["check"], out, own)
     if script.check and script.key not in {record["key"] for record in script.recorded}:
         script.expected()
     return script
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or made in the one that is nearest above it."""
+    folder = folder.absolute()
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    return place.is_dir() and os.access(place, os.W_OK)
 
 
 def _off(numbers: Mapping[str, float], expected: Mapping[str, Any]) -> list[str]:

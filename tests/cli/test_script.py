@@ -69,6 +69,15 @@ def test_numbers_out_of_range_are_refused(words, capsys):
     assert "expected a" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        start_script("line.py", "A line.", ["--out", str(tmp_path / "file" / "deep")])
+    assert "--out: expected a folder to write to" in capsys.readouterr().err
+    assert start_script("line.py", "A line.", ["--out", str(tmp_path / "new")]).key == 0
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(("package", "extra"), [("matplotlib", "bench"), ("dp", "private")])
 def test_without_a_package_it_says_what_to_install(package, extra, monkeypatch, capsys):
     spec = {package: None}
