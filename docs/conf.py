@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import version as installed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "paramjax"
 author = "The paramjax maintainers"
 version = release = installed("paramjax")
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "gallery", "mathml"]
 exclude_patterns = ["_build", "expected"]
 html_theme = "furo"
 html_title = "paramjax"
 html_static_path = ["_static"]
-html_css_files = ["wrap.css"]
-# math is drawn by the reader's browser; building needs no network
+html_css_files = ["pages.css"]
+html_math_renderer = "mathml"  # pages need no network, nor do their readers
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 
