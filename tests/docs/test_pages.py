@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -45,8 +43,19 @@ print(f"{2 * x:>8} twice")
 """
 
 
+QUICK = {"steps", "runs", "corrections", "course/backpropagation", "howto/debugging_nan"}
+"""Pages that `make test` runs; `make docs` and `make test-all` run all."""
+
+
 # the recipes' pages are held by tests/recipes, which runs them for more than their record
-@pytest.mark.parametrize("name", [name for name in PAGES if not name.startswith("recipes/")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in PAGES
+        if not name.startswith("recipes/")
+    ],
+)
 def test_prints_what_is_recorded(name):
     assert record.check(name, PAGES[name]) == []
 
@@ -114,16 +123,3 @@ def test_numbers_may_differ_by_rounding_and_text_not_at_all(old, new, same):
 
 def test_one_cell_more_is_found():
     assert "record it again" in record.differences(["a"], ["a", "b"], record.Tolerance())[0]
-
-
-def test_the_pages_build_without_warnings(tmp_path):
-    pytest.importorskip("myst_nb")
-    pytest.importorskip("furo")
-    words = ["-W", "--keep-going", "-q", "-D", "nb_execution_mode=off", "-b", "html", "-d"]
-    build = subprocess.run(
-        [sys.executable, "-m", "sphinx", *words, tmp_path / "trees", DOCS, tmp_path / "html"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )
-    assert build.returncode == 0, build.stderr
