@@ -23,7 +23,8 @@ def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
-OPTIMIZER, TRAINING, TUNING, COMPARED, LONG, COMPOSED = blocks("README.md")
+TRAINING, COMPARED = blocks("README.md")
+OPTIMIZER = "import optax\nimport paramjax as pj\n\n\n" + COMPARED.partition("problem = ")[0]
 
 
 def run(code, names, **smaller):
@@ -65,46 +66,13 @@ def test_readmes_training_reaches_its_accuracy(trained):
     assert float(trained[1]) == pytest.approx(claimed, abs=0.015)
 
 
-def test_readmes_long_run_can_be_started_again(trained, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = dict(trained[0])
-    rows = jax.tree.map(lambda leaf: leaf[:300], names["splits"].train)
-    names["splits"] = names["splits"]._replace(train=rows)
-    first, second, third = (run(LONG, names, steps=n)["run"].history for n in (500, 700, 700))
-    assert [len(history["loss"]) for history in (first, second, third)] == [500, 700, 700]
-    assert float(third["loss"][-1]) == float(second["loss"][-1])
-    assert len((tmp_path / "digits.csv").read_text().splitlines()) == 701
-
-
-def test_readmes_sweep_is_kept_and_drawn(trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    found = run(TUNING, dict(trained[0]), trials=9, seeds=2, steps=9)["found"]
-    assert len(found.records) == 18
-    assert found.budget.share < 0.5
-    assert (tmp_path / "sweep" / "records.sqlite").exists()
-    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    assert "18 runs" in capsys.readouterr().out
-
-
 def test_readmes_comparison_says_a_sentence(trained, capsys):
-    names = run(OPTIMIZER, dict(trained[0]))
-    run(TUNING.partition("found = ")[0], names)
     smaller = "loss_fn=loss_fn, replicates=2, trials=2, steps=20)"
-    run(COMPARED.replace("loss_fn=loss_fn)", smaller), names)
+    names = run(COMPARED.replace("loss_fn=loss_fn)", smaller), dict(trained[0]))
     (verdict,) = names["verdicts"].verdicts
     assert verdict.decision.replicates == 2
     assert names["verdicts"].results.workloads[0].split == "anew"
     assert verdict.sentence in capsys.readouterr().out
-
-
-def test_readmes_composed_step_trains(trained):
-    names = run(COMPOSED, dict(trained[0]))
-    done = pj.fit(
-        names["trainer"], names["params"], names["splits"].train,
-        key=jax.random.key(1), steps=30, batch_size=128,
-    )  # fmt: skip
-    assert done.history["loss"][-1] < done.history["loss"][0]
-    assert int(done.history["skipped"][-1]) == 0
 
 
 def test_contributing_names_files_that_exist():
