@@ -68,7 +68,16 @@ GEOMETRIES = {
 }
 
 
-@pytest.mark.parametrize(("shape", "options"), GEOMETRIES.values(), ids=GEOMETRIES)
+FEW = ("square kernel", "depthwise, strides", "sequences")
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        pytest.param(*form, id=name, marks=() if name in FEW else pytest.mark.slow)
+        for name, form in GEOMETRIES.items()
+    ],
+)
 def test_every_geometry_equals_flax_with_all_derivatives(key, shape, options):
     """Values, gradients and Hessian-vector products, of a single run and of a population."""
     x = jax.random.normal(key, (2, 4, *shape))

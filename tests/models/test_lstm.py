@@ -9,7 +9,7 @@ from paramjax.models import LSTM
 OURS, THEIRS = LSTM(4), nn.RNN(nn.OptimizedLSTMCell(4))
 
 
-@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize("length", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_equals_flax_with_first_and_second_derivatives(key, length):
     """A single run and a population; from the same key the same parameters."""
     x = jax.random.normal(key, (2, length, 3))
@@ -52,7 +52,7 @@ def by_flax(cell, params, x, carry, lengths):
     return jnp.stack(outputs), tuple(together)
 
 
-@pytest.mark.parametrize("lengths", [(4, 4, 4), (4, 2, 0)])
+@pytest.mark.parametrize("lengths", [pytest.param((4, 4, 4), marks=pytest.mark.slow), (4, 2, 0)])
 def test_carry_and_lengths_are_flaxs_cell_step_by_step_with_derivatives(key, lengths):
     x, *carry = (jax.random.normal(k, s) for k, s in zip(
         jax.random.split(key, 3), [(3, 4, 2), (3, 4), (3, 4)], strict=True))  # fmt: skip

@@ -36,12 +36,18 @@ def load(name, file):
 record = load("record", DOCS / "record.py")
 PAGES = {name: file for name, file in record.pages().items() if name.startswith("recipes/")}
 RECIPES = [name.removeprefix("recipes/") for name in PAGES]
-LONG = {"character_language_model"}  # it takes a core as long as the next three together
+QUICK = {
+    "freezing_and_partitioning",
+    "gradient_accumulation",
+    "optimistic_gradient",
+    "schedule_free",
+}
+"""Recipes that `make test` runs, of each kind one; `make test-all` runs all."""
 
 
 @pytest.mark.parametrize(
     "recipe",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in RECIPES],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in RECIPES],
 )
 def test_prints_what_is_recorded_with_the_losses_written_by_hand(recipe):
     name = f"recipes/{recipe}"

@@ -54,12 +54,12 @@ def plain(tmp_path_factory):
     return run(tmp_path_factory.mktemp("plain"), 7)
 
 
+LONG = ("tracer_leaks", "disable_jit")
+
+
 @pytest.mark.parametrize(
     "switch",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name == "tracer_leaks" else ())
-        for name in SWITCHES
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in SWITCHES],
 )
 def test_a_run_and_its_restart(switch, tmp_path, plain):
     with SWITCHES[switch]():
@@ -90,7 +90,7 @@ def test_a_nan_is_still_found():
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("validated", [False, True])
+@pytest.mark.parametrize("validated", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_run_goes_on_without_compilation_and_back(tmp_path, validated):
     """Which program a run has does not depend on how a user looks at it."""
     validation = pj.Validation(evaluate, DATA, every=2) if validated else None

@@ -51,6 +51,8 @@ def reports(running):
     return [json.loads(file.read_text()) for file in running]
 
 
+# contract/test_optax_sharded.py keeps eight devices among the quick tests
+@pytest.mark.slow
 def test_the_checks_pass_and_one_script_runs_on_one_device_on_eight_and_in_two_processes(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
