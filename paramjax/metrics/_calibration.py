@@ -91,8 +91,9 @@ def calibration_error(
 def brier_score(outputs: Array, labels: Array) -> Array:
     r"""Squared distance of the probabilities from what came true (Brier, 1950).
 
-    $$\sum_k (p_{ik} - [y_i = k])^2$$ of two classes or more, and $(p_i - y_i)^2$ of one logit:
-    half of it, as in scikit-learn's `brier_score_loss`.
+    $$\sum_k (p_{ik} - [y_i = k])^2$$
+    of two classes or more, and $(p_i - y_i)^2$ of one logit: half of it, as in scikit-learn's
+    `brier_score_loss`.
 
     Args:
         outputs: Logits [batch, classes] or [batch, ..., classes]; or one logit for two classes,

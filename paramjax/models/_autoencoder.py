@@ -54,17 +54,17 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = _halves(self, 1)
 
     def __call__(self, x: Array) -> Array:
-        """Map [batch, *shape] to its reconstruction, or to the logits of one."""
+        """Map `[batch, *shape]` to its reconstruction, or to the logits of one."""
         return self.decode(self.encode(x))
 
     def encode(self, x: Array) -> Array:
-        """Map [batch, *shape] to [batch, latent]."""
+        """Map `[batch, *shape]` to [batch, latent]."""
         check_rows_of(x, self.shape)
         codes: Array = self.encoder(x)
         return codes
 
     def decode(self, z: Array) -> Array:
-        """Map [batch, latent] to [batch, *shape]."""
+        """Map [batch, latent] to `[batch, *shape]`."""
         outputs: Array = self.decoder(z)
         return outputs
 
@@ -115,7 +115,7 @@ class VAE(nn.Module):
         self.encoder, self.decoder = _halves(self, 2)
 
     def __call__(self, x: Array, key: Key | None = None) -> tuple[Array, Array, Array]:
-        """Map [batch, *shape] to `(outputs, mean, log_variance)`, at the mean without a key."""
+        """Map `[batch, *shape]` to `(outputs, mean, log_variance)`, at the mean without a key."""
         mean, log_variance = self.encode(x)
         if key is None:
             return self.decode(mean), mean, log_variance
@@ -124,19 +124,19 @@ class VAE(nn.Module):
         return self.decode(mean + jnp.exp(0.5 * log_variance) * noise), mean, log_variance
 
     def encode(self, x: Array) -> tuple[Array, Array]:
-        """Map [batch, *shape] to mean and log variance of the code, both [batch, latent]."""
+        """Map `[batch, *shape]` to mean and log variance of the code, both [batch, latent]."""
         check_rows_of(x, self.shape)
         both = self.encoder(x)
         return both[:, : self.latent], both[:, self.latent :]
 
     def decode(self, z: Array) -> Array:
-        """Map [batch, latent] to [batch, *shape]: logits or means, as the likelihood takes them."""
+        """Map [batch, latent] to `[batch, *shape]`: logits or means, as the likelihood takes them."""
         outputs: Array = self.decoder(z)
         return outputs
 
     @nn.nowrap
     def sample(self, params: Params, key: Key, n: int) -> Array:
-        """The decoder's outputs [n, *shape] for n codes drawn from the standard normal.
+        """The decoder's outputs `[n, *shape]` for n codes drawn from the standard normal.
 
         Args:
             params: What `init` returns.

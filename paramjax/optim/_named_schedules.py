@@ -38,23 +38,24 @@ def schedule(
     its last value holds from then on. With s from 0 to 1 along these steps and a the learning
     rate:
 
-    | name | rate | options |
-    |---|---|---|
-    | `constant` | $a$ | |
-    | `exponential` | $a\,r^s$ | `decay_rate` r = 0.01, `staircase` = None (s moves in so many stairs) |
-    | `step` | $a\,f^k$ after k boundaries | `boundaries` = (0.5, 0.75), `factor` f = 0.1 |
-    | `polynomial` | $a\,[e + (1 - e)(1 - s)^p]$ | `power` p = 2, `end_factor` e = 0 |
-    | `linear` | $a\,[e + (1 - e)(1 - s)]$ | `end_factor` e = 0 |
-    | `cosine` | $a\,[e + (1 - e)(\tfrac12 + \tfrac12\cos \pi s)^p]$ | `end_factor` e = 0, `exponent` p = 1 |
-    | `one_cycle` | up to a and far down | `pct_start` = 0.3, `div_factor` = 25, `final_div_factor` = 1e4, `shape` = "cosine" or "linear" |
-    | `warm_restarts` | `cycles` cosines, each `growth` times as long | `cycles` = 3, `growth` = 2, `end_factor` = 0, `peak_factor` = 1 (next peak / peak) |
+    - `constant`: $a$
+    - `exponential`: $a\,r^s$; `decay_rate` r = 0.01, `staircase` = None (s moves in so many stairs)
+    - `step`: $a\,f^k$ after k boundaries; `boundaries` = (0.5, 0.75), `factor` f = 0.1
+    - `polynomial`: $a\,[e + (1 - e)(1 - s)^p]$; `power` p = 2, `end_factor` e = 0
+    - `linear`: $a\,[e + (1 - e)(1 - s)]$; `end_factor` e = 0
+    - `cosine`: $a\,[e + (1 - e)(\tfrac12 + \tfrac12\cos \pi s)^p]$; `end_factor` e = 0,
+      `exponent` p = 1
+    - `one_cycle`: up to a and far down; `pct_start` = 0.3, `div_factor` = 25,
+      `final_div_factor` = 1e4, `shape` = "cosine" or "linear"
+    - `warm_restarts`: `cycles` cosines, each `growth` times as long; `cycles` = 3, `growth` = 2,
+      `end_factor` = 0, `peak_factor` = 1 (next peak / peak)
 
     Args:
         name: A name in `SCHEDULES`.
         learning_rate: a, the largest rate, at least 0; a number or a traced scalar.
         steps: T, warm-up and schedule together, at least 1.
         warmup_steps: W, from 0, below `steps`.
-        options: As in the table. Numbers may be traced, but for counts and boundaries.
+        options: As in the list. Numbers may be traced, but for counts and boundaries.
 
     Returns:
         `(step) -> rate`.
