@@ -24,10 +24,8 @@ def _card(app, name: str, source: str) -> nodes.Element:
     target = app.builder.get_relative_uri(source, name)
     link = nodes.reference("", "", internal=True, refuri=target, classes=["card"])
     title = app.env.titles[name].astext()
-    picture = next(
-        (node for node in app.env.get_doctree(name).findall(nodes.image) if node["uri"] in app.env.images),
-        None,
-    )
+    pictures = app.env.get_doctree(name).findall(nodes.image)
+    picture = next((node for node in pictures if node["uri"] in app.env.images), None)
     if picture is not None:
         link += nodes.image("", uri=picture["uri"], candidates={"*": picture["uri"]}, alt=title)
     link += nodes.inline("", title)

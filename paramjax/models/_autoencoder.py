@@ -130,7 +130,7 @@ class VAE(nn.Module):
         return both[:, : self.latent], both[:, self.latent :]
 
     def decode(self, z: Array) -> Array:
-        """Map [batch, latent] to `[batch, *shape]`: logits or means, as the likelihood takes them."""
+        """Map [batch, latent] to `[batch, *shape]`: logits or means, as the likelihood has them."""
         outputs: Array = self.decoder(z)
         return outputs
 

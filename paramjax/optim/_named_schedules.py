@@ -68,7 +68,7 @@ def schedule(
         >>> rate = schedule("cosine", 1.0, steps=30, warmup_steps=10)
         >>> [round(float(rate(step)), 3) for step in (0, 5, 10, 20, 30)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
-    """  # noqa: E501
+    """
     make = _found(name)
     _check_options(name, make, options)
     _check_peak(learning_rate)
