@@ -75,7 +75,7 @@ def mappings():
 
 
 @needs_maps
-@pytest.mark.parametrize("work", [fit, sweep, cross_validate])
+@pytest.mark.parametrize("work", [fit, sweep, pytest.param(cross_validate, marks=pytest.mark.slow)])
 def test_programs_go_with_their_trainer(work):
     for _ in range(2):
         work()

@@ -17,7 +17,13 @@ RATES = {"digits_batchnorm": 0.002, "digits_conv": 0.012, "digits_lstm": 0.012,
 """Learning rates that suit AdamW on 500 steps."""
 
 
-@pytest.fixture(scope="module", params=NAMES)
+LONG = ("digits_conv", "digits_lstm")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in NAMES],
+)
 def workload(request):
     return get(request.param).loaded()
 

@@ -43,7 +43,7 @@ print(f"{2 * x:>8} twice")
 """
 
 
-QUICK = {"steps", "runs", "corrections", "course/backpropagation", "howto/debugging_nan"}
+QUICK = {"corrections", "course/backpropagation", "howto/debugging_nan", "promises"}
 """Pages that `make test` runs; `make docs` and `make test-all` run all."""
 
 

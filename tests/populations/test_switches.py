@@ -56,7 +56,11 @@ def usual():
 
 
 @LAYOUTS
-@pytest.mark.parametrize("switch", SWITCHES, indirect=True)
+@pytest.mark.parametrize(
+    "switch",
+    [pytest.param(n, marks=pytest.mark.slow if n == "disable_jit" else ()) for n in SWITCHES],
+    indirect=True,
+)
 def test_a_healthy_sweep_is_what_it_is_without(usual, switch, layout):
     SEEN.clear()
     found, expected = swept(layout, stopping=pj.tuning.successive_halving(2)), usual[layout]

@@ -38,7 +38,6 @@ PAGES = {name: file for name, file in record.pages().items() if name.startswith(
 RECIPES = [name.removeprefix("recipes/") for name in PAGES]
 QUICK = {
     "freezing_and_partitioning",
-    "gradient_accumulation",
     "optimistic_gradient",
     "schedule_free",
 }

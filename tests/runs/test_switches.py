@@ -90,7 +90,8 @@ def test_a_nan_is_still_found():
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("validated", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("validated", [False, True])
 def test_a_run_goes_on_without_compilation_and_back(tmp_path, validated):
     """Which program a run has does not depend on how a user looks at it."""
     validation = pj.Validation(evaluate, DATA, every=2) if validated else None

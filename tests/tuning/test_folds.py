@@ -47,7 +47,7 @@ def swept(folds, own=None, **settings):
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
-@pytest.mark.parametrize("folds", [11, 4])
+@pytest.mark.parametrize("folds", [pytest.param(11, marks=pytest.mark.slow), 4])
 def test_a_trial_has_the_numbers_of_its_cross_validation(folds, batch_size):
     """Of 22 rows, 11 folds are of one size and 4 of two."""
     own = problem(batch_size=batch_size)

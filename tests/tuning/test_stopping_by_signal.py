@@ -53,8 +53,8 @@ def rows(store):
     ("signals", "code"),
     [
         ([signal.SIGINT], -signal.SIGINT),  # Python's own end after KeyboardInterrupt
-        ([signal.SIGTERM], 143),
-        ([signal.SIGINT, signal.SIGINT], 130),
+        pytest.param([signal.SIGTERM], 143, marks=pytest.mark.slow),
+        pytest.param([signal.SIGINT, signal.SIGINT], 130, marks=pytest.mark.slow),
     ],
 )
 def test_a_sweep_keeps_what_is_done(tmp_path, signals, code):

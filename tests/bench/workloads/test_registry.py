@@ -89,7 +89,7 @@ def test_what_is_no_workload_is_refused(file, name, message):
 def test_without_a_workload_the_functions_of_a_file_are_named(tmp_path):
     path = tmp_path / "other.py"
     path.write_text("def make():\n    return 3\n")
-    with pytest.raises(ValueError, match=r"unknown workload 'table'; \(known: make\)"):
+    with pytest.raises(ValueError, match=r"unknown workload 'table' \(known: make\)"):
         find_workload(f"{path}:table")
 
 

@@ -121,6 +121,7 @@ def test_another_version_of_jax_goes_on(searched, new_study, monkeypatch):
         searched(study, trials=1, batch=1, steps=11)
 
 
+@pytest.mark.slow
 def test_options_that_are_functions_are_alike_in_another_process(tmp_path):
     path = str(tmp_path / "s.db")
     search_of_functions(path, lambda x: x, jnp.tanh)
