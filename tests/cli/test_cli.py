@@ -116,6 +116,7 @@ def test_one_replicate_gives_no_verdict_and_the_reason(bench, copied):
     assert {verdict["verdict"] for verdict in verdicts} == {"undecided"}
 
 
+@pytest.mark.slow
 def test_undecided_replicates_are_added_at_looks(bench, copied):
     """The sign error is decided at once; what is not gets two more."""
     _, out, _ = bench("--until-decided", "--max-replicates", "8", out=copied)

@@ -179,6 +179,5 @@ MECHANISMS = {
     "sam_opaque": "the argument grad_fn",
     "scale_by_backtracking_linesearch": "the argument value_fn, a loop",
     "schedule_free": "other parameters to evaluate",
-    "sophia": "the argument obj_fn, a Hessian",
 }
 """Representatives, which run with every `make test`, and what each stands for."""

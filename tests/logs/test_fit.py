@@ -98,6 +98,7 @@ BYTES_OF_A_LINE = 30
 """About; it decides only when a run is killed."""
 
 
+@pytest.mark.slow
 def test_killed_anywhere_the_logs_are_those_of_a_run_that_was_not(tmp_path):
     rng = random.Random(0)
     command = [sys.executable, "-c", CODE, str(tmp_path / "killed"), str(Path(__file__).parent)]

@@ -63,7 +63,9 @@ def check(mine, other):
     np.testing.assert_allclose(mine["history"], other["history"], rtol=2e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("trained", [on_eight_devices, on_two_processes])
+@pytest.mark.parametrize(
+    "trained", [pytest.param(on_eight_devices, marks=pytest.mark.slow), on_two_processes]
+)
 def test_several_devices_give_the_table_of_one(expected, trained, tmp_path):
     """Mapped, halved at two rungs, and kept in a store."""
     check(trained(tmp_path, ["halved"])["halved"], expected["halved"])

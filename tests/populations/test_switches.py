@@ -58,7 +58,7 @@ def usual():
 @LAYOUTS
 @pytest.mark.parametrize(
     "switch",
-    [pytest.param(n, marks=pytest.mark.slow if n == "disable_jit" else ()) for n in SWITCHES],
+    [pytest.param(n, marks=() if n == "debug_nans" else pytest.mark.slow) for n in SWITCHES],
     indirect=True,
 )
 def test_a_healthy_sweep_is_what_it_is_without(usual, switch, layout):

@@ -200,6 +200,7 @@ def test_estimates_under_x64_have_its_precision(name):
         np.testing.assert_allclose(loss, exact, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_every_hook_keeps_its_form_under_x64():
     with jax.enable_x64(True):
         chosen = [

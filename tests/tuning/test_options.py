@@ -25,6 +25,7 @@ def test_trainers_and_records_get_the_very_object(kind):
     assert "0x" not in result.to_frame().to_csv()
 
 
+@pytest.mark.slow
 def test_the_next_process_goes_on_from_a_store_with_objects(tmp_path):
     """Addresses in memory and the order of sets differ between processes."""
     command = [sys.executable, options.__file__, str(tmp_path), ",".join(options.OPTIONS)]

@@ -99,7 +99,7 @@ def read(source, step, position, count):
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-@pytest.mark.parametrize("every", [4, 64])
+@pytest.mark.parametrize("every", [4, pytest.param(64, marks=pytest.mark.slow)])
 def test_a_pipeline_goes_on_from_any_batch_to_the_bit(name, every, monkeypatch):
     monkeypatch.setattr("paramjax.data.streams._position._MARK_BATCHES", every)
     make = PIPELINES[name]

@@ -59,7 +59,12 @@ def unstated(grad_fn):
     return pj.GradFn(estimate)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+QUICK = {"accumulate", "evolution", "private"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in ESTIMATORS]
+)
 def test_the_contract(name, key):
     make, numbers = ESTIMATORS[name], NUMBERS.get(name, (0.5, 2.0))
     keys = jax.random.split(key, 2)

@@ -48,7 +48,11 @@ def test_published_figures_of_both_accountants():
     assert 0.9 < epsilon(**run) < epsilon(**run, accountant=RdpAccountant) < 1.26
 
 
-@pytest.mark.parametrize("accountant", [None, RdpAccountant], ids=["default", "renyi"])
+@pytest.mark.parametrize(
+    "accountant",
+    [pytest.param(None, marks=pytest.mark.slow), RdpAccountant],
+    ids=["default", "renyi"],
+)
 def test_the_least_noise_is_enough_and_less_is_not(accountant):
     run = {"sampling_rate": 0.02, "steps": 100, "delta": 1e-5, "accountant": accountant}
     noise = noise_multiplier_for(epsilon=0.5, **run)

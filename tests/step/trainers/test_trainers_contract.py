@@ -92,7 +92,15 @@ class Case:
         return states, losses
 
 
-@pytest.fixture(scope="module", params=sorted(TRAINERS))
+QUICK = {"alternating", "federated"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in sorted(TRAINERS)
+    ],
+)
 def case(request):
     return Case(request.param)
 
