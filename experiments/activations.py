@@ -7,8 +7,6 @@ back leaves about a quarter of the gradient (Hochreiter, 1991); a ReLU with He's
 Row 14 of the brief.
 """
 
-from __future__ import annotations
-
 import sys
 
 import jax

@@ -6,8 +6,6 @@ parameter and trades truncation error (long steps) for rounding error (short one
 Row 24 of the brief.
 """
 
-from __future__ import annotations
-
 import sys
 
 import jax

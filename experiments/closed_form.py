@@ -81,8 +81,7 @@ def main() -> int:
         left.set(xlabel="x", ylabel="y minus the line", title="Norris: 36 residuals of QR")
         right.plot(coefficients, list(correct), "o", label="coefficients")
         right.plot(standard, list(correct), "s", label="standard errors")
-        right.set(xlabel="correct digits, worst entry", xlim=(-0.5, 16), title="Longley's table")
-        right.invert_yaxis()
+        right.set(xlabel="correct digits of Longley's worst", xlim=(-0.5, 16), ylim=(3.5, -0.5))
         right.legend()
 
     figures = {

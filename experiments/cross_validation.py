@@ -7,8 +7,6 @@ rows. One key cannot prove it: here both differ by less than a deviation over th
 Row 19 of the brief.
 """
 
-from __future__ import annotations
-
 import sys
 
 import jax

@@ -7,8 +7,6 @@ losses agree to rounding. Simulated devices share cores: they tell nothing about
 Row 27 of the brief.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

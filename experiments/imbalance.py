@@ -7,8 +7,6 @@ the ranking alone; F1 and recall on the threshold, which weights and sampling mo
 Row 21 of the brief.
 """
 
-from __future__ import annotations
-
 import sys
 
 import jax

@@ -5,8 +5,6 @@ Ten of 60 rows of y = 3x + 2 are outliers; scipy finds the minima in 64 bits.
 Row 13 of the brief.
 """
 
-from __future__ import annotations
-
 import functools
 import sys
 

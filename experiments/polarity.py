@@ -1,9 +1,9 @@
 """Is a sentence about a film kind? A recurrent and a convolutional network beside word counts.
 
-Words are embedded at random, then read by a GRU (mean of its states) or by convolutions of two to
-four words (Kim, 2014). One seed's test curve chose their number of epochs, which flatters them. The
-rival is logistic regression on word counts, its C chosen on the validation part. The test is a
-tenth of 10,662 sentences (Pang and Lee, 2005); else of a grammar, where the place of "not" decides.
+A GRU (mean of its states) or convolutions of two to four words (Kim, 2014) read embeddings; one
+seed's test curve chose their number of epochs, which flatters them. The rival is logistic
+regression on word counts, its C chosen on the validation part. The test is a tenth of 10,662
+sentences (Pang and Lee, 2005); else of a grammar, where the place of "not" decides.
 
 Row 9 of the brief.
 """
@@ -22,8 +22,7 @@ from paramjax.cli import start_script
 
 WHO = ("film", "plot", "cast", "score", "story", "hero", "ending", "camera", "dialogue")
 KIND = ("good", "great", "funny", "clever", "warm")
-HARSH = ("bad", "dull", "weak", "silly", "cold")
-HOW = ("really", "very", "quite", "so")
+HARSH, HOW = ("bad", "dull", "weak", "silly", "cold"), ("really", "very", "quite", "so")
 
 
 def find_sentences(folder, key):

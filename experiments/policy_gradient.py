@@ -7,8 +7,6 @@ the gradient of Williams (1992) through the one step function; all seeds are one
 Row 32 of the brief.
 """
 
-from __future__ import annotations
-
 import sys
 
 import jax

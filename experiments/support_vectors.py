@@ -6,8 +6,6 @@ classifiers are cross-validated over the same folds of scikit-learn's breast-can
 Row 12 of the brief.
 """
 
-from __future__ import annotations
-
 import sys
 
 import jax
