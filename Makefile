@@ -8,7 +8,7 @@ WORKERS ?= 2
 DEMO ?=
 TEST ?=
 
-.PHONY: demo test test-all lint docs examples smoke clean help
+.PHONY: demo test test-all lint docs site examples smoke clean help
 
 help:
 	@echo "make demo   benchmark the optimizers on real data, open the report (DEMO='--fresh' starts over)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-all  run the slow tests too: kills by the hundred, every layout"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation, every page executed, into docs/_build/html"
+	@echo "make site   build the pages without running them, and open some in a browser"
 	@echo "make examples  run every example and compare its figures"
 	@echo "make smoke  import and run on the newest JAX, where a newer Python is on the machine"
 
@@ -35,6 +36,9 @@ lint: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+site: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m "" tests/docs/test_site.py -k "not every_page"
 
 examples: $(VENV)/bench.stamp
 	$(BIN)/paramjax example --all --check --out build/examples

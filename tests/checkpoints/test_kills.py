@@ -41,6 +41,7 @@ def child(tmp_path):
         child.communicate()
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_that_was_complete(child, tmp_path, entries):
     rng, hits = random.Random(0), 0
     for _ in range(4):

@@ -124,6 +124,7 @@ def test_undecided_replicates_are_added_at_looks(bench, copied):
     assert "max_replicates" in json.loads((copied / "manifest.json").read_text())["flags"]
 
 
+@pytest.mark.slow
 def test_every_key_of_a_folder_is_said(bench, copied):
     code, _, err = bench("--key", "1", out=copied)
     assert code == 2
@@ -257,6 +258,7 @@ def test_files_and_factories_that_cannot_be_used_are_left_out(paramjax, mine, tm
     assert "mine.py:bad_space is left out: its search space is not valid" in err
 
 
+@pytest.mark.slow
 def test_calibrate_counts_false_verdicts_and_the_report_shows_them(paramjax, mine, tmp_path):
     """Two replicates can call nothing better or worse; 1 - 0.025^(1/3) is Clopper and Pearson's."""
     own = ["--workload", f"{mine}:tiny", *SMALL, "--replicates", "2", "--out", tmp_path]

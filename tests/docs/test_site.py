@@ -1,6 +1,7 @@
 """The built site in a browser: pictures, links, formulas and the console, at desk and phone width.
 
-It needs Debian's `chromium` and `chromium-driver`.
+It needs Debian's `chromium` and `chromium-driver`. `make site` runs all but the last test, and
+`make test-all` that one, too.
 """
 
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parents[2] / "docs"
 DESK, PHONE = (1280, 900), (390, 844)
@@ -115,7 +118,6 @@ def test_a_few_pages_in_a_browser(browser, unexecuted, size):
     assert [fault for page in FEW for fault in faults(browser, unexecuted, page, size)] == []
 
 
-@pytest.mark.slow
 def test_every_page_with_its_pictures_in_a_browser(browser, tmp_path):
     """Every cell is executed, every page opened."""
     site = build(tmp_path)

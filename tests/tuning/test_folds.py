@@ -46,7 +46,7 @@ def swept(folds, own=None, **settings):
     return pj.sweep(make_trainer, space, own or problem(), folds=folds, **arguments)
 
 
-@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("folds", [pytest.param(11, marks=pytest.mark.slow), 4])
 def test_a_trial_has_the_numbers_of_its_cross_validation(folds, batch_size):
     """Of 22 rows, 11 folds are of one size and 4 of two."""
