@@ -278,10 +278,8 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, str):  # float would read "0.5", and what computes with it would fail
-        raise TypeError(f"{name}: expected a number, got {describe(value)}")
     try:
-        if isinstance(value, str | bytes):  # float("0.1") is a number, and "0.1" is none
+        if isinstance(value, str | bytes):  # float reads "0.5", and what computes with it fails
             raise TypeError
         return float(value)
     except (TypeError, ValueError):

@@ -11,7 +11,7 @@ from paramjax._checks import check_array
 from paramjax._types import Array
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
-from paramjax.models._hidden import check_widths, flattened
+from paramjax.models._hidden import check_widths, flattened, normalised
 from paramjax.models._names import activation, initialiser
 
 
@@ -35,7 +35,7 @@ class Encoder(nn.Module):
         for number, layer in enumerate(layers):
             x = layer(x if number < len(self.channels) else flattened(x))
             if self.batch_norm and number:  # not on the inputs' own layer (Radford et al., 2016)
-                x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+                x = normalised(x, 0.9, train=train)
             x = between(x)
         return Dense(self.outputs, kernel_init=start)(flattened(x))
 
@@ -56,7 +56,7 @@ class Decoder(nn.Module):
 
         def hidden(x: Array) -> Array:
             if self.batch_norm:
-                x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+                x = normalised(x, 0.9, train=train)
             return between(x)
 
         for width in self.features:

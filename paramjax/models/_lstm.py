@@ -10,10 +10,8 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jax import lax
 
-from paramjax._checks import check_count
 from paramjax._types import Array
-from paramjax.models._names import initialiser
-from paramjax.models._recurrence import check_carry, check_sequences, steps_within
+from paramjax.models._recurrence import check_inputs, kernel_starts, steps_within
 
 _GATES = ("i", "f", "g", "o")
 
@@ -81,15 +79,8 @@ class LSTM(nn.Module):
             The outputs; with a carry, the outputs and the carry after the last step, of the
             dtypes of the one before.
         """
-        check_count("features", self.features)
-        check_sequences(x, lengths)
-        check_carry(carry, 2, x.shape[0], self.features)
-        cell = nn.OptimizedLSTMCell(
-            self.features,
-            kernel_init=initialiser(self.initialiser),
-            recurrent_kernel_init=initialiser(self.recurrent_initialiser),
-            name="cell",
-        )
+        check_inputs(self, x, carry, 2, lengths)
+        cell = nn.OptimizedLSTMCell(self.features, **kernel_starts(self), name="cell")
         if self.is_initializing():
             zero = jnp.zeros((x.shape[0], self.features), x.dtype)
             cell((zero, zero), jnp.zeros_like(x, shape=(x.shape[0], x.shape[2])))

@@ -10,11 +10,27 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from paramjax._checks import check_array
+from paramjax._checks import check_array, check_count
 from paramjax._types import Array
+from paramjax.models._names import initialiser
 
 Step = Callable[[Array, Array, Array], Array]
 """`(projected input, projected state, state) -> state`, elementwise, [batch, ...] each."""
+
+
+def kernel_starts(layer: Any) -> dict[str, Any]:
+    """Distributions of the kernels of a flax cell, as the fields of a layer name them."""
+    return {
+        "kernel_init": initialiser(layer.initialiser),
+        "recurrent_kernel_init": initialiser(layer.recurrent_initialiser),
+    }
+
+
+def check_inputs(layer: Any, x: Array, carry: Any, parts: int, lengths: Array | None) -> None:
+    """Raise unless a layer and what it is called with fit, a carry being of so many arrays."""
+    check_count("features", layer.features)
+    check_sequences(x, lengths)
+    check_carry(carry, parts, x.shape[0], layer.features)
 
 
 def check_sequences(x: Array, lengths: Array | None) -> None:

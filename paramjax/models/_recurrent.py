@@ -10,10 +10,15 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from paramjax._checks import check_count
 from paramjax._types import Array
-from paramjax.models._names import ACTIVATIONS, activation, initialiser
-from paramjax.models._recurrence import Step, check_carry, check_sequences, steps_within, unroll
+from paramjax.models._names import ACTIVATIONS, activation
+from paramjax.models._recurrence import (
+    Step,
+    check_inputs,
+    kernel_starts,
+    steps_within,
+    unroll,
+)
 
 
 class SimpleRNN(nn.Module):
@@ -67,7 +72,7 @@ class SimpleRNN(nn.Module):
             dtype of the one before.
         """
         bend = activation(self.activation)
-        cell = nn.SimpleCell(self.features, activation_fn=bend, **_starts(self), name="cell")
+        cell = nn.SimpleCell(self.features, activation_fn=bend, **kernel_starts(self), name="cell")
         own = _parameters(self, cell, x, carry, lengths)
         step = _SIMPLE[self.activation]
         return _run(step, x, carry, lengths, own, inputs=("i",), states=("h",))
@@ -137,7 +142,7 @@ class GRU(nn.Module):
             The outputs; with a carry, the outputs and the carry after the last step, of the
             dtype of the one before.
         """
-        cell = nn.GRUCell(self.features, **_starts(self), name="cell")
+        cell = nn.GRUCell(self.features, **kernel_starts(self), name="cell")
         own = _parameters(self, cell, x, carry, lengths)
         names = ("ir", "iz", "in"), ("hr", "hz", "hn")
         return _run(_gated, x, carry, lengths, own, inputs=names[0], states=names[1])
@@ -156,19 +161,9 @@ class GRU(nn.Module):
         return jnp.zeros((batch, self.features), dtype)
 
 
-def _starts(layer: Any) -> dict[str, Any]:
-    """Distributions of a cell's kernels."""
-    return {
-        "kernel_init": initialiser(layer.initialiser),
-        "recurrent_kernel_init": initialiser(layer.recurrent_initialiser),
-    }
-
-
 def _parameters(layer: Any, cell: Any, x: Array, carry: Any, lengths: Array | None) -> Any:
     """The parameters of flax's cell, drawn by it in `init`."""
-    check_count("features", layer.features)
-    check_sequences(x, lengths)
-    check_carry(carry, 1, x.shape[0], layer.features)
+    check_inputs(layer, x, carry, 1, lengths)
     if layer.is_initializing():
         cell(jnp.zeros((x.shape[0], layer.features), x.dtype), jnp.zeros_like(x[:, 0]))
     return cell.variables["params"]
