@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from paramjax._checks import check_count
 from paramjax._types import Array
 from paramjax.metrics._classes import Rows, rows_of
-from paramjax.metrics._sums import Finish, Sums, summed
+from paramjax.metrics._sums import Finish, Sums, summed, widened
 
 
 class CalibrationCurve(NamedTuple):
@@ -143,7 +143,7 @@ def _binned(
 
 def _confidence(rows: Rows) -> tuple[Array, Array]:
     """The probability of the predicted class, at least float32, and whether it is right."""
-    logits = rows.logits.astype(jnp.promote_types(rows.logits.dtype, jnp.float32))
+    logits = widened(rows.logits)
     logits = jnp.where(jnp.isfinite(logits), logits, 0.0)  # whose rows count as invalid
     if logits.ndim == 1:
         chance = jax.nn.sigmoid(jnp.abs(logits))

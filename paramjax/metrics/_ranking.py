@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from paramjax._types import Array
 from paramjax.metrics._classes import rows_of
+from paramjax.metrics._sums import widened
 
 Average = Literal["macro", "weighted"] | None
 
@@ -228,7 +229,7 @@ def _log_odds(logits: Array) -> Array:
 
     Probabilities near 1 are equal when rounded, log-odds are not.
     """
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = widened(logits)
     none = jnp.full((len(logits), 1), -jnp.inf, logits.dtype)
     before = jax.lax.cumlogsumexp(logits, axis=1)[:, :-1]
     after = jax.lax.cumlogsumexp(logits, axis=1, reverse=True)[:, 1:]

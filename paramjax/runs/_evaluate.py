@@ -13,6 +13,7 @@ from paramjax._checks import check_takes, describe, is_key
 from paramjax._programs import owned_jit
 from paramjax._types import Batch, Metrics, PyTree
 from paramjax.metrics import Sums
+from paramjax.metrics._sums import widened
 from paramjax.runs._preflight import takes_model_state
 from paramjax.runs._validation import Validation
 from paramjax.step._state import Trainer, TrainState
@@ -106,8 +107,7 @@ def _sum_of(name: str, value: Any, count: int) -> PyTree:
 
 def _widened(leaf: Any) -> Any:
     leaf = jnp.asarray(leaf)
-    floats = jnp.issubdtype(leaf.dtype, jnp.floating)
-    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32)) if floats else leaf
+    return widened(leaf) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
 def finished(metrics: dict[str, Any]) -> Metrics:
