@@ -33,7 +33,7 @@ from paramjax.step.hooks import Hook
 from paramjax.tuning import Sweep, cross_validate, search, sweep
 
 if TYPE_CHECKING:
-    from paramjax import bench, models, plots, verify
+    from paramjax import bench, estimate, models, plots, verify
     from paramjax.bench import compare
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "conditional",
     "cross_validate",
     "data",
+    "estimate",
     "explain",
     "fit",
     "gradient",

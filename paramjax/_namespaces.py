@@ -4,7 +4,7 @@ import importlib
 import sys
 from typing import Any
 
-LAZY = ("bench", "models", "plots", "verify")
+LAZY = ("bench", "estimate", "models", "plots", "verify")
 """They load flax, scikit-learn or figures, which take a tenth of a second or more."""
 
 LAZY_NAMES = {"compare": "paramjax.bench"}

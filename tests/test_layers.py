@@ -18,6 +18,7 @@ LAYERS = [
     {"runs"},
     {"populations"},
     {"tuning"},
+    {"estimate"},
     {"bench", "verify"},
     {"cli"},
 ]

@@ -1,0 +1,120 @@
+"""What an estimation found: parameters, their covariance, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from paramjax._types import Params
+from paramjax.estimate._objective import Objective
+from paramjax.estimate._outcome import Outcome
+from paramjax.estimate._parameters import Parameters, flatten
+
+
+class Interval(NamedTuple):
+    """Lower and upper ends, each a pytree of the form of the parameters.
+
+    Attributes:
+        low: Lower ends.
+        high: Upper ends.
+    """
+
+    low: Params
+    high: Params
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate:
+    """Parameters with their uncertainty.
+
+    Attributes:
+        params: The estimate, a pytree of the form of the start, float64.
+        covariance: Of the parameters in the order of `names`, float64[p, p]; NaN for those that
+            the data do not determine or that lie at a bound.
+        outcome: How the estimation ended.
+        parameters: Names and shapes.
+        objective: What was minimised, for refits; None if it came without.
+        title: What was estimated, such as "Least squares".
+        value: The weighted sum of squared residuals, or the log likelihood.
+        rows: Observations that count.
+        dof: Degrees of freedom of the residuals: rows less parameters that were estimated.
+        scale: Variance of the residuals, by which the covariance was multiplied; 1 where it is
+            known or there is none.
+        reference: "t" where the scale was estimated, else "normal".
+        covariance_kind: Such as "observed information" or "HC1".
+        statistics: Further figures for the summary, by name: "R-squared", "AIC", "deviance".
+        notes: Sentences that a reader must know: dropped rows, collinear columns, bounds.
+        iterations: Of the solver.
+    """
+
+    params: Params
+    covariance: np.ndarray
+    outcome: Outcome
+    parameters: Parameters
+    objective: Objective | None
+    title: str
+    value: float
+    rows: int
+    dof: int
+    scale: float = 1.0
+    reference: Literal["t", "normal"] = "t"
+    covariance_kind: str = "observed information"
+    statistics: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    iterations: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name for each number, [p]."""
+        return self.parameters.names
+
+    @cached_property
+    def theta(self) -> np.ndarray:
+        """The numbers of the estimate, float64[p], in the order of `names`."""
+        return flatten(self.params)
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Standard errors as a flat vector, float64[p], in the order of `names`."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def stderr(self) -> Params:
+        """Standard errors, a pytree of the form of the parameters."""
+        tree: Params = self.parameters.tree(self.errors)
+        return tree
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """Correlations of the estimates, float64[p, p]."""
+        correlation: np.ndarray = self.covariance / np.outer(self.errors, self.errors)
+        return correlation
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Wald intervals: the estimate, and a quantile times its standard error on both sides.
+
+        Args:
+            level: Of confidence, in (0, 1).
+
+        Returns:
+            Lower and upper ends; by Student's t where the variance was estimated, else normal.
+
+        Raises:
+            ValueError: If the level lies outside (0, 1).
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level: expected a number in (0, 1) such as 0.95, got {level!r}")
+        half = self.quantile(0.5 + level / 2) * self.errors
+        tree = self.parameters.tree
+        return Interval(tree(self.theta - half), tree(self.theta + half))
+
+    def quantile(self, probability: float) -> float:
+        """Of the distribution that the estimates' errors follow, over their standard errors."""
+        if self.reference == "t":
+            return float(special.stdtrit(self.dof, probability))
+        return float(special.ndtri(probability))

@@ -1,0 +1,11 @@
+"""Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
+
+from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
+
+__all__ = [
+    "Inputs",
+    "Rows",
+    "Solved",
+    "Solver",
+    "SolverState",
+]
