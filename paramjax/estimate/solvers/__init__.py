@@ -1,5 +1,6 @@
 """Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
 
+from paramjax.estimate.solvers._many import solve_many
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
 
 __all__ = [
@@ -8,4 +9,5 @@ __all__ = [
     "Solved",
     "Solver",
     "SolverState",
+    "solve_many",
 ]
