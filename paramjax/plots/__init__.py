@@ -6,10 +6,12 @@ from paramjax.plots._learning_rate_curve import learning_rate_curve
 from paramjax.plots._overview import overview
 from paramjax.plots._parallel_coordinates import parallel_coordinates
 from paramjax.plots._records import Distribution, TrainingRecord
+from paramjax.plots._reliability_diagram import CalibrationRecord, reliability_diagram
 from paramjax.plots._run_curves import run_curves
 from paramjax.plots._saliency_maps import saliency_maps
 
 __all__ = [
+    "CalibrationRecord",
     "ComparisonRecord",
     "DecisionRecord",
     "Distribution",
@@ -19,6 +21,7 @@ __all__ = [
     "learning_rate_curve",
     "overview",
     "parallel_coordinates",
+    "reliability_diagram",
     "run_curves",
     "saliency_maps",
 ]

@@ -56,7 +56,7 @@ def plotly_text(text: str) -> str:
     return html.escape(text, quote=False)
 
 
-def tidy(ax: Axes, title: str) -> None:
+def tidy(ax: Axes, title: str, columns: int = _LEGEND_COLUMNS) -> None:
     """Set a quiet frame, and the title above the legend."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=9)
@@ -65,20 +65,20 @@ def tidy(ax: Axes, title: str) -> None:
     handles, texts = ax.get_legend_handles_labels()
     if handles:
         legend = ax.legend(
-            handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=_LEGEND_COLUMNS,
+            handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns,
             frameon=False, fontsize=8.5, borderaxespad=0.4, borderpad=0.0, handletextpad=0.4,
             columnspacing=1.1, handlelength=1.5,
         )  # fmt: skip
         for handle in legend.legend_handles:
             if handle is not None:
                 handle.set_alpha(1.0)
-    set_title(ax, title, legend_rows(ax))
+    set_title(ax, title, legend_rows(ax, columns))
 
 
-def legend_rows(ax: Axes) -> int:
+def legend_rows(ax: Axes, columns: int = _LEGEND_COLUMNS) -> int:
     """The number of rows in the legend above a panel."""
     legend = ax.get_legend()
-    return 0 if legend is None else -(-len(legend.get_texts()) // _LEGEND_COLUMNS)
+    return 0 if legend is None else -(-len(legend.get_texts()) // columns)
 
 
 def set_title(ax: Axes, title: str, rows: int) -> None:
