@@ -2,9 +2,13 @@
 
 from paramjax.estimate._estimate import Estimate, Interval
 from paramjax.estimate._outcome import Outcome
+from paramjax.estimate.formulas import Expression, Formula, formula
 
 __all__ = [
     "Estimate",
+    "Expression",
+    "Formula",
     "Interval",
     "Outcome",
+    "formula",
 ]
