@@ -107,9 +107,7 @@ class Estimate:
         Raises:
             ValueError: If the level lies outside (0, 1).
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level: expected a number in (0, 1) such as 0.95, got {level!r}")
-        half = self.quantile(0.5 + level / 2) * self.errors
+        half = self.quantile(0.5 + check_level(level) / 2) * self.errors
         tree = self.parameters.tree
         return Interval(tree(self.theta - half), tree(self.theta + half))
 
@@ -118,3 +116,10 @@ class Estimate:
         if self.reference == "t":
             return float(special.stdtrit(self.dof, probability))
         return float(special.ndtri(probability))
+
+
+def check_level(level: float) -> float:
+    """The level of confidence, if it lies in (0, 1)."""
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level: expected a number in (0, 1) such as 0.95, got {level!r}")
+    return level
