@@ -1,0 +1,1 @@
+"""Regressions ready to use: linear and generalised linear models."""
