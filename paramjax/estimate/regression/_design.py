@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
 
 from paramjax._checks import describe
 from paramjax.data._frames import is_frame
+from paramjax.estimate._linear_algebra import resolution_of
+from paramjax.estimate._parameters import Parameters
 
 Missing = Literal["raise", "drop"]
+
+_SHOWN = 6
+"""Rows, columns and categories that a message shows."""
 
 
 class Design(NamedTuple):
@@ -19,10 +26,13 @@ class Design(NamedTuple):
     Attributes:
         matrix: float64[n, k], the intercept's column of ones first if there is one.
         names: Of the columns, [k].
+        resolution: Relative size of what rounding leaves of a column that others explain; larger
+            for numbers that came in 32 bits.
     """
 
     matrix: np.ndarray
     names: tuple[str, ...]
+    resolution: float
 
 
 def design_of(X: Any, *, intercept: bool = True, names: Sequence[str] | None = None) -> Design:
@@ -42,11 +52,14 @@ def design_of(X: Any, *, intercept: bool = True, names: Sequence[str] | None = N
             there is nothing to estimate.
 
     Example:
-        >>> design_of({"age": [30, 40], "dose": [1.5, 2.0]})
-        Design(matrix=array([[ 1. , 30. ,  1.5],
-               [ 1. , 40. ,  2. ]]), names=('intercept', 'age', 'dose'))
+        >>> design = design_of({"age": [30, 40], "dose": [1.5, 2.0]})
+        >>> design.names, design.matrix.tolist()
+        (('intercept', 'age', 'dose'), [[1.0, 30.0, 1.5], [1.0, 40.0, 2.0]])
     """
     columns, found = _columns(X)
+    dtypes = [column.dtype for column in columns if column.dtype.kind == "f"]
+    coarsest = max(dtypes, key=lambda dtype: float(np.finfo(dtype).eps), default=np.float64)
+    columns = [column.astype(np.float64) for column in columns]
     names = found if names is None else _checked_names(names, len(columns))
     matrix = _stacked(columns, names)
     infinite = np.argwhere(np.isinf(matrix))
@@ -56,20 +69,39 @@ def design_of(X: Any, *, intercept: bool = True, names: Sequence[str] | None = N
     if intercept:
         matrix = np.column_stack([np.ones(len(matrix)), matrix])
         names = ("intercept", *names)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice, count = Counter(names).most_common(1)[0] if names else ("", 0)
+    if count > 1:
         raise ValueError(f"X: expected a name of its own for each column, got {twice!r} twice")
     if not matrix.size:
         raise ValueError(f"X: expected rows and columns, got shape {matrix.shape}")
-    return Design(np.ascontiguousarray(matrix), names)
+    resolution = resolution_of(coarsest, max(matrix.shape))
+    return Design(np.ascontiguousarray(matrix), names, resolution)
+
+
+def coefficients_of(names: Sequence[str], start: np.ndarray | None = None) -> Parameters:
+    """One coefficient a column, a mapping from names that keeps the order of the columns.
+
+    Example:
+        >>> coefficients_of(["z", "a"]).tree(np.array([1.0, 2.0]))["z"].item()
+        1.0
+    """
+    start = np.zeros(len(names)) if start is None else start
+    treedef = jax.tree.structure(OrderedDict(zip(names, start, strict=True)))
+    return Parameters(tuple(names), start, ((),) * len(names), treedef)
 
 
 def _columns(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Columns and their names."""
+    if is_frame(X) and len(X.shape) == 1 and getattr(X, "name", None):
+        X = {X.name: X}
     if is_frame(X) and hasattr(X, "columns"):
-        X = {str(name): X[name] for name in X.columns}
+        columns = [
+            _numbers(_frame_column(X, at), f"column {n!r}") for at, n in enumerate(X.columns)
+        ]
+        return columns, tuple(map(str, X.columns))
     if isinstance(X, Mapping):
-        return [_numbers(column, f"column {name!r}") for name, column in X.items()], tuple(X)
+        columns = [_numbers(column, f"column {name!r}") for name, column in X.items()]
+        return columns, tuple(map(str, X))
     array = _numbers(X, "X")
     if array.ndim == 1:
         array = array[:, None]
@@ -78,20 +110,41 @@ def _columns(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
     return list(array.T), tuple(f"x{i + 1}" for i in range(array.shape[1]))
 
 
+def _frame_column(frame: Any, at: int) -> Any:
+    return frame.iloc[:, at] if hasattr(frame, "iloc") else frame.get_column(frame.columns[at])
+
+
 def _numbers(values: Any, what: str) -> np.ndarray:
-    """Real numbers as float64, what is missing as NaN."""
-    if hasattr(values, "isna"):  # a column of pandas, whose missing values may be of any type
-        gone = np.asarray(values.isna())
-        kinds = getattr(values.dtype, "kind", "O")
-        if gone.any() and kinds in "biuf":
+    """Real numbers in the dtype they came in, what is missing as NaN."""
+    array = _array(values)
+    if array.dtype.kind not in "biuf":
+        shown = _listed(sorted(set(map(str, array.ravel()[:10_000]))))
+        raise TypeError(
+            f"X: expected real numbers, got {array.dtype} such as {shown} in {what}; encode "
+            "categories as columns of 0 and 1, one fewer than there are categories: "
+            "pandas.get_dummies(table, drop_first=True, dtype=float)"
+        )
+    return array
+
+
+def _array(values: Any) -> np.ndarray:
+    """An array; of numbers if it holds numbers, booleans and None."""
+    if hasattr(values, "isna") and getattr(values, "ndim", 0) == 1:
+        dtype: Any = values.dtype
+        if not isinstance(dtype, np.dtype) and dtype.kind in "biuf":  # knows missing integers
             return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"X: expected real numbers, got {describe(array)} in {what}; encode categories as "
-            "columns of 0 and 1, one fewer than there are categories"
-        )
-    return array.astype(np.float64)
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    numbers = (int, float, np.number, np.bool_, type(None))
+    if array.dtype == object and all(isinstance(entry, numbers) for entry in array.flat):
+        return array.astype(np.float64)
+    return array
+
+
+def _listed(entries: Sequence[Any]) -> str:
+    shown = ", ".join(map(str, entries[:_SHOWN]))
+    return shown + (f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else "")
 
 
 def _checked_names(names: Sequence[str], count: int) -> tuple[str, ...]:
@@ -118,7 +171,7 @@ def column_of(values: Any, what: str, rows: int) -> np.ndarray:
         >>> column_of([1, 2], "weights", 2)
         array([1., 2.])
     """
-    array = np.asarray(values)
+    array = _array(values)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{what}: expected real numbers, got {describe(values)}")
     if array.shape == (rows, 1):
@@ -151,7 +204,7 @@ def present_rows(
 
     Example:
         >>> present_rows({"y": np.array([1.0, np.nan])}, "drop")
-        (array([ True, False]), ('1 of 2 rows dropped for missing values (in y)',))
+        (array([ True, False]), ('1 of 2 rows dropped for missing values (in y): row 1',))
     """
     if missing not in ("raise", "drop"):
         raise ValueError(f'missing: expected "raise" or "drop", got {missing!r}')
@@ -159,16 +212,18 @@ def present_rows(
     gone = np.any([gap.any(axis=1) for gap in gaps.values()], axis=0)
     if not gone.any():
         return ~gone, ()
-    where = ", ".join(_gappy(gaps, names))
+    where = _listed(_gappy(gaps, names))
+    rows = f"{'row' if gone.sum() == 1 else 'rows'} {_listed(np.flatnonzero(gone).tolist())}"
     if missing == "raise":
         raise ValueError(
-            f"expected numbers without gaps, got NaN in {gone.sum()} of {len(gone)} rows, the "
-            f"first of them row {int(np.argmax(gone))} (in {where}); missing='drop' leaves such "
-            "rows out"
+            f"expected numbers without gaps, got NaN in {gone.sum()} of {len(gone)} rows "
+            f"(in {where}): {rows}; missing='drop' leaves such rows out"
         )
     if gone.all():
         raise ValueError(f"expected rows without NaN, got none of {len(gone)} (NaN in {where})")
-    return ~gone, (f"{gone.sum()} of {len(gone)} rows dropped for missing values (in {where})",)
+    return ~gone, (
+        f"{gone.sum()} of {len(gone)} rows dropped for missing values (in {where}): {rows}",
+    )
 
 
 def _gappy(gaps: Mapping[str, np.ndarray], names: Sequence[str]) -> list[str]:
