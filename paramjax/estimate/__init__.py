@@ -3,6 +3,7 @@
 from paramjax.estimate._estimate import Estimate, Interval
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.formulas import Expression, Formula, formula
+from paramjax.estimate.summaries import Row, Summary
 
 __all__ = [
     "Estimate",
@@ -10,5 +11,7 @@ __all__ = [
     "Formula",
     "Interval",
     "Outcome",
+    "Row",
+    "Summary",
     "formula",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -14,6 +14,12 @@ from paramjax._types import Params
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, flatten
+from paramjax.estimate.summaries import Summary
+from paramjax.estimate.summaries._frame import frame_of, short_text
+from paramjax.estimate.summaries._summary import summary_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Interval(NamedTuple):
@@ -110,6 +116,46 @@ class Estimate:
         half = self.quantile(0.5 + check_level(level) / 2) * self.errors
         tree = self.parameters.tree
         return Interval(tree(self.theta - half), tree(self.theta + half))
+
+    def summary(self, level: float = 0.95) -> Summary:
+        """The table of R and statsmodels: estimates, errors, tests, intervals, statistics, notes.
+
+        Printed it is text of 80 columns; a notebook shows it as HTML, and `.latex()` is a table for
+        a paper.
+
+        Args:
+            level: Of the intervals, in (0, 1).
+
+        Returns:
+            The summary.
+
+        Raises:
+            ValueError: If the level lies outside (0, 1).
+        """
+        return summary_of(self, check_level(level))
+
+    def to_frame(self, level: float = 0.95) -> pd.DataFrame:
+        """A data frame with a row for each parameter.
+
+        Args:
+            level: Of the intervals, in (0, 1).
+
+        Returns:
+            Columns estimate, stderr, t (or z), p_value, low and high.
+
+        Raises:
+            ModuleNotFoundError: If pandas is not installed.
+            ValueError: If the level lies outside (0, 1).
+        """
+        return frame_of(self, check_level(level))
+
+    def __repr__(self) -> str:
+        """The outcome, and the first parameters with their standard errors."""
+        return short_text(self)
+
+    def _repr_html_(self) -> str:
+        """The summary in a notebook."""
+        return summary_of(self, 0.95)._repr_html_()
 
     def quantile(self, probability: float) -> float:
         """Of the distribution that the estimates' errors follow, over their standard errors."""

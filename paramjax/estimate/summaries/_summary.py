@@ -1,0 +1,152 @@
+"""The summary of an estimate, as R and statsmodels print it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from paramjax._format import number
+from paramjax.estimate._outcome import Outcome
+from paramjax.estimate._parameters import flatten
+from paramjax.estimate.summaries._html import html_of
+from paramjax.estimate.summaries._latex import latex_of
+from paramjax.estimate.summaries._text import text_of
+
+if TYPE_CHECKING:
+    from paramjax.estimate._estimate import Estimate
+
+_SENTENCES = {
+    Outcome.CONVERGED: "converged",
+    Outcome.AT_BOUND: "converged, with a parameter at its bound",
+    Outcome.SINGULAR: "converged, but the data do not determine every parameter",
+    Outcome.SEPARATED: "no maximum: a combination of columns separates the classes",
+    Outcome.STUCK: "stuck: no step lowers the objective, and its gradient is not zero",
+    Outcome.UNFINISHED: "unfinished: the largest number of iterations came first",
+    Outcome.NONFINITE: "failed: the objective is not finite",
+}
+
+
+class Row(NamedTuple):
+    """One parameter in a summary.
+
+    Attributes:
+        name: Of the parameter.
+        estimate: Its value.
+        error: Standard error; NaN where the data do not determine it.
+        ratio: The estimate over its standard error.
+        p_value: Of the hypothesis that the parameter is 0, two-sided.
+        low: Lower end of the interval.
+        high: Upper end.
+    """
+
+    name: str
+    estimate: float
+    error: float
+    ratio: float
+    p_value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary:
+    """What an estimate says; `str` is text of 80 columns, and a notebook shows a table.
+
+    Attributes:
+        title: What was estimated.
+        outcome: How it ended, in words.
+        facts: Rows, degrees of freedom and the like, as texts by name.
+        rows: The parameters.
+        symbol: "t" or "z": the distribution of the ratios.
+        level: Of the intervals.
+        statistics: Further figures, as texts by name.
+        notes: Sentences that a reader must know.
+    """
+
+    title: str
+    outcome: str
+    facts: Mapping[str, str]
+    rows: tuple[Row, ...]
+    symbol: Literal["t", "z"]
+    level: float
+    statistics: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """A text of 80 columns."""
+        return text_of(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Tables for a notebook."""
+        return html_of(self)
+
+    def latex(self) -> str:
+        """A table for a paper, by LaTeX's package booktabs; names are escaped.
+
+        Returns:
+            The environment `tabular`, with a line of facts at its end.
+        """
+        return latex_of(self)
+
+
+def summary_of(estimate: Estimate, level: float) -> Summary:
+    """The summary of an estimate, with intervals of a level in (0, 1)."""
+    return Summary(
+        title=estimate.title,
+        outcome=outcome_in_words(estimate),
+        facts=_facts(estimate),
+        rows=rows_of(estimate, level),
+        symbol="t" if estimate.reference == "t" else "z",
+        level=level,
+        statistics={name: figure(value) for name, value in estimate.statistics.items()},
+        notes=estimate.notes,
+    )
+
+
+def rows_of(estimate: Estimate, level: float) -> tuple[Row, ...]:
+    """The parameters with their errors, tests and intervals."""
+    low, high = map(flatten, estimate.interval(level))
+    theta, errors = estimate.theta, estimate.errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = theta / errors
+    tail = -np.abs(ratios)
+    t = estimate.reference == "t"
+    p_values = 2 * (special.stdtr(estimate.dof, tail) if t else special.ndtr(tail))
+    columns = (column.tolist() for column in (theta, errors, ratios, p_values, low, high))
+    return tuple(Row(*row) for row in zip(estimate.names, *columns, strict=True))
+
+
+def outcome_in_words(estimate: Estimate) -> str:
+    """How an estimation ended, and after how many iterations."""
+    if not estimate.iterations:
+        return _SENTENCES[estimate.outcome]
+    counted = "iteration" if estimate.iterations == 1 else "iterations"
+    return f"{_SENTENCES[estimate.outcome]} ({estimate.iterations} {counted})"
+
+
+def _facts(estimate: Estimate) -> dict[str, str]:
+    squares = estimate.reference == "t"
+    if estimate.objective is not None:
+        squares = estimate.objective.kind == "residuals"
+    facts = {
+        "rows": f"{estimate.rows:,}",
+        "degrees of freedom": f"{estimate.dof:,}",
+        "sum of squares" if squares else "log likelihood": figure(estimate.value),
+    }
+    if estimate.reference == "t":
+        facts["residual std. error"] = figure(math.sqrt(estimate.scale))
+    return facts | {"covariance": estimate.covariance_kind}
+
+
+def figure(value: float) -> str:
+    """A figure of a summary: whole numbers as they are, others to six digits."""
+    if float(value).is_integer() and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return number(float(value), 6)
