@@ -99,6 +99,18 @@ def owned_jit(*, static: int = 1, **options: Any) -> Callable[[Callable[..., _R]
     return lambda function: OwnedJit(function, static, options)
 
 
+def kept_on(owner: Any, key: Hashable, make: Callable[[], _R]) -> _R:
+    """What was made for a key, kept on a function as its programs are.
+
+    Example:
+        >>> owner = lambda x: x
+        >>> kept_on(owner, "a", lambda: 3), kept_on(owner, "a", lambda: 4)
+        (3, 3)
+    """
+    made: _R = _programs_of(owner).get(key, make)
+    return made
+
+
 def _programs_of(owner: Any) -> _Programs:
     """The programs that hang on a function, or on the step of a trainer."""
     function = getattr(owner, "step", owner)

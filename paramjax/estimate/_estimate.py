@@ -13,7 +13,7 @@ from scipy import special
 from paramjax._types import Params
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
-from paramjax.estimate._parameters import Parameters, flatten
+from paramjax.estimate._parameters import Parameters, slopes
 from paramjax.estimate.summaries import Summary
 from paramjax.estimate.summaries._frame import frame_of, short_text
 from paramjax.estimate.summaries._summary import summary_of
@@ -82,7 +82,7 @@ class Estimate:
     @cached_property
     def theta(self) -> np.ndarray:
         """The numbers of the estimate, float64[p], in the order of `names`."""
-        return flatten(self.params)
+        return self.parameters.flat(self.params)
 
     @cached_property
     def errors(self) -> np.ndarray:
@@ -91,8 +91,8 @@ class Estimate:
 
     @property
     def stderr(self) -> Params:
-        """Standard errors, a pytree of the form of the parameters."""
-        tree: Params = self.parameters.tree(self.errors)
+        """Standard errors, a pytree of the form of the parameters; NaN for those held fixed."""
+        tree: Params = self.parameters.tree(self.errors, held=np.nan)
         return tree
 
     @property
@@ -104,6 +104,8 @@ class Estimate:
     def interval(self, level: float = 0.95) -> Interval:
         """Wald intervals: the estimate, and a quantile times its standard error on both sides.
 
+        A parameter with a transform has its interval on the scale of the transform, mapped back.
+
         Args:
             level: Of confidence, in (0, 1).
 
@@ -113,9 +115,19 @@ class Estimate:
         Raises:
             ValueError: If the level lies outside (0, 1).
         """
-        half = self.quantile(0.5 + check_level(level) / 2) * self.errors
+        low, high = self._ends(self.quantile(0.5 + check_level(level) / 2))
         tree = self.parameters.tree
-        return Interval(tree(self.theta - half), tree(self.theta + half))
+        return Interval(tree(low, held=np.nan), tree(high, held=np.nan))
+
+    def _ends(self, quantile: float) -> tuple[np.ndarray, np.ndarray]:
+        """Of the intervals, on the scale on which the solver moved, then on that of the user."""
+        parameters = self.parameters
+        if parameters.transforms is None:
+            return self.theta - quantile * self.errors, self.theta + quantile * self.errors
+        middle = parameters.to_solver(self.theta)
+        half = quantile * self.errors / np.abs(slopes(parameters, middle))
+        ends = parameters.to_user(np.stack([middle - half, middle + half]))
+        return ends.min(axis=0), ends.max(axis=0)
 
     def summary(self, level: float = 0.95) -> Summary:
         """The table of R and statsmodels: estimates, errors, tests, intervals, statistics, notes.

@@ -13,41 +13,111 @@ import numpy as np
 
 from paramjax._checks import leaf_name
 from paramjax._types import Array, Params
+from paramjax.estimate._transforms import Transform
 
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
     """Names, shapes and start of the parameters of an estimation.
 
+    What is held fixed is no parameter: it has no name here, and `tree` puts it in its place.
+
     Attributes:
-        names: One for each number, [p]: the leaf's name, and its index in brackets.
+        names: One for each number that is estimated, [p]: the leaf's name, and its index in
+            brackets.
         start: The numbers to start from, float64[p].
         shapes: Of the leaves.
         treedef: Of the user's pytree.
+        places: Where the numbers lie among all of the pytree, [p].
+        everything: All numbers of the pytree at the start, with those that are held.
+        transforms: For each number the transform on whose scale the solver moves it, or None;
+            or None for all.
     """
 
     names: tuple[str, ...]
     start: np.ndarray
     shapes: tuple[tuple[int, ...], ...]
     treedef: Any
+    places: np.ndarray
+    everything: np.ndarray
+    transforms: tuple[Transform | None, ...] | None = None
 
     @property
     def size(self) -> int:
         """How many numbers are estimated."""
         return len(self.names)
 
-    def tree(self, theta: Array | np.ndarray | Sequence[Any]) -> Params:
+    def tree(
+        self, theta: Array | np.ndarray | Sequence[Any], held: np.ndarray | float | None = None
+    ) -> Params:
         """The user's pytree of p numbers, given as [p] or as p scalars, traced or not.
 
         A leaf of shape [] is the number itself, so that the derivative with respect to one
-        number passes through that leaf alone.
+        number passes through that leaf alone. `held` stands where numbers are held fixed;
+        without it they are those of the start.
         """
+        rest = self.everything if held is None else np.full(self.everything.shape, held)
+        whole = self._whole(theta, rest)
         leaves, at = [], 0
         for shape in self.shapes:
             size = int(np.prod(shape))
-            leaves.append(_leaf(theta, at, size, shape))
+            leaves.append(_leaf(whole, at, size, shape))
             at += size
         return jax.tree.unflatten(self.treedef, leaves)
+
+    def _whole(self, theta: Any, rest: np.ndarray) -> Any:
+        """All numbers of the pytree."""
+        if len(self.places) == len(rest):
+            return theta
+        if isinstance(theta, np.ndarray):
+            whole = rest.copy()
+            whole[self.places] = theta
+            return whole
+        found = dict(zip(self.places.tolist(), theta, strict=True))
+        return [found.get(at, rest[at]) for at in range(len(rest))]
+
+    def flat(self, params: Params) -> np.ndarray:
+        """The numbers that are estimated, float64[p], out of a pytree of the user's form."""
+        return flatten(params)[self.places]
+
+    def to_user(self, theta: Any) -> Any:
+        """Numbers on the scale of the user, of those on which the solver moves, [..., p]."""
+        return _each(self.transforms, "forward", theta)
+
+    def to_solver(self, theta: Any) -> Any:
+        """Numbers on the scale on which the solver moves, of those of the user, [..., p]."""
+        return _each(self.transforms, "inverse", theta)
+
+
+def slopes(parameters: Parameters, theta: np.ndarray) -> np.ndarray:
+    """Derivatives of the user's numbers by those on which the solver moves, float64[p]."""
+    if parameters.transforms is None:
+        return np.ones(parameters.size)
+    with jax.enable_x64(True):
+        return np.asarray(slopes_at(parameters, jnp.asarray(theta)))
+
+
+def slopes_at(parameters: Parameters, theta: Array) -> Array:
+    """As `slopes`, to be traced."""
+    return jax.jvp(parameters.to_user, (theta,), (jnp.ones_like(theta),))[1]
+
+
+def _each(transforms: tuple[Transform | None, ...] | None, way: str, theta: Any) -> Any:
+    """Transform number by number along the last axis; a numpy array gives a numpy array."""
+    if transforms is None:
+        return theta
+    if not isinstance(theta, np.ndarray):
+        return _columns(transforms, way, theta)
+    with jax.enable_x64(True):
+        return np.asarray(_columns(transforms, way, jnp.asarray(theta)))
+
+
+def _columns(transforms: tuple[Transform | None, ...], way: str, theta: Any) -> Any:
+    columns = [
+        theta[..., at] if transform is None else getattr(transform, way)(theta[..., at])
+        for at, transform in enumerate(transforms)
+    ]
+    return jnp.stack(columns, axis=-1)
 
 
 def _leaf(theta: Any, at: int, size: int, shape: tuple[int, ...]) -> Any:
@@ -97,7 +167,8 @@ def parameters_of(params: Params) -> Parameters:
         raise ValueError(
             f"params0: expected finite numbers to start from, got {wrong} = nan or inf"
         )
-    return Parameters(tuple(names), start, tuple(shapes), treedef)
+    places = np.arange(len(names))
+    return Parameters(tuple(names), start, tuple(shapes), treedef, places, start)
 
 
 def _name(path: tuple[Any, ...], index: tuple[int, ...] = ()) -> str:

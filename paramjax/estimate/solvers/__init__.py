@@ -1,6 +1,8 @@
 """Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
 
+from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt, linearised
 from paramjax.estimate.solvers._many import solve_many
+from paramjax.estimate.solvers._single import solve_single
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
 
 __all__ = [
@@ -9,5 +11,8 @@ __all__ = [
     "Solved",
     "Solver",
     "SolverState",
+    "levenberg_marquardt",
+    "linearised",
     "solve_many",
+    "solve_single",
 ]
