@@ -51,9 +51,7 @@ class _Point(NamedTuple):
     held: Array
 
 
-def levenberg_marquardt(
-    rows: Rows, *, loss: Loss | None = None, max_iterations: int = 2000, damping: float = 1e-3
-) -> Solver:
+def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float = 1e-3) -> Solver:
     """Solve a problem of least squares, with bounds, held parameters and robust losses.
 
     Levenberg (1944), "A method for the solution of certain non-linear problems in least
@@ -62,7 +60,6 @@ def levenberg_marquardt(
     Args:
         rows: The residuals, `(theta [p], data) -> [n]`.
         loss: What a squared residual counts; None counts it as it is.
-        max_iterations: Steps until the outcome is UNFINISHED.
         damping: Of the first step, relative to the squared lengths of the Jacobian's columns.
 
     Returns:
@@ -82,7 +79,7 @@ def levenberg_marquardt(
         moved = state.theta + _damped(own, state.damping)
         trial = _clipped(moved, inputs)
         point = _evaluate(rows, loss, trial, inputs)
-        after = _decided(state, trial, point, max_iterations)
+        after = _decided(state, trial, point)
         running = state.outcome == Outcome.UNFINISHED.code
         return jax.tree.map(lambda new, old: jnp.where(running, new, old), after, state)
 
@@ -168,9 +165,7 @@ def _damped(own: _Own, damping: Array) -> Array:
     return jnp.where(own.held, 0.0, solved)
 
 
-def _decided(
-    state: SolverState, trial: Array, point: _Point, max_iterations: int
-) -> SolverState:
+def _decided(state: SolverState, trial: Array, point: _Point) -> SolverState:
     """Take the trial or damp more; and say whether there is anything left to do."""
     own: _Own = state.own
     eps = jnp.finfo(trial.dtype).eps
@@ -196,8 +191,11 @@ def _decided(
             jnp.where(ratio < 0.25, jnp.maximum(state.damping * 4, 1e-12), state.damping),
         ),
     )
-    failures = jnp.where(better, jnp.where(flat & (reach_after > 0.5 * reach), own.failures + 1, 0),
-                         own.failures + jnp.where(flat | tiny, 1, 0))
+    failures = jnp.where(
+        better,
+        jnp.where(flat & (reach_after > 0.5 * reach), own.failures + 1, 0),
+        own.failures + jnp.where(flat | tiny, 1, 0),
+    )
     pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
     kept = _Own(
         pick(point.triangle, own.triangle),

@@ -1,0 +1,217 @@
+"""Nonlinear least squares for any pytree of parameters, with standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from paramjax._checks import check_takes, describe
+from paramjax._programs import kept_on
+from paramjax._types import Array, Key, Params, PyTree
+from paramjax.estimate._constraints import Bounds, constrained
+from paramjax.estimate._estimate import Estimate
+from paramjax.estimate._fit import Options, Pieces, fit
+from paramjax.estimate._missing import Missing, complete_data
+from paramjax.estimate._parameters import Parameters, parameters_of, slopes_at
+from paramjax.estimate._robust_losses import RobustLoss
+from paramjax.estimate._transforms import Transform
+from paramjax.estimate.solvers import Inputs, Solver, levenberg_marquardt, linearised
+
+Residuals = Callable[[Params, PyTree], Array]
+
+
+def least_squares(
+    residual_fn: Residuals,
+    params0: Params,
+    data: PyTree = None,
+    *,
+    weights: Any = None,
+    sigma: Any = None,
+    bounds: Bounds = None,
+    transforms: Mapping[str, Transform] | None = None,
+    loss: RobustLoss | None = None,
+    fixed: Iterable[str] | None = None,
+    starts: int | Params | None = None,
+    key: Key | None = None,
+    missing: Missing = "raise",
+    solver: Callable[..., Solver] | None = None,
+) -> Estimate:
+    r"""Parameters that minimise a weighted sum of squared residuals, with standard errors.
+
+    $$\hat\theta = \arg\min_\theta \sum_i w_i\, r_i(\theta)^2$$
+    by the damped Gauss-Newton method, to the precision of double numbers whatever the setting
+    of JAX. The standard errors are those of Bates and Watts (1988), Nonlinear Regression
+    Analysis and its Applications, eq. 2.33.
+
+    Args:
+        residual_fn: `(params, data) -> [n]`, the residuals, in JAX.
+        params0: The start, a pytree of numbers and arrays.
+        data: What the residuals read, a pytree of arrays.
+        weights: Relative precisions of the rows, [n], from 0; the variance is estimated.
+        sigma: Known standard deviations of the rows, [n] or one number; the variance is not
+            estimated, and the intervals are normal.
+        bounds: `{name: (low, high)}`, or a pair of pytrees `(low, high)` that are prefixes of
+            the parameters'. A parameter that ends at a bound has no standard error.
+        transforms: `{name: transform}`: the solver moves such parameters on a scale without
+            bounds, and their intervals are made there.
+        loss: A robust loss such as `huber(scale)`; the covariance is then the sandwich.
+        fixed: Names of parameters, or of single numbers such as "w[0]", that stay at their start.
+        starts: Further starts: how many are to be drawn around the first (then with a `key`), or
+            a pytree as params0 with a leading axis. All are solved at once, the best is kept.
+        key: Of the drawn starts.
+        missing: "raise" or "drop" where data are NaN.
+        solver: Makes the solver of the rows; None for `solvers.levenberg_marquardt`.
+
+    Returns:
+        The estimate; how it ended is its `outcome`.
+
+    Raises:
+        TypeError: If data are no numbers, or the residuals are not float64.
+        ValueError: If there are fewer rows than parameters, the start lies outside the bounds, a
+            residual at the start is not finite, data are missing, shapes do not fit, or a name
+            is unknown.
+
+    Example:
+        >>> import paramjax as pj
+        >>> import jax.numpy as jnp, numpy as np
+        >>> x = np.arange(6.0)
+        >>> y = 3.0 * np.exp(-0.5 * x) + 0.01 * np.cos(7.0 * x)
+        >>> def residuals(params, data):
+        ...     return data["y"] - params["height"] * jnp.exp(-params["rate"] * data["x"])
+        >>> est = pj.estimate.least_squares(
+        ...     residuals, {"height": 1.0, "rate": 1.0}, {"x": x, "y": y}
+        ... )
+        >>> est.outcome, round(float(est.params["rate"]), 2)
+        ('converged', 0.5)
+    """
+    check_takes(residual_fn, ("params", "data"), "least_squares: residual_fn")
+    found = constrained(parameters_of(params0), bounds=bounds, transforms=transforms, fixed=fixed)
+    complete = complete_data(data, missing)
+    make = solver or levenberg_marquardt
+    pieces = _pieces(residual_fn, found.parameters, make, loss, sigma is not None, None)
+    options = Options(weights, sigma, loss, starts, key)
+    return fit(pieces, found, complete, options)
+
+
+def curve_fit(
+    predict_fn: Callable[[Params, Any], Array],
+    params0: Params,
+    x: Any,
+    y: Any,
+    *,
+    weights: Any = None,
+    sigma: Any = None,
+    bounds: Bounds = None,
+    transforms: Mapping[str, Transform] | None = None,
+    loss: RobustLoss | None = None,
+    fixed: Iterable[str] | None = None,
+    starts: int | Params | None = None,
+    key: Key | None = None,
+    missing: Missing = "raise",
+    solver: Callable[..., Solver] | None = None,
+) -> Estimate:
+    """Parameters of the curve that fits points best, with standard errors and for bands.
+
+    As `least_squares` of the residuals `y - predict_fn(params, x)`.
+
+    Args:
+        predict_fn: `(params, x) -> [n]`, in JAX.
+        params0: The start, a pytree of numbers and arrays.
+        x: The inputs, an array or a pytree of arrays.
+        y: The responses, [n].
+        weights: See `least_squares`, as for all that follow.
+        sigma: See there.
+        bounds: See there.
+        transforms: See there.
+        loss: See there.
+        fixed: See there.
+        starts: See there.
+        key: See there.
+        missing: See there.
+        solver: See there.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        TypeError: As `least_squares`.
+        ValueError: As `least_squares`, and if y is not [n].
+
+    Example:
+        >>> import paramjax as pj
+        >>> line = lambda params, x: params["a"] + params["b"] * x
+        >>> x = np.array([0.0, 1.0, 2.0, 3.0])
+        >>> est = pj.estimate.curve_fit(line, {"a": 0.0, "b": 0.0}, x, 1 + 2 * x + [0.1, 0, 0, -0.1])
+        >>> [round(float(value), 3) for value in est.params.values()]
+        [1.09, 1.94]
+    """
+    check_takes(predict_fn, ("params", "x"), "curve_fit: predict_fn")
+    if np.ndim(y) != 1:
+        raise ValueError(f"y: expected [n], got {describe(np.asarray(y))}")
+    found = constrained(parameters_of(params0), bounds=bounds, transforms=transforms, fixed=fixed)
+    complete = complete_data({"x": x, "y": y}, missing)
+    residual_fn: Residuals = kept_on(predict_fn, "curve_fit", lambda: _residuals(predict_fn))
+    make = solver or levenberg_marquardt
+    pieces = _pieces(residual_fn, found.parameters, make, loss, sigma is not None, predict_fn)
+    options = Options(weights, sigma, loss, starts, key)
+    return fit(pieces, found, complete, options)
+
+
+def _residuals(predict_fn: Callable[[Params, Any], Array]) -> Residuals:
+    def residual_fn(params: Params, data: PyTree) -> Array:
+        predicted = predict_fn(params, data["x"])
+        if predicted.shape != data["y"].shape:
+            raise ValueError(
+                f"predict_fn: expected predictions as y, {describe(data['y'])}, got "
+                f"{describe(predicted)}"
+            )
+        return data["y"] - predicted
+
+    return residual_fn
+
+
+def _pieces(
+    residual_fn: Residuals,
+    parameters: Parameters,
+    make: Callable[..., Solver],
+    loss: RobustLoss | None,
+    known: bool,
+    predict_fn: Callable[[Params, Any], Array] | None,
+) -> Pieces:
+    """Functions of flat parameters, the same objects for the same function and form."""
+    standardised = known and loss is not None
+    form = (parameters.treedef, parameters.shapes, parameters.transforms)
+    held = np.delete(parameters.everything, parameters.places)
+    key = (form, parameters.places.tobytes(), held.tobytes(), make, loss, standardised)
+    return kept_on(
+        residual_fn,
+        key,
+        lambda: _made(residual_fn, parameters, make, loss, standardised, predict_fn),
+    )
+
+
+def _made(
+    residual_fn: Residuals,
+    parameters: Parameters,
+    make: Callable[..., Solver],
+    loss: RobustLoss | None,
+    standardised: bool,
+    predict_fn: Callable[[Params, Any], Array] | None,
+) -> Pieces:
+    def rows(theta: Array, data: PyTree) -> Array:
+        params = parameters.tree(parameters.to_user(theta))
+        if standardised:
+            return residual_fn(params, data.data) / data.sigma
+        return residual_fn(params, data)
+
+    def predict(theta: Array, x: Any) -> Array:
+        return predict_fn(parameters.tree(parameters.to_user(theta)), x)
+
+    def report(theta: Array, inputs: Inputs) -> PyTree:
+        residuals, jacobian = linearised(rows, theta, inputs)
+        return residuals, jacobian, parameters.to_user(theta), slopes_at(parameters, theta)
+
+    solver = make(rows) if loss is None else make(rows, loss=loss)
+    return Pieces(rows, solver, report, None if predict_fn is None else predict)
