@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from paramjax._checks import describe, nearest
-from paramjax.estimate._parameters import Parameters, flatten
+from paramjax.estimate._parameters import Held, Parameters, flatten
 from paramjax.estimate._transforms import Transform
 
 Bounds = Mapping[str, tuple[Any, Any]] | tuple[Any, Any] | None
@@ -52,7 +52,7 @@ def constrained(
         parameters,
         names=tuple(parameters.names[at] for at in places),
         start=parameters.start[places],
-        places=places,
+        held=None if free.all() else Held(places, parameters.start),
         transforms=chosen if any(chosen) else None,
     )
     low, high = low[places], high[places]
@@ -86,7 +86,7 @@ def _bounds(parameters: Parameters, bounds: Bounds) -> tuple[np.ndarray, np.ndar
             at = positions(parameters, name, "bounds")
             low[at], high[at] = _pair(name, pair, len(at))
     elif isinstance(bounds, tuple) and len(bounds) == 2:
-        low, high = (_prefix(parameters, side, open_) for side, open_ in zip(bounds, (low, high)))
+        low, high = _prefix(parameters, bounds[0], low), _prefix(parameters, bounds[1], high)
     else:
         raise TypeError(
             "bounds: expected {name: (low, high)}, or a pair (low, high) of pytrees as the "
@@ -114,7 +114,7 @@ def _prefix(parameters: Parameters, side: Any, open_: np.ndarray) -> np.ndarray:
     """One side's bounds of all numbers, from a prefix of the parameters' pytree."""
     if side is None:
         return open_
-    whole = parameters.tree(parameters.everything)
+    whole = parameters.tree(parameters.start)
     try:
         spread = jax.tree.map(
             lambda bound, part: jax.tree.map(

@@ -58,7 +58,7 @@ def fit(pieces: Pieces, found: Constrained, complete: Complete, options: Options
     """Solve it from one start or from several."""
     objective = _objective(pieces, found, complete, options)
     start = found.parameters.to_solver(found.parameters.start)
-    notes = (complete.note,) if complete.note else ()
+    notes: tuple[str, ...] = (complete.note,) if complete.note else ()
     if options.starts is not None:
         start, more = best_start(objective, start, options.starts, options.key)
         notes += more
@@ -66,7 +66,7 @@ def fit(pieces: Pieces, found: Constrained, complete: Complete, options: Options
         pieces.rows, pieces.solver, start, objective.inputs, pieces.report
     )
     solution = _Solution(solved, *report)
-    if outcome_of(solved.outcome) is Outcome.NONFINITE:
+    if outcome_of(int(solved.outcome)) is Outcome.NONFINITE:
         raise ValueError(_not_finite(objective.parameters, solution))
     return _estimate(objective, solution, options, notes)
 
@@ -149,7 +149,7 @@ def _check_enough(rows: int, parameters: Parameters) -> None:
     if rows < parameters.size:
         raise ValueError(
             f"data: expected at least as many rows as parameters, got {rows} rows for "
-            f"{parameters.size} parameters ({', '.join(parameters.names)}); hold some by fixed=[...]"
+            f"{parameters.size} parameters ({', '.join(parameters.names)}); hold some fixed"
         )
 
 
@@ -207,7 +207,7 @@ def _at_bound(objective: Objective, theta: np.ndarray) -> np.ndarray:
 
 
 def _outcome(solved: Solved, at_bound: np.ndarray, covariance: Covariance) -> Outcome:
-    outcome = outcome_of(solved.outcome)
+    outcome = outcome_of(int(solved.outcome))
     if outcome not in (Outcome.CONVERGED, Outcome.AT_BOUND, Outcome.SINGULAR):
         return outcome
     if not (covariance.determined | at_bound).all():
@@ -244,7 +244,8 @@ def _slopes_of(loss: RobustLoss, residuals: np.ndarray) -> tuple[np.ndarray, np.
     """First and second derivative of half the loss by the residual, the first over it."""
 
     def slope_of(z: Array) -> Array:
-        return jax.jvp(loss, (z,), (jax.numpy.ones_like(z),))[1]
+        slope: Array = jax.jvp(loss, (z,), (jax.numpy.ones_like(z),))[1]
+        return slope
 
     with jax.enable_x64(True):
         z = jax.numpy.asarray(residuals**2)
@@ -264,6 +265,6 @@ def _caveats(
     size = np.linalg.norm(solution.jacobian * solution.solved.theta)
     if dof and options.sigma is None and np.sqrt(value) <= 10 * _EPS * size:
         notes.append("the fit is exact to rounding: the standard errors are those of rounding")
-    if outcome_of(solution.solved.outcome) in (Outcome.STUCK, Outcome.UNFINISHED):
+    if outcome_of(int(solution.solved.outcome)) in (Outcome.STUCK, Outcome.UNFINISHED):
         notes.append("not converged: the standard errors are those of a point that is no minimum")
     return notes

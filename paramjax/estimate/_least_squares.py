@@ -142,8 +142,8 @@ def curve_fit(
     Example:
         >>> import paramjax as pj
         >>> line = lambda params, x: params["a"] + params["b"] * x
-        >>> x = np.array([0.0, 1.0, 2.0, 3.0])
-        >>> est = pj.estimate.curve_fit(line, {"a": 0.0, "b": 0.0}, x, 1 + 2 * x + [0.1, 0, 0, -0.1])
+        >>> x, y = np.array([0.0, 1.0, 2.0, 3.0]), np.array([1.1, 3.0, 5.0, 6.9])
+        >>> est = pj.estimate.curve_fit(line, {"a": 0.0, "b": 0.0}, x, y)
         >>> [round(float(value), 3) for value in est.params.values()]
         [1.09, 1.94]
     """
@@ -167,7 +167,8 @@ def _residuals(predict_fn: Callable[[Params, Any], Array]) -> Residuals:
                 f"predict_fn: expected predictions as y, {describe(data['y'])}, got "
                 f"{describe(predicted)}"
             )
-        return data["y"] - predicted
+        residuals: Array = data["y"] - predicted
+        return residuals
 
     return residual_fn
 
@@ -183,13 +184,20 @@ def _pieces(
     """Functions of flat parameters, the same objects for the same function and form."""
     standardised = known and loss is not None
     form = (parameters.treedef, parameters.shapes, parameters.transforms)
-    held = np.delete(parameters.everything, parameters.places)
-    key = (form, parameters.places.tobytes(), held.tobytes(), make, loss, standardised)
+    key = (form, _fixed(parameters), make, loss, standardised)
     return kept_on(
         residual_fn,
         key,
         lambda: _made(residual_fn, parameters, make, loss, standardised, predict_fn),
     )
+
+
+def _fixed(parameters: Parameters) -> bytes | None:
+    """What is held, and at which numbers."""
+    if parameters.held is None:
+        return None
+    places, everything = parameters.held
+    return places.tobytes() + np.delete(everything, places).tobytes()
 
 
 def _made(
@@ -202,16 +210,23 @@ def _made(
 ) -> Pieces:
     def rows(theta: Array, data: PyTree) -> Array:
         params = parameters.tree(parameters.to_user(theta))
-        if standardised:
-            return residual_fn(params, data.data) / data.sigma
-        return residual_fn(params, data)
-
-    def predict(theta: Array, x: Any) -> Array:
-        return predict_fn(parameters.tree(parameters.to_user(theta)), x)
+        if not standardised:
+            return residual_fn(params, data)
+        residuals: Array = residual_fn(params, data.data) / data.sigma
+        return residuals
 
     def report(theta: Array, inputs: Inputs) -> PyTree:
         residuals, jacobian = linearised(rows, theta, inputs)
         return residuals, jacobian, parameters.to_user(theta), slopes_at(parameters, theta)
 
     solver = make(rows) if loss is None else make(rows, loss=loss)
-    return Pieces(rows, solver, report, None if predict_fn is None else predict)
+    return Pieces(rows, solver, report, _predict(predict_fn, parameters))
+
+
+def _predict(
+    predict_fn: Callable[[Params, Any], Array] | None, parameters: Parameters
+) -> Callable[[Any, Any], Any] | None:
+    """The curve on flat parameters."""
+    if predict_fn is None:
+        return None
+    return lambda theta, x: predict_fn(parameters.tree(parameters.to_user(theta)), x)

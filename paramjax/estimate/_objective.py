@@ -92,8 +92,7 @@ class Objective:
             offset=offset,
             free=free,
         )
-        axis = lambda given: None if given is None else 0  # noqa: E731
-        axes = Inputs(data_axes, axis(weights), axis(offset), axis(free))
+        axes = Inputs(data_axes, *(None if x is None else 0 for x in (weights, offset, free)))
         return solve_many(self.rows, self.solver, starts, inputs, axes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,28 @@ import numpy as np
 from paramjax._checks import leaf_name
 from paramjax._types import Array, Params
 from paramjax.estimate._transforms import Transform
+
+
+class Held(NamedTuple):
+    """What of a pytree is not estimated.
+
+    Attributes:
+        places: Where the numbers that are estimated lie among all, [p].
+        everything: All numbers at the start.
+    """
+
+    places: np.ndarray
+    everything: np.ndarray
+
+    def whole(self, theta: Any, rest: float | None) -> Any:
+        """All numbers of the pytree, of those that are estimated."""
+        others = self.everything if rest is None else np.full(self.everything.shape, rest)
+        if isinstance(theta, np.ndarray):
+            whole = others.copy()
+            whole[self.places] = theta
+            return whole
+        found = dict(zip(self.places.tolist(), theta, strict=True))
+        return [found.get(at, others[at]) for at in range(len(others))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +50,7 @@ class Parameters:
         start: The numbers to start from, float64[p].
         shapes: Of the leaves.
         treedef: Of the user's pytree.
-        places: Where the numbers lie among all of the pytree, [p].
-        everything: All numbers of the pytree at the start, with those that are held.
+        held: What of the pytree is held fixed, or None.
         transforms: For each number the transform on whose scale the solver moves it, or None;
             or None for all.
     """
@@ -38,8 +59,7 @@ class Parameters:
     start: np.ndarray
     shapes: tuple[tuple[int, ...], ...]
     treedef: Any
-    places: np.ndarray
-    everything: np.ndarray
+    held: Held | None = None
     transforms: tuple[Transform | None, ...] | None = None
 
     @property
@@ -47,17 +67,14 @@ class Parameters:
         """How many numbers are estimated."""
         return len(self.names)
 
-    def tree(
-        self, theta: Array | np.ndarray | Sequence[Any], held: np.ndarray | float | None = None
-    ) -> Params:
+    def tree(self, theta: Array | np.ndarray | Sequence[Any], held: float | None = None) -> Params:
         """The user's pytree of p numbers, given as [p] or as p scalars, traced or not.
 
         A leaf of shape [] is the number itself, so that the derivative with respect to one
-        number passes through that leaf alone. `held` stands where numbers are held fixed;
-        without it they are those of the start.
+        number passes through that leaf alone. `held` stands where numbers are held fixed,
+        or else those of the start.
         """
-        rest = self.everything if held is None else np.full(self.everything.shape, held)
-        whole = self._whole(theta, rest)
+        whole = theta if self.held is None else self.held.whole(theta, held)
         leaves, at = [], 0
         for shape in self.shapes:
             size = int(np.prod(shape))
@@ -65,20 +82,10 @@ class Parameters:
             at += size
         return jax.tree.unflatten(self.treedef, leaves)
 
-    def _whole(self, theta: Any, rest: np.ndarray) -> Any:
-        """All numbers of the pytree."""
-        if len(self.places) == len(rest):
-            return theta
-        if isinstance(theta, np.ndarray):
-            whole = rest.copy()
-            whole[self.places] = theta
-            return whole
-        found = dict(zip(self.places.tolist(), theta, strict=True))
-        return [found.get(at, rest[at]) for at in range(len(rest))]
-
     def flat(self, params: Params) -> np.ndarray:
         """The numbers that are estimated, float64[p], out of a pytree of the user's form."""
-        return flatten(params)[self.places]
+        numbers = flatten(params)
+        return numbers if self.held is None else numbers[self.held.places]
 
     def to_user(self, theta: Any) -> Any:
         """Numbers on the scale of the user, of those on which the solver moves, [..., p]."""
@@ -99,7 +106,8 @@ def slopes(parameters: Parameters, theta: np.ndarray) -> np.ndarray:
 
 def slopes_at(parameters: Parameters, theta: Array) -> Array:
     """As `slopes`, to be traced."""
-    return jax.jvp(parameters.to_user, (theta,), (jnp.ones_like(theta),))[1]
+    derivatives: Array = jax.jvp(parameters.to_user, (theta,), (jnp.ones_like(theta),))[1]
+    return derivatives
 
 
 def _each(transforms: tuple[Transform | None, ...] | None, way: str, theta: Any) -> Any:
@@ -167,8 +175,7 @@ def parameters_of(params: Params) -> Parameters:
         raise ValueError(
             f"params0: expected finite numbers to start from, got {wrong} = nan or inf"
         )
-    places = np.arange(len(names))
-    return Parameters(tuple(names), start, tuple(shapes), treedef, places, start)
+    return Parameters(tuple(names), start, tuple(shapes), treedef)
 
 
 def _name(path: tuple[Any, ...], index: tuple[int, ...] = ()) -> str:

@@ -69,7 +69,7 @@ def _drawn(objective: Objective, first: np.ndarray, count: int, key: Key | None)
         raise TypeError(
             "starts: expected a key for drawn starts, got None; pass key=jax.random.key(0)"
         )
-    seed = np.asarray(jax.random.key_data(check_key(key))).tolist()
+    seed: list[int] = np.asarray(jax.random.key_data(check_key(key))).tolist()
     draw = np.random.default_rng(seed).uniform(-1.0, 1.0, (count, len(first)))
     transforms = objective.parameters.transforms or (None,) * len(first)
     plain = np.array([transform is None for transform in transforms])
@@ -77,8 +77,8 @@ def _drawn(objective: Objective, first: np.ndarray, count: int, key: Key | None)
     low = np.full(len(first), -np.inf) if objective.low is None else objective.low
     high = np.full(len(first), np.inf) if objective.high is None else objective.high
     closed = np.isfinite(low) & np.isfinite(high)
-    safe = lambda end: np.where(closed, end, 0.0)  # noqa: E731
-    between = safe(low) + (safe(high) - safe(low)) * (draw + 1) / 2
+    below, above = np.where(closed, low, 0.0), np.where(closed, high, 0.0)
+    between = below + (above - below) * (draw + 1) / 2
     return np.where(closed, between, around)
 
 
@@ -94,5 +94,7 @@ def _given(parameters: Parameters, starts: Params) -> np.ndarray:
             f"{[describe(array) for array in arrays]}"
         )
     whole = np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
-    starts_on: np.ndarray = parameters.to_solver(whole[:, parameters.places])
+    starts_on: np.ndarray = parameters.to_solver(
+        whole if parameters.held is None else whole[:, parameters.held.places]
+    )
     return starts_on

@@ -9,10 +9,12 @@ linear in the distance to the solution and so known to twice as many digits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from paramjax._types import Array
 from paramjax.estimate._outcome import Outcome
@@ -81,7 +83,8 @@ def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float 
         point = _evaluate(rows, loss, trial, inputs)
         after = _decided(state, trial, point)
         running = state.outcome == Outcome.UNFINISHED.code
-        return jax.tree.map(lambda new, old: jnp.where(running, new, old), after, state)
+        kept: SolverState = jax.tree.map(partial(jnp.where, running), after, state)
+        return kept
 
     return Solver(init, step)
 
@@ -168,7 +171,7 @@ def _damped(own: _Own, damping: Array) -> Array:
 def _decided(state: SolverState, trial: Array, point: _Point) -> SolverState:
     """Take the trial or damp more; and say whether there is anything left to do."""
     own: _Own = state.own
-    eps = jnp.finfo(trial.dtype).eps
+    eps = np.finfo(trial.dtype).eps
     change = trial - state.theta
     along = own.triangle @ change
     predicted = -(own.reachable @ along) - 0.5 * (along @ along)
@@ -196,7 +199,10 @@ def _decided(state: SolverState, trial: Array, point: _Point) -> SolverState:
         jnp.where(flat & (reach_after > 0.5 * reach), own.failures + 1, 0),
         own.failures + jnp.where(flat | tiny, 1, 0),
     )
-    pick = lambda new, old: jnp.where(better, new, old)  # noqa: E731
+
+    def pick(new: Array, old: Array) -> Array:
+        return jnp.where(better, new, old)
+
     kept = _Own(
         pick(point.triangle, own.triangle),
         pick(point.reachable, own.reachable),
