@@ -149,9 +149,20 @@ def decompose(matrix: np.ndarray, *, resolution: float | None = None) -> Decompo
     scaled = matrix / largest  # first, so that no square overflows
     length = np.linalg.norm(scaled, axis=0)
     length[length == 0] = 1.0
-    q, r, order = linalg.qr(scaled / length, mode="economic", pivoting=True, check_finite=False)
+    q, r, order = _pivoted_qr(scaled / length)
     rank = int(np.sum(np.abs(np.diag(r)) > resolution))
     return Decomposition(q, r, order, largest * length, rank)
+
+
+def _pivoted_qr(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """QR with column pivoting; of a tall matrix by way of its QR without, which is faster."""
+    n, p = matrix.shape
+    if n <= 8 * p:
+        q, r, order = linalg.qr(matrix, mode="economic", pivoting=True, check_finite=False)
+        return q, r, order
+    tall, square = linalg.qr(matrix, mode="economic", check_finite=False)
+    q, r, order = linalg.qr(square, pivoting=True)
+    return tall @ q, r, order
 
 
 def resolution_of(dtype: np.dtype | type, size: int) -> float:

@@ -1,1 +1,5 @@
 """Regressions ready to use: linear and generalised linear models."""
+
+from paramjax.estimate.regression._linear import linear
+
+__all__ = ["linear"]
