@@ -6,7 +6,7 @@ from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._robust_losses import cauchy, huber, soft_l1, tukey
 from paramjax.estimate._transforms import Transform, positive, unit_interval
 from paramjax.estimate.formulas import Expression, Formula, formula
-from paramjax.estimate.regression import linear
+from paramjax.estimate.regression import linear, logistic
 from paramjax.estimate.summaries import Row, Summary
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "huber",
     "least_squares",
     "linear",
+    "logistic",
     "positive",
     "soft_l1",
     "tukey",

@@ -2,6 +2,7 @@
 
 from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt, linearised
 from paramjax.estimate.solvers._many import solve_many
+from paramjax.estimate.solvers._newton import newton
 from paramjax.estimate.solvers._single import solve_single
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
 
@@ -13,6 +14,7 @@ __all__ = [
     "SolverState",
     "levenberg_marquardt",
     "linearised",
+    "newton",
     "solve_many",
     "solve_single",
 ]

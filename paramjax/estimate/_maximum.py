@@ -1,0 +1,71 @@
+"""The maximum of a log likelihood, with the Hessian there, in one program."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._programs import owned_jit
+from paramjax._types import Array
+from paramjax.estimate._outcome import Outcome, outcome_of
+from paramjax.estimate.solvers import Inputs, Rows, Solver, SolverState
+
+
+class Maximum(NamedTuple):
+    """A maximum on the host.
+
+    Attributes:
+        theta: float64[p].
+        log_likelihood: There.
+        outcome: How the iterations ended.
+        iterations: Done.
+        information: The observed one, minus the Hessian of the log likelihood, float64[p, p];
+            None where the solver has none.
+    """
+
+    theta: np.ndarray
+    log_likelihood: float
+    outcome: Outcome
+    iterations: int
+    information: np.ndarray | None
+
+
+def maximise(
+    rows: Rows, solver: Solver, theta: np.ndarray, inputs: Inputs, *, max_iterations: int = 200
+) -> Maximum:
+    """Run a solver until it ends.
+
+    Args:
+        rows: The log probabilities, on which the compiled program hangs.
+        solver: Made of them; the same object at every call, or it is compiled again.
+        theta: The start, float64[p].
+        inputs: Of the problem.
+        max_iterations: Steps at most.
+    """
+    with jax.enable_x64(True):
+        start = np.asarray(theta, np.float64)
+        state = jax.device_get(_ended(rows, solver, max_iterations, start, inputs))
+    return Maximum(
+        np.asarray(state.theta),
+        -float(state.value),
+        outcome_of(int(state.outcome)),
+        int(state.iterations),
+        getattr(state.own, "hessian", None),
+    )
+
+
+@owned_jit(static=3)
+def _ended(
+    rows: Rows, solver: Solver, max_iterations: int, theta: Array, inputs: Inputs
+) -> SolverState:
+    """The last state."""
+
+    def runs(state: SolverState) -> Array:
+        unfinished = state.outcome == Outcome.UNFINISHED.code
+        return unfinished & (state.iterations < max_iterations)
+
+    start = solver.init(jnp.asarray(theta), inputs)
+    return jax.lax.while_loop(runs, lambda state: solver.step(state, inputs), start)
