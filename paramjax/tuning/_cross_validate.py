@@ -110,7 +110,7 @@ def cross_validate(
     check_count("steps", steps)
     if eval_batch_size is not None:
         check_count("eval_batch_size", eval_batch_size)
-    trainer = _trainer(make_trainer, hyperparameters)
+    trainer = trainer_of(make_trainer, hyperparameters)
     stateful = is_stateful(problem, trainer)
     evaluation(problem, hyperparameters, stateful=stateful)  # which checks its arguments
     batch_size = rows_a_step(problem, hyperparameters)
@@ -311,7 +311,8 @@ def _check_metric(problem: Problem, measured: Mapping[str, Any]) -> None:
         raise ValueError(f"problem: metric: {nearest(problem.metric, measured, what='metric')}")
 
 
-def _trainer(make_trainer: MakeTrainer | Trainer, hyperparameters: Hyperparameters) -> Trainer:
+def trainer_of(make_trainer: MakeTrainer | Trainer, hyperparameters: Hyperparameters) -> Trainer:
+    """The trainer that was given, or that a function makes of its hyperparameters."""
     trainer = make_trainer if isinstance(make_trainer, Trainer) else None
     if trainer is None and callable(make_trainer):
         trainer = make_trainer(hyperparameters)
