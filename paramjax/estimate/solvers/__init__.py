@@ -1,20 +1,29 @@
 """Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
 
 from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt, linearised
-from paramjax.estimate.solvers._many import solve_many
+from paramjax.estimate.solvers._many import solve_and_keep, solve_many
 from paramjax.estimate.solvers._newton import newton
 from paramjax.estimate.solvers._single import solve_single
+from paramjax.estimate.solvers._small import (
+    MOST_PARAMETERS,
+    information_of,
+    small_levenberg_marquardt,
+)
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
 
 __all__ = [
+    "MOST_PARAMETERS",
     "Inputs",
     "Rows",
     "Solved",
     "Solver",
     "SolverState",
+    "information_of",
     "levenberg_marquardt",
     "linearised",
     "newton",
+    "small_levenberg_marquardt",
+    "solve_and_keep",
     "solve_many",
     "solve_single",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -16,23 +17,13 @@ import numpy as np
 from paramjax._programs import owned_jit
 from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
+from paramjax.estimate.solvers._slots import Problems, Slots, problems_of, slots_for
 from paramjax.estimate.solvers._solver import Inputs, Solved, Solver, SolverState
 
-_CACHE_BYTES = 2**20
-"""The arrays of one chunk of problems stay below this, so that they stay in a core's cache."""
-
-_STRAGGLERS = 1 / 8
+_STRAGGLERS = 1 / 4
 """A chunk comes back when no more than this share of its slots still runs."""
 
-
-class _Problems(NamedTuple):
-    """All problems on the host: leaves that differ between them, and leaves that all share."""
-
-    thetas: np.ndarray
-    own: list[np.ndarray]
-    shared: list[np.ndarray]
-    is_own: tuple[bool, ...]
-    treedef: Any
+Keep = Callable[[SolverState], Array]
 
 
 def solve_many(
@@ -46,6 +37,7 @@ def solve_many(
     max_iterations: int = 1000,
     devices: Sequence[jax.Device] | None = None,
     threads: int | None = None,
+    dtype: Any = np.float64,
 ) -> Solved:
     """Solve independent problems, each to its own end.
 
@@ -55,7 +47,7 @@ def solve_many(
     Args:
         owner_fn: The user's function, which the compiled program hangs on.
         solver: The method; the same object for the same problem, for it is part of the program.
-        thetas: Starts, float64[m, p].
+        thetas: Starts, [m, p].
         inputs: What the problems read; leaves that differ have a leading axis [m].
         in_axes: 0 for what differs between problems and None for what they share: a prefix of
             `inputs`, as in `jax.vmap`.
@@ -63,93 +55,101 @@ def solve_many(
         max_iterations: Of one problem.
         devices: To spread the chunks over; None for the default one.
         threads: Host threads of each device; None for one per core on a CPU.
+        dtype: Of the numbers of the program.
 
     Returns:
         One row per problem, in their order.
     """
-    problems = _problems(np.asarray(thetas, np.float64), inputs, in_axes)
-    found = _empty(*problems.thetas.shape)
-    if not len(problems.thetas):
-        return found
-    slots = min(chunk or _slots(problems), len(problems.thetas))
-    program = _advance.of(owner_fn, solver, problems.treedef, problems.is_own)
-    workers = _workers(devices, threads)[: -(-len(problems.thetas) // slots)]
+    return solve_and_keep(
+        owner_fn, solver, thetas, inputs, in_axes, None, chunk=chunk,
+        max_iterations=max_iterations, devices=devices, threads=threads, dtype=dtype,
+    )[0]  # fmt: skip
+
+
+def solve_and_keep(
+    owner_fn: Callable[..., Any],
+    solver: Solver,
+    thetas: np.ndarray,
+    inputs: Inputs,
+    in_axes: PyTree,
+    keep: Keep | None,
+    *,
+    chunk: int | None = None,
+    max_iterations: int = 1000,
+    devices: Sequence[jax.Device] | None = None,
+    threads: int | None = None,
+    dtype: Any = np.float64,
+) -> tuple[Solved, np.ndarray]:
+    """As `solve_many`; and what `keep(state) -> [k]` is at each problem's end, [m, k]."""
+    problems = problems_of(np.asarray(thetas, dtype), inputs, in_axes)
+    m, p = problems.thetas.shape
+    found = Solved(np.empty((m, p)), np.empty(m), np.zeros(m, np.int8), np.zeros(m, np.int32))
+    if not m:
+        return found, np.empty((0, 0))
+    platform = devices[0].platform if devices else jax.default_backend()
+    size = min(chunk or slots_for(problems, platform), m)
+    workers = _workers(platform, devices, threads)[: -(-m // size)]
     with jax.enable_x64(True):
-        idle = _idle(solver, problems, slots)
-    work = _Work(problems, found, slots, np.int32(max_iterations))
+        idle = _idle(solver, problems, size)
+        kept = np.empty((m, 0 if keep is None else jax.eval_shape(keep, _one(idle)).shape[0]))
+    program = _advance.of(owner_fn, solver, problems.treedef, problems.is_own, keep)
+    work = _Work(problems, found, kept, size, np.int32(max_iterations))
     _run([partial(_solve_slots, work, program, idle, device) for device in workers], work)
-    return found
-
-
-def _problems(thetas: np.ndarray, inputs: Inputs, in_axes: PyTree) -> _Problems:
-    """Leaves of the inputs, apart by whether they differ."""
-    axes = jax.tree.map(
-        lambda axis, part: jax.tree.map(lambda _: axis == 0 and axis is not None, part),
-        in_axes,
-        inputs,
-        is_leaf=lambda axis: axis is None,
-    )
-    leaves, treedef = jax.tree.flatten(inputs)
-    is_own = tuple(jax.tree.leaves(axes))
-    own = [leaf for leaf, differs in zip(leaves, is_own, strict=True) if differs]
-    shared = [np.asarray(leaf) for leaf, differs in zip(leaves, is_own, strict=True) if not differs]
-    for leaf in own:
-        if len(leaf) != len(thetas):
-            raise ValueError(
-                f"inputs: expected a leading axis of {len(thetas)} problems, got {np.shape(leaf)}"
-            )
-    return _Problems(thetas, own, shared, is_own, treedef)
-
-
-def _slots(problems: _Problems) -> int:
-    """As many as a core's cache holds: a problem's own rows, its residuals and its Jacobian."""
-    p = problems.thetas.shape[1]
-    rows = max((int(np.prod(leaf.shape[1:])) for leaf in problems.own), default=1)
-    shared = max((leaf.size for leaf in problems.shared), default=1)
-    numbers = max(rows, shared if not problems.own else 1) * (p + 3) + p * p + 4 * p
-    return int(np.clip(2 ** int(np.log2(max(_CACHE_BYTES // (8 * numbers), 1))), 16, 4096))
-
-
-def _empty(m: int, p: int) -> Solved:
-    return Solved(np.empty((m, p)), np.empty(m), np.zeros(m, np.int8), np.zeros(m, np.int32))
+    return found, kept
 
 
 class _Work:
-    """The problems that wait, handed out in order to several workers."""
+    """The problems that wait, handed out in order to several workers; and what was found."""
 
     def __init__(
-        self, problems: _Problems, found: Solved, slots: int, max_iterations: np.int32
+        self,
+        problems: Problems,
+        found: Solved,
+        kept: np.ndarray,
+        size: int,
+        max_iterations: np.int32,
     ) -> None:
-        self.problems, self.found = problems, found
-        self.slots, self.max_iterations = slots, max_iterations
+        self.problems, self.found, self.kept = problems, found, kept
+        self.size, self.max_iterations = size, max_iterations
         self.stopped = False
         self._next, self._lock = 0, threading.Lock()
 
-    def take(self, at_most: int) -> np.ndarray:
+    def take(self, at_most: int) -> range:
         """The next problems, by their index."""
         with self._lock:
             begin = self._next
             self._next = min(begin + at_most, len(self.problems.thetas))
-        return np.arange(begin, self._next)
+        return range(begin, self._next)
 
     @property
     def exhausted(self) -> bool:
         """Whether no problem waits any more."""
         return self._next == len(self.problems.thetas)
 
+    def write(self, at: np.ndarray, numbers: np.ndarray, counts: np.ndarray) -> None:
+        """Write down problems that ended, by their index."""
+        p = self.found.theta.shape[1]
+        self.found.theta[at], self.found.value[at] = numbers[:, :p], numbers[:, p]
+        self.found.outcome[at], self.found.iterations[at] = counts[:, 0], counts[:, 1]
+        self.kept[at] = numbers[:, p + 1 :]
 
-def _workers(devices: Sequence[jax.Device] | None, threads: int | None) -> list[jax.Device | None]:
+
+def _workers(
+    platform: str, devices: Sequence[jax.Device] | None, threads: int | None
+) -> list[jax.Device | None]:
     """One device for each host thread, None for the default one.
 
     Inside a loop XLA runs small operations on one core, so each core gets a thread of its own.
     """
-    on_cpu = jax.default_backend() == "cpu" and devices is None
-    each = threads or (len(os.sched_getaffinity(0)) if on_cpu else 1)
-    return [device for device in (devices or [None]) for _ in range(each)]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    each = threads or (cores or 1 if platform == "cpu" and devices is None else 1)
+    return list(itertools.chain.from_iterable([devices or [None]] * each))
 
 
 def _run(workers: list[Callable[[], None]], work: _Work) -> None:
     """Run all workers; an interrupt or an error of one stops the others after their chunk."""
+    if len(workers) == 1:
+        return workers[0]()
     with ThreadPoolExecutor(len(workers)) as pool:
         futures = [pool.submit(worker) for worker in workers]
         try:
@@ -157,84 +157,68 @@ def _run(workers: list[Callable[[], None]], work: _Work) -> None:
                 future.result()
         finally:
             work.stopped = True
+    return None
 
 
-def _idle(solver: Solver, problems: _Problems, slots: int) -> SolverState:
+def _idle(solver: Solver, problems: Problems, size: int) -> SolverState:
     """Slots without a problem: finished, so that no step moves them."""
-    first = [leaf[:slots] for leaf in problems.own]
-    axes = jax.tree.unflatten(problems.treedef, [0 if d else None for d in problems.is_own])
-    inputs = _merge(problems.treedef, problems.is_own, first, problems.shared)
-    shapes = jax.eval_shape(jax.vmap(solver.init, (0, axes)), problems.thetas[:slots], inputs)
+    inputs, axes = problems.merge([leaf[:size] for leaf in problems.own], problems.shared)
+    shapes = jax.eval_shape(jax.vmap(solver.init, (0, axes)), problems.thetas[:size], inputs)
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    idle: SolverState = state._replace(outcome=np.full(slots, Outcome.CONVERGED.code))
+    idle: SolverState = state._replace(outcome=np.full(size, Outcome.CONVERGED.code))
     return idle
 
 
+def _one(state: SolverState) -> SolverState:
+    one: SolverState = jax.tree.map(lambda leaf: leaf[0], state)
+    return one
+
+
 def _solve_slots(
-    work: _Work, program: Callable[..., SolverState], idle: SolverState, device: jax.Device | None
+    work: _Work, program: Callable[..., Any], idle: SolverState, device: jax.Device | None
 ) -> None:
-    """One worker: fill the free slots, advance, collect what finished, until nothing is left."""
-    problems, slots = work.problems, work.slots
-    thetas = np.array(problems.thetas[:slots])
-    own = [np.array(leaf[:slots]) for leaf in problems.own]
-    slot = np.full(slots, -1)
+    """One worker: fill the free slots, advance, collect what ended, until nothing is left."""
+    slots = Slots(work.problems, work.size)
     with jax.enable_x64(True), jax.default_device(device):
-        shared = [jnp.asarray(leaf) for leaf in problems.shared]
+        shared = [jnp.asarray(leaf) for leaf in work.problems.shared]
         state = idle
         while not work.stopped:
-            fresh = _fill(work, slot, thetas, own)
-            if (slot < 0).all():
+            fresh = slots.fill(work.take(slots.free))
+            if slots.empty:
                 return
-            stragglers = 0 if work.exhausted else int(_STRAGGLERS * slots)
-            state = program(
-                state, fresh, thetas, own, shared, np.int32(stragglers), work.max_iterations
-            )
-            _collect(work, slot, state)
+            stragglers = 0 if work.exhausted else int(_STRAGGLERS * work.size)
+            limits = np.array([stragglers, work.max_iterations], np.int32)
+            state, *report = program(state, fresh, slots.thetas, slots.own, shared, limits)
+            numbers, counts = map(np.asarray, report)
+            ended = slots.ended((counts[:, 0] != 0) | (counts[:, 1] >= work.max_iterations))
+            work.write(slots.release(ended), numbers[ended], counts[ended])
 
 
-def _fill(work: _Work, slot: np.ndarray, thetas: np.ndarray, own: list[np.ndarray]) -> np.ndarray:
-    """Put the next problems into the free slots; which those are, bool[slots]."""
-    free = np.flatnonzero(slot < 0)
-    taken = work.take(len(free))
-    free = free[: len(taken)]
-    slot[free] = taken
-    thetas[free] = work.problems.thetas[taken]
-    for buffer, leaf in zip(own, work.problems.own, strict=True):
-        buffer[free] = leaf[taken]
-    fresh = np.zeros(len(slot), bool)
-    fresh[free] = True
-    return fresh
+class _Report(NamedTuple):
+    """What the host reads after each call: two arrays, for each costs its while."""
+
+    state: SolverState
+    numbers: Array
+    counts: Array
 
 
-def _collect(work: _Work, slot: np.ndarray, state: SolverState) -> None:
-    """Write down the problems that finished, and free their slots."""
-    outcome, iterations = np.asarray(state.outcome), np.asarray(state.iterations)
-    ended = (outcome != Outcome.UNFINISHED.code) | (iterations >= work.max_iterations)
-    done = np.flatnonzero((slot >= 0) & ended)
-    at, found = slot[done], work.found
-    found.theta[at] = np.asarray(state.theta)[done]
-    found.value[at] = np.asarray(state.value)[done]
-    found.outcome[at], found.iterations[at] = outcome[done], iterations[done]
-    slot[done] = -1
-
-
-@owned_jit(static=4)
+@owned_jit(static=5)
 def _advance(
     owner_fn: Callable[..., Any],
     solver: Solver,
     treedef: Any,
     is_own: tuple[bool, ...],
+    keep: Keep | None,
     state: SolverState,
     fresh: Array,
     thetas: Array,
     own: list[Array],
     shared: list[Array],
-    stragglers: Array,
-    max_iterations: Array,
-) -> SolverState:
-    """Start the fresh slots, and step until no more than `stragglers` of them still run."""
-    axes = jax.tree.unflatten(treedef, [0 if differs else None for differs in is_own])
-    inputs = _merge(treedef, is_own, own, shared)
+    limits: Array,
+) -> _Report:
+    """Start the fresh slots, and step until no more than some of them still run."""
+    stragglers, max_iterations = limits
+    inputs, axes = Problems(thetas, own, shared, is_own, treedef).merge(own, shared)
     started = jax.vmap(solver.init, (0, axes))(thetas, inputs)
     begun: SolverState = jax.tree.map(partial(_where_row, fresh), started, state)
 
@@ -247,14 +231,13 @@ def _advance(
         moved: SolverState = jax.tree.map(partial(_where_row, running(state)), stepped, state)
         return moved
 
-    ended: SolverState = jax.lax.while_loop(lambda s: running(s).sum() > stragglers, step, begun)
-    return ended
+    state = jax.lax.while_loop(lambda s: running(s).sum() > stragglers, step, begun)
+    columns = [state.theta, state.value[:, None]]
+    columns += [] if keep is None else [jax.vmap(keep)(state)]
+    counts = jnp.stack([state.outcome.astype(jnp.int32), state.iterations], axis=1)
+    return _Report(state, jnp.concatenate(columns, axis=1), counts)
 
 
 def _where_row(mask: Array, yes: Array, no: Array) -> Array:
-    return jnp.where(mask.reshape(mask.shape + (1,) * (yes.ndim - 1)), yes, no)
-
-
-def _merge(treedef: Any, is_own: tuple[bool, ...], own: list[Any], shared: list[Any]) -> Any:
-    mine, common = iter(own), iter(shared)
-    return jax.tree.unflatten(treedef, [next(mine if differs else common) for differs in is_own])
+    chosen: Array = jnp.where(mask.reshape(mask.shape + (1,) * (yes.ndim - 1)), yes, no)
+    return chosen

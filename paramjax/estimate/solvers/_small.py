@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
@@ -122,7 +123,7 @@ def _derivative(function: Callable[[_Numbers], Array], numbers: _Numbers, k: int
 def _decided(state: SolverState, tried: Normal, inputs: Inputs) -> SolverState:
     """Keep the better of two points, choose the next one, and say whether that is the last."""
     own: _Own = state.own
-    size, eps = len(own.trial), float(jnp.finfo(state.theta.dtype).eps)
+    size, eps = len(own.trial), float(np.finfo(state.theta.dtype).eps)
     finite = jnp.isfinite(tried.value + sum(tried.matrix[_at(k, k)] for k in range(size)))
     better = finite & (tried.value <= own.normal.value * (1 + 4 * eps))
     theta = tuple(jnp.where(better, own.trial[k], state.theta[k]) for k in range(size))
@@ -168,7 +169,9 @@ def _move(
         _hold(damped, right, held)
     step = [-s for s in ldl_solve(damped, right)]
     if inputs.low is not None or inputs.high is not None:
-        step = [_clipped(t + s, inputs, k) - t for k, (t, s) in enumerate(zip(theta, step))]
+        step = [
+            _clipped(t + s, inputs, k) - t for k, (t, s) in enumerate(zip(theta, step, strict=True))
+        ]
     curved = _quadratic(normal.matrix, step)
     slope = sum(g * s for g, s in zip(normal.gradient, step, strict=True))
     return _Move(tuple(step), jnp.sqrt(curved), -(slope + 0.5 * curved))
@@ -178,8 +181,10 @@ def _held(theta: _Numbers, gradient: _Numbers, inputs: Inputs) -> list[Array] | 
     """Parameters that may not move, or that a bound holds against a descent."""
     if inputs.free is None and inputs.low is None and inputs.high is None:
         return None
-    held = [jnp.zeros((), bool) if inputs.free is None else ~inputs.free[k].astype(bool)
-            for k in range(len(theta))]
+    held = [
+        jnp.zeros((), bool) if inputs.free is None else ~inputs.free[k].astype(bool)
+        for k in range(len(theta))
+    ]
     for k, (t, g) in enumerate(zip(theta, gradient, strict=True)):
         if inputs.low is not None:
             held[k] |= (t <= inputs.low[k]) & (g >= 0)
@@ -211,7 +216,8 @@ def _left(move: _Move, ratio: Array) -> Array:
 def _near(theta: _Numbers, normal: Normal, eps: float) -> Array:
     """Of no matter: a small share of the residuals, or the rounding of the curve itself."""
     size = sum(normal.matrix[_at(k, k)] * t**2 for k, t in enumerate(theta))
-    return 0.1 * eps**0.5 * jnp.sqrt(2 * normal.value) + 8 * eps * jnp.sqrt(size)
+    near: Array = 0.1 * eps**0.5 * jnp.sqrt(2 * normal.value) + 8 * eps * jnp.sqrt(size)
+    return near
 
 
 def _outcome(code: Array, arrived: Array, damping: Array, value: Array) -> Array:
