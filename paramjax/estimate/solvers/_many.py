@@ -224,7 +224,8 @@ def _advance(
 
     def running(state: SolverState) -> Array:
         unfinished = state.outcome == Outcome.UNFINISHED.code
-        return unfinished & (state.iterations < max_iterations)
+        runs: Array = unfinished & (state.iterations < max_iterations)
+        return runs
 
     def step(state: SolverState) -> SolverState:
         stepped = jax.vmap(solver.step, (0, axes))(state, inputs)
