@@ -1,4 +1,4 @@
-"""How sure a network is: ensembles, conformal prediction, coverage."""
+"""How sure a network is: Laplace, ensembles, conformal prediction, coverage."""
 
 from paramjax.estimate.networks._conformal import (
     ConformalIntervals,
@@ -27,11 +27,25 @@ from paramjax.estimate.networks._cross_conformal import (
     cross_conformal_intervals,
     cross_conformal_sets,
 )
+from paramjax.estimate.networks._diagonal import diagonal
 from paramjax.estimate.networks._ensemble import Ensemble, ensemble
+from paramjax.estimate.networks._full import full, last_layer
+from paramjax.estimate.networks._kronecker import kronecker
+from paramjax.estimate.networks._laplace import Laplace, laplace
+from paramjax.estimate.networks._likelihoods import categorical, gaussian
+from paramjax.estimate.networks._low_rank import low_rank
 from paramjax.estimate.networks._mixtures import ClassMixture, ValueMixture
+from paramjax.estimate.networks._predictions import (
+    ClassPrediction,
+    ValuePrediction,
+    mean_field,
+    monte_carlo,
+    probit,
+)
 
 __all__ = [
     "ClassMixture",
+    "ClassPrediction",
     "ConformalIntervals",
     "ConformalSets",
     "Coverage",
@@ -40,10 +54,13 @@ __all__ = [
     "CrossConformalSets",
     "Ensemble",
     "IntervalScore",
+    "Laplace",
     "SetScore",
     "ValueMixture",
+    "ValuePrediction",
     "absolute_score",
     "adaptive_score",
+    "categorical",
     "conformal_intervals",
     "conformal_quantile",
     "conformal_sets",
@@ -51,8 +68,18 @@ __all__ = [
     "coverage_law",
     "cross_conformal_intervals",
     "cross_conformal_sets",
+    "diagonal",
     "ensemble",
+    "full",
+    "gaussian",
+    "kronecker",
+    "laplace",
+    "last_layer",
     "least_ambiguous_score",
+    "low_rank",
+    "mean_field",
+    "monte_carlo",
     "normalised_score",
+    "probit",
     "quantile_score",
 ]

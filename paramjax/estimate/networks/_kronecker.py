@@ -1,0 +1,196 @@
+"""Curvature by Kronecker factors: of each dense layer, its inputs' and its outputs' share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from paramjax._programs import owned_jit
+from paramjax._types import Array, Params
+from paramjax.estimate.networks._curvature import Curvature, Structure
+from paramjax.estimate.networks._dense_layers import DenseLayer, Walk, find_layers, walk
+from paramjax.estimate.networks._likelihoods import Likelihood
+from paramjax.estimate.networks._network import (
+    ApplyFn,
+    Network,
+    batches,
+    rows_at_once,
+    total_over_batches,
+)
+
+
+class _Factors(NamedTuple):
+    """Second moments of a layer, summed over positions.
+
+    Attributes:
+        inputs: Of its inputs, with a 1 for the bias, [inputs, inputs].
+        outputs: Of the gradients at its outputs, [outputs, outputs].
+        positions: How many inputs were summed.
+    """
+
+    inputs: Any
+    outputs: Any
+    positions: Any
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Kernel and bias of each layer as one matrix, in the eigenvectors of its factors."""
+
+    layers: tuple[DenseLayer, ...]
+    starts: tuple[tuple[int, int], ...]
+
+    def into(self, basis: Any, rows: Array) -> Array:
+        """Layer after layer, [..., p]."""
+        parts = []
+        for layer, starts, (left, right) in zip(self.layers, self.starts, basis, strict=True):
+            matrix = self._matrix(layer, starts, rows)
+            turned = jnp.einsum("...io,ij,ok->...jk", matrix, left, right)
+            parts.append(turned.reshape(*rows.shape[:-1], -1))
+        return jnp.concatenate(parts, axis=-1)
+
+    def back(self, basis: Any, coordinates: Array) -> Array:
+        """Leaf after leaf, [..., p]."""
+        placed, at = {}, 0
+        lead = coordinates.shape[:-1]
+        for layer, starts, (left, right) in zip(self.layers, self.starts, basis, strict=True):
+            size = len(left) * len(right)
+            turned = coordinates[..., at : at + size].reshape(*lead, len(left), len(right))
+            matrix = jnp.einsum("...jk,ij,ok->...io", turned, left, right)
+            kernel = matrix[..., : layer.inputs, :]
+            kernel = jnp.swapaxes(kernel, -1, -2) if layer.transposed else kernel
+            placed[starts[0]] = kernel.reshape(*lead, -1)
+            if layer.bias is not None:
+                placed[starts[1]] = matrix[..., -1, :]
+            at += size
+        return jnp.concatenate([placed[start] for start in sorted(placed)], axis=-1)
+
+    @staticmethod
+    def _matrix(layer: DenseLayer, starts: tuple[int, int], rows: Array) -> Array:
+        """[..., inputs (+ 1), outputs] of flat rows."""
+        lead = rows.shape[:-1]
+        size = layer.inputs * layer.outputs
+        kernel = rows[..., starts[0] : starts[0] + size]
+        if layer.transposed:
+            kernel = jnp.swapaxes(kernel.reshape(*lead, layer.outputs, layer.inputs), -1, -2)
+        kernel = kernel.reshape(*lead, layer.inputs, layer.outputs)
+        if layer.bias is None:
+            return kernel
+        bias = rows[..., starts[1] : starts[1] + layer.outputs]
+        return jnp.concatenate([kernel, bias[..., None, :]], axis=-2)
+
+
+@dataclass(frozen=True)
+class _Kronecker:
+    """See `kronecker`."""
+
+    def curvature(self, network: Network) -> Curvature:
+        """Eigenvalues and eigenvectors of the factors, on the host."""
+        x = next(iter(batches(network.x, network.y, 2))).x
+        found = find_layers(network.apply_fn, network.params, x)
+        _check_all_dense(network, found)
+        widest = sum(network.outputs * layer.outputs for layer in found.layers)
+        factors = total_over_batches(
+            network,
+            rows_at_once(network.batch_size, 1, widest),
+            lambda batch: _sums(
+                network.apply_fn, network.likelihood, network.params, batch.x, batch.weight
+            ),
+        )
+        spectra, basis = zip(*(_decomposed(each) for each in factors), strict=True)
+        starts = np.concatenate([[0], np.cumsum(network.sizes)])
+        at = tuple((int(starts[one.kernel]), int(starts[one.bias or 0])) for one in found.layers)
+        return Curvature(
+            _Axes(tuple(found.layers), at),
+            tuple(basis),
+            np.concatenate(spectra),
+            tuple(range(len(network.sizes))),
+            sum(network.sizes),
+            "Kronecker factors",
+        )
+
+
+def kronecker() -> Structure:
+    r"""Dense layers that do not correlate, each with a Kronecker product as its curvature.
+
+    $$H_\ell \approx \frac 1 M \sum_m a_m a_m^T \otimes \sum_m \sum_k g_{mk} g_{mk}^T$$
+    with $a$ the inputs of a layer (and a 1 for its bias) and $g_k$ the gradients at its outputs of
+    the columns of a root of the likelihood's Hessian (Martens and Grosse, 2015; Ritter, Botev and
+    Barber, 2018, A scalable Laplace approximation for neural networks). A layer that is applied at
+    several positions of an example counts each as a row: KFAC-expand (Eschenhagen et al., 2023).
+    Exact for one layer whose gradients do not depend on its inputs, as in linear regression.
+
+    The layers are found in the function itself, as products of values [..., inputs] with a matrix
+    of the parameters, whichever library wrote them; examples must be the leading axis of these
+    values. `laplace` raises for parameters that are used otherwise, such as convolutions and
+    scales, and names them.
+
+    Returns:
+        A structure for `laplace`.
+
+    Example:
+        >>> kronecker()
+        _Kronecker()
+    """
+    return _Kronecker()
+
+
+@owned_jit(static=2)
+def _sums(
+    apply_fn: ApplyFn, likelihood: Likelihood, params: Params, x: Any, weight: Array
+) -> list[_Factors]:
+    shapes = find_layers(apply_fn, params, x).shapes
+    taps = [jnp.zeros(shape.shape, shape.dtype) for shape in shapes]
+
+    def disturbed(taps: list[Array]) -> tuple[Array, list[Array]]:
+        outputs, found = walk(apply_fn, params, x, taps)
+        return outputs.reshape(len(weight), -1), found.inputs
+
+    outputs, pull, inputs = jax.vjp(disturbed, taps, has_aux=True)
+    wide = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
+    roots = likelihood.root(wide) * weight.astype(wide.dtype)[:, None, None]
+    (gradients,) = jax.vmap(pull)(jnp.moveaxis(roots, 2, 0).astype(outputs.dtype))
+    layers = find_layers(apply_fn, params, x).layers
+    return [
+        _layer_sums(layer, a.astype(wide.dtype), g.astype(wide.dtype), weight.astype(wide.dtype))
+        for layer, a, g in zip(layers, inputs, gradients, strict=True)
+    ]
+
+
+def _layer_sums(layer: DenseLayer, a: Array, g: Array, weight: Array) -> _Factors:
+    positions = a.size // (layer.inputs * len(weight))
+    if a.shape[0] % len(weight):
+        raise ValueError(
+            f"structure: kronecker() expects examples on the leading axis of each layer's inputs, "
+            f"got inputs of shape {a.shape} for {len(weight)} examples; use last_layer(), "
+            "diagonal() or low_rank(rank, key)"
+        )
+    a, g = a.reshape(-1, layer.inputs), g.reshape(-1, layer.outputs)
+    each = jnp.repeat(weight, positions)
+    if layer.bias is not None:
+        a = jnp.concatenate([a, jnp.ones((len(a), 1), a.dtype)], axis=1)
+    return _Factors((a * each[:, None]).T @ a, g.T @ g, each.sum())
+
+
+def _decomposed(factors: _Factors) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Products of the factors' eigenvalues, and their eigenvectors."""
+    # numpy's own LAPACK: that of XLA can hang where two programs call it at once on a CPU
+    left, left_axes = np.linalg.eigh(factors.inputs / factors.positions)
+    right, right_axes = np.linalg.eigh(factors.outputs)
+    products = np.outer(np.maximum(left, 0), np.maximum(right, 0))
+    return products.ravel(), (left_axes, right_axes)
+
+
+def _check_all_dense(network: Network, found: Walk) -> None:
+    covered = {i for layer in found.layers for i in (layer.kernel, layer.bias)}
+    for i, name in enumerate(network.names):
+        if i not in covered or i in found.others:
+            use = found.others.get(i, "nothing")
+            raise ValueError(
+                f"structure: kronecker() has factors for dense layers, x W + b, but leaf {name} is "
+                f"used by {use}; use last_layer(), diagonal() or low_rank(rank, key)"
+            )

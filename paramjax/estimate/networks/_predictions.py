@@ -1,0 +1,170 @@
+"""Predictions of a network whose outputs are normal: class probabilities, values with errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy import special
+
+from paramjax._checks import check_count, check_key
+from paramjax._types import Key
+from paramjax.estimate._estimate import check_level
+
+Link = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""`(mean [batch, k], covariance [batch, k, k]) -> log probabilities`, of normal logits."""
+
+
+class ClassPrediction(NamedTuple):
+    """Probabilities of classes.
+
+    Attributes:
+        probabilities: [batch, classes]; of a network with one logit that of class 1, [batch].
+        logits: What has these probabilities by softmax, or by the sigmoid: the metrics take it.
+        mean: Of the network's outputs, [batch, k].
+        covariance: Of the network's outputs, [batch, k, k].
+    """
+
+    probabilities: np.ndarray
+    logits: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+class ValuePrediction(NamedTuple):
+    """Values with their uncertainty.
+
+    Attributes:
+        mean: [batch, outputs].
+        spread: Standard deviation of the mean, from the uncertain parameters, [batch, outputs].
+        noise: Standard deviation of a target around its mean.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+    noise: float
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of a new target, [batch, outputs]."""
+        return np.asarray(np.hypot(self.spread, self.noise))
+
+    def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends [batch, outputs] of a new target.
+
+        Args:
+            level: Of confidence, in (0, 1).
+
+        Raises:
+            ValueError: If the level lies outside (0, 1).
+        """
+        half = special.ndtri(0.5 + check_level(level) / 2) * self.deviation
+        return self.mean - half, self.mean + half
+
+
+def class_prediction(
+    mean: np.ndarray, covariance: np.ndarray, link: Link | None
+) -> ClassPrediction:
+    """By the link, of a single logit as of the logits (0, f)."""
+    link = link or mean_field
+    if mean.shape[1] > 1:
+        logits = link(mean, covariance)
+        return ClassPrediction(np.exp(logits), logits, mean, covariance)
+    both = link(np.pad(mean, ((0, 0), (1, 0))), np.pad(covariance, ((0, 0), (1, 0), (1, 0))))
+    return ClassPrediction(np.exp(both[:, 1]), both[:, 1] - both[:, 0], mean, covariance)
+
+
+def mean_field(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    r"""Class probabilities of normal logits, by the probit approximation of each pair of them.
+
+    $$p_k \propto \Bigl(1 + \sum_{j \ne k} e^{-(\mu_k - \mu_j) / \sqrt{1 + \pi v_{kj} / 8}}
+    \Bigr)^{-1}$$
+    with $v_{kj}$ the variance of the difference of logits k and j: MacKay's approximation (1992,
+    The evidence framework applied to classification networks, eq. 10) for two classes, and of more
+    the mean field of Lu, Ie and Sha (2020, Uncertainty estimation with infinitesimal jackknife).
+
+    Args:
+        mean: [batch, classes].
+        covariance: [batch, classes, classes].
+
+    Returns:
+        Log probabilities [batch, classes].
+
+    Example:
+        >>> certain, doubtful = np.zeros((1, 2, 2)), 100 * np.eye(2)[None]
+        >>> mean = np.array([[0.0, 2.0]])
+        >>> [np.exp(mean_field(mean, each)).round(2).tolist() for each in (certain, doubtful)]
+        [[[0.12, 0.88]], [[0.44, 0.56]]]
+    """
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    apart = variance[:, :, None] + variance[:, None] - 2 * covariance
+    scale = np.sqrt(1 + math.pi / 8 * np.maximum(apart, 0))
+    pairs = (mean[:, None, :] - mean[:, :, None]) / scale  # 0 on the diagonal: the 1 of the sum
+    each = -special.logsumexp(pairs, axis=2)
+    return _normalised(each)
+
+
+def probit(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    r"""Class probabilities of normal logits, each divided by its own uncertainty.
+
+    $$p = \mathrm{softmax}\bigl(\mu_k / \sqrt{1 + \pi \Sigma_{kk} / 8}\bigr)$$
+    the extended probit approximation (Gibbs, 1997; Daxberger et al., 2021, Laplace redux, section
+    3.4), which leaves out the covariance of the logits.
+
+    Args:
+        mean: [batch, classes].
+        covariance: [batch, classes, classes].
+
+    Returns:
+        Log probabilities [batch, classes].
+
+    Example:
+        >>> np.exp(probit(np.zeros((1, 2)), np.eye(2)[None])).tolist()
+        [[0.5, 0.5]]
+    """
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    return _normalised(mean / np.sqrt(1 + math.pi / 8 * variance))
+
+
+def monte_carlo(key: Key, samples: int = 1000) -> Link:
+    r"""Class probabilities of normal logits, by draws.
+
+    $$p = \frac 1 S \sum_{s=1}^S \mathrm{softmax}(f_s), \quad f_s \sim N(\mu, \Sigma)$$
+
+    Args:
+        key: A typed key; every example has the same draws of the standard normal.
+        samples: S, positive; the standard error of a probability is at most $1 / (2 \sqrt S)$.
+
+    Returns:
+        A link for `Laplace.predict`.
+
+    Raises:
+        TypeError: If the key is a legacy one, or `samples` is not a whole number.
+        ValueError: If `samples` is less than 1.
+
+    Example:
+        >>> link = monte_carlo(jax.random.key(0), 4000)
+        >>> np.exp(link(np.zeros((1, 2)), np.eye(2)[None])).round(1).tolist()
+        [[0.5, 0.5]]
+    """
+    check_key(key)
+    samples = check_count("samples", samples)
+
+    def link(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        classes = mean.shape[1]
+        drawn = np.asarray(jax.random.normal(key, (samples, classes)), np.float64)
+        # by eigenvectors, for a covariance may be singular, which has no Cholesky factor
+        variance, axes = np.linalg.eigh(covariance)
+        root = axes * np.sqrt(np.maximum(variance, 0))[:, None]
+        each = mean[:, None] + np.einsum("bij,sj->bsi", root, drawn)
+        return np.asarray(special.logsumexp(_normalised(each), axis=1) - math.log(samples))
+
+    return link
+
+
+def _normalised(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities."""
+    return np.asarray(logits - special.logsumexp(logits, axis=-1, keepdims=True))
