@@ -2,6 +2,7 @@
 
 from paramjax.estimate._estimate import Estimate, Interval
 from paramjax.estimate._least_squares import curve_fit, least_squares
+from paramjax.estimate._likelihood import maximum_likelihood
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._robust_losses import cauchy, huber, soft_l1, tukey
 from paramjax.estimate._transforms import Transform, positive, unit_interval
@@ -98,6 +99,7 @@ __all__ = [
     "linear",
     "logistic",
     "low_rank",
+    "maximum_likelihood",
     "mean_field",
     "monte_carlo",
     "normalised_score",

@@ -11,7 +11,7 @@ import numpy as np
 from paramjax._programs import owned_jit
 from paramjax._types import Array
 from paramjax.estimate._outcome import Outcome, outcome_of
-from paramjax.estimate.solvers import Inputs, Rows, Solver, SolverState
+from paramjax.estimate.solvers import Inputs, Rows, Solver, SolverState, minus_log_likelihood
 
 
 class Maximum(NamedTuple):
@@ -34,7 +34,7 @@ class Maximum(NamedTuple):
 
 
 def maximise(
-    rows: Rows, solver: Solver, theta: np.ndarray, inputs: Inputs, *, max_iterations: int = 200
+    rows: Rows, solver: Solver, theta: np.ndarray, inputs: Inputs, *, max_iterations: int = 2000
 ) -> Maximum:
     """Run a solver until it ends.
 
@@ -69,3 +69,24 @@ def _ended(
 
     start = solver.init(jnp.asarray(theta), inputs)
     return jax.lax.while_loop(runs, lambda state: solver.step(state, inputs), start)
+
+
+def information_at(rows: Rows, theta: np.ndarray, inputs: Inputs) -> np.ndarray:
+    """Minus the Hessian of the log likelihood at a point, float64[p, p]."""
+    with jax.enable_x64(True):
+        hessian = np.asarray(_hessian(rows, np.asarray(theta, np.float64), inputs))
+    symmetric: np.ndarray = (hessian + hessian.T) / 2
+    return symmetric
+
+
+@owned_jit()
+def _hessian(rows: Rows, theta: Array, inputs: Inputs) -> Array:
+    """Row by row, so that it takes the memory of a few derivatives only."""
+
+    def gradient(at: Array) -> Array:
+        slope: Array = jax.grad(lambda t: minus_log_likelihood(rows, t, inputs)[0])(at)
+        return slope
+
+    _, push = jax.linearize(gradient, theta)
+    found: Array = jax.lax.map(push, jnp.eye(theta.size, dtype=theta.dtype), batch_size=16)
+    return found

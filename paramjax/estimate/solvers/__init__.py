@@ -1,8 +1,9 @@
 """Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
 
+from paramjax.estimate.solvers._lbfgs import lbfgs
 from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt, linearised
 from paramjax.estimate.solvers._many import solve_and_keep, solve_many
-from paramjax.estimate.solvers._newton import newton
+from paramjax.estimate.solvers._newton import minus_log_likelihood, newton
 from paramjax.estimate.solvers._single import solve_single
 from paramjax.estimate.solvers._small import (
     MOST_PARAMETERS,
@@ -19,8 +20,10 @@ __all__ = [
     "Solver",
     "SolverState",
     "information_of",
+    "lbfgs",
     "levenberg_marquardt",
     "linearised",
+    "minus_log_likelihood",
     "newton",
     "small_levenberg_marquardt",
     "solve_and_keep",

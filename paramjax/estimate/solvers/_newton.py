@@ -39,7 +39,7 @@ class _Point(NamedTuple):
     size: Array
 
 
-def newton(rows: Rows, *, max_iterations: int = 200) -> Solver:
+def newton(rows: Rows) -> Solver:
     r"""Maximise a log likelihood by damped steps of Newton's method.
 
     $$\theta' = \theta - (H + \lambda \operatorname{diag}|H|)^{-1} g$$
@@ -50,7 +50,6 @@ def newton(rows: Rows, *, max_iterations: int = 200) -> Solver:
 
     Args:
         rows: Log probability of each observation, `(theta [p], data) -> [n]`.
-        max_iterations: Evaluations until the outcome stays UNFINISHED for good.
 
     Returns:
         `init` and `step` of one problem; the Hessian at the best point is `state.own.hessian`.
@@ -58,9 +57,9 @@ def newton(rows: Rows, *, max_iterations: int = 200) -> Solver:
     Example:
         >>> rows = lambda theta, data: -0.5 * (data - theta[0]) ** 2
         >>> solver, data = newton(rows), Inputs(jnp.array([1.0, 2.0, 6.0]))
-        >>> state = solver.init(jnp.zeros(1), data)
+        >>> state, step = solver.init(jnp.zeros(1), data), jax.jit(solver.step)
         >>> for _ in range(4):
-        ...     state = solver.step(state, data)
+        ...     state = step(state, data)
         >>> state.theta.tolist(), state.own.hessian.tolist()
         ([3.0], [[3.0]])
     """
@@ -75,21 +74,26 @@ def newton(rows: Rows, *, max_iterations: int = 200) -> Solver:
 
     def step(state: SolverState, inputs: Inputs) -> SolverState:
         after = _stepped(state, _evaluate(rows, state.own.trial, inputs), inputs)
-        runs = (state.outcome == Outcome.UNFINISHED.code) & (state.iterations < max_iterations)
+        runs = state.outcome == Outcome.UNFINISHED.code
         stepped: SolverState = jax.tree.map(lambda a, b: jnp.where(runs, a, b), after, state)
         return stepped
 
     return Solver(init, step)
 
 
+def minus_log_likelihood(rows: Rows, theta: Array, inputs: Inputs) -> tuple[Array, Array]:
+    """What is minimised, and the sum of its rows' sizes, by which rounding is judged."""
+    logs = rows(theta, inputs.data)
+    if inputs.weights is not None:
+        logs = jnp.where(inputs.weights > 0, inputs.weights * logs, 0.0)
+    return -logs.sum(), jnp.abs(logs).sum()
+
+
 def _evaluate(rows: Rows, theta: Array, inputs: Inputs) -> _Point:
     """Minus the log likelihood with its derivatives, forward over reverse."""
 
     def objective(at: Array) -> tuple[Array, Array]:
-        logs = rows(at, inputs.data)
-        if inputs.weights is not None:
-            logs = jnp.where(inputs.weights > 0, inputs.weights * logs, 0.0)
-        return -logs.sum(), jnp.abs(logs).sum()
+        return minus_log_likelihood(rows, at, inputs)
 
     def slope(at: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         (value, size), gradient = jax.value_and_grad(objective, has_aux=True)(at)
@@ -148,7 +152,7 @@ def _step(gradient: Array, hessian: Array, held: Array, damping: Array) -> tuple
     """The damped step of Newton's method, and whether the Hessian itself is definite."""
     scales = _scales(hessian)
     unit = jnp.eye(gradient.size, dtype=gradient.dtype)
-    scaled = jnp.where(held[:, None] | held, unit, hessian / (scales[:, None] * scales))
+    scaled = jnp.where(held[:, None] | held[None], unit, hessian / jnp.outer(scales, scales))
     factor = jnp.linalg.cholesky(scaled + jnp.maximum(damping, _RIDGE) * unit)
     right = jnp.where(held, 0.0, gradient / scales)
     change = -jax.scipy.linalg.cho_solve((factor, True), right) / scales
