@@ -77,12 +77,7 @@ def main() -> int:
 
     def plot(figure):
         left, middle, right = figure.subplots(1, 3)
-        left.plot(curve.confidence, curve.accuracy, label="network (larger: more rows)")
-        left.scatter(curve.confidence, curve.accuracy, 4 * np.sqrt(curve.weight))
-        left.set(xlabel=f"mean confidence, {BINS} bins", ylabel="share predicted right")
-        left.set_title(f"Reliability, calibration error {found['calibration error']:.3f}")
-        left.plot([0, 1], [0, 1], "--", color="0.6", label="calibrated")
-        left.legend(loc="lower right")
+        pj.plots.reliability_diagram({"network": curve}, left)
         middle.plot([0, *ranking.false_positive_rate], [0, *ranking.recall])
         middle.set(xlabel="false positive rate", ylabel="recall", title=f"ROC, digit {CLASS}")
         right.plot(ranking.recall, ranking.precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -155,7 +156,12 @@ def _draw(ax: Axes, own: _Curve) -> None:
         own.confidence, own.low, own.high, color=own.colour, alpha=0.55 * sure, linewidth=1.4,
         zorder=2,
     )  # fmt: skip
-    ax.plot(own.confidence, own.accuracy, color=own.colour, alpha=0.3, linewidth=1.2, zorder=2.5)
+    for left, right in itertools.pairwise(range(len(sure))):
+        ends = slice(left, right + 1)
+        ax.plot(
+            own.confidence[ends], own.accuracy[ends], color=own.colour, linewidth=1.2, zorder=2.5,
+            alpha=0.45 * sure[ends].min(),
+        )  # fmt: skip
     ax.scatter(
         own.confidence, own.accuracy, s=14 + 130 * own.weight / own.weight.sum(), marker=own.mark,
         color=own.colour, edgecolors="white", linewidths=0.7, zorder=3, alpha=sure,
