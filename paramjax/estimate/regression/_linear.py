@@ -31,7 +31,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Rows that count."""
+    """Rows of a regression."""
 
     X: np.ndarray
     y: np.ndarray
@@ -109,7 +109,8 @@ def linear(
     if not (np.ndim(ridge) == 0 and 0 <= ridge < np.inf):
         raise ValueError(f"ridge: expected a finite number from 0, got {ridge!r}")
     design = design_of(X, intercept=intercept, names=names)
-    table, notes = _table(design, y, weights, missing)
+    whole, notes = _table(design, y, weights, missing)
+    table = _counting(whole)
     penalty = np.full(len(design.names), float(ridge))
     penalty[: int(intercept)] = 0.0
     solution = _solve(design.names, table, penalty)
@@ -126,11 +127,11 @@ def linear(
         parameters=parameters,
         objective=linear_objective(
             parameters,
-            table.X,
-            table.y,
-            None if weights is None else table.weights,
+            whole.X,
+            whole.y,
+            None if weights is None else whole.weights,
             penalty,
-            np.sqrt(scale / table.weights),
+            np.sqrt(np.divide(scale, whole.weights, where=whole.weights > 0, out=0 * whole.y)),
             intercept,
         ),
         title=_title(weights is not None, ridge),
@@ -138,7 +139,7 @@ def linear(
         rows=n,
         dof=round(freedom),
         scale=scale,
-        covariance_kind="least squares",
+        covariance_kind="ridge" if ridge else "expected information",
         statistics=_statistics(table, solution, rss, ridge > 0),
         notes=(*notes, *_notes(design.names, table, solution, rss, ridge)),
         iterations=1,
@@ -148,7 +149,7 @@ def linear(
 def _table(
     design: Design, y: Any, weights: Any, missing: Missing
 ) -> tuple[_Table, tuple[str, ...]]:
-    """Rows without NaN and of weight above 0."""
+    """Rows without NaN."""
     n = len(design.matrix)
     response = column_of(y, "y", n)
     weight = np.ones(n) if weights is None else column_of(weights, "weights", n)
@@ -158,11 +159,19 @@ def _table(
     if negative.any():
         row = int(np.argmax(negative))
         raise ValueError(f"weights: expected numbers from 0, got {weight[row]} in row {row}")
-    counts = present & (weight > 0)
-    if not counts.any():
+    if not (weight[present] > 0).any():
         raise ValueError("weights: expected some above 0, got zeros alone")
-    X = np.asfortranarray(design.matrix[counts])
-    return _Table(X, response[counts], weight[counts], design.resolution), notes
+    X = np.asfortranarray(design.matrix[present])
+    return _Table(X, response[present], weight[present], design.resolution), notes
+
+
+def _counting(table: _Table) -> _Table:
+    """The rows of weight above 0."""
+    counts = table.weights > 0
+    if counts.all():
+        return table
+    X = np.asfortranarray(table.X[counts])
+    return _Table(X, table.y[counts], table.weights[counts], table.resolution)
 
 
 def _solve(names: Sequence[str], table: _Table, penalty: np.ndarray) -> _Solution:
