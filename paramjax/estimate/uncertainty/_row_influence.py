@@ -53,8 +53,10 @@ def row_influence(est: Estimate, what: str) -> RowInfluence:
         raise ValueError(f"{what}: expected an estimate with its objective, got one without")
     least_squares = objective.kind == "residuals"
     refused = ("sandwich", "ridge")
-    if est.covariance_kind in refused if least_squares else (
-        est.covariance_kind not in _OF_INFORMATION
+    if (
+        est.covariance_kind in refused
+        if least_squares
+        else (est.covariance_kind not in _OF_INFORMATION)
     ):
         raise ValueError(
             f"{what}: expected an estimate whose covariance is an inverse information, got "

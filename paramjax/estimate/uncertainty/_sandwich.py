@@ -25,7 +25,8 @@ def robust(est: Estimate, kind: Kind = "HC1", *, clusters: Any = None) -> Estima
     with B the inverse information and s the score of a row, of least squares its weight times
     its residual and derivative (Huber, 1967; White, 1980). a is 1 for HC0, n / (n - p) for HC1,
     1 / (1 - h) for HC2 and 1 / (1 - h)^2 for HC3, where h is the leverage of the row (MacKinnon
-    and White, 1985); HC3 is the best of them in small samples (Long and Ervin, 2000).
+    and White, 1985); HC3 is the best of them in small samples (Long and Ervin, 2000). Of
+    maximum likelihood HC1 has its factor, too, as in R's sandwich, where statsmodels has none.
 
     With clusters the scores of a cluster are summed before the outer product (Liang and Zeger,
     1986); HC1 then multiplies by G / (G - 1) times (n - 1) / (n - p) for G clusters, as Stata and
@@ -95,7 +96,8 @@ def _by_rows(found: RowInfluence, kind: str, n: int, p: int) -> np.ndarray:
             )
         pulls = pulls / (np.sqrt(left) if kind == "HC2" else left)[:, None]
     factor = _rest(n, p) if kind == "HC1" else 1.0
-    return factor * pulls.T @ pulls
+    covariance: np.ndarray = factor * pulls.T @ pulls
+    return covariance
 
 
 def _rest(n: int, p: int) -> float:
