@@ -49,6 +49,7 @@ from paramjax.estimate.networks import (
 )
 from paramjax.estimate.regression import linear, logistic
 from paramjax.estimate.summaries import Row, Summary
+from paramjax.estimate.uncertainty import Influence, influence, robust
 
 __all__ = [
     "ClassMixture",
@@ -63,6 +64,7 @@ __all__ = [
     "Estimate",
     "Expression",
     "Formula",
+    "Influence",
     "Interval",
     "IntervalScore",
     "Laplace",
@@ -91,6 +93,7 @@ __all__ = [
     "full",
     "gaussian",
     "huber",
+    "influence",
     "kronecker",
     "laplace",
     "last_layer",
@@ -106,6 +109,7 @@ __all__ = [
     "positive",
     "probit",
     "quantile_score",
+    "robust",
     "soft_l1",
     "tukey",
     "unit_interval",

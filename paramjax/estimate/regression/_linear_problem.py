@@ -98,10 +98,10 @@ def _step(state: SolverState, inputs: Inputs) -> SolverState:
         held |= ~inputs.free
     root = 1.0 if inputs.weights is None else jnp.sqrt(inputs.weights)
     penalty = jnp.where(held, 1.0, jnp.sqrt(inputs.data["penalty"]))
-    X = jnp.where(held, 0.0, inputs.data["X"]) * jnp.reshape(root, (-1, 1))
+    X = jnp.where(held[None], 0.0, inputs.data["X"]) * jnp.reshape(root, (-1, 1))
     lengths = jnp.linalg.norm(X, axis=0)
     scale = jnp.where(lengths > 0, lengths, 1.0)
-    q, r = jnp.linalg.qr(jnp.concatenate([X, jnp.diag(penalty)]) / scale)
+    q, r = jnp.linalg.qr(jnp.concatenate([X, jnp.diag(penalty)]) / scale[None])
 
     def residuals(theta: Array) -> Array:
         rows = linear_rows(theta, inputs.data)
