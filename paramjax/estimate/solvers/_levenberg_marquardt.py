@@ -23,24 +23,35 @@ from paramjax.estimate.solvers._solver import Inputs, Rows, Solver, SolverState
 Loss = Callable[[Array], Array]
 """A robust loss: what a squared residual counts, elementwise."""
 
-_FLAT = 1e-12
-"""Relative fall of the sum of squares below which it is no longer told from rounding."""
-_OFFSET = 1e-6
-"""Largest share of the residuals that the parameters can reach where they have converged."""
+_FLAT = 4096.0
+"""Relative fall of the sum of squares, in units of rounding, that is not told from none."""
+_SLOW = 0.97
+"""Share of what could be reached that is left by a step at the end that helped too little."""
 _PATIENCE = 4
-"""Steps without a better point at the end."""
-_LARGEST_DAMPING = 1e30
-_RANK = 1e-14
+"""Steps at the end that do not help, until it ends."""
+_NEAR = 1e-4
+"""Share of the residuals that the parameters can reach where they have converged."""
+_RANK = 64.0
+"""Length of a column beside those before it, in units of rounding, that is none."""
+_FADING = 0.9
+"""How fast a scale forgets a column that was longer: at once, and parameters run away."""
 
 
 class _Own(NamedTuple):
-    """The linearisation: its triangle and the residuals' part that the parameters can reach."""
+    """The linearisation at the best point."""
 
     triangle: Array
+    """R of the Jacobian's QR, without what is held, [p, p]."""
     reachable: Array
-    scales: Array
+    """The residuals' part in the span of its columns, [p]."""
+    norms: Array
+    """Lengths of the Jacobian's columns, [p]."""
     held: Array
+    """Parameters that may not move from there, bool[p]."""
+    scales: Array
+    """What their damping is relative to, [p]."""
     failures: Array
+    """Steps at the end that did not help, int32[]."""
 
 
 class _Point(NamedTuple):
@@ -53,7 +64,7 @@ class _Point(NamedTuple):
     held: Array
 
 
-def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float = 1e-3) -> Solver:
+def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float = 100.0) -> Solver:
     """Solve a problem of least squares, with bounds, held parameters and robust losses.
 
     Levenberg (1944), "A method for the solution of certain non-linear problems in least
@@ -70,18 +81,15 @@ def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float 
 
     def init(theta: Array, inputs: Inputs) -> SolverState:
         point = _evaluate(rows, loss, theta, inputs)
-        fine = jnp.isfinite(point.value) & jnp.isfinite(point.triangle).all()
-        code = jnp.where(fine, Outcome.UNFINISHED.code, Outcome.NONFINITE.code)
-        own = _Own(point.triangle, point.reachable, point.norms, point.held, jnp.int32(0))
+        code = jnp.where(_finite(point), Outcome.UNFINISHED.code, Outcome.NONFINITE.code)
+        own = _Own(*point[1:], point.norms, jnp.int32(0))
         start = jnp.asarray(damping, point.value.dtype)
         return SolverState(theta, point.value, start, code.astype(jnp.int8), jnp.int32(0), own)
 
     def step(state: SolverState, inputs: Inputs) -> SolverState:
-        own: _Own = state.own
-        moved = state.theta + _damped(own, state.damping)
-        trial = _clipped(moved, inputs)
+        trial = _clipped(state.theta + _damped(state.own, state.damping), inputs)
         point = _evaluate(rows, loss, trial, inputs)
-        after = _decided(state, trial, point)
+        after = _decided(state, trial, point, inputs)
         running = state.outcome == Outcome.UNFINISHED.code
         kept: SolverState = jax.tree.map(partial(jnp.where, running), after, state)
         return kept
@@ -168,67 +176,88 @@ def _damped(own: _Own, damping: Array) -> Array:
     return jnp.where(own.held, 0.0, solved)
 
 
-def _decided(state: SolverState, trial: Array, point: _Point) -> SolverState:
+def _decided(state: SolverState, trial: Array, point: _Point, inputs: Inputs) -> SolverState:
     """Take the trial or damp more; and say whether there is anything left to do."""
     own: _Own = state.own
     eps = np.finfo(trial.dtype).eps
     change = trial - state.theta
     along = own.triangle @ change
     predicted = -(own.reachable @ along) - 0.5 * (along @ along)
-    fall = state.value - point.value
-    finite = jnp.isfinite(point.value) & jnp.isfinite(point.triangle).all()
-    ratio = jnp.where(finite, fall / jnp.where(predicted > 0, predicted, 1.0), -1.0)
-    flat = jnp.abs(predicted) <= _FLAT * state.value
-    level = finite & (jnp.abs(fall) <= 4 * _FLAT * state.value)
-    reach, reach_after = _length(own.reachable), _length(point.reachable)
-    lower = finite & (predicted > 0) & (fall > 0) & (ratio > 1e-4)
-    nearer = level & (reach_after < reach)
-    better = jnp.where(flat, nearer, lower)
-    tiny = (jnp.abs(change) <= eps * jnp.abs(state.theta)).all()
-    damping = jnp.where(
-        flat,
-        jnp.where(better, 0.0, state.damping * 0.0),
-        jnp.where(
-            ratio > 0.75,
-            state.damping * 0.2,
-            jnp.where(ratio < 0.25, jnp.maximum(state.damping * 4, 1e-12), state.damping),
-        ),
+    fall = jnp.where(_finite(point), state.value - point.value, -jnp.inf)
+    ratio = jnp.where(predicted > 0, fall / jnp.where(predicted > 0, predicted, 1.0), -1.0)
+    reach, reach_after = _reach(own), _reach(point)
+    rounding = _FLAT * eps * state.value + _rounding(own, state.theta) * _root(state.value)
+    flat = 0.5 * reach**2 <= rounding
+    better = jnp.where(
+        flat, (jnp.abs(fall) <= 4 * rounding) & (reach_after < reach), (fall > 0) & (ratio > 1e-4)
     )
-    failures = jnp.where(
-        better,
-        jnp.where(flat & (reach_after > 0.5 * reach), own.failures + 1, 0),
-        own.failures + jnp.where(flat | tiny, 1, 0),
+    slow = flat & (~better | (reach_after > _SLOW * reach))
+    failures = own.failures + jnp.where(slow, 1, 0)
+    scales = jnp.maximum(_FADING * own.scales, point.norms)
+    taken = _taken(
+        better, (trial, point.value, *point[1:], scales), (state.theta, state.value, *own[:-1])
     )
-
-    def pick(new: Array, old: Array) -> Array:
-        return jnp.where(better, new, old)
-
-    kept = _Own(
-        pick(point.triangle, own.triangle),
-        pick(point.reachable, own.reachable),
-        pick(jnp.maximum(own.scales, point.norms), own.scales),
-        pick(point.held, own.held),
-        failures,
-    )
-    theta, value = pick(trial, state.theta), pick(point.value, state.value)
-    iterations = state.iterations + 1
-    settled = (failures >= _PATIENCE) | (_length(kept.reachable) == 0)
-    stuck = damping > _LARGEST_DAMPING
-    small = _length(kept.reachable) <= _OFFSET * jnp.sqrt(2 * value)
-    code = jnp.where(
-        settled | stuck,
-        jnp.where(small | tiny | settled, _kind(kept), Outcome.STUCK.code),
-        Outcome.UNFINISHED.code,
-    )
-    return SolverState(theta, value, damping, code.astype(jnp.int8), iterations, kept)
+    theta, value, kept = taken[0], taken[1], _Own(*taken[2:], failures)
+    tiny = ~better & (jnp.abs(change) <= eps * jnp.abs(state.theta)).all()
+    ended = (failures >= _PATIENCE) | tiny
+    code = jnp.where(ended, _kind(kept, theta, value, inputs), Outcome.UNFINISHED.code)
+    damping = jnp.where(flat, 0.0, _damping(state.damping, ratio))
+    return SolverState(theta, value, damping, code.astype(jnp.int8), state.iterations + 1, kept)
 
 
-def _kind(own: _Own) -> Array:
-    """Of convergence: plain, singular or at a bound."""
-    norms = jnp.sqrt((own.triangle**2).sum(axis=0))
-    scaled = own.triangle / jnp.where(norms > 0, norms, 1.0)
-    singular = jnp.min(jnp.abs(jnp.diagonal(scaled))) < _RANK
-    return jnp.where(singular, Outcome.SINGULAR.code, Outcome.CONVERGED.code)
+def _taken(better: Array, new: tuple[Array, ...], old: tuple[Array, ...]) -> tuple[Array, ...]:
+    return tuple(jnp.where(better, n, o) for n, o in zip(new, old, strict=True))
+
+
+def _finite(point: _Point) -> Array:
+    return jnp.isfinite(point.value) & jnp.isfinite(point.triangle).all()
+
+
+def _damping(damping: Array, ratio: Array) -> Array:
+    """Less where the linearisation holds, more where it does not."""
+    more = 4.0 * jnp.maximum(damping, 1e-20)
+    return jnp.where(ratio > 0.75, 0.2 * damping, jnp.where(ratio < 0.25, more, damping))
+
+
+def _regular(point: _Own | _Point) -> Array:
+    """Whose columns are not combinations of those before, bool[p]."""
+    rounding = _RANK * np.finfo(point.norms.dtype).eps * point.norms
+    return jnp.abs(jnp.diagonal(point.triangle)) > rounding
+
+
+def _reach(point: _Own | _Point) -> Array:
+    """Length of the part of the residuals that the parameters can still reach."""
+    return _length(jnp.where(_regular(point), point.reachable, 0.0))
+
+
+def _rounding(own: _Own, theta: Array) -> Array:
+    """Rounding of the residuals, by that of what the parameters contribute to them."""
+    return 8 * np.finfo(theta.dtype).eps * _length(own.norms * theta)
+
+
+def _root(value: Array) -> Array:
+    """Length of the residuals."""
+    return jnp.sqrt(2 * value)
+
+
+def _kind(own: _Own, theta: Array, value: Array, inputs: Inputs) -> Array:
+    """How it ended where no step helps any more."""
+    converged = _reach(own) <= _NEAR * _root(value) + _rounding(own, theta)
+    absent = own.norms == 0
+    if inputs.free is not None:
+        absent = absent & inputs.free
+    code = jnp.where(_at_bound(theta, inputs), Outcome.AT_BOUND.code, Outcome.CONVERGED.code)
+    code = jnp.where(_regular(own).all() & ~absent.any(), code, Outcome.SINGULAR.code)
+    return jnp.where(converged, code, Outcome.STUCK.code)
+
+
+def _at_bound(theta: Array, inputs: Inputs) -> Array:
+    at = jnp.zeros((), bool)
+    if inputs.low is not None:
+        at = at | (theta <= inputs.low).any()
+    if inputs.high is not None:
+        at = at | (theta >= inputs.high).any()
+    return at
 
 
 def _length(vector: Array) -> Array:

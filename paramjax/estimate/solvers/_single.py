@@ -24,7 +24,7 @@ def solve_single(
     theta: np.ndarray,
     inputs: Inputs,
     report: Report | None = None,
-    max_iterations: int = 2000,
+    max_iterations: int = 20_000,
 ) -> tuple[Solved, PyTree]:
     """Run a solver until it ends.
 
