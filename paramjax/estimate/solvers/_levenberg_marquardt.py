@@ -82,7 +82,8 @@ def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float 
     def init(theta: Array, inputs: Inputs) -> SolverState:
         point = _evaluate(rows, loss, theta, inputs)
         code = jnp.where(_finite(point), Outcome.UNFINISHED.code, Outcome.NONFINITE.code)
-        own = _Own(*point[1:], point.norms, jnp.int32(0))
+        scales = point.norms
+        own = _Own(point.triangle, point.reachable, point.norms, point.held, scales, jnp.int32(0))
         start = jnp.asarray(damping, point.value.dtype)
         return SolverState(theta, point.value, start, code.astype(jnp.int8), jnp.int32(0), own)
 
@@ -197,7 +198,8 @@ def _decided(state: SolverState, trial: Array, point: _Point, inputs: Inputs) ->
     taken = _taken(
         better, (trial, point.value, *point[1:], scales), (state.theta, state.value, *own[:-1])
     )
-    theta, value, kept = taken[0], taken[1], _Own(*taken[2:], failures)
+    theta, value, triangle, reachable, norms, held, scales = taken
+    kept = _Own(triangle, reachable, norms, held, scales, failures)
     tiny = ~better & (jnp.abs(change) <= eps * jnp.abs(state.theta)).all()
     ended = (failures >= _PATIENCE) | tiny
     code = jnp.where(ended, _kind(kept, theta, value, inputs), Outcome.UNFINISHED.code)
@@ -222,7 +224,8 @@ def _damping(damping: Array, ratio: Array) -> Array:
 def _regular(point: _Own | _Point) -> Array:
     """Whose columns are not combinations of those before, bool[p]."""
     rounding = _RANK * np.finfo(point.norms.dtype).eps * point.norms
-    return jnp.abs(jnp.diagonal(point.triangle)) > rounding
+    regular: Array = jnp.abs(jnp.diagonal(point.triangle)) > rounding
+    return regular
 
 
 def _reach(point: _Own | _Point) -> Array:
@@ -232,7 +235,8 @@ def _reach(point: _Own | _Point) -> Array:
 
 def _rounding(own: _Own, theta: Array) -> Array:
     """Rounding of the residuals, by that of what the parameters contribute to them."""
-    return 8 * np.finfo(theta.dtype).eps * _length(own.norms * theta)
+    rounding: Array = 8 * np.finfo(theta.dtype).eps * _length(own.norms * theta)
+    return rounding
 
 
 def _root(value: Array) -> Array:
