@@ -1,5 +1,13 @@
 """Figures of runs, populations and comparisons, drawn from arrays and records."""
 
+from paramjax.plots._estimate_figures import (
+    correlation_matrix,
+    fitted_curve,
+    panel_figure,
+    profile_curve,
+    residual_quantiles,
+    residual_scatter,
+)
 from paramjax.plots._forest import ComparisonRecord, DecisionRecord, forest_figure
 from paramjax.plots._learning_curves import learning_curves
 from paramjax.plots._learning_rate_curve import learning_rate_curve
@@ -16,12 +24,18 @@ __all__ = [
     "DecisionRecord",
     "Distribution",
     "TrainingRecord",
+    "correlation_matrix",
+    "fitted_curve",
     "forest_figure",
     "learning_curves",
     "learning_rate_curve",
     "overview",
+    "panel_figure",
     "parallel_coordinates",
+    "profile_curve",
     "reliability_diagram",
+    "residual_quantiles",
+    "residual_scatter",
     "run_curves",
     "saliency_maps",
 ]

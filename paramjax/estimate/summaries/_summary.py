@@ -12,7 +12,7 @@ from scipy import special
 
 from paramjax._format import number
 from paramjax.estimate._outcome import Outcome
-from paramjax.estimate._parameters import flatten
+from paramjax.estimate._parameters import parameters_of
 from paramjax.estimate.summaries._html import html_of
 from paramjax.estimate.summaries._latex import latex_of
 from paramjax.estimate.summaries._text import text_of
@@ -66,6 +66,28 @@ class Summary:
         level: Of the intervals.
         statistics: Further figures, as texts by name.
         notes: Sentences that a reader must know.
+
+    Example:
+        >>> import paramjax as pj
+        >>> x, y = np.array([0.0, 1, 2, 3, 4]), np.array([1.1, 2.9, 5.2, 6.8, 9.0])
+        >>> est = pj.estimate.linear(x, y, names=["x"])
+        >>> isinstance(est.summary().rows[1], Row), isinstance(est.summary(), Summary)
+        (True, True)
+        >>> print(est.summary(0.9))
+        Linear least squares
+        outcome: converged (1 iteration)
+        rows                                 5    degrees of freedom                   3
+        sum of squares                   0.091    residual std. error           0.174165
+        covariance               least squares
+        --------------------------------------------------------------------------------
+                     estimate    std. error         t     P>|t|      [0.05      0.95]
+        intercept      1.0600        0.1349     7.857    0.0043     0.7425     1.3775
+        x             1.97000       0.05508    35.769    4.8e-5    1.84039    2.09961
+        --------------------------------------------------------------------------------
+        R-squared                     0.997661    adjusted R-squared            0.996881
+        F                              1279.42    F p-value                   4.80542e-5
+        log likelihood                 2.92114    AIC                           -1.84228
+        BIC                           -2.62341    condition number               3.14626
     """
 
     title: str
@@ -106,13 +128,13 @@ def summary_of(estimate: Estimate, level: float) -> Summary:
         symbol="t" if estimate.reference == "t" else "z",
         level=level,
         statistics={name: figure(value) for name, value in estimate.statistics.items()},
-        notes=estimate.notes,
+        notes=(*estimate.notes, *_held(estimate)),
     )
 
 
 def rows_of(estimate: Estimate, level: float) -> tuple[Row, ...]:
     """The parameters with their errors, tests and intervals."""
-    low, high = map(flatten, estimate.interval(level))
+    low, high = map(estimate.parameters.flat, estimate.interval(level))
     theta, errors = estimate.theta, estimate.errors
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = theta / errors
@@ -135,14 +157,23 @@ def _facts(estimate: Estimate) -> dict[str, str]:
     squares = estimate.reference == "t"
     if estimate.objective is not None:
         squares = estimate.objective.kind == "residuals"
-    facts = {
-        "rows": f"{estimate.rows:,}",
-        "degrees of freedom": f"{estimate.dof:,}",
-        "sum of squares" if squares else "log likelihood": figure(estimate.value),
-    }
+    value = "sum of squares" if squares else "log likelihood"
+    facts = {"rows": f"{estimate.rows:,}", "degrees of freedom": f"{estimate.dof:,}"}
+    if value not in {name.replace("-", " ") for name in estimate.statistics}:
+        facts[value] = figure(estimate.value)
     if estimate.reference == "t":
         facts["residual std. error"] = figure(math.sqrt(estimate.scale))
     return facts | {"covariance": estimate.covariance_kind}
+
+
+def _held(estimate: Estimate) -> list[str]:
+    """A sentence about what was not estimated."""
+    if estimate.parameters.held is None:
+        return []
+    whole = parameters_of(estimate.params)
+    pairs = zip(whole.names, whole.start, strict=True)
+    held = [f"{name} = {figure(value)}" for name, value in pairs if name not in estimate.names]
+    return [f"held fixed: {', '.join(held)}"]
 
 
 def figure(value: float) -> str:
