@@ -1,7 +1,7 @@
 """Linear regression in closed form against NIST's certified solutions.
 
-Norris and Longley (ill-conditioned) are Statistical Reference Datasets; a column of ones gives
-the intercept. X'X has the square of X's condition number, which QR of X itself avoids.
+X'X has the square of X's condition number, which QR of X itself avoids; estimate.linear scales
+the columns, too, and corrects the solution of QR from residuals in twice the precision.
 
 Row 1 of the brief.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from paramjax.cli import start_script
+from paramjax.estimate import linear
 
 NORRIS = """0.2 0.1 337.4 338.8 118.2 118.1 884.6 888.0 10.1 9.2 226.5 228.1 666.3 668.5 996.3 998.5
 448.6 449.1 777.0 778.9 558.2 559.2 0.4 0.3 0.6 0.1 775.5 778.1 666.9 668.8 338.0 339.3 447.5 448.9
@@ -37,7 +38,7 @@ ERRORS = """890420.383607373 84.9149257747669 0.0334910077722432 0.4883996816516
 
 def table(text):
     *x, y = np.array(text.split(), float).reshape(-1, 2 if text is NORRIS else 7).T
-    return np.stack([np.ones_like(y), *x], axis=1), y
+    return np.stack(x, axis=1), y
 
 
 def qr(X, y):
@@ -50,47 +51,47 @@ def inverse_of_square(X, y):
     return explicit @ (X.T @ y), jnp.sqrt(jnp.diag(jnp.diag(explicit)))
 
 
-def estimate(solve, X, y, dtype="float64"):
+def plainly(solve, X, y, dtype):
     """Coefficients and standard errors: `solve` returns a root of (X'X)^-1 beside them."""
-    X, y = jnp.asarray(X, dtype), jnp.asarray(y, dtype)
-    coefficients, root = solve(X, y)
-    variance = jnp.sum((y - X @ coefficients) ** 2) / (X.shape[0] - X.shape[1])
-    return np.asarray(coefficients), np.asarray(jnp.sqrt(variance * (root**2).sum(axis=1)))
+    X, y = jnp.asarray(np.insert(X, 0, 1, axis=1), dtype), jnp.asarray(y, dtype)
+    found, root = solve(X, y)
+    variance = jnp.sum((y - X @ found) ** 2) / (X.shape[0] - X.shape[1])
+    return np.asarray(found), np.asarray(jnp.sqrt(variance * (root**2).sum(axis=1)))
 
 
 def digits(found, certified):
     """Correct decimal digits of the worst entry: -log10 of its relative error, 0 for nonsense."""
     error = np.max(np.abs(found / np.array(certified.split(), float) - 1))
-    return float(np.clip(-np.log10(error), 0, 16)) if np.isfinite(error) else 0.0
+    return float(np.clip(-np.log10(np.nan_to_num(error, nan=1.0)), 0, 16))
 
 
 @jax.enable_x64(True)
 def main() -> int:
     script = start_script(__file__, __doc__)
-    X, y = table(NORRIS)
-    (intercept, slope), errors = estimate(qr, X, y)
-    correct = {}
+    (x, y), longley = table(NORRIS), table(LONGLEY)
+    line, est = linear(x, y), linear(*longley)
+    found = {"Longley, linear": (est.theta, est.errors)}
     for solve, bits in itertools.product((qr, inverse_of_square), (64, 32)):
-        found = estimate(solve, *table(LONGLEY), f"float{bits}")
-        correct[f"{solve.__name__}, {bits} bits"] = [*map(digits, found, (CERTIFIED, ERRORS))]
-    coefficients, standard = zip(*correct.values(), strict=True)
+        found[f"Longley, {solve.__name__}, {bits} bits"] = plainly(solve, *longley, f"float{bits}")
+    correct = {f"{name}: correct digits": digits(b, CERTIFIED) for name, (b, _) in found.items()}
+    standard = [digits(errors, ERRORS) for _, errors in found.values()]
 
     def plot(figure):
         left, right = figure.subplots(1, 2)
-        left.plot(X[:, 1], y - intercept - slope * X[:, 1], "o")
-        left.set(xlabel="x", ylabel="y minus the line", title="Norris: 36 residuals of QR")
-        right.plot(coefficients, list(correct), "o", label="coefficients")
-        right.plot(standard, list(correct), "s", label="standard errors")
-        right.set(xlabel="correct digits of Longley's worst", xlim=(-0.5, 16), ylim=(3.5, -0.5))
+        left.plot(x, line.objective.evaluate(line.theta)[0], "o")
+        left.set(xlabel="x", ylabel="y minus the line", title="Norris: 36 residuals")
+        right.plot(list(correct.values()), list(found), "o", label="coefficients")
+        right.plot(standard, list(found), "s", label="standard errors")
+        right.set(xlabel="correct digits of the worst", xlim=(-0.5, 16), ylim=(4.5, -0.5))
         right.legend()
 
     figures = {
-        "Norris, intercept": intercept,
-        "Norris, slope": slope,
-        "Norris, standard error of the slope": errors[1],
-        "Norris, slope without a column of ones": (X[:, 1] @ y) / (X[:, 1] @ X[:, 1]),
-        **{f"Longley, {name}: correct digits": pair[0] for name, pair in correct.items()},
-        "Longley, qr, 64 bits: correct digits of the standard errors": standard[0],
+        "Norris, intercept": line.params["intercept"],
+        "Norris, slope": line.params["x1"],
+        "Norris, standard error of the slope": line.stderr["x1"],
+        "Norris, slope without a column of ones": linear(x, y, intercept=False).params["x1"],
+        **correct,
+        "Longley, linear: correct digits of the standard errors": standard[0],
     }
     return script.finish(figures, plot, size=(10, 4))
 

@@ -34,10 +34,8 @@ def main() -> int:
     data = {"x": x, "y": 3 * x + 2 + 0.5 * jax.random.normal(noise_key, x.shape)}
     params = MODEL.init(key, x)
 
-    # least squares from X itself: X'X has the square of its condition number
-    X = np.hstack([x, np.ones_like(x)]).astype(np.float64)
-    closed, (rss,), _, _ = np.linalg.lstsq(X, np.asarray(data["y"], np.float64)[:, 0])
-    least = rss / len(X)
+    est = pj.estimate.linear({"x": x[:, 0]}, data["y"])
+    slope, intercept, least = est.params["x"], est.params["intercept"], est.value / len(x)
 
     flat, unflatten = ravel_pytree(params)
     hessian = jax.hessian(lambda theta: LOSS(unflatten(theta), data, None)[0])(flat)
@@ -55,7 +53,7 @@ def main() -> int:
     def plot(figure):
         left, right = figure.subplots(1, 2)
         left.plot(x, data["y"], ".", color="0.6", label="data")
-        left.plot(x, X @ closed, label=f"y = {closed[0]:.2f} x + {closed[1]:.2f}")
+        left.plot(x, slope * x + intercept, label=f"y = {slope:.2f} x + {intercept:.2f}")
         left.set(xlabel="x", ylabel="y", title="100 rows and their least-squares line")
         for name, values in loss.items():
             right.semilogy(values - least, label=f"rate {name}")
@@ -65,9 +63,9 @@ def main() -> int:
         right.legend()
 
     figures = {
-        "slope, least squares": closed[0],
+        "slope, least squares": slope,
         "slope, gradient descent": fitted["kernel"][0, 0],
-        "intercept, least squares": closed[1],
+        "intercept, least squares": intercept,
         "intercept, gradient descent": fitted["bias"][0],
         "learning rate's limit, 2 / lambda_max": limit,
         "loss above its minimum, rate 0.98 of limit": loss["0.98 of limit"][-1] - least,
