@@ -1,7 +1,6 @@
 """Linear regression in closed form against NIST's certified solutions.
 
-X'X has the square of X's condition number, which QR of X itself avoids; estimate.linear scales
-the columns, too, and corrects the solution of QR from residuals in twice the precision.
+X'X has the square of X's condition number, which QR of X avoids; estimate.linear refines QR's.
 
 Row 1 of the brief.
 """
