@@ -197,35 +197,6 @@ def inverse_gram(matrix: np.ndarray) -> tuple[np.ndarray, Decomposition]:
     return inverse, found
 
 
-def inverse_information(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of a symmetric matrix that should be positive definite, and what it determines.
-
-    Args:
-        information: Such as a Hessian of minus the log likelihood, float64[p, p].
-
-    Returns:
-        The inverse, NaN in rows and columns of undetermined parameters, and bool[p]: which
-        parameters are undetermined, for the matrix, with its diagonal scaled to one, has an
-        eigenvalue that is zero or negative to rounding along them.
-
-    Example:
-        >>> inverse_information(np.diag([4.0, 0.0]))
-        (array([[0.25,  nan],
-               [ nan,  nan]]), array([False,  True]))
-    """
-    p = len(information)
-    diagonal = np.diag(information)
-    scale = np.where(diagonal > 0, np.sqrt(np.abs(diagonal)), 1.0)
-    values, vectors = linalg.eigh(information / np.outer(scale, scale))
-    flat = values <= 10 * p * np.finfo(np.float64).eps * max(values[-1], 0.0)
-    undetermined = np.abs(vectors[:, flat]).max(axis=1, initial=0.0) > 1e-6
-    kept = vectors[:, ~flat] / np.sqrt(values[~flat])
-    root = kept / scale[:, None]
-    inverse = root @ root.T
-    inverse[undetermined] = inverse[:, undetermined] = np.nan
-    return inverse, undetermined
-
-
 def combination_words(names: Sequence[str], found: Decomposition) -> tuple[str, ...]:
     """Each dependent column as a sentence.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,6 +35,24 @@ def refined(
     Returns:
         Coefficients, float64[p], and residuals without weights, float64[n].
     """
+    # by powers of two, so that nothing is rounded and no product overflows or vanishes
+    columns, heights, heavy = _power(X), _power(y[:, None])[0], _power(weights[:, None])[0]
+    found = dataclasses.replace(found, scale=found.scale / (columns * np.sqrt(heavy)))
+    b, residuals = _solved(X / columns, y / heights, weights / heavy, found)
+    return b * (heights / columns), residuals * heights
+
+
+def _power(columns: np.ndarray) -> np.ndarray:
+    """A power of four near the largest entry of each column."""
+    largest = np.abs(columns).max(axis=0)
+    exponents = np.frexp(np.where(largest > 0, largest, 1.0))[1]
+    power: np.ndarray = np.ldexp(1.0, exponents // 2 * 2)
+    return power
+
+
+def _solved(
+    X: np.ndarray, y: np.ndarray, weights: np.ndarray, found: Decomposition
+) -> tuple[np.ndarray, np.ndarray]:
     root = np.sqrt(weights)
     weighted, b = np.zeros_like(y), np.zeros(X.shape[1])
     last = np.inf

@@ -229,3 +229,14 @@ def test_what_is_wrong_is_named(changes, error, message):
     arguments = {"X": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0], **changes}
     with pytest.raises(error, match=message):
         pj.estimate.linear(arguments.pop("X"), arguments.pop("y"), **arguments)
+
+
+@pytest.mark.parametrize(("of_x", "of_y"), [(1e150, 1.0), (1e-150, 1.0), (1.0, 1e100)])
+def test_units_do_not_matter(table, of_x, of_y):
+    X, y, weights = table
+    plain = pj.estimate.linear(X, y, weights=weights)
+    est = pj.estimate.linear(X * of_x, y * of_y, weights=weights)
+    units = of_y / np.array([1.0, of_x, of_x, of_x])
+    np.testing.assert_allclose(est.theta, plain.theta * units, rtol=1e-12)
+    np.testing.assert_allclose(est.errors, plain.errors * units, rtol=1e-10)
+    assert est.statistics["F"] == pytest.approx(plain.statistics["F"])
