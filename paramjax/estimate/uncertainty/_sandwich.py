@@ -26,7 +26,8 @@ def robust(est: Estimate, kind: Kind = "HC1", *, clusters: Any = None) -> Estima
     its residual and derivative (Huber, 1967; White, 1980). a is 1 for HC0, n / (n - p) for HC1,
     1 / (1 - h) for HC2 and 1 / (1 - h)^2 for HC3, where h is the leverage of the row (MacKinnon
     and White, 1985); HC3 is the best of them in small samples (Long and Ervin, 2000). Of
-    maximum likelihood HC1 has its factor, too, as in R's sandwich, where statsmodels has none.
+    maximum likelihood HC1 has its factor, too, as in R's sandwich, where statsmodels has none;
+    its rows count as often as their weights say.
 
     With clusters the scores of a cluster are summed before the outer product (Liang and Zeger,
     1986); HC1 then multiplies by G / (G - 1) times (n - 1) / (n - p) for G clusters, as Stata and
@@ -83,6 +84,8 @@ def robust(est: Estimate, kind: Kind = "HC1", *, clusters: Any = None) -> Estima
 
 def _by_rows(found: RowInfluence, kind: str, n: int, p: int) -> np.ndarray:
     pulls = found.pulls
+    if found.leverage is None:  # a row of weight w is w rows, whose outer products add up
+        pulls = pulls / np.sqrt(np.where(found.weights > 0, found.weights, 1.0))[:, None]
     if kind in ("HC2", "HC3"):
         if found.leverage is None:
             raise ValueError(
