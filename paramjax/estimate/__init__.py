@@ -49,9 +49,23 @@ from paramjax.estimate.networks import (
 )
 from paramjax.estimate.regression import linear, logistic
 from paramjax.estimate.summaries import Row, Summary
-from paramjax.estimate.uncertainty import Influence, influence, robust
+from paramjax.estimate.uncertainty import (
+    Bootstrap,
+    Delta,
+    Influence,
+    Prediction,
+    Profile,
+    ProfileCurve,
+    bootstrap,
+    delta,
+    influence,
+    predict,
+    profile,
+    robust,
+)
 
 __all__ = [
+    "Bootstrap",
     "ClassMixture",
     "ClassPrediction",
     "ConformalIntervals",
@@ -60,6 +74,7 @@ __all__ = [
     "CoverageLaw",
     "CrossConformalIntervals",
     "CrossConformalSets",
+    "Delta",
     "Ensemble",
     "Estimate",
     "Expression",
@@ -69,6 +84,9 @@ __all__ = [
     "IntervalScore",
     "Laplace",
     "Outcome",
+    "Prediction",
+    "Profile",
+    "ProfileCurve",
     "Row",
     "SetScore",
     "Summary",
@@ -77,6 +95,7 @@ __all__ = [
     "ValuePrediction",
     "absolute_score",
     "adaptive_score",
+    "bootstrap",
     "categorical",
     "cauchy",
     "conformal_intervals",
@@ -87,6 +106,7 @@ __all__ = [
     "cross_conformal_intervals",
     "cross_conformal_sets",
     "curve_fit",
+    "delta",
     "diagonal",
     "ensemble",
     "formula",
@@ -107,7 +127,9 @@ __all__ = [
     "monte_carlo",
     "normalised_score",
     "positive",
+    "predict",
     "probit",
+    "profile",
     "quantile_score",
     "robust",
     "soft_l1",
