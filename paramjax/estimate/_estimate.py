@@ -15,11 +15,13 @@ from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, slopes
 from paramjax.estimate.summaries import Summary
+from paramjax.estimate.summaries._figure import figure_of
 from paramjax.estimate.summaries._frame import frame_of, short_text
 from paramjax.estimate.summaries._summary import summary_of
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class Interval(NamedTuple):
@@ -160,6 +162,24 @@ class Estimate:
             ValueError: If the level lies outside (0, 1).
         """
         return frame_of(self, check_level(level))
+
+    def plot(self, level: float = 0.95) -> Figure:
+        """Draw the fit with its bands, residuals, their quantiles, and correlations of estimates.
+
+        The fit is drawn where `curve_fit` or `linear` had one input, else the estimates with
+        their intervals. Residuals are multiplied by the root of their weights.
+
+        Args:
+            level: Of the bands, in (0, 1).
+
+        Returns:
+            A figure; `figure.savefig("fit.png")` keeps it, and a notebook shows it.
+
+        Raises:
+            ModuleNotFoundError: Without matplotlib.
+            ValueError: If the level lies outside (0, 1), or there is nothing to draw.
+        """
+        return figure_of(self, check_level(level))
 
     def __repr__(self) -> str:
         """The outcome, and the first parameters with their standard errors."""

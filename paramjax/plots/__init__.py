@@ -2,6 +2,7 @@
 
 from paramjax.plots._estimate_figures import (
     correlation_matrix,
+    estimate_intervals,
     fitted_curve,
     panel_figure,
     profile_curve,
@@ -25,6 +26,7 @@ __all__ = [
     "Distribution",
     "TrainingRecord",
     "correlation_matrix",
+    "estimate_intervals",
     "fitted_curve",
     "forest_figure",
     "learning_curves",

@@ -285,6 +285,50 @@ def correlation_matrix(ax: Axes, names: Sequence[str], correlation: ArrayLike) -
     return ax
 
 
+def estimate_intervals(
+    ax: Axes, names: Sequence[str], values: ArrayLike, low: ArrayLike, high: ArrayLike, *,
+    level: float = 0.95,
+) -> Axes:  # fmt: skip
+    """Draw each estimate with its interval, the first one on top.
+
+    Args:
+        ax: The axes to draw on.
+        names: Of the parameters, [p].
+        values: The estimates, [p].
+        low: Lower ends, [p]; NaN draws none.
+        high: Upper ends, [p].
+        level: Of the intervals, for the label.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: If lengths differ.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = estimate_intervals(Figure().add_subplot(), ["a", "b"], [1, 2], [0, 1], [2, 3])
+        >>> [text.get_text() for text in ax.get_yticklabels()]
+        ['a', 'b']
+    """
+    values, low, high = (np.asarray(column, np.float64) for column in (values, low, high))
+    _same_length("estimate_intervals", values=values, names=np.asarray(names))
+    _same_length("estimate_intervals", low=low, high=high)
+    places = np.arange(len(names))
+    ax.axvline(0.0, color=_QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.hlines(places, low, high, color=_DOTS, linewidth=2 if len(names) <= _NAMED else 0.8)
+    ax.scatter(values, places, s=26 if len(names) <= _NAMED else 4, color=_DOTS, zorder=3)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    if len(names) <= _NAMED:
+        size = 9 if len(names) <= 12 else 6.5
+        ax.set_yticks(places, [_text(name) for name in names], fontsize=size)
+        ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(f"estimate and interval, {100 * level:.4g} %")
+    tidy(ax, "Estimates")
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
 def _name_cells(ax: Axes, names: Sequence[str]) -> None:
     if len(names) > _NAMED:
         ax.set_xlabel(f"{len(names)} parameters")

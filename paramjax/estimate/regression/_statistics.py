@@ -19,17 +19,18 @@ def null_mean(
     offset = np.zeros(len(y)) if sample.offset is None else sample.offset
     if not has_constant(sample.design.matrix):
         return family.mean(offset)
-    average = float((sample.counts * y).sum() / (sample.counts * trials).sum())
     if sample.offset is None:
-        return np.full(len(y), average)
+        constant = (sample.counts * y).sum() / (sample.counts * trials).sum()
+        return np.full(len(y), constant)
 
     def score(intercept: float) -> float:
         mean = family.mean(offset + intercept)
-        pull = family.pull(mean, dispersion) * (y - trials * mean)
-        return float((sample.counts * pull).sum())
+        variance = family.variance(mean, dispersion)
+        pull = sample.counts * (y - trials * mean) * family.slope(mean) / variance
+        return float(pull.sum())
 
-    low, high = family.bracket(y, average, offset)
-    return family.mean(offset + optimize.brentq(score, low, high, xtol=1e-13))
+    centre = -float(np.median(offset))
+    return family.mean(offset + optimize.brentq(score, centre - 50, centre + 50, xtol=1e-13))
 
 
 def has_constant(matrix: np.ndarray) -> bool:

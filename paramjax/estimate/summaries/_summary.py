@@ -71,14 +71,15 @@ class Summary:
         >>> import paramjax as pj
         >>> x, y = np.array([0.0, 1, 2, 3, 4]), np.array([1.1, 2.9, 5.2, 6.8, 9.0])
         >>> est = pj.estimate.linear(x, y, names=["x"])
-        >>> isinstance(est.summary().rows[1], Row), isinstance(est.summary(), Summary)
-        (True, True)
+        >>> row = est.summary().rows[1]  # a Row
+        >>> row.name, round(row.estimate, 2)
+        ('x', 1.97)
         >>> print(est.summary(0.9))
         Linear least squares
         outcome: converged (1 iteration)
         rows                                 5    degrees of freedom                   3
         sum of squares                   0.091    residual std. error           0.174165
-        covariance               least squares
+        covariance        expected information
         --------------------------------------------------------------------------------
                      estimate    std. error         t     P>|t|      [0.05      0.95]
         intercept      1.0600        0.1349     7.857    0.0043     0.7425     1.3775
