@@ -12,6 +12,7 @@ from paramjax._threads import leave_if_busy
 from paramjax._version import versions
 from paramjax.cli._bench import bench
 from paramjax.cli._calibrate import calibrate
+from paramjax.cli._estimate import estimate
 from paramjax.cli._example import example
 from paramjax.cli._export import export
 from paramjax.cli._inspect import inspect
@@ -25,6 +26,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report,
     "calibrate": calibrate,
     "list": list_,
+    "estimate": estimate,
     "example": example,
     "inspect": inspect,
     "export": export,
@@ -59,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> None:
         code: Any = tyro.extras.subcommand_cli_from_dict(
             _COMMANDS,
             prog="paramjax",
-            description="Functional optimisation on JAX: compare optimizers, look after runs.",
+            description="Functional optimisation on JAX: compare optimizers, fit, keep runs.",
             args=args,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
