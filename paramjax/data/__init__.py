@@ -16,6 +16,7 @@ from paramjax.data._download import DataNotFoundError
 from paramjax.data._folds import folds
 from paramjax.data._libsvm import read_libsvm
 from paramjax.data._mixup import mixup
+from paramjax.data._nist import Regression, nist_regressions
 from paramjax.data._published import (
     adult,
     fashion_mnist,
@@ -46,6 +47,7 @@ __all__ = [
     "CharacterTokeniser",
     "DataNotFoundError",
     "Moments",
+    "Regression",
     "Scaler",
     "Splits",
     "StreamBlockedWarning",
@@ -69,6 +71,7 @@ __all__ = [
     "mixup",
     "mnist",
     "movie_sentences",
+    "nist_regressions",
     "order_of",
     "random_crop",
     "random_flip",

@@ -33,6 +33,8 @@ _NEAR = 1e-4
 """Share of the residuals that the parameters can reach where they have converged."""
 _RANK = 64.0
 """Length of a column beside those before it, in units of rounding, that is none."""
+_DAMPED = 1e40
+"""Damping that leaves no step, where a parameter is zero and so no step is small beside it."""
 _FADING = 0.9
 """How fast a scale forgets a column that was longer: at once, and parameters run away."""
 
@@ -201,7 +203,7 @@ def _decided(state: SolverState, trial: Array, point: _Point, inputs: Inputs) ->
     theta, value, triangle, reachable, norms, held, scales = taken
     kept = _Own(triangle, reachable, norms, held, scales, failures)
     tiny = ~better & (jnp.abs(change) <= eps * jnp.abs(state.theta)).all()
-    ended = (failures >= _PATIENCE) | tiny
+    ended = (failures >= _PATIENCE) | tiny | (state.damping > _DAMPED)
     code = jnp.where(ended, _kind(kept, theta, value, inputs), Outcome.UNFINISHED.code)
     damping = jnp.where(flat, 0.0, _damping(state.damping, ratio))
     return SolverState(theta, value, damping, code.astype(jnp.int8), state.iterations + 1, kept)
@@ -224,7 +226,7 @@ def _damping(damping: Array, ratio: Array) -> Array:
 def _regular(point: _Own | _Point) -> Array:
     """Whose columns are not combinations of those before, bool[p]."""
     rounding = _RANK * np.finfo(point.norms.dtype).eps * point.norms
-    regular: Array = jnp.abs(jnp.diagonal(point.triangle)) > rounding
+    regular: Array = point.held | (jnp.abs(jnp.diagonal(point.triangle)) > rounding)
     return regular
 
 
