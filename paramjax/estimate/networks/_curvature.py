@@ -6,23 +6,45 @@ number to each eigenvalue, so one decomposition serves every prior and every noi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import jax.numpy as jnp
 import numpy as np
 
-from paramjax._types import Array
-from paramjax.estimate.networks._network import Network
+from paramjax._types import Array, Params
+from paramjax.estimate.networks._network import ApplyFn, Network, jacobian
 
 
-class Form(Protocol):
+class Form(ABC):
     """How rows of numbers go to the axes of a curvature and back; hashable, for programs."""
 
+    @abstractmethod
     def into(self, basis: Any, rows: Array) -> Array:
         """Coordinates [..., c] of rows [..., p] of parameters."""
 
+    @abstractmethod
     def back(self, basis: Any, coordinates: Array) -> Array:
         """Parameters [..., p] of coordinates [..., c]."""
+
+    def distribution(
+        self,
+        apply_fn: ApplyFn,
+        chosen: tuple[int, ...],
+        params: Params,
+        basis: Any,
+        variances: Array,
+        x: Any,
+    ) -> tuple[Array, Array]:
+        """Mean [batch, k] and covariance [batch, k, k] of the outputs, by their Jacobian."""
+        mean, rows = jacobian(apply_fn, chosen, params, x)
+        along = self.into(basis, rows)
+        return mean, jnp.einsum("bcp,p,bdp->bcd", along, variances, along)
+
+    def numbers(self, outputs: int, size: int) -> int:
+        """How many numbers `distribution` needs for a row."""
+        return outputs * size
 
 
 @dataclass(frozen=True, eq=False)

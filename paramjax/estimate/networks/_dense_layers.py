@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
@@ -93,6 +94,20 @@ def walk(
     marks = [_Leaf(i) for i in range(len(leaves))] + [None] * (len(values) - len(leaves))
     outputs, _ = _evaluate(program.jaxpr, program.consts, values, marks, found)
     return outputs[0], found
+
+
+def tapped(
+    apply_fn: Callable[..., Any], params: Params, x: Any
+) -> tuple[Array, list[Array], Callable[[Array], tuple[list[Array]]]]:
+    """Outputs [batch, k], inputs of the layers, and the pull-back to the layers' outputs."""
+    taps = [jnp.zeros(one.shape, one.dtype) for one in find_layers(apply_fn, params, x).shapes]
+
+    def disturbed(taps: list[Array]) -> tuple[Array, list[Array]]:
+        outputs, found = walk(apply_fn, params, x, taps)
+        return outputs.reshape(outputs.shape[0], -1), found.inputs
+
+    outputs, pull, inputs = jax.vjp(disturbed, taps, has_aux=True)
+    return outputs, inputs, pull
 
 
 def find_layers(apply_fn: Callable[..., Any], params: Params, x: Any) -> Walk:

@@ -10,7 +10,7 @@ import numpy as np
 
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params
-from paramjax.estimate.networks._curvature import Curvature, Structure
+from paramjax.estimate.networks._curvature import Curvature, Form, Structure
 from paramjax.estimate.networks._leaves import leaves_matching
 from paramjax.estimate.networks._likelihoods import Likelihood
 from paramjax.estimate.networks._network import (
@@ -23,7 +23,7 @@ from paramjax.estimate.networks._network import (
 
 
 @dataclass(frozen=True)
-class _Identity:
+class _Identity(Form):
     """The parameters are the axes."""
 
     def into(self, basis: Any, rows: Array) -> Array:
@@ -44,7 +44,7 @@ class _Diagonal:
         chosen, size = leaves_matching(network, self.paths)
         entries = total_over_batches(
             network,
-            rows_at_once(network.batch_size, network.outputs, size),
+            rows_at_once(network.batch_size, network.outputs * size),
             lambda batch: _squares(
                 network.apply_fn, network.likelihood, chosen, network.params, batch.x, batch.weight
             ),

@@ -10,7 +10,7 @@ import numpy as np
 
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params
-from paramjax.estimate.networks._curvature import Curvature, Structure
+from paramjax.estimate.networks._curvature import Curvature, Form, Structure
 from paramjax.estimate.networks._leaves import last_layer_leaves, leaves_matching
 from paramjax.estimate.networks._likelihoods import Likelihood
 from paramjax.estimate.networks._network import (
@@ -26,7 +26,7 @@ MOST = 8192
 
 
 @dataclass(frozen=True)
-class _Eigenvectors:
+class _Eigenvectors(Form):
     """The axes are columns of a matrix, the basis."""
 
     def into(self, basis: Array, rows: Array) -> Array:
@@ -54,7 +54,7 @@ class _Full:
             )
         matrix = total_over_batches(
             network,
-            rows_at_once(network.batch_size, network.outputs, size),
+            rows_at_once(network.batch_size, network.outputs * size),
             lambda batch: _products(
                 network.apply_fn, network.likelihood, chosen, network.params, batch.x, batch.weight
             ),

@@ -11,8 +11,8 @@ import numpy as np
 
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params
-from paramjax.estimate.networks._curvature import Curvature, Structure
-from paramjax.estimate.networks._dense_layers import DenseLayer, Walk, find_layers, walk
+from paramjax.estimate.networks._curvature import Curvature, Form, Structure
+from paramjax.estimate.networks._dense_layers import DenseLayer, Walk, find_layers, tapped
 from paramjax.estimate.networks._likelihoods import Likelihood
 from paramjax.estimate.networks._network import (
     ApplyFn,
@@ -38,11 +38,18 @@ class _Factors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Axes:
-    """Kernel and bias of each layer as one matrix, in the eigenvectors of its factors."""
+class _Axes(Form):
+    """Kernel and bias of each layer as one matrix, in the eigenvectors of its factors.
+
+    Attributes:
+        layers: Of the network.
+        starts: Where kernel and bias of each layer begin among all numbers.
+        positions: How many rows an example has in each layer.
+    """
 
     layers: tuple[DenseLayer, ...]
     starts: tuple[tuple[int, int], ...]
+    positions: tuple[int, ...]
 
     def into(self, basis: Any, rows: Array) -> Array:
         """Layer after layer, [..., p]."""
@@ -69,6 +76,34 @@ class _Axes:
             at += size
         return jnp.concatenate([placed[start] for start in sorted(placed)], axis=-1)
 
+    def distribution(
+        self, apply_fn: ApplyFn, chosen: tuple[int, ...], params: Params, basis: Any,
+        variances: Array, x: Any,
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """By inputs and gradients of the layers, whose products the Jacobian consists of."""
+        outputs, inputs, pull = tapped(apply_fn, params, x)
+        rows, width = outputs.shape
+        units = jnp.broadcast_to(jnp.eye(width, dtype=outputs.dtype)[:, None], (width, rows, width))
+        (gradients,) = jax.vmap(pull)(units)
+        wide = jnp.promote_types(outputs.dtype, jnp.float32)
+        covariance, at = jnp.zeros((rows, width, width), wide), 0
+        for layer, (left, right), a, g in zip(self.layers, basis, inputs, gradients, strict=True):
+            size = len(left) * len(right)
+            variance = variances[at : at + size].reshape(len(left), len(right))
+            a = _with_one(layer, a.astype(wide).reshape(rows, -1, layer.inputs)) @ left
+            g = g.astype(wide).reshape(width, rows, -1, layer.outputs) @ right
+            covariance = covariance + _layer_covariance(a, g, variance)
+            at += size
+        return outputs.astype(wide), covariance
+
+    def numbers(self, outputs: int, size: int) -> int:
+        """Inputs and gradients, and of layers with several positions their products, too."""
+        return sum(
+            at * (one.inputs + outputs * one.outputs)
+            + (outputs * one.inputs * one.outputs if at > 1 else 0)
+            for one, at in zip(self.layers, self.positions, strict=True)
+        )
+
     @staticmethod
     def _matrix(layer: DenseLayer, starts: tuple[int, int], rows: Array) -> Array:
         """[..., inputs (+ 1), outputs] of flat rows."""
@@ -93,19 +128,25 @@ class _Kronecker:
         x = next(iter(batches(network.x, network.y, 2))).x
         found = find_layers(network.apply_fn, network.params, x)
         _check_all_dense(network, found)
-        widest = sum(network.outputs * layer.outputs for layer in found.layers)
+        starts = np.concatenate([[0], np.cumsum(network.sizes)])
+        axes = _Axes(
+            tuple(found.layers),
+            tuple((int(starts[one.kernel]), int(starts[one.bias or 0])) for one in found.layers),
+            tuple(
+                max(1, int(np.prod(shape.shape[:-1])) // len(jax.tree.leaves(x)[0]))
+                for shape in found.shapes
+            ),
+        )
         factors = total_over_batches(
             network,
-            rows_at_once(network.batch_size, 1, widest),
+            rows_at_once(network.batch_size, axes.numbers(network.outputs, 0)),
             lambda batch: _sums(
                 network.apply_fn, network.likelihood, network.params, batch.x, batch.weight
             ),
         )
         spectra, basis = zip(*(_decomposed(each) for each in factors), strict=True)
-        starts = np.concatenate([[0], np.cumsum(network.sizes)])
-        at = tuple((int(starts[one.kernel]), int(starts[one.bias or 0])) for one in found.layers)
         return Curvature(
-            _Axes(tuple(found.layers), at),
+            axes,
             tuple(basis),
             np.concatenate(spectra),
             tuple(range(len(network.sizes))),
@@ -143,14 +184,7 @@ def kronecker() -> Structure:
 def _sums(
     apply_fn: ApplyFn, likelihood: Likelihood, params: Params, x: Any, weight: Array
 ) -> list[_Factors]:
-    shapes = find_layers(apply_fn, params, x).shapes
-    taps = [jnp.zeros(shape.shape, shape.dtype) for shape in shapes]
-
-    def disturbed(taps: list[Array]) -> tuple[Array, list[Array]]:
-        outputs, found = walk(apply_fn, params, x, taps)
-        return outputs.reshape(len(weight), -1), found.inputs
-
-    outputs, pull, inputs = jax.vjp(disturbed, taps, has_aux=True)
+    outputs, inputs, pull = tapped(apply_fn, params, x)
     wide = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
     roots = likelihood.root(wide) * weight.astype(wide.dtype)[:, None, None]
     (gradients,) = jax.vmap(pull)(jnp.moveaxis(roots, 2, 0).astype(outputs.dtype))
@@ -169,11 +203,25 @@ def _layer_sums(layer: DenseLayer, a: Array, g: Array, weight: Array) -> _Factor
             f"got inputs of shape {a.shape} for {len(weight)} examples; use last_layer(), "
             "diagonal() or low_rank(rank, key)"
         )
-    a, g = a.reshape(-1, layer.inputs), g.reshape(-1, layer.outputs)
+    a, g = _with_one(layer, a.reshape(-1, layer.inputs)), g.reshape(-1, layer.outputs)
     each = jnp.repeat(weight, positions)
-    if layer.bias is not None:
-        a = jnp.concatenate([a, jnp.ones((len(a), 1), a.dtype)], axis=1)
     return _Factors((a * each[:, None]).T @ a, g.T @ g, each.sum())
+
+
+def _with_one(layer: DenseLayer, a: Array) -> Array:
+    """Inputs [..., inputs], with a 1 at the end if the layer has a bias."""
+    if layer.bias is None:
+        return a
+    return jnp.concatenate([a, jnp.ones((*a.shape[:-1], 1), a.dtype)], axis=-1)
+
+
+def _layer_covariance(a: Array, g: Array, variance: Array) -> Array:
+    """What a layer adds, [rows, k, k]: a [rows, t, i], g [k, rows, t, o], variance [i, o]."""
+    if a.shape[1] == 1:
+        each = jnp.square(a[:, 0]) @ variance
+        return jnp.einsum("kbo,bo,lbo->bkl", g[:, :, 0], each, g[:, :, 0])
+    along = jnp.einsum("bti,kbto->bkio", a, g)
+    return jnp.einsum("bkio,io,blio->bkl", along, variance, along)
 
 
 def _decomposed(factors: _Factors) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:

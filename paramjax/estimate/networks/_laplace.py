@@ -25,7 +25,6 @@ from paramjax.estimate.networks._network import (
     batches,
     chosen_leaves,
     fit_of,
-    jacobian,
     rows_at_once,
     rows_of,
     with_leaves,
@@ -85,8 +84,8 @@ class Laplace:
         none = np.zeros(rows_of(x, None))
         chosen, parts = self.curvature.chosen, []
         variances = self.curvature.variances(self.prior_precision, self.noise)
-        outputs = self._outputs(x)
-        size = rows_at_once(self.batch_size, outputs, self.curvature.size)
+        numbers = self.curvature.form.numbers(self._outputs(x), self.curvature.size)
+        size = rows_at_once(self.batch_size, numbers)
         for batch in batches(x, none, size):
             mean, covariance = (
                 np.asarray(part, np.float64)[: batch.rows]
@@ -270,9 +269,7 @@ def _distribution(
     variances: Array, x: Any,
 ) -> tuple[Array, Array]:  # fmt: skip
     """Mean [batch, k] and covariance [batch, k, k] of the outputs."""
-    mean, rows = jacobian(apply_fn, chosen, params, x)
-    along = form.into(basis, rows)
-    return mean, jnp.einsum("bcp,p,bdp->bcd", along, variances, along)
+    return form.distribution(apply_fn, chosen, params, basis, variances, x)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from paramjax._checks import check_count, check_key
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Key, Params
-from paramjax.estimate.networks._curvature import Curvature, Structure
+from paramjax.estimate.networks._curvature import Curvature, Form, Structure
 from paramjax.estimate.networks._leaves import leaves_matching
 from paramjax.estimate.networks._likelihoods import Likelihood
 from paramjax.estimate.networks._network import (
@@ -34,7 +34,7 @@ _ROUNDS = 3
 
 
 @dataclass(frozen=True)
-class _Leading:
+class _Leading(Form):
     """Coordinates along the leading eigenvectors, and what of a row lies outside them."""
 
     def into(self, basis: Array, rows: Array) -> Array:
@@ -107,7 +107,7 @@ def _product(network: Network, chosen: tuple[int, ...], directions: np.ndarray) 
     width = directions.shape[1]
     total: np.ndarray = total_over_batches(
         network,
-        rows_at_once(network.batch_size, network.outputs, width * 100),
+        rows_at_once(network.batch_size, width * network.outputs * 100),
         lambda batch: _batch_product(
             network.apply_fn, network.likelihood, chosen, network.params,
             directions.T.astype(np.float32), batch.x, batch.weight,

@@ -84,9 +84,9 @@ def batches(x: Any, y: np.ndarray, size: int) -> Iterator[Batch]:
         yield Batch(part, y[index], inside.astype(np.float32), int(inside.sum()))
 
 
-def rows_at_once(batch_size: int, outputs: int, parameters: int) -> int:
-    """As many as the Jacobians have room for."""
-    return max(1, min(batch_size, _NUMBERS // max(1, outputs * parameters)))
+def rows_at_once(batch_size: int, numbers: int) -> int:
+    """As many as there is room for, of so many numbers each."""
+    return max(1, min(batch_size, _NUMBERS // max(1, numbers)))
 
 
 def outputs_of(apply_fn: ApplyFn, params: Params, x: Any) -> Array:

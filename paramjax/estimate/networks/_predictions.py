@@ -12,7 +12,7 @@ from scipy import special
 
 from paramjax._checks import check_count, check_key
 from paramjax._types import Key
-from paramjax.estimate._estimate import check_level
+from paramjax.estimate._estimate import Interval, check_level
 
 Link = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """`(mean [batch, k], covariance [batch, k, k]) -> log probabilities`, of normal logits."""
@@ -52,17 +52,20 @@ class ValuePrediction(NamedTuple):
         """Standard deviation of a new target, [batch, outputs]."""
         return np.asarray(np.hypot(self.spread, self.noise))
 
-    def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends [batch, outputs] of a new target.
+    def interval(self, level: float = 0.95) -> Interval:
+        """Lower and upper ends of a new target.
 
         Args:
             level: Of confidence, in (0, 1).
+
+        Returns:
+            Both ends [batch, outputs].
 
         Raises:
             ValueError: If the level lies outside (0, 1).
         """
         half = special.ndtri(0.5 + check_level(level) / 2) * self.deviation
-        return self.mean - half, self.mean + half
+        return Interval(self.mean - half, self.mean + half)
 
 
 def class_prediction(
