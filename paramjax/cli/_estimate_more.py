@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 
 from paramjax._format import number, printable
 from paramjax.estimate import Estimate, bootstrap, profile
-from paramjax.plots import profile_curve
+from paramjax.estimate.summaries._figure import profile_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,15 +51,7 @@ def _profile(found: Estimate, level: float) -> Further:
     columns = {"estimate": found.theta, "low": low, "high": high}
     record = {"level": level, **_by_name(found, columns), "notes": list(made.notes)}
     text = _table(f"Profile-likelihood intervals, level {level:g}", found, columns, made.notes)
-    threshold = found.quantile(0.5 + level / 2) ** 2
-    panels = [
-        partial(
-            profile_curve, values=made.curves[name].values, drops=made.curves[name].root ** 2,
-            name=name, threshold=threshold, interval=(low[at], high[at]),
-            wald=(found.theta[at], found.errors[at]), level=level,
-        )
-        for at, name in enumerate(found.names[:_MOST])
-    ]  # fmt: skip
+    panels = profile_panels(made, level)[:_MOST]
     return Further("profile", text, record, panels)
 
 

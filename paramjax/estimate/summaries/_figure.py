@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from paramjax.estimate._estimate import Estimate
     from paramjax.estimate._objective import Objective
+    from paramjax.estimate.uncertainty import Profile
 
 _GRID = 200
 """Inputs at which a curve is drawn."""
@@ -76,6 +77,24 @@ def _residual_panels(
     panels["residuals"] = partial(residual_scatter, residuals=scaled, fitted=fitted)
     panels["quantiles"] = partial(residual_quantiles, residuals=scaled)
     return panels
+
+
+def profile_panels(profile: Profile, level: float) -> list[Panel]:
+    """A function that draws the profile of each parameter."""
+    from paramjax.plots import profile_curve
+
+    estimate, curves = profile.estimate, profile.curves
+    low, high = map(estimate.parameters.flat, profile.interval(level))
+    threshold = estimate.quantile(0.5 + level / 2) ** 2
+    places = {name: estimate.names.index(name) for name in profile.names}
+    return [
+        partial(
+            profile_curve, values=curves[name].values, drops=curves[name].root ** 2, name=name,
+            threshold=threshold, interval=(low[at], high[at]),
+            wald=(estimate.theta[at], estimate.errors[at]), level=level,
+        )
+        for name, at in places.items()
+    ]  # fmt: skip
 
 
 class _Input(NamedTuple):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from paramjax._display import lines_of
 from paramjax._format import number
 from paramjax.estimate._estimate import Estimate, Interval, check_level
+from paramjax.estimate.summaries._figure import profile_panels
 from paramjax.estimate.uncertainty._profile_side import POINTS, Side
 from paramjax.estimate.uncertainty._refits import (
     indices_of,
@@ -19,6 +20,9 @@ from paramjax.estimate.uncertainty._refits import (
     solver_theta,
     usable,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _POLISHES = 6
 _BETTER = 1e-4
@@ -91,6 +95,23 @@ class Profile:
         ends = np.sort(parameters.to_user(ends), axis=0)
         low, high = (parameters.tree(end, held=np.nan) for end in ends)
         return Interval(low, high)
+
+    def plot(self, level: float = 0.95) -> Figure:
+        """Draw the curve of each parameter beside the parabola of Wald, and its interval.
+
+        Args:
+            level: Of the interval, in (0, level of the profile].
+
+        Returns:
+            A figure with a panel for each parameter; `figure.savefig("profile.png")` keeps it.
+
+        Raises:
+            ModuleNotFoundError: Without matplotlib.
+            ValueError: If the level lies outside (0, 1) or above that of the profile.
+        """
+        from paramjax.plots import panel_figure
+
+        return panel_figure(profile_panels(self, level))
 
     def __repr__(self) -> str:
         """A line for each parameter."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paramjax.estimate import curve_fit, formula, least_squares, linear
+from paramjax.estimate import curve_fit, formula, least_squares, linear, profile
 
 X = np.linspace(0.0, 4.0, 12)
 Y = 1.0 + 0.5 * X + np.tile([0.1, -0.2, 0.05, 0.05], 3)
@@ -48,3 +48,15 @@ def test_several_inputs_have_no_curve_and_residuals_alone_no_fitted_value(line):
     assert alone.plot().axes[0].get_xlabel() == "row"
     with pytest.raises(ValueError, match="level: expected"):
         line.plot(level=2)
+
+
+def test_profiles_of_a_line_are_the_parabolas_of_wald(line):
+    figure = profile(line).plot(0.9)
+    assert [ax.get_xlabel() for ax in figure.axes] == list(line.names)
+    ax = figure.axes[1]
+    drawn = {part.get_label(): part for part in ax.lines}["profile"]
+    expected = ((drawn.get_xdata() - line.theta[1]) / line.errors[1]) ** 2
+    np.testing.assert_allclose(drawn.get_ydata(), expected, rtol=1e-6, atol=1e-9)
+    shade = ax.patches[0].get_bbox()
+    interval = line.interval(0.9)
+    np.testing.assert_allclose([shade.x0, shade.x1], [interval.low["dose"], interval.high["dose"]])
