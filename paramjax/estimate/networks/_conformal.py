@@ -17,6 +17,7 @@ from paramjax.estimate.networks._conformal_checks import (
     checked_labels,
     checked_prediction,
     checked_probabilities,
+    checked_score,
     finite_array,
     uniforms,
     warn_of_few,
@@ -132,9 +133,9 @@ class ConformalIntervals(_Calibrated):
         Warns:
             UserWarning: If there are fewer than level / (1 - level) calibration rows.
         """
-        rows = np.shape(prediction[0] if len(self.score.parts) > 1 else prediction)
-        checked = checked_prediction(self.score, prediction, _one_axis(rows))
-        found = self.score.interval(checked, self._thresholds(level, rows[0], groups, weights))
+        checked = checked_prediction(self.score, prediction)
+        rows = np.shape(checked)[-1]
+        found = self.score.interval(checked, self._thresholds(level, rows, groups, weights))
         return Interval(*(np.asarray(end) for end in found))
 
 
@@ -217,6 +218,7 @@ def conformal_intervals(
         Intervals at any level, by `.predict(prediction, level)`.
 
     Raises:
+        TypeError: If the score is of another kind.
         ValueError: If a shape differs, there is no row, or a number is not finite.
 
     Example:
@@ -227,6 +229,7 @@ def conformal_intervals(
         >>> interval.low.tolist(), interval.high.tolist()
         ([-12.0], [22.0])
     """
+    checked_score(score, IntervalScore)
     truth = finite_array("y", y, None)
     rows = _one_axis(truth.shape)
     scores = score.score(checked_prediction(score, prediction, rows), truth)
@@ -255,7 +258,8 @@ def conformal_sets(
         Sets at any level, by `.predict(probabilities, level)`.
 
     Raises:
-        TypeError: If the labels are not whole numbers, or the key is a legacy one.
+        TypeError: If the score is of another kind, the labels are not whole numbers, or the key is
+            a legacy one.
         ValueError: If a shape differs, there is no row, a probability is not one, a label is none
             of the classes, the key is missing, or groups are given with `by_label`.
 
@@ -266,6 +270,7 @@ def conformal_sets(
         >>> calibrated.predict(np.array([[0.95, 0.05], [0.5, 0.5]]), level=0.9).tolist()
         [[True, False], [False, False]]
     """
+    checked_score(score, SetScore)
     chances = checked_probabilities(probabilities)
     rows = len(chances)
     own = checked_labels(labels, *chances.shape)
@@ -279,7 +284,7 @@ def conformal_sets(
 def _one_axis(shape: Sequence[int]) -> tuple[int, ...]:
     """The shape; raise unless it is [rows] with a row."""
     if len(shape) != 1 or not shape[0]:
-        raise ValueError(f"prediction and y: expected [rows], at least one, got {tuple(shape)}")
+        raise ValueError(f"y: expected [rows], at least one, got shape {tuple(shape)}")
     return tuple(shape)
 
 

@@ -14,15 +14,34 @@ from paramjax.estimate.networks._conformal_quantile import least_rows
 from paramjax.estimate.networks._conformal_scores import IntervalScore, SetScore
 
 
-def checked_prediction(score: IntervalScore, prediction: Any, rows: tuple[int, ...]) -> Any:
-    """A prediction as float64 arrays of a shape; the first that is not finite is named."""
+def checked_score(score: Any, kind: type) -> Any:
+    """The score; raise unless it is of a kind, `IntervalScore` or `SetScore`."""
+    if not isinstance(score, kind):
+        known = {
+            IntervalScore: "an IntervalScore such as absolute_score()",
+            SetScore: "a SetScore such as least_ambiguous_score()",
+        }
+        raise TypeError(f"score: expected {known[kind]}, got {describe(score)}")
+    return score
+
+
+def checked_prediction(
+    score: IntervalScore, prediction: Any, rows: tuple[int, ...] | None = None
+) -> Any:
+    """A prediction as float64 arrays of one shape, by default [rows]."""
     pair = tuple(prediction) if isinstance(prediction, tuple | list) else (prediction,)
-    wanted = " and ".join(score.parts)
+    if len(score.parts) == 1:
+        pair = (prediction,)
     if len(pair) != len(score.parts):
-        raise ValueError(f"prediction: expected {wanted}, {len(score.parts)} arrays [rows], got "
-                         f"{len(pair)}")  # fmt: skip
+        wanted = " and ".join(score.parts)
+        raise ValueError(
+            f"prediction: expected a pair of {wanted}, each [rows], got {describe(prediction)}"
+        )
+    shape = np.shape(pair[0]) if rows is None else rows
+    if rows is None and (len(shape) != 1 or not shape[0]):
+        raise ValueError(f"prediction: expected [rows], at least one, got shape {shape}")
     arrays = tuple(
-        finite_array(f"prediction: {name}", own, rows)
+        finite_array(f"prediction: {name}", own, shape)
         for name, own in zip(score.parts, pair, strict=True)
     )
     return arrays if len(arrays) > 1 else arrays[0]

@@ -16,6 +16,7 @@ from paramjax.estimate.networks._conformal_checks import (
     checked_labels,
     checked_prediction,
     checked_probabilities,
+    checked_score,
     finite_array,
     uniforms,
     warn_of_few,
@@ -167,7 +168,7 @@ def cross_conformal_intervals(
         Intervals at any level, by `.predict(predictions, level)`.
 
     Raises:
-        TypeError: If the folds are not whole numbers.
+        TypeError: If the score is of another kind, or the folds are not whole numbers.
         ValueError: If a shape differs, folds have a gap, or a number that is read is not finite.
 
     Example:
@@ -179,6 +180,7 @@ def cross_conformal_intervals(
         >>> interval.low.tolist(), interval.high.tolist()
         ([0.0], [6.0])
     """
+    checked_score(score, IntervalScore)
     truth = finite_array("y", y, None)
     if truth.ndim != 1 or not len(truth):
         raise ValueError(f"y: expected [rows], at least one, got {truth.shape}")
@@ -208,7 +210,8 @@ def cross_conformal_sets(
         Sets at any level, by `.predict(probabilities, level)`.
 
     Raises:
-        TypeError: If labels or folds are not whole numbers, or the key is a legacy one.
+        TypeError: If the score is of another kind, labels or folds are not whole numbers, or the
+            key is a legacy one.
         ValueError: If a shape differs, folds have a gap, a probability is not one, a label is
             none of the classes, or the key is missing.
 
@@ -220,6 +223,7 @@ def cross_conformal_sets(
         >>> calibrated.predict(chances[:, :1], level=0.9).tolist()
         [[True, False]]
     """
+    checked_score(score, SetScore)
     each = np.asarray(probabilities)
     own = _fold_numbers(folds, each.shape[1] if each.ndim == 3 else np.size(folds))
     chances = checked_probabilities(_held_out(each, own))

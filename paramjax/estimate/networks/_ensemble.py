@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from paramjax._checks import check_count, describe
+from paramjax._checks import check_count, check_takes, describe
 from paramjax._display import as_html, lines_of, tree_summary
 from paramjax._programs import owned_jit
 from paramjax._status import Status
@@ -56,7 +56,7 @@ class Ensemble:
     def __repr__(self) -> str:
         """Members, those left out with their reasons, and the parameters of all."""
         out = [f"seed {seed}: {why}" for seed, why in self.left_out.items()]
-        title = f"Ensemble: {len(self)} members"
+        title = f"Ensemble: {len(self)} {'member' if len(self) == 1 else 'members'}"
         return lines_of(title, {"left out": "; ".join(out), "params": tree_summary(self.params)})
 
     def _repr_html_(self) -> str:
@@ -85,6 +85,7 @@ class Ensemble:
             Probabilities, of two classes if there is one logit, and disagreement.
 
         Raises:
+            TypeError: If `apply_fn` does not take these arguments.
             ValueError: If a logit is not finite; the member and the row are named.
         """
         logits = np.asarray(self._outputs(apply_fn, x), np.float64)
@@ -107,6 +108,7 @@ class Ensemble:
             The mixture of the members' Gaussians, with spread within and between members.
 
         Raises:
+            TypeError: If `apply_fn` does not take these arguments.
             ValueError: If mean and variance differ in shape, a variance is negative, or a number
                 is not finite; the member and the row are named.
         """
@@ -125,6 +127,8 @@ class Ensemble:
     def _outputs(self, apply_fn: Callable[..., Any], x: PyTree) -> Any:
         """What each member gives, leaves [members, rows, ...]."""
         states = (self.model_state,) if jax.tree.leaves(self.model_state) else ()
+        names = ("params", "model_state", "x") if states else ("params", "x")
+        check_takes(apply_fn, names, "apply_fn")
         return _mapped(apply_fn, (self.params, *states), jax.tree.map(jnp.asarray, x))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,11 @@ class ClassMixture(NamedTuple):
     """
 
     members: np.ndarray
+
+    def __repr__(self) -> str:
+        """Its sizes."""
+        members, *rows, classes = self.members.shape
+        return f"<ClassMixture: {members} members, {_sizes(rows)} rows, {classes} classes>"
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -85,6 +91,11 @@ class ValueMixture(NamedTuple):
     members: np.ndarray
     variances: np.ndarray
 
+    def __repr__(self) -> str:
+        """Its sizes."""
+        members, *rows = self.members.shape
+        return f"<ValueMixture: {members} members, {_sizes(rows)} rows>"
+
     @property
     def mean(self) -> np.ndarray:
         """Mean of the mixture, float64[rows, ...]."""
@@ -121,3 +132,7 @@ class ValueMixture(NamedTuple):
         """
         half = special.ndtri(0.5 + check_level(level) / 2) * self.std
         return Interval(self.mean - half, self.mean + half)
+
+
+def _sizes(rows: Sequence[int]) -> str:
+    return " x ".join(map(str, rows))

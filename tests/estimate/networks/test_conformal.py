@@ -174,7 +174,7 @@ Y = np.arange(3.0)
     [
         (lambda: conformal_quantile([], 0.9), r"scores: expected numbers \[rows\], at least one"),
         (lambda: conformal_quantile([1.0], 1.0), r"level: expected a number in \(0, 1\)"),
-        (lambda: calibrated_on(Y[:, None]), r"prediction and y: expected \[rows\]"),
+        (lambda: calibrated_on(Y[:, None]), r"y: expected \[rows\], at least one"),
         (lambda: calibrated_on(np.array([1.0, np.nan])), r"y: .* got nan at index \[1\]"),
         (
             lambda: conformal_intervals(absolute_score(), np.zeros((3, 1)), Y),
@@ -182,11 +182,15 @@ Y = np.arange(3.0)
         ),
         (
             lambda: conformal_intervals(normalised_score(), Y, Y),
-            "prediction: expected mean and deviation, 2 arrays",
+            "prediction: expected a pair of mean and deviation",
         ),
         (
             lambda: conformal_intervals(normalised_score(), (Y, Y), Y),
             "deviation: expected positive numbers, got one that is not in row 0",
+        ),
+        (
+            lambda: calibrated_on(Y).predict(Y[:, None]),
+            r"prediction: expected \[rows\], at least one, got shape \(3, 1\)",
         ),
         (
             lambda: calibrated_on(Y, groups=[0, 0, 1]).predict(Y, groups=[0, 0, 2]),
@@ -230,5 +234,7 @@ def test_what_cannot_be_calibrated_is_refused(call, message):
 def test_kinds_are_refused():
     with pytest.raises(TypeError, match="labels: expected whole numbers"):
         pj.estimate.conformal_sets(least_ambiguous_score(), P, [0.0, 1.0])
+    with pytest.raises(TypeError, match=r"score: expected an IntervalScore such as absolute_score"):
+        conformal_intervals(absolute_score, Y, Y)
     with pytest.raises(TypeError, match=r"predicted: expected a pair \(low, high\)"):
         coverage(P, [0, 1])

@@ -105,6 +105,9 @@ def test_mixtures_of_classes():
     np.testing.assert_allclose(
         one.probabilities[:, 1], special.expit(logits[..., 0]).mean(axis=0), rtol=1e-6
     )
+    with pytest.raises(TypeError, match=r"apply_fn: .* \(params, model_state, x\)"):
+        of(logits, np.ones(3)).classify(lambda params, x: params, 2.0)
+    assert repr(mixture) == "<ClassMixture: 3 members, 5 rows, 4 classes>"
     assert np.isfinite(ClassMixture(np.array([[[1.0, 0.0]]])).logits).all()
 
 
@@ -117,6 +120,7 @@ def test_mixtures_of_values_have_the_moments_of_their_gaussians():
     np.testing.assert_allclose(mixture.within**2, variance.mean(axis=0))
     normal = stats.norm(mixture.mean, mixture.std)
     np.testing.assert_allclose(mixture.interval(0.9), normal.interval(0.9), rtol=1e-12)
+    assert repr(mixture) == "<ValueMixture: 4 members, 6 rows>"
     pair = of(mean).predict(lambda params, x: (params, x), variance[0].astype(np.float32))
     np.testing.assert_allclose(pair.variances, np.tile(variance[0], (4, 1)), rtol=1e-6)
 
