@@ -47,7 +47,14 @@ from paramjax.estimate.networks import (
     probit,
     quantile_score,
 )
-from paramjax.estimate.regression import linear, logistic
+from paramjax.estimate.regression import (
+    gamma,
+    linear,
+    logistic,
+    multinomial,
+    negative_binomial,
+    poisson,
+)
 from paramjax.estimate.summaries import Row, Summary
 from paramjax.estimate.uncertainty import (
     Bootstrap,
@@ -111,6 +118,7 @@ __all__ = [
     "ensemble",
     "formula",
     "full",
+    "gamma",
     "gaussian",
     "huber",
     "influence",
@@ -125,7 +133,10 @@ __all__ = [
     "maximum_likelihood",
     "mean_field",
     "monte_carlo",
+    "multinomial",
+    "negative_binomial",
     "normalised_score",
+    "poisson",
     "positive",
     "predict",
     "probit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from paramjax.estimate._estimate import Estimate
 from paramjax.estimate._linear_algebra import inverse_gram
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
+from paramjax.estimate._transforms import Transform
 from paramjax.estimate.regression._design import coefficients_of
 from paramjax.estimate.regression._families import Family, Number, curve_of
 from paramjax.estimate.regression._generalised import (
@@ -107,6 +108,14 @@ class Problem:
         variance = self.family.variance(mean, self.dispersion)
         return float(_ratio(self.sample.counts * (self.y - self.each * mean) ** 2, variance).sum())
 
+    def spread(self, mean: np.ndarray) -> dict[str, float]:
+        """Pearson's statistic, and its share of the degrees of freedom: 1 if the variance fits."""
+        pearson, dof = self.pearson(mean), self.sample.rows - self.rank
+        return {
+            "Pearson chi-squared": pearson,
+            "Pearson dispersion": pearson / dof if dof else np.nan,
+        }
+
     def null(self) -> np.ndarray:
         """The mean of the model without columns but for the intercept."""
         return null_mean(self.family, self.sample, self.y, self.dispersion, self.each)
@@ -152,7 +161,7 @@ def estimate_of(
     statistics |= {
         "deviance": deviance,
         "null deviance": null_deviance,
-        "Pearson chi-squared": problem.pearson(mean),
+        **problem.spread(mean),
     }
     return assembled(
         problem,
@@ -170,12 +179,25 @@ def assembled(
     *,
     names: tuple[str, ...] | None = None,
     theta: np.ndarray | None = None,
+    transforms: tuple[Transform | None, ...] | None = None,
+    low: np.ndarray | None = None,
     **fields: Any,
 ) -> Estimate:
-    """An estimate with what all these models share."""
+    """An estimate with what all these models share.
+
+    Args:
+        problem: The model.
+        fitted: Its solution.
+        names: Of all parameters, if there are more than the columns.
+        theta: All parameters on the user's scale.
+        transforms: To it.
+        low: Lower bounds, on the solver's scale.
+        **fields: Of the estimate.
+    """
     sample, family = problem.sample, problem.family
     design = sample.design.names
-    parameters = coefficients_of(names or design)
+    theta = fitted.theta if theta is None else theta
+    parameters = replace(coefficients_of(names or design, theta), transforms=transforms)
     objective = Objective(
         "log_prob",
         parameters,
@@ -183,6 +205,7 @@ def assembled(
         problem.data,
         newton_of(family.rows),
         weights=sample.weights,
+        low=low,
         predict=curve_of(family.link, design, problem.intercept),
         simulate=family.simulate,
     )
@@ -196,7 +219,7 @@ def assembled(
         "iterations": fitted.maximum.iterations,
         "objective": objective,
     }
-    params = parameters.tree(fitted.theta if theta is None else theta)
+    params = parameters.tree(theta)
     return Estimate(params=params, parameters=parameters, **shared | fields)
 
 
@@ -204,10 +227,15 @@ def separated(
     fitted: Fitted, problem: Problem, towards: np.ndarray, eta: np.ndarray
 ) -> Separation | None:
     """What separates the responses, looked for only where the solution shows signs of it."""
-    fine = fitted.maximum.outcome in (Outcome.CONVERGED, Outcome.AT_BOUND)
-    if (fine and np.abs(eta).max() < _LARGE) or not towards.any():
+    if not is_suspicious(fitted, eta) or not towards.any():
         return None
     return separation_of(problem.sample.design.matrix, problem.basis, towards)
+
+
+def is_suspicious(fitted: Fitted, eta: np.ndarray) -> bool:
+    """Whether a solution shows signs of a likelihood without maximum."""
+    fine = fitted.maximum.outcome in (Outcome.CONVERGED, Outcome.AT_BOUND)
+    return not fine or bool(np.abs(eta).max() >= _LARGE)
 
 
 def separation_note(apart: Separation, names: tuple[str, ...]) -> str:

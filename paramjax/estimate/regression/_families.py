@@ -30,6 +30,8 @@ class Family(NamedTuple):
         link: From a linear predictor to the mean, in JAX.
         variance: At a mean and a dispersion.
         slope: Of the mean in the linear predictor, at a mean.
+        pull: The slope over the variance of one trial, without their common factors.
+        bracket: `(y, mean of y, offset) -> (low, high)`, between which the intercept alone lies.
         deviance: `(y, mean, dispersion) -> [n]`, twice the log likelihood lost to a mean of y.
     """
 
@@ -40,7 +42,23 @@ class Family(NamedTuple):
     link: Callable[[Any], Any]
     variance: Callable[[np.ndarray, Number], np.ndarray]
     slope: Callable[[np.ndarray], np.ndarray]
+    pull: Callable[[np.ndarray, Number], Number]
+    bracket: Callable[[np.ndarray, float, np.ndarray], tuple[float, float]]
     deviance: Callable[[np.ndarray, np.ndarray, Number], np.ndarray]
+
+
+def _around(centre: float, offset: np.ndarray) -> tuple[float, float]:
+    return float(centre - offset.max() - 10), float(centre - offset.min() + 10)
+
+
+def _around_log(y: np.ndarray, mean: float, offset: np.ndarray) -> tuple[float, float]:
+    return _around(np.log(mean), offset)
+
+
+def _above_zero(y: np.ndarray, mean: float, offset: np.ndarray) -> tuple[float, float]:
+    """Where every reciprocal is positive, and one where every mean is below each response."""
+    zero = float(-offset.min())
+    return zero + 1e-9 / float(y.sum()), zero + 1 / float(y.min())
 
 
 def predictor(theta: Array, data: PyTree) -> Array:
@@ -89,6 +107,8 @@ BINOMIAL = Family(
     link=jax.nn.sigmoid,
     variance=lambda mean, trials: trials * mean * (1 - mean),
     slope=lambda mean: mean * (1 - mean),
+    pull=lambda mean, trials: 1.0,
+    bracket=lambda y, mean, offset: _around(special.logit(mean), offset),
     deviance=_binomial_deviance,
 )
 
@@ -117,6 +137,8 @@ POISSON = Family(
     link=jnp.exp,
     variance=lambda mean, dispersion: mean,
     slope=lambda mean: mean,
+    pull=lambda mean, dispersion: 1.0,
+    bracket=_around_log,
     deviance=_poisson_deviance,
 )
 
@@ -157,6 +179,8 @@ GAMMA = Family(
     link=jnp.exp,
     variance=lambda mean, dispersion: mean**2,
     slope=lambda mean: mean,
+    pull=lambda mean, dispersion: 1 / mean,
+    bracket=_around_log,
     deviance=_gamma_deviance,
 )
 
@@ -168,6 +192,8 @@ GAMMA_INVERSE = Family(
     link=jnp.reciprocal,
     variance=lambda mean, dispersion: mean**2,
     slope=lambda mean: -(mean**2),
+    pull=lambda mean, dispersion: -1.0,
+    bracket=_above_zero,
     deviance=_gamma_deviance,
 )
 
@@ -222,6 +248,8 @@ NEGATIVE_BINOMIAL = Family(
     link=jnp.exp,
     variance=lambda mean, dispersion: mean + dispersion * mean**2,
     slope=lambda mean: mean,
+    pull=lambda mean, dispersion: 1 / (1 + dispersion * mean),
+    bracket=_around_log,
     deviance=_negative_binomial_deviance,
 )
 

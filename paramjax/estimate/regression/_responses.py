@@ -11,6 +11,8 @@ from paramjax._checks import describe
 from paramjax.estimate.regression._design import column_of
 
 _SHOWN = 5
+_MOST = 100
+"""Classes that fractions may be."""
 
 
 class Binary(NamedTuple):
@@ -89,7 +91,8 @@ def _not_two(classes: list[Any], dtype: np.dtype) -> str:
 def _plain(y: Any) -> np.ndarray:
     """An array; booleans, numbers, or objects."""
     array = np.asarray(y)
-    if array.dtype.kind in "biufUS" or array.ndim == 0:
+    text = array.dtype.kind in "US" and hasattr(y, "dtype")  # a list may mix text and numbers
+    if array.dtype.kind in "biuf" or text or array.ndim == 0:
         return array
     found = np.asarray(y, dtype=object)
     there = [entry for entry in found.flat if not _is_missing(entry)]
@@ -124,6 +127,57 @@ def classes_of(array: np.ndarray) -> tuple[list[Any], np.ndarray]:
     index = {entry: float(at) for at, entry in enumerate(classes)}
     codes = [np.nan if gone else index[e] for e, gone in zip(entries, missing, strict=True)]
     return classes, np.array(codes)
+
+
+class Classes(NamedTuple):
+    """A response of several classes.
+
+    Attributes:
+        codes: Of the classes, float64[n]; NaN where missing.
+        names: Of the classes, sorted.
+    """
+
+    codes: np.ndarray
+    names: list[Any]
+
+    def of_rows(self, rows: int) -> np.ndarray:
+        """The codes, if there is one for each row."""
+        return _of_length(self.codes, rows)
+
+    def check(self, codes: np.ndarray, counts: np.ndarray) -> None:
+        """Raise unless every class occurs in the rows that count."""
+        found = np.bincount(codes.astype(int), counts, len(self.names))
+        if (found == 0).any():
+            gone = [repr(name) for name, count in zip(self.names, found, strict=True) if not count]
+            raise ValueError(
+                f"y: expected every class in the rows that count, got none of {', '.join(gone)}; "
+                "leave those rows out of X and y"
+            )
+
+
+def class_response(y: Any) -> Classes:
+    """Read a response of classes.
+
+    Raises:
+        ValueError: If there are fewer than two, or they are not [n].
+
+    Example:
+        >>> class_response(["b", "a", "c"]).names
+        ['a', 'b', 'c']
+    """
+    array = _plain(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(f"y: expected one class a row, [n], got shape {np.shape(y)}")
+    names, codes = classes_of(array)
+    if len(names) < 2:
+        raise ValueError(f"y: expected at least two classes, got {len(names)}: {names}")
+    if len(names) > _MOST and array.dtype.kind == "f":
+        raise ValueError(
+            f"y: expected classes, got {len(names)} different numbers; for a number use linear"
+        )
+    return Classes(codes, names)
 
 
 def _counts(array: np.ndarray) -> np.ndarray:

@@ -33,7 +33,12 @@ class Separation(NamedTuple):
     moved: np.ndarray
 
 
-def separation_of(matrix: np.ndarray, basis: Basis, towards: np.ndarray) -> Separation | None:
+def separation_of(
+    matrix: np.ndarray,
+    basis: Basis,
+    towards: np.ndarray,
+    intercepts: np.ndarray | None = None,
+) -> Separation | None:
     """A direction that raises the likelihood of some rows and lowers that of none.
 
     By linear programming (Konis, 2007, Linear programming algorithms for detecting separated
@@ -44,6 +49,8 @@ def separation_of(matrix: np.ndarray, basis: Basis, towards: np.ndarray) -> Sepa
         matrix: The columns, float64[n, p].
         basis: Of the same span.
         towards: Of each row, where its linear predictor may go: 1 up, -1 down, 0 nowhere.
+        intercepts: Columns that are not named as the cause if others are, bool[p]; None for the
+            constant ones.
 
     Returns:
         What separates, or None.
@@ -65,7 +72,7 @@ def separation_of(matrix: np.ndarray, basis: Basis, towards: np.ndarray) -> Sepa
     best = basis.root @ gains.direction
     sizes = np.abs(best) * np.abs(matrix).max(axis=0)
     complete = bool(gains.moved.all())
-    columns = _fewest(matrix, towards, gains.moved, complete)
+    columns = _fewest(matrix, towards, gains.moved, complete, intercepts)
     endless = sizes > _CLEAR * sizes.max()
     return Separation(best, complete, columns, endless, gains.moved)
 
@@ -99,7 +106,11 @@ def _most_gains(basis: np.ndarray, towards: np.ndarray) -> _Gains | None:
 
 
 def _fewest(
-    matrix: np.ndarray, towards: np.ndarray, moved: np.ndarray, complete: bool
+    matrix: np.ndarray,
+    towards: np.ndarray,
+    moved: np.ndarray,
+    complete: bool,
+    intercepts: np.ndarray | None,
 ) -> np.ndarray:
     """Columns of the flattest direction, without those that it can do without."""
     spread = matrix.std(axis=0)
@@ -108,17 +119,18 @@ def _fewest(
     centre = np.where(constant, 0.0, matrix.mean(axis=0)) if constant.any() else 0.0
     scaled = (matrix - centre) / np.where(constant, largest, spread)
     allowed = np.ones(len(spread), bool)
+    shifts = constant if intercepts is None else intercepts
     sizes = _flattest(scaled, towards, moved, complete, allowed)
     if sizes is None:
-        return np.flatnonzero(~constant)
+        return np.flatnonzero(~shifts)
     for column in np.argsort(sizes):
         without = allowed.copy()
         without[column] = False
-        if constant[column] or sizes[column] <= _CLEAR * sizes.max():
-            allowed &= without | constant
+        if shifts[column] or sizes[column] <= _CLEAR * sizes.max():
+            allowed &= without | shifts
         elif _flattest(scaled, towards, moved, complete, without) is not None:
             allowed = without
-    moving = allowed & ~constant
+    moving = allowed & ~shifts
     return np.flatnonzero(moving if moving.any() else allowed)
 
 

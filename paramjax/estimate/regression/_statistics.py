@@ -19,18 +19,17 @@ def null_mean(
     offset = np.zeros(len(y)) if sample.offset is None else sample.offset
     if not has_constant(sample.design.matrix):
         return family.mean(offset)
+    average = float((sample.counts * y).sum() / (sample.counts * trials).sum())
     if sample.offset is None:
-        constant = (sample.counts * y).sum() / (sample.counts * trials).sum()
-        return np.full(len(y), constant)
+        return np.full(len(y), average)
 
     def score(intercept: float) -> float:
         mean = family.mean(offset + intercept)
-        variance = family.variance(mean, dispersion)
-        pull = sample.counts * (y - trials * mean) * family.slope(mean) / variance
-        return float(pull.sum())
+        pull = family.pull(mean, dispersion) * (y - trials * mean)
+        return float((sample.counts * pull).sum())
 
-    centre = -float(np.median(offset))
-    return family.mean(offset + optimize.brentq(score, centre - 50, centre + 50, xtol=1e-13))
+    low, high = family.bracket(y, average, offset)
+    return family.mean(offset + optimize.brentq(score, low, high, xtol=1e-13))
 
 
 def has_constant(matrix: np.ndarray) -> bool:

@@ -1,0 +1,191 @@
+"""Multinomial logistic regression: log odds of several classes against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import special
+
+from paramjax.estimate._estimate import Estimate
+from paramjax.estimate._objective import Objective
+from paramjax.estimate._outcome import Outcome
+from paramjax.estimate.regression._assembly import is_suspicious, separation_note
+from paramjax.estimate.regression._design import Missing, coefficients_of
+from paramjax.estimate.regression._families import (
+    matrix_at,
+    multinomial_rows,
+    multinomial_simulate,
+)
+from paramjax.estimate.regression._generalised import (
+    Basis,
+    Fitted,
+    Sample,
+    basis_of,
+    covariance_of,
+    fit_on,
+    newton_of,
+    sample_of,
+)
+from paramjax.estimate.regression._responses import Classes, class_response
+from paramjax.estimate.regression._separation import Separation, separation_of
+from paramjax.estimate.regression._statistics import has_constant, likelihood_statistics
+
+
+def multinomial(
+    X: Any,
+    y: Any,
+    *,
+    intercept: bool = True,
+    weights: Any = None,
+    names: Sequence[str] | None = None,
+    missing: Missing = "raise",
+) -> Estimate:
+    r"""Regression of a response of several classes without order.
+
+    $$\log \frac{\pi_{ic}}{\pi_{i1}} = x_i^\top \beta_c, \quad c = 2, \dots, C$$
+    by Newton's method (McFadden, 1974, Conditional logit analysis of qualitative choice
+    behavior). The observed information is the expected one.
+
+    Args:
+        X: Columns: an array [n, k], a dict of columns, or a table of pandas or polars.
+        y: Classes, [n], of any kind that can be sorted; the first is the one to compare with.
+        intercept: Whether a column of ones comes first.
+        weights: How often each row counts, [n], from 0.
+        names: Of the columns, without the intercept.
+        missing: "raise" refuses rows with NaN, "drop" leaves them out and counts them.
+
+    Returns:
+        Coefficients by "class: column", in log odds against the first class. If columns separate
+        classes, the outcome is SEPARATED, and a note names them.
+
+    Raises:
+        TypeError: If columns are not numbers, or classes cannot be sorted.
+        ValueError: If there are fewer than two classes, fewer rows than coefficients, or numbers
+            are missing.
+
+    Example:
+        >>> import paramjax as pj
+        >>> y = ["bus", "car", "rail", "car", "car", "bus", "rail", "rail"]
+        >>> est = pj.estimate.multinomial({"km": [1, 2, 3, 4, 1, 2, 3, 4]}, y)
+        >>> {name: round(float(value), 2) for name, value in est.params.items()}
+        {'car: intercept': -1.66, 'car: km': 1.1, 'rail: intercept': -4.93, 'rail: km': 2.24}
+    """
+    classes = class_response(y)
+    sample = sample_of(
+        X,
+        classes.of_rows,
+        intercept=intercept,
+        names=names,
+        weights=weights,
+        offset=None,
+        missing=missing,
+    )
+    classes.check(sample.y, sample.counts)
+    basis, blocks = basis_of(sample.design), len(classes.names) - 1
+    if len(sample.y) < blocks * len(sample.design.names):
+        raise ValueError(
+            f"X: expected at least as many rows as coefficients, got {len(sample.y)} rows for "
+            f"{blocks * len(sample.design.names)}; leave columns out or join classes"
+        )
+    data = {"X": sample.design.matrix, "y": sample.y.astype(np.int64)}
+    start = np.zeros(blocks * basis.columns.shape[1])
+    fitted = fit_on(basis, multinomial_rows, start, data, sample.weights, blocks=blocks)
+    return _estimate(sample, classes, basis, data, fitted, intercept)
+
+
+def _estimate(
+    sample: Sample,
+    classes: Classes,
+    basis: Basis,
+    data: dict[str, np.ndarray],
+    fitted: Fitted,
+    intercept: bool,
+) -> Estimate:
+    columns = sample.design.names
+    names = tuple(f"{label}: {name}" for label in classes.names[1:] for name in columns)
+    information = fitted.maximum.information
+    assert information is not None  # Newton's method has one
+    covariance, notes = covariance_of(fitted, information, names)
+    outcome = fitted.outcome
+    apart = _separated(fitted, sample, basis, data["y"])
+    if apart is not None:
+        outcome, notes = Outcome.SEPARATED, (*fitted.notes, separation_note(apart, names))
+        covariance = np.full_like(covariance, np.nan)
+    best, size = fitted.maximum.log_likelihood, len(fitted.maximum.theta)
+    counts = np.bincount(data["y"], sample.counts, len(classes.names))
+    constant = has_constant(sample.design.matrix)
+    null = (
+        float(special.xlogy(counts, counts / counts.sum()).sum())
+        if constant
+        else -sample.counts.sum() * np.log(len(classes.names))
+    )
+    tested = size - constant * (len(classes.names) - 1)
+    figures = likelihood_statistics(best, null, size=size, rows=sample.rows, tested=tested)
+    parameters = coefficients_of(names, fitted.theta)
+    return Estimate(
+        params=parameters.tree(fitted.theta),
+        covariance=covariance,
+        outcome=outcome,
+        parameters=parameters,
+        objective=Objective(
+            "log_prob",
+            parameters,
+            multinomial_rows,
+            data,
+            newton_of(multinomial_rows),
+            weights=sample.weights,
+            predict=_probabilities(columns, intercept),
+            simulate=multinomial_simulate,
+        ),
+        title="Multinomial logistic regression",
+        value=best,
+        rows=sample.rows,
+        dof=sample.rows - size,
+        reference="normal",
+        covariance_kind="observed information",
+        statistics=figures | {"deviance": -2 * best, "null deviance": -2 * null},
+        notes=(*sample.notes, f"log odds against {classes.names[0]!r}", *notes),
+        iterations=fitted.maximum.iterations,
+    )
+
+
+@cache
+def _probabilities(names: tuple[str, ...], intercept: bool) -> Callable[[Any, Any], Any]:
+    """Of the classes at new rows, `(theta, x) -> [m, classes]`."""
+
+    def predict(theta: Any, x: Any) -> Any:
+        table = matrix_at(x, names[1:] if intercept else names)
+        if intercept:
+            table = jnp.concatenate([jnp.ones_like(table[:, :1]), table], axis=1)
+        eta = table @ jnp.asarray(theta).reshape(-1, len(names)).T
+        return jax.nn.softmax(jnp.concatenate([jnp.zeros_like(eta[:, :1]), eta], axis=1))
+
+    return predict
+
+
+def _separated(fitted: Fitted, sample: Sample, basis: Basis, y: np.ndarray) -> Separation | None:
+    """Whether a direction favours the class of each row over all others."""
+    blocks = len(fitted.theta) // sample.design.matrix.shape[1]
+    eta = sample.design.matrix @ fitted.theta.reshape(blocks, -1).T
+    if not is_suspicious(fitted, eta):
+        return None
+    whole = Basis(_contrasts(basis.columns, y, blocks), fitted.root, fitted.undetermined, ())
+    contrasts = _contrasts(sample.design.matrix, y, blocks)
+    constant = np.ptp(sample.design.matrix, axis=0) == 0
+    towards = np.ones(len(contrasts), int)
+    return separation_of(contrasts, whole, towards, np.tile(constant, blocks))
+
+
+def _contrasts(columns: np.ndarray, y: np.ndarray, blocks: int) -> np.ndarray:
+    """Rows whose product with the coefficients is the lead of the class of a row over another."""
+    each = np.eye(blocks + 1)[:, 1:]  # the first class has no coefficients
+    leads = each[y][:, None, :] - each[None]  # [n, classes, blocks]
+    others = np.arange(blocks + 1)[None] != y[:, None]
+    table = leads[..., None] * columns[:, None, None, :]
+    contrasts: np.ndarray = table[others].reshape(len(y) * blocks, -1)
+    return contrasts
