@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._checks import nearest
 from paramjax._types import Array
 from paramjax.estimate.formulas._functions import CONSTANTS
 from paramjax.estimate.formulas._parser import Code, parse
@@ -51,7 +52,8 @@ class Formula:
             apart.
         constants: Which of pi and e stand on the right.
         evaluate: `(values by name) -> [n]`, the right side.
-        predict: `(params by name, columns by name) -> [n]`, the same as `curve_fit` takes it.
+        predict: `(params by name, columns by name) -> [n]`, the same as `curve_fit` takes it; a
+            single column may be the array alone.
 
     Example:
         >>> model = formula("y ~ b1*exp(-b2*x)")
@@ -64,7 +66,7 @@ class Formula:
     names: tuple[str, ...]
     constants: tuple[str, ...]
     evaluate: Callable[[Values], Array]
-    predict: Callable[[Values, Values], Array]
+    predict: Callable[[Values, Values | Array], Array]
 
     def __repr__(self) -> str:
         """Show the call that makes it."""
@@ -111,7 +113,8 @@ def formula(text: str) -> Formula:
     model = _expression(text, right)
     response = None if left is None else _expression(text[start:end].strip(), left)
 
-    def predict(params: Values, columns: Values) -> Array:
+    def predict(params: Values, columns: Values | Array) -> Array:
+        columns = _by_name(model.names, params, columns)
         shape = np.broadcast_shapes(*(np.shape(column) for column in columns.values()))
         value = model.evaluate({**columns, **params})
         library: Any = np if isinstance(value, np.ndarray | np.generic | float) else jnp
@@ -119,6 +122,19 @@ def formula(text: str) -> Formula:
         return predicted
 
     return Formula(text, response, model.names, model.constants, model.evaluate, predict)
+
+
+def _by_name(names: tuple[str, ...], params: Values, columns: Values | Array) -> Values:
+    """The columns by name, of a mapping or of the array of a single one."""
+    if isinstance(columns, Mapping):
+        return columns
+    inputs = [name for name in names if name not in params]
+    if len(inputs) != 1:
+        raise ValueError(
+            f"formula: expected columns by name, got an array, for {len(inputs)} names of "
+            f"{', '.join(names)} are no parameters; pass a dict"
+        )
+    return {inputs[0]: columns}
 
 
 def _expression(text: str, code: Code) -> Expression:
@@ -132,10 +148,15 @@ def _expression(text: str, code: Code) -> Expression:
 def _run(program: tuple[Any, ...], values: Values) -> Any:
     """Run postfix code on a stack."""
     known = {**CONSTANTS, **values}
+    lacking = [name for name in program if isinstance(name, str) and name not in known]
+    if lacking:
+        raise ValueError(f"formula: {nearest(lacking[0], values, what='name')}")
     read = {name: known[name] for name in program if isinstance(name, str)}
     host = all(isinstance(value, np.ndarray | np.generic | float | int) for value in read.values())
     if host:
         read = {name: np.asarray(value, np.float64) for name, value in read.items()}
+    else:  # a float of Python would raise where an array is infinite
+        read = {name: jnp.asarray(value) for name, value in read.items()}
     stack: list[Any] = []
     with np.errstate(all="ignore"):
         for item in program:

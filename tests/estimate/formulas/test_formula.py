@@ -78,6 +78,21 @@ def test_a_model_of_one_number_predicts_each_row():
     assert formula("y ~ b").predict({"b": 2.0}, {"x": X}).tolist() == [2.0, 2.0, 2.0]
 
 
+def test_a_single_column_may_be_an_array_alone():
+    predict = formula("y ~ b*x + c").predict
+    assert predict({"b": 2.0, "c": 1.0}, X).tolist() == [2.0, 4.0, 5.0]
+    with pytest.raises(ValueError, match="expected columns by name, got an array, for 2 names"):
+        predict({"b": 2.0}, X)
+    with pytest.raises(ValueError, match="unknown name 'c'"):
+        predict({"b": 2.0}, {"x": X})
+
+
+def test_constants_overflow_as_arrays_do():
+    for text in ("x/(pi - pi)", "x*e^1000", "x*(pi - pi)^-1"):
+        assert np.isinf(value(text, x=X)).all()
+        assert np.isinf(value(text, x=jnp.asarray(X))).all()
+
+
 def test_a_square_differentiates_at_zero():
     assert jax.grad(lambda x: value("x^2 + x**3", x=x))(0.0) == 0.0
 
