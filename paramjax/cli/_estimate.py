@@ -81,7 +81,8 @@ def estimate(
     from paramjax.cli._formula_problem import fit, problem_of
     from paramjax.estimate._estimate import check_level
 
-    folder = Path(f"{file.name.split('.')[0]}-estimate") if out is None else out.expanduser()
+    stem = Path(file.name.removesuffix(".gz")).stem
+    folder = Path(f"{stem}-estimate") if out is None else out.expanduser()
     try:
         check_level(level)
         check_seed(key)

@@ -49,9 +49,9 @@ def test_a_table_of_a_german_spreadsheet_gives_the_certified_digits(fit, tmp_pat
     assert re.search(r"b1 +238\.942 +2\.707 +88\.268 +<1e-16 +233\.044 +244\.840\n", found.out)
     assert "1 of 15 rows left out, in which cells are missing: line 16 (Volumen (ml))" in found.out
     assert "a comma parts the decimals" in found.out
-    assert "written to my-estimate: summary.txt, result.json, fit.png" in found.out
+    assert "written to my.table-estimate: summary.txt, result.json, fit.png" in found.out
     assert max(map(len, found.out.splitlines()[:-1])) <= 80
-    folder = tmp_path / "my-estimate"
+    folder = tmp_path / "my.table-estimate"
     assert (folder / "summary.txt").read_text().strip() in found.out
     record = json.loads((folder / "result.json").read_text())
     b1 = record["parameters"]["b1"]
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_named(small, tmp_path, formula, words, message):
     found = small(formula, "--start", "b=1", *words.split())
     assert found.code == 2, found.out
     assert re.search(message, found.err), found.err
-    assert not (tmp_path / "my-estimate").exists()
+    assert not (tmp_path / "my.table-estimate").exists()
 
 
 def test_a_formula_without_parameters_is_refused(small):

@@ -181,4 +181,4 @@ def figure(value: float) -> str:
     """A figure of a summary: whole numbers as they are, others to six digits."""
     if float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
-    return number(float(value), 6)
+    return "NaN" if math.isnan(value) else number(float(value), 6)
