@@ -1,8 +1,10 @@
 """Estimates of parameters with their uncertainty: least squares, likelihood, intervals."""
 
 from paramjax.estimate._estimate import Estimate, Interval
+from paramjax.estimate._estimates import Estimates
 from paramjax.estimate._least_squares import curve_fit, least_squares
 from paramjax.estimate._likelihood import maximum_likelihood
+from paramjax.estimate._many import least_squares_many
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._robust_losses import cauchy, huber, soft_l1, tukey
 from paramjax.estimate._transforms import Transform, positive, unit_interval
@@ -84,6 +86,7 @@ __all__ = [
     "Delta",
     "Ensemble",
     "Estimate",
+    "Estimates",
     "Expression",
     "Formula",
     "Influence",
@@ -127,6 +130,7 @@ __all__ = [
     "last_layer",
     "least_ambiguous_score",
     "least_squares",
+    "least_squares_many",
     "linear",
     "logistic",
     "low_rank",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ def solve_many(
     chunk: int | None = None,
     max_iterations: int = 1000,
     devices: Sequence[jax.Device] | None = None,
-    threads: int | None = None,
+    threads: int = 1,
     dtype: Any = np.float64,
 ) -> Solved:
     """Solve independent problems, each to its own end.
@@ -54,7 +53,8 @@ def solve_many(
         chunk: Slots of one program; None to fit a core's cache.
         max_iterations: Of one problem.
         devices: To spread the chunks over; None for the default one.
-        threads: Host threads of each device; None for one per core on a CPU.
+        threads: Host threads of each device. More than one only for a solver that calls no
+            LAPACK: two programs that do may wait for each other's threads for ever (jaxlib 0.10).
         dtype: Of the numbers of the program.
 
     Returns:
@@ -77,7 +77,7 @@ def solve_and_keep(
     chunk: int | None = None,
     max_iterations: int = 1000,
     devices: Sequence[jax.Device] | None = None,
-    threads: int | None = None,
+    threads: int = 1,
     dtype: Any = np.float64,
 ) -> tuple[Solved, np.ndarray]:
     """As `solve_many`; and what `keep(state) -> [k]` is at each problem's end, [m, k]."""
@@ -88,7 +88,7 @@ def solve_and_keep(
         return found, np.empty((0, 0))
     platform = devices[0].platform if devices else jax.default_backend()
     size = min(chunk or slots_for(problems, platform), m)
-    workers = _workers(platform, devices, threads)[: -(-m // size)]
+    workers = [device for _ in range(threads) for device in devices or [None]][: -(-m // size)]
     with jax.enable_x64(True):
         idle = _idle(solver, problems, size)
         kept = np.empty((m, 0 if keep is None else jax.eval_shape(keep, _one(idle)).shape[0]))
@@ -134,16 +134,14 @@ class _Work:
         self.kept[at] = numbers[:, p + 1 :]
 
 
-def _workers(
-    platform: str, devices: Sequence[jax.Device] | None, threads: int | None
-) -> list[jax.Device | None]:
-    """One device for each host thread, None for the default one.
+def cores() -> int:
+    """Of this process.
 
     Inside a loop XLA runs small operations on one core, so each core gets a thread of its own.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    each = threads or (cores or 1 if platform == "cpu" and devices is None else 1)
-    return list(itertools.chain.from_iterable([devices or [None]] * each))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _run(workers: list[Callable[[], None]], work: _Work) -> None:

@@ -216,7 +216,7 @@ def _left(move: _Move, ratio: Array) -> Array:
 def _near(theta: _Numbers, normal: Normal, eps: float) -> Array:
     """Of no matter: a small share of the residuals, or the rounding of the curve itself."""
     size = sum(normal.matrix[_at(k, k)] * t**2 for k, t in enumerate(theta))
-    near: Array = 0.1 * eps**0.5 * jnp.sqrt(2 * normal.value) + 8 * eps * jnp.sqrt(size)
+    near: Array = 0.02 * eps**0.5 * jnp.sqrt(2 * normal.value) + 8 * eps * jnp.sqrt(size)
     return near
 
 

@@ -56,7 +56,7 @@ def test_weighted_lines_of_more_problems_than_slots():
     y, weights, starts = problems(50)
     inputs = Inputs({"x": X, "y": y}, weights=weights)
     axes = Inputs({"x": None, "y": 0}, weights=0)
-    found = solve_many(line, SOLVER, starts, inputs, axes, chunk=7, threads=2)
+    found = solve_many(line, SOLVER, starts, inputs, axes, chunk=7)
     expected = [
         np.polyfit(X, row, 1, w=np.sqrt(w))[::-1] for row, w in zip(y, weights, strict=True)
     ]
