@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from paramjax._programs import kept_on
@@ -213,8 +214,10 @@ def _from_factors(lower: dict[tuple[int, int], Any], pivots: list[Any]) -> list[
 
 
 def _triangle_of(state: SolverState) -> Array:
-    triangle: Array = state.own.triangle.ravel()
-    return triangle
+    """The triangle of the Jacobian; a column of zeros, which the solver held, has unit length."""
+    own = state.own
+    norms = jnp.where(own.held, 0.0, 1.0)
+    return jnp.concatenate([own.triangle.ravel(), norms])
 
 
 def _thorough(
@@ -233,7 +236,11 @@ def _thorough(
         max_iterations=machine.max_iterations, devices=machine.devices, dtype=machine.dtype,
     )  # fmt: skip
     solved = Solved(*(part[:m] for part in solved))
-    return _with_covariances(solved, triangles[:m].reshape(m, p, p), at_bound(solved.theta, inputs))
+    held = at_bound(solved.theta, inputs)
+    moved = triangles[:m, p * p :] > 0
+    moved |= False if held is None else held
+    factors = triangles[:m, : p * p].reshape(m, p, p) * moved[:, None, :]
+    return _with_covariances(solved, factors, held)
 
 
 def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | None) -> _Found:
