@@ -20,7 +20,7 @@ from paramjax.losses._elbo import (
     importance_weighted_bound,
     negative_elbo,
 )
-from paramjax.losses._errors import absolute_error, huber, poisson, squared_error
+from paramjax.losses._errors import absolute_error, huber, pinball, poisson, squared_error
 from paramjax.losses._margins import focal, hinge, squared_hinge
 from paramjax.losses._multitask import uncertainty_weighted, weighted_sum
 from paramjax.losses._per_example import (
@@ -61,6 +61,7 @@ __all__ = [
     "mixed_precision",
     "negative_elbo",
     "nonsaturating_pair",
+    "pinball",
     "poisson",
     "reconstruction",
     "remat",

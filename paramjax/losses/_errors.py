@@ -1,8 +1,8 @@
-"""Losses per example of numbers: squared, absolute and Huber errors, and Poisson counts."""
+"""Losses per example of numbers: squared, absolute, Huber, quantiles, and Poisson counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 
@@ -93,6 +93,50 @@ def huber(predictions: Array, targets: Array, delta: float | Array = 1.0) -> Arr
     delta = jnp.asarray(delta, size.dtype)
     small = jnp.minimum(size, delta)
     return _mean_of_outputs(small * (0.5 * small) + delta * (size - small))
+
+
+def pinball(
+    predictions: Array, targets: Array, quantile: float | Array | Sequence[float | Array] = 0.5
+) -> Array:
+    r"""The loss whose minimum is a quantile (Koenker and Bassett, 1978, Regression quantiles).
+
+    $$\ell_i = \frac{1}{d}\sum_j \max\bigl(q_j\,(y_i - \hat y_{ij}),\;
+      (q_j - 1)\,(y_i - \hat y_{ij})\bigr)$$
+    At one half it is half of the absolute error.
+
+    Args:
+        predictions: [batch], or [batch, d] for d quantiles, real.
+        targets: [batch].
+        quantile: A number from 0 to 1, or d of them: `functools.partial(pinball, quantile=(0.05,
+            0.95))` trains the two outputs that `pj.estimate.quantile_score` takes.
+
+    Returns:
+        [batch].
+
+    Raises:
+        TypeError: If the quantile is not a number, or the numbers are complex.
+        ValueError: If a quantile lies outside [0, 1], or the shapes do not match.
+
+    Example:
+        >>> pinball(jnp.array([0.0, 0.0]), jnp.array([1.0, -1.0]), 0.75).tolist()
+        [0.75, 0.25]
+    """
+    levels = tuple(quantile) if isinstance(quantile, Sequence) else (quantile,)
+    for level in levels:
+        check_scalar("pinball: quantile", level, high=1.0)
+    several = isinstance(quantile, Sequence)
+    wanted = (*jnp.shape(targets), *((len(levels),) if several else ()))
+    if jnp.ndim(targets) != 1 or jnp.shape(predictions) != wanted:
+        raise ValueError(
+            "pinball: expected targets [batch] and predictions [batch], or [batch, d] of d "
+            f"quantiles, got {jnp.shape(targets)} and {jnp.shape(predictions)} of "
+            f"{len(levels)} quantiles"
+        )
+    own = jnp.broadcast_to(jnp.asarray(targets)[:, None], wanted) if several else targets
+    under = -_real_difference("pinball", predictions, own)
+    shares = jnp.stack([jnp.asarray(level, under.dtype) for level in levels])
+    shares = shares[None, :] if several else shares
+    return _mean_of_outputs(jnp.maximum(shares * under, (shares - 1) * under))
 
 
 def poisson(log_rates: Array, counts: Array) -> Array:

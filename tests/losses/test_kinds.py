@@ -17,6 +17,7 @@ from paramjax.losses import (
     focal,
     hinge,
     huber,
+    pinball,
     poisson,
     smoothed_binary_cross_entropy,
     smoothed_cross_entropy,
@@ -34,6 +35,7 @@ OF_NUMBERS = {
     "absolute": absolute_error,
     "huber": functools.partial(huber, delta=0.7),
     "poisson": lambda z, y: poisson(z, abs(y)),
+    "pinball": lambda z, y: pinball(z, y[:, 0], (0.1, 0.5, 0.9)),
 }
 OF_CLASSES = {
     "cross-entropy": cross_entropy,
@@ -85,6 +87,10 @@ def test_losses_of_numbers_are_those_of_sklearn_and_scipy(found):
     best = (counts - counts * np.log(counts)).mean(1)
     deviance = sk.mean_poisson_deviance(counts.ravel(), rates.ravel())
     assert 2 * (numbers["poisson"] - best).mean() == pytest.approx(deviance, rel=1e-5)
+    levels = (0.1, 0.5, 0.9)
+    each = [sk.mean_pinball_loss(B[:, 0], A[:, j], alpha=level) for j, level in enumerate(levels)]
+    assert numbers["pinball"].mean() == pytest.approx(np.mean(each), rel=1e-6)
+    close(found[0]["pinball"][1], ((B[:, :1] < A) - np.array(levels)) / 3)
     close(found[0]["huber"][1], np.clip(A - B, -0.7, 0.7) / 3)
     close(found[0]["absolute"][1], np.sign(A - B) / 3)
     close(found[0]["poisson"][1], (rates - counts) / 3)
@@ -193,6 +199,9 @@ def test_weights_and_traced_strengths_go_through_supervised():
         (lambda: huber(A[:, 0], B[:, :1]), ValueError, r"huber: .*\(9,\) and \(9, 1\)"),
         (lambda: huber(A, B, delta=-1.0), ValueError, "huber: delta: expected a number from 0"),
         (lambda: absolute_error(A + 1j, B), TypeError, "expected real numbers, got complex"),
+        (lambda: pinball(A, B, 0.5), ValueError, r"pinball: expected targets \[batch\] and"),
+        (lambda: pinball(A, B[:, 0], (0.1, 0.9)), ValueError, r"\(9, 3\) of 2 quantiles"),
+        (lambda: pinball(A[:, 0], B[:, 0], 1.5), ValueError, "pinball: quantile: .* to 1, got 1.5"),
         (lambda: poisson(A, B[:3]), ValueError, "poisson: expected .* of one shape"),
         (lambda: poisson(1.0, 2.0), ValueError, "poisson: .* got one number"),
         (lambda: hinge(Z, Y[:3]), ValueError, r"hinge: expected logits \[batch, classes\]"),

@@ -86,11 +86,13 @@ class _Calibrated:
         return found
 
     def _quantiles(
-        self, level: float, calibrating: np.ndarray, own: np.ndarray | None, rows: int, group: str
+        self, level: float, calibrating: Any, own: np.ndarray | None, rows: int, group: str
     ) -> np.ndarray:
         """The quantile of some of the scores for each of some rows."""
         scores = self.scores[calibrating]
-        if own is None or self.weights is None:
+        if not len(scores):
+            found = np.full(rows, np.inf)
+        elif own is None or self.weights is None:
             found = np.full(rows, conformal_quantile(scores, level))
         else:
             found = weighted_quantiles(scores, self.weights[calibrating], own, level)
@@ -174,7 +176,7 @@ class ConformalSets(_Calibrated):
         Raises:
             TypeError: If the key is a legacy one.
             ValueError: If the level lies outside (0, 1), a shape differs, a probability is not
-                one, a group or label has no calibration row, the key is missing, or groups or
+                one, a group has no calibration row, the key is missing, or groups or
                 weights are missing or too many.
 
         Warns:
@@ -186,12 +188,17 @@ class ConformalSets(_Calibrated):
         if self.by_label:
             if groups is not None:
                 raise ValueError("groups: expected none, for each label has a threshold")
-            each = None if weights is None else np.repeat(_weights(weights, rows), classes)
-            labels = np.tile(np.arange(classes), rows)
-            limits = self._thresholds(level, rows * classes, labels, each).reshape(scores.shape)
+            each = [self._of_label(label, level, rows, weights) for label in range(classes)]
+            limits = np.stack(each, axis=1)
         else:
             limits = self._thresholds(level, rows, groups, weights)[:, None]
         return np.asarray(scores <= limits)
+
+    def _of_label(self, label: int, level: float, rows: int, weights: Any) -> np.ndarray:
+        """The threshold of a label for each row; infinite without a calibration row of it."""
+        _check_both("weights", self.weights, weights)
+        own = None if weights is None else _weights(weights, rows)
+        return self._quantiles(level, self.groups == label, own, rows, f" of label {label}")
 
 
 def conformal_intervals(

@@ -94,6 +94,9 @@ def test_groups_and_labels_have_quantiles_of_their_own():
     limits = [conformal_quantile(1 - chances[labels == k, k], 0.7) for k in range(3)]
     further = rng.dirichlet(np.ones(3), 20)
     np.testing.assert_array_equal(sets.predict(further, level=0.7), 1 - further <= limits)
+    few = conformal_sets(least_ambiguous_score(), chances, labels % 2, by_label=True)
+    with pytest.warns(UserWarning, match="at least 3 calibration rows of label 2, got 0"):
+        assert few.predict(further, level=0.7)[:, 2].all()
 
 
 def test_weights_move_calibration_to_another_distribution():
@@ -112,6 +115,20 @@ def test_weights_move_calibration_to_another_distribution():
             np.zeros(1), level, weights=np.full(1, 0.3)
         )
         assert equal.high == plain.high
+
+
+def test_weighted_intervals_cover_where_inputs_have_moved():
+    """The spread grows with x, and further rows have the density 2x instead of 1."""
+    rng, shares = np.random.default_rng(6), []
+    for _ in range(200):
+        x, further = rng.random(60), np.sqrt(rng.random(100))
+        y, truth = x * rng.exponential(size=60), further * rng.exponential(size=100)
+        plain = calibrated_on(y).predict(np.zeros(100), level=0.8)
+        moved = calibrated_on(y, weights=x).predict(np.zeros(100), level=0.8, weights=further)
+        shares.append([coverage(own, truth).share for own in (plain, moved)])
+    plain, moved = np.mean(shares, axis=0)
+    assert plain < 0.74
+    assert 0.79 < moved < 0.83
 
 
 def by_definition(p, u, penalty, free):
