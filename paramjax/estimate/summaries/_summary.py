@@ -162,7 +162,7 @@ def _facts(estimate: Estimate) -> dict[str, str]:
     facts = {"rows": f"{estimate.rows:,}", "degrees of freedom": f"{estimate.dof:,}"}
     if value not in {name.replace("-", " ") for name in estimate.statistics}:
         facts[value] = figure(estimate.value)
-    if estimate.reference == "t":
+    if estimate.reference == "t" and squares:
         facts["residual std. error"] = figure(math.sqrt(estimate.scale))
     return facts | {"covariance": estimate.covariance_kind}
 
