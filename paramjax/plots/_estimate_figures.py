@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from paramjax._format import number, printable
+from paramjax._format import printable
 from paramjax.plots._shown_figure import shown_figure
 from paramjax.plots._style import BEST, MANY, opacity, tidy
 
@@ -257,7 +257,7 @@ def correlation_matrix(ax: Axes, names: Sequence[str], correlation: ArrayLike) -
         >>> from matplotlib.figure import Figure
         >>> ax = correlation_matrix(Figure().add_subplot(), ["a", "b"], [[1, -0.9], [-0.9, 1]])
         >>> [text.get_text() for text in ax.texts]
-        ['1', '-0.9', '-0.9', '1']
+        ['1', '-0.90', '-0.90', '1']
     """
     correlation = np.asarray(correlation, np.float64)
     if correlation.shape != (len(names), len(names)):
@@ -273,8 +273,9 @@ def correlation_matrix(ax: Axes, names: Sequence[str], correlation: ArrayLike) -
     if len(names) <= _WRITTEN:
         for (row, column), value in np.ndenumerate(correlation):
             colour = "white" if abs(value) > 0.75 else "black"
-            text = number(float(value), 3) if math.isfinite(value) else "NaN"
-            ax.text(column, row, text, ha="center", va="center", fontsize=8.5, color=colour)
+            size = 8.5 if len(names) <= 5 else 7
+            ax.text(column, row, _correlation_text(float(value)), ha="center", va="center",
+                    fontsize=size, color=colour)  # fmt: skip
     page = ax.get_figure()
     if page is not None:
         bar = page.colorbar(image, ax=ax, shrink=0.8, ticks=[-1, -0.5, 0, 0.5, 1])
@@ -283,6 +284,15 @@ def correlation_matrix(ax: Axes, names: Sequence[str], correlation: ArrayLike) -
     tidy(ax, "Correlation of the estimates")
     _name_cells(ax, names)
     return ax
+
+
+def _correlation_text(value: float) -> str:
+    """Two decimals; four where two would say that it is one."""
+    if not math.isfinite(value):
+        return "NaN"
+    if math.isclose(abs(value), 1.0):
+        return f"{value:.0f}"
+    return f"{value:.4f}" if abs(value) > 0.995 else f"{value:.2f}"
 
 
 def estimate_intervals(

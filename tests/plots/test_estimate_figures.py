@@ -83,6 +83,9 @@ def test_a_profile_beside_the_parabola_of_wald(ax):
 def test_correlations_are_written_into_few_cells_alone(ax):
     correlation_matrix(ax, ["a", "b"], [[1, np.nan], [np.nan, 1]])
     assert [text.get_text() for text in ax.texts] == ["1", "NaN", "NaN", "1"]
+    near = Figure().add_subplot()
+    correlation_matrix(near, ["a", "b"], [[1, -0.9993], [0.004, 1]])
+    assert [text.get_text() for text in near.texts] == ["1", "-0.9993", "0.00", "1"]
     many = Figure().add_subplot()
     correlation_matrix(many, [f"w[{i}]" for i in range(50)], np.eye(50))
     assert not many.texts
