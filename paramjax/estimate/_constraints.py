@@ -17,7 +17,7 @@ Bounds = Mapping[str, tuple[Any, Any]] | tuple[Any, Any] | None
 
 
 class Constrained(NamedTuple):
-    """Parameters that are estimated, and between what on the scale of the solver; None: free."""
+    """Parameters that are estimated, and their bounds, [p], or None."""
 
     parameters: Parameters
     low: np.ndarray | None

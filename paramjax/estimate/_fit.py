@@ -10,29 +10,16 @@ import numpy as np
 
 from paramjax._checks import describe
 from paramjax._programs import kept_on
-from paramjax._types import Array, Key, Params, PyTree
+from paramjax._types import Array, PyTree
 from paramjax.estimate._constraints import Constrained
 from paramjax.estimate._estimate import Estimate
+from paramjax.estimate._found import Options, Solution, estimate_of
 from paramjax.estimate._missing import Complete
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome, outcome_of
 from paramjax.estimate._parameters import Parameters
-from paramjax.estimate._robust_losses import RobustLoss
 from paramjax.estimate._starts import best_start
-from paramjax.estimate.solvers import Inputs, Rows, Solved, Solver, solve_single
-from paramjax.estimate.uncertainty._information import Covariance, covariance_of_jacobian
-
-_EPS = float(np.finfo(np.float64).eps)
-
-
-class Options(NamedTuple):
-    """What the user chose besides the problem."""
-
-    weights: Any
-    sigma: Any
-    loss: RobustLoss | None
-    starts: int | Params | None
-    key: Key | None
+from paramjax.estimate.solvers import Inputs, Rows, Solver, solve_single
 
 
 class Pieces(NamedTuple):
@@ -41,17 +28,9 @@ class Pieces(NamedTuple):
     rows: Rows
     solver: Solver
     report: Callable[[Array, Inputs], PyTree]
+    plain: Callable[[], Pieces]
+    """The same without its robust loss."""
     predict: Callable[[Any, Any], Any] | None
-
-
-class _Solution(NamedTuple):
-    """What the program of a single fit gives."""
-
-    solved: Solved
-    residuals: np.ndarray
-    jacobian: np.ndarray
-    theta: np.ndarray
-    slopes: np.ndarray
 
 
 def fit(pieces: Pieces, found: Constrained, complete: Complete, options: Options) -> Estimate:
@@ -62,13 +41,27 @@ def fit(pieces: Pieces, found: Constrained, complete: Complete, options: Options
     if options.starts is not None:
         start, more = best_start(objective, start, options.starts, options.key)
         notes += more
+    solution = _solved(pieces, objective, start)
+    if options.loss is not None and not _is_settled(solution):
+        # residuals beyond the scale of a loss have little slope or none: begin where they are less
+        plain = _solved(pieces.plain(), objective, start)
+        solution = _solved(pieces, objective, plain.solved.theta)
+        notes += ("the robust fit started from that of least squares",)
+    if outcome_of(int(solution.solved.outcome)) is Outcome.NONFINITE:
+        raise ValueError(_not_finite(objective.parameters, solution))
+    return estimate_of(objective, solution, options, notes)
+
+
+def _solved(pieces: Pieces, objective: Objective, start: np.ndarray) -> Solution:
     solved, report = solve_single(
         pieces.rows, pieces.solver, start, objective.inputs, pieces.report
     )
-    solution = _Solution(solved, *report)
-    if outcome_of(int(solved.outcome)) is Outcome.NONFINITE:
-        raise ValueError(_not_finite(objective.parameters, solution))
-    return _estimate(objective, solution, options, notes)
+    return Solution(solved, *report)
+
+
+def _is_settled(solution: Solution) -> bool:
+    outcome = outcome_of(int(solution.solved.outcome))
+    return outcome in (Outcome.CONVERGED, Outcome.AT_BOUND, Outcome.NONFINITE)
 
 
 def _objective(
@@ -116,7 +109,13 @@ def _rows_of(rows: Rows, parameters: Parameters, data: PyTree) -> int:
         with jax.enable_x64(True):
             return jax.eval_shape(rows, np.zeros(parameters.size), data)
 
-    found = kept_on(rows, ("residuals", treedef, shapes), shape)
+    try:
+        found = kept_on(rows, ("residuals", treedef, shapes), shape)
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(
+            "residual_fn: expected functions of jax.numpy, got one of numpy applied to the "
+            "parameters; write jnp.exp for np.exp"
+        ) from error
     if getattr(found, "ndim", None) != 1:
         raise ValueError(
             f"residual_fn: expected residuals [n], got {describe(found)}; ravel them in residual_fn"
@@ -153,7 +152,7 @@ def _check_enough(rows: int, parameters: Parameters) -> None:
         )
 
 
-def _not_finite(parameters: Parameters, solution: _Solution) -> str:
+def _not_finite(parameters: Parameters, solution: Solution) -> str:
     at = dict(zip(parameters.names, solution.theta.tolist(), strict=True))
     wrong = np.flatnonzero(~np.isfinite(solution.residuals))
     if len(wrong):
@@ -167,104 +166,3 @@ def _not_finite(parameters: Parameters, solution: _Solution) -> str:
         f"params0: derivatives by {named} are not finite at the start; start from other values "
         f"than {at}"
     )
-
-
-def _estimate(
-    objective: Objective, solution: _Solution, options: Options, notes: tuple[str, ...]
-) -> Estimate:
-    parameters, weights = objective.parameters, objective.weights
-    rows = len(solution.residuals) if weights is None else int((weights > 0).sum())
-    dof, value = rows - parameters.size, 2.0 * float(solution.solved.value)
-    at_bound = _at_bound(objective, solution.solved.theta)
-    known = options.sigma is not None or options.loss is not None
-    scale = 1.0 if known else value / dof if dof else np.nan
-    covariance = _covariance(objective, solution, options.loss, scale, at_bound)
-    return Estimate(
-        params=parameters.tree(solution.theta),
-        covariance=covariance.covariance,
-        outcome=_outcome(solution.solved, at_bound, covariance),
-        parameters=parameters,
-        objective=objective,
-        title="Least squares" if options.loss is None else "Robust least squares",
-        value=value,
-        rows=rows,
-        dof=dof,
-        scale=scale,
-        reference="normal" if known else "t",
-        covariance_kind="expected information" if options.loss is None else "sandwich",
-        notes=(*notes, *covariance.notes, *_caveats(objective, solution, options, dof, value)),
-        iterations=int(solution.solved.iterations),
-    )
-
-
-def _at_bound(objective: Objective, theta: np.ndarray) -> np.ndarray:
-    at = np.zeros(theta.shape, bool)
-    if objective.low is not None:
-        at |= theta <= objective.low
-    if objective.high is not None:
-        at |= theta >= objective.high
-    return at
-
-
-def _outcome(solved: Solved, at_bound: np.ndarray, covariance: Covariance) -> Outcome:
-    outcome = outcome_of(int(solved.outcome))
-    if outcome not in (Outcome.CONVERGED, Outcome.AT_BOUND, Outcome.SINGULAR):
-        return outcome
-    if not (covariance.determined | at_bound).all():
-        return Outcome.SINGULAR
-    return Outcome.AT_BOUND if at_bound.any() else Outcome.CONVERGED
-
-
-def _covariance(
-    objective: Objective,
-    solution: _Solution,
-    loss: RobustLoss | None,
-    scale: float,
-    at_bound: np.ndarray,
-) -> Covariance:
-    """On the user's scale."""
-    weights = 1.0 if objective.weights is None else objective.weights
-    jacobian = solution.jacobian / solution.slopes
-    names = objective.parameters.names
-    if loss is None:
-        rooted = np.sqrt(weights) * jacobian.T
-        return covariance_of_jacobian(rooted.T, names, scale=scale, at_bound=at_bound)
-    slope, bend = _slopes_of(loss, solution.residuals)
-    found = covariance_of_jacobian(
-        (np.sqrt(weights * np.maximum(bend, 0.0)) * jacobian.T).T, names, at_bound=at_bound
-    )
-    scores = (weights * slope * solution.residuals * jacobian.T).T
-    rows = int((np.ones(len(scores)) * weights > 0).sum())
-    spread = np.where(np.isfinite(found.covariance), found.covariance, 0.0) @ scores.T
-    sandwich = spread @ spread.T * (rows / max(rows - len(names), 1))
-    return found._replace(covariance=np.where(np.isfinite(found.covariance), sandwich, np.nan))
-
-
-def _slopes_of(loss: RobustLoss, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and second derivative of half the loss by the residual, the first over it."""
-
-    def slope_of(z: Array) -> Array:
-        slope: Array = jax.jvp(loss, (z,), (jax.numpy.ones_like(z),))[1]
-        return slope
-
-    with jax.enable_x64(True):
-        z = jax.numpy.asarray(residuals**2)
-        slope, curvature = jax.jvp(slope_of, (z,), (jax.numpy.ones_like(z),))
-        return np.asarray(slope), np.asarray(slope + 2 * curvature * z)
-
-
-def _caveats(
-    objective: Objective, solution: _Solution, options: Options, dof: int, value: float
-) -> list[str]:
-    notes = []
-    if dof == 0 and options.sigma is None:
-        notes.append(
-            "as many parameters as rows: the residuals' variance cannot be estimated, so no "
-            "standard errors; give sigma if it is known"
-        )
-    size = np.linalg.norm(solution.jacobian * solution.solved.theta)
-    if dof and options.sigma is None and np.sqrt(value) <= 10 * _EPS * size:
-        notes.append("the fit is exact to rounding: the standard errors are those of rounding")
-    if outcome_of(int(solution.solved.outcome)) in (Outcome.STUCK, Outcome.UNFINISHED):
-        notes.append("not converged: the standard errors are those of a point that is no minimum")
-    return notes

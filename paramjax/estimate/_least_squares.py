@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_takes, describe
@@ -12,7 +13,8 @@ from paramjax._programs import kept_on
 from paramjax._types import Array, Key, Params, PyTree
 from paramjax.estimate._constraints import Bounds, constrained
 from paramjax.estimate._estimate import Estimate
-from paramjax.estimate._fit import Options, Pieces, fit
+from paramjax.estimate._fit import Pieces, fit
+from paramjax.estimate._found import Options
 from paramjax.estimate._missing import Missing, complete_data
 from paramjax.estimate._parameters import Parameters, parameters_of, slopes_at
 from paramjax.estimate._robust_losses import RobustLoss
@@ -89,8 +91,8 @@ def least_squares(
     check_takes(residual_fn, ("params", "data"), "least_squares: residual_fn")
     found = constrained(parameters_of(params0), bounds=bounds, transforms=transforms, fixed=fixed)
     complete = complete_data(data, missing)
-    make = solver or levenberg_marquardt
-    pieces = _pieces(residual_fn, found.parameters, make, loss, sigma is not None, None)
+    make, standardised = _method(solver, loss, sigma)
+    pieces = _pieces(residual_fn, found.parameters, make, loss, standardised, None)
     options = Options(weights, sigma, loss, starts, key)
     return fit(pieces, found, complete, options)
 
@@ -153,15 +155,31 @@ def curve_fit(
     found = constrained(parameters_of(params0), bounds=bounds, transforms=transforms, fixed=fixed)
     complete = complete_data({"x": x, "y": y}, missing)
     residual_fn: Residuals = kept_on(predict_fn, "curve_fit", lambda: _residuals(predict_fn))
-    make = solver or levenberg_marquardt
-    pieces = _pieces(residual_fn, found.parameters, make, loss, sigma is not None, predict_fn)
+    make, standardised = _method(solver, loss, sigma)
+    pieces = _pieces(residual_fn, found.parameters, make, loss, standardised, predict_fn)
     options = Options(weights, sigma, loss, starts, key)
     return fit(pieces, found, complete, options)
 
 
+def _method(
+    solver: Callable[..., Solver] | None, loss: RobustLoss | None, sigma: Any
+) -> tuple[Callable[..., Solver], bool]:
+    """What makes the solver, and whether the loss sees residuals over their deviations."""
+    if loss is not None and not callable(loss):
+        raise TypeError(
+            f"loss: expected a function such as pj.estimate.huber(1.0), got {describe(loss)}"
+        )
+    return solver or levenberg_marquardt, loss is not None and sigma is not None
+
+
 def _residuals(predict_fn: Callable[[Params, Any], Array]) -> Residuals:
     def residual_fn(params: Params, data: PyTree) -> Array:
-        predicted = predict_fn(params, data["x"])
+        predicted = jnp.asarray(predict_fn(params, data["x"]))
+        if predicted.dtype != np.float64:
+            raise TypeError(
+                f"predict_fn: expected float64 predictions, got {describe(predicted)}; params "
+                "and x come as float64, do not cast them, for standard errors need the digits"
+            )
         if predicted.shape != data["y"].shape:
             raise ValueError(
                 f"predict_fn: expected predictions as y, {describe(data['y'])}, got "
@@ -178,11 +196,10 @@ def _pieces(
     parameters: Parameters,
     make: Callable[..., Solver],
     loss: RobustLoss | None,
-    known: bool,
+    standardised: bool,
     predict_fn: Callable[[Params, Any], Array] | None,
 ) -> Pieces:
     """Functions of flat parameters, the same objects for the same function and form."""
-    standardised = known and loss is not None
     form = (parameters.treedef, parameters.shapes, parameters.transforms)
     key = (form, _fixed(parameters), make, loss, standardised)
     return kept_on(
@@ -220,7 +237,11 @@ def _made(
         return residuals, jacobian, parameters.to_user(theta), slopes_at(parameters, theta)
 
     solver = make(rows) if loss is None else make(rows, loss=loss)
-    return Pieces(rows, solver, report, _predict(predict_fn, parameters))
+
+    def plain() -> Pieces:
+        return _pieces(residual_fn, parameters, make, None, standardised, predict_fn)
+
+    return Pieces(rows, solver, report, plain, _predict(predict_fn, parameters))
 
 
 def _predict(
