@@ -31,6 +31,9 @@ class Objective:
         high: Upper bounds, float64[p], on that scale, or None.
         solver: Solves it, and each of its refits.
         predict: `(theta [p], x) -> [m]`, the fitted curve at new inputs, or None.
+        linear: `(theta [p], x) -> [m]`, the same curve on a scale without bounds, on which its
+            bands are made, or None.
+        link: From that scale to the curve's, elementwise and monotone.
         simulate: `(key, theta [p], data) -> data`, new responses drawn from the model, or None.
     """
 
@@ -44,6 +47,8 @@ class Objective:
     high: np.ndarray | None = None
     predict: Callable[[Any, Any], Any] | None = None
     simulate: Callable[[Any, Any, PyTree], PyTree] | None = None
+    linear: Callable[[Any, Any], Any] | None = None
+    link: Callable[[Any], Any] | None = None
 
     @property
     def inputs(self) -> Inputs:

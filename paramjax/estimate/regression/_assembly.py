@@ -14,7 +14,7 @@ from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._transforms import Transform
 from paramjax.estimate.regression._design import coefficients_of
-from paramjax.estimate.regression._families import Family, Number, curve_of
+from paramjax.estimate.regression._families import Family, Number, curves_of
 from paramjax.estimate.regression._generalised import (
     Basis,
     Fitted,
@@ -198,6 +198,7 @@ def assembled(
     design = sample.design.names
     theta = fitted.theta if theta is None else theta
     parameters = replace(coefficients_of(names or design, theta), transforms=transforms)
+    linear, mean = curves_of(family.link, design, problem.intercept)
     objective = Objective(
         "log_prob",
         parameters,
@@ -206,7 +207,9 @@ def assembled(
         newton_of(family.rows),
         weights=sample.weights,
         low=low,
-        predict=curve_of(family.link, design, problem.intercept),
+        predict=mean,
+        linear=linear,
+        link=family.link,
         simulate=family.simulate,
     )
     shared: dict[str, Any] = {

@@ -277,11 +277,14 @@ def multinomial_simulate(key: Key, theta: Array, data: PyTree) -> PyTree:
     return data | {"y": drawn.astype(data["y"].dtype)}
 
 
+Curve = Callable[[Any, Any], Any]
+
+
 @cache
-def curve_of(
+def curves_of(
     link: Callable[[Any], Any], names: tuple[str, ...], intercept: bool
-) -> Callable[[Any, Any], Any]:
-    """The mean at new rows, `(theta, x) -> [m]`; x as the columns of the fit came.
+) -> tuple[Curve, Curve]:
+    """Linear predictor and mean at new rows, `(theta, x) -> [m]`; x as the columns of the fit came.
 
     Args:
         link: From a linear predictor to the mean, in JAX.
@@ -289,13 +292,14 @@ def curve_of(
         intercept: Whether there is one.
     """
 
-    def predict(theta: Any, x: Any) -> Any:
-        columns = names[1:] if intercept else names
-        table = matrix_at(x, columns)
-        eta = table @ theta[intercept : len(names)]
-        return link(eta + theta[0] if intercept else eta)
+    def linear(theta: Any, x: Any) -> Any:
+        eta = matrix_at(x, names[intercept:]) @ theta[intercept : len(names)]
+        return eta + theta[0] if intercept else eta
 
-    return predict
+    def mean(theta: Any, x: Any) -> Any:
+        return link(linear(theta, x))
+
+    return linear, mean
 
 
 def matrix_at(x: Any, columns: tuple[str, ...]) -> Array:

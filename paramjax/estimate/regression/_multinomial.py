@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.regression._assembly import is_suspicious, separation_note
 from paramjax.estimate.regression._design import Missing, coefficients_of
 from paramjax.estimate.regression._families import (
+    Curve,
     matrix_at,
     multinomial_rows,
     multinomial_simulate,
@@ -127,6 +128,7 @@ def _estimate(
     tested = size - constant * (len(classes.names) - 1)
     figures = likelihood_statistics(best, null, size=size, rows=sample.rows, tested=tested)
     parameters = coefficients_of(names, fitted.theta)
+    log_odds, probabilities = _curves(columns, intercept)
     return Estimate(
         params=parameters.tree(fitted.theta),
         covariance=covariance,
@@ -139,7 +141,9 @@ def _estimate(
             data,
             newton_of(multinomial_rows),
             weights=sample.weights,
-            predict=_probabilities(columns, intercept),
+            predict=probabilities,
+            linear=log_odds,
+            link=jax.nn.sigmoid,
             simulate=multinomial_simulate,
         ),
         title="Multinomial logistic regression",
@@ -155,17 +159,29 @@ def _estimate(
 
 
 @cache
-def _probabilities(names: tuple[str, ...], intercept: bool) -> Callable[[Any, Any], Any]:
-    """Of the classes at new rows, `(theta, x) -> [m, classes]`."""
+def _curves(names: tuple[str, ...], intercept: bool) -> tuple[Curve, Curve]:
+    """Log odds of each class against all others, and its probability, `(theta, x) -> [m, classes]`.
 
-    def predict(theta: Any, x: Any) -> Any:
-        table = matrix_at(x, names[1:] if intercept else names)
+    Bands are made for the log odds, so that probabilities stay between 0 and 1.
+    """
+
+    def scores(theta: Any, x: Any) -> Any:
+        table = matrix_at(x, names[intercept:])
         if intercept:
             table = jnp.concatenate([jnp.ones_like(table[:, :1]), table], axis=1)
         eta = table @ jnp.asarray(theta).reshape(-1, len(names)).T
-        return jax.nn.softmax(jnp.concatenate([jnp.zeros_like(eta[:, :1]), eta], axis=1))
+        return jnp.concatenate([jnp.zeros_like(eta[:, :1]), eta], axis=1)
 
-    return predict
+    def log_odds(theta: Any, x: Any) -> Any:
+        eta = scores(theta, x)
+        own = jnp.eye(eta.shape[1], dtype=bool)[None]
+        others = jnp.where(own, -jnp.inf, eta[:, None, :])
+        return eta - jax.nn.logsumexp(others, axis=2)
+
+    def probabilities(theta: Any, x: Any) -> Any:
+        return jax.nn.softmax(scores(theta, x))
+
+    return log_odds, probabilities
 
 
 def _separated(fitted: Fitted, sample: Sample, basis: Basis, y: np.ndarray) -> Separation | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
@@ -51,7 +52,8 @@ def predict(
     with g the derivative of the curve by the parameters and q Student's quantile (Seber and Wild,
     1989, Nonlinear Regression, section 5.1). Simultaneous bands hold for all inputs at once:
     $q^2 = p F_{p, n - p}$ (Scheffé, 1953, Biometrika 40); their level is exact for curves that are
-    linear in the parameters.
+    linear in the parameters. Of a generalised linear model the band is made for the linear
+    predictor and mapped through the link, so that a probability stays between 0 and 1.
 
     Args:
         est: With a curve to predict: from `curve_fit` or a regression.
@@ -87,12 +89,27 @@ def predict(
             "the parameters"
         )
     variance = _variance(est, kind, weights, simultaneous)
+    curve = objective.predict if objective.linear is None else objective.linear
     with jax.enable_x64(True):
-        found = _mean_and_jacobian(objective.predict, solver_theta(est), x)
-        mean, jacobian = jax.device_get(found)
-    error = np.sqrt(propagate_variance(jacobian, solver_covariance(est)) + variance)
+        mean, jacobian = jax.device_get(_mean_and_jacobian(curve, solver_theta(est), x))
+    spread = propagate_variance(jacobian.reshape(mean.size, -1), solver_covariance(est))
+    error = np.sqrt(spread.reshape(mean.shape) + variance)
     half = _quantile(est, check_level(level), simultaneous) * error
-    return Prediction(mean, error, mean - half, mean + half)
+    if objective.link is None:
+        return Prediction(mean, error, mean - half, mean + half)
+    with jax.enable_x64(True):
+        linked = _linked(objective.link, mean, error, half)
+        return Prediction(*map(np.asarray, linked))
+
+
+@owned_jit()
+def _linked(
+    link: Callable[[Array], Array], mean: Array, error: Array, half: Array
+) -> tuple[Array, Array, Array, Array]:
+    """A band on the scale of the mean, whose ends come from the scale of the linear predictor."""
+    value, slope = jax.jvp(link, (mean,), (jnp.ones_like(mean),))
+    ends = link(mean - half), link(mean + half)
+    return value, jnp.abs(slope) * error, jnp.minimum(*ends), jnp.maximum(*ends)
 
 
 def _variance(est: Estimate, kind: str, weights: Any, simultaneous: bool) -> np.ndarray | float:

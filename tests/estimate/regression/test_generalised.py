@@ -135,6 +135,23 @@ def test_new_rows_are_predicted_from_arrays_and_tables(plain):
     np.testing.assert_allclose(both[:, 1], chance, rtol=1e-9)
 
 
+def test_bands_of_a_mean_come_through_the_link(plain):
+    rows = np.array([[0.5, -1.0], [30.0, 0.0]])
+    band = pj.estimate.predict(plain, rows, level=0.95)
+    design = np.column_stack([np.ones(2), rows])
+    eta = design @ plain.theta
+    error = np.sqrt(np.einsum("ij,jk,ik->i", design, plain.covariance, design))
+    chance = lambda z: 1 / (1 + np.exp(-z))
+    half = 1.959963984540054 * error
+    np.testing.assert_allclose(band.low, chance(eta - half), rtol=1e-9)
+    np.testing.assert_allclose(band.high, chance(eta + half), rtol=1e-9)
+    slope = chance(eta) * (1 - chance(eta))
+    np.testing.assert_allclose(band.stderr, slope * error, rtol=1e-6)
+    both = pj.estimate.predict(multinomial(TABLE, YES), rows)
+    np.testing.assert_allclose(both.low[:, 1], band.low, rtol=1e-8)
+    np.testing.assert_allclose(both.high[:, 0], 1 - band.low, rtol=1e-6, atol=1e-14)
+
+
 SIMULATED = {
     "logistic": lambda mean, theta: mean * (1 - mean),
     "poisson": lambda mean, theta: mean,
