@@ -12,7 +12,7 @@ import numpy as np
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params
 from paramjax.estimate.networks._curvature import Curvature, Form, Structure
-from paramjax.estimate.networks._dense_layers import DenseLayer, Walk, find_layers, tapped
+from paramjax.estimate.networks._layers import Layer, Walk, find_layers, tapped
 from paramjax.estimate.networks._likelihoods import Likelihood
 from paramjax.estimate.networks._network import (
     ApplyFn,
@@ -47,7 +47,7 @@ class _Axes(Form):
         positions: How many rows an example has in each layer.
     """
 
-    layers: tuple[DenseLayer, ...]
+    layers: tuple[Layer, ...]
     starts: tuple[tuple[int, int], ...]
     positions: tuple[int, ...]
 
@@ -105,7 +105,7 @@ class _Axes(Form):
         )
 
     @staticmethod
-    def _matrix(layer: DenseLayer, starts: tuple[int, int], rows: Array) -> Array:
+    def _matrix(layer: Layer, starts: tuple[int, int], rows: Array) -> Array:
         """[..., inputs (+ 1), outputs] of flat rows."""
         lead = rows.shape[:-1]
         size = layer.inputs * layer.outputs
@@ -156,19 +156,20 @@ class _Kronecker:
 
 
 def kronecker() -> Structure:
-    r"""Dense layers that do not correlate, each with a Kronecker product as its curvature.
+    r"""Layers that do not correlate, each with a Kronecker product as its curvature.
 
     $$H_\ell \approx \frac 1 M \sum_m a_m a_m^T \otimes \sum_m \sum_k g_{mk} g_{mk}^T$$
     with $a$ the inputs of a layer (and a 1 for its bias) and $g_k$ the gradients at its outputs of
     the columns of a root of the likelihood's Hessian (Martens and Grosse, 2015; Ritter, Botev and
     Barber, 2018, A scalable Laplace approximation for neural networks). A layer that is applied at
-    several positions of an example counts each as a row: KFAC-expand (Eschenhagen et al., 2023).
+    several positions of an example counts each as a row, as do the patches of a convolution:
+    KFAC-expand (Grosse and Martens, 2016; Eschenhagen et al., 2023).
     Exact for one layer whose gradients do not depend on its inputs, as in linear regression.
 
     The layers are found in the function itself, as products of values [..., inputs] with a matrix
     of the parameters, whichever library wrote them; examples must be the leading axis of these
-    values. `laplace` raises for parameters that are used otherwise, such as convolutions and
-    scales, and names them.
+    values. `laplace` raises for parameters that are used otherwise, such as scales, recurrent cells
+    and embeddings, and names them.
 
     Returns:
         A structure for `laplace`.
@@ -195,7 +196,7 @@ def _sums(
     ]
 
 
-def _layer_sums(layer: DenseLayer, a: Array, g: Array, weight: Array) -> _Factors:
+def _layer_sums(layer: Layer, a: Array, g: Array, weight: Array) -> _Factors:
     positions = a.size // (layer.inputs * len(weight))
     if a.shape[0] % len(weight):
         raise ValueError(
@@ -208,7 +209,7 @@ def _layer_sums(layer: DenseLayer, a: Array, g: Array, weight: Array) -> _Factor
     return _Factors((a * each[:, None]).T @ a, g.T @ g, each.sum())
 
 
-def _with_one(layer: DenseLayer, a: Array) -> Array:
+def _with_one(layer: Layer, a: Array) -> Array:
     """Inputs [..., inputs], with a 1 at the end if the layer has a bias."""
     if layer.bias is None:
         return a
@@ -235,10 +236,14 @@ def _decomposed(factors: _Factors) -> tuple[np.ndarray, tuple[np.ndarray, np.nda
 
 def _check_all_dense(network: Network, found: Walk) -> None:
     covered = {i for layer in found.layers for i in (layer.kernel, layer.bias)}
-    for i, name in enumerate(network.names):
-        if i not in covered or i in found.others:
-            use = found.others.get(i, "nothing")
-            raise ValueError(
-                f"structure: kronecker() has factors for dense layers, x W + b, but leaf {name} is "
-                f"used by {use}; use last_layer(), diagonal() or low_rank(rank, key)"
-            )
+    wrong = {
+        name: found.others.get(i, "nothing")
+        for i, name in enumerate(network.names)
+        if i not in covered or i in found.others
+    }
+    if wrong:
+        uses = ", ".join(f"{name} is used by {use}" for name, use in list(wrong.items())[:6])
+        raise ValueError(
+            "structure: kronecker() has factors for dense layers, x W + b, and for convolutions of "
+            f"one group, but {uses}; use last_layer(), diagonal() or low_rank(rank, key)"
+        )

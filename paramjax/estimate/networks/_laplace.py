@@ -81,7 +81,7 @@ class Laplace:
         Raises:
             ValueError: If the arrays disagree in length, or a link is given for values.
         """
-        none = np.zeros(rows_of(x, None))
+        none = np.zeros(rows_of(x))
         chosen, parts = self.curvature.chosen, []
         variances = self.curvature.variances(self.prior_precision, self.noise)
         numbers = self.curvature.form.numbers(self._outputs(x), self.curvature.size)
@@ -206,12 +206,18 @@ def laplace(
         ([[20.0]], [[0.2]])
     """
     network = _network(apply_fn, params, data, likelihood, batch_size)
+    structure = last_layer() if structure is None else structure
+    if not callable(getattr(structure, "curvature", None)):
+        raise TypeError(
+            "structure: expected last_layer(), kronecker(), low_rank(rank, key), diagonal() or "
+            f"full(), got {describe(structure)}"
+        )
     if prior_precision is not None:
         check_scalar("prior_precision", prior_precision)
         if prior_precision <= 0:
             raise ValueError(f"prior_precision: expected a positive number, got {prior_precision}")
     fit = fit_of(network)
-    curvature = (last_layer() if structure is None else structure).curvature(network)
+    curvature = structure.curvature(network)
     leaves = chosen_leaves(params, curvature.chosen)
     norm = sum(float(np.square(np.asarray(leaf, np.float64)).sum()) for leaf in leaves)
     evidence = Evidence(curvature, fit, likelihood.noisy, network.y.size, norm)
@@ -247,8 +253,6 @@ def _network(
         )
     x, y = data["x"], data["y"]
     rows = rows_of(x, y)
-    if not rows:
-        raise ValueError("data: expected at least one row, got none")
     outputs: Any = jax.eval_shape(apply_fn, params, x)
     if not (hasattr(outputs, "dtype") and jnp.issubdtype(outputs.dtype, jnp.floating)):
         raise TypeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from paramjax._paths import matching
-from paramjax.estimate.networks._dense_layers import find_layers
+from paramjax.estimate.networks._layers import find_layers
 from paramjax.estimate.networks._network import Network, batches
 
 

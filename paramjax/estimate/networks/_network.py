@@ -164,6 +164,13 @@ def total_over_batches(network: Network, size: int, part: Callable[[Batch], Any]
     return total
 
 
-def rows_of(x: Any, y: Any) -> int:
-    """How many rows the data has; raise unless inputs and targets agree."""
-    return check_rows("data", {"x": x, "y": y})
+def rows_of(x: Any, y: Any = None) -> int:
+    """How many rows the data has; raise unless inputs and targets agree, and there are some.
+
+    Raises:
+        ValueError: If they do not, or there are none.
+    """
+    rows = check_rows("data", {"x": x, "y": y})
+    if not rows:
+        raise ValueError("data: expected at least one row, got none")
+    return rows

@@ -1,5 +1,6 @@
 """Bayesian linear regression is exact; networks are held against brute-force Jacobians."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -191,6 +192,42 @@ def test_layers_of_sequences_and_of_transposed_kernels(flipped):
 
 
 @pytest.mark.slow
+def test_layers_without_anything_between_them():
+    """Of x a b, both numbers, the factors are the diagonal: b^2 and a^2 times the squares of x."""
+    params = {"a": np.full((1, 1), 2.0, np.float32), "b": np.full((1, 1), 3.0, np.float32)}
+    options = {"likelihood": gaussian(1.0), "structure": kronecker(), "prior_precision": 1.0}
+    product, data = lambda p, x: x @ p["a"] @ p["b"], {"x": X[:, :1], "y": X[:, 0]}
+    found = laplace(product, params, data, **options)
+    squares = np.square(X[:, 0], dtype=float).sum()
+    expected = stats.norm.logpdf(X[:, 0], 6 * X[:, 0].astype(float)).sum() - (4 + 9) / 2
+    expected -= 0.5 * (np.log1p(9 * squares) + np.log1p(4 * squares))
+    assert found.log_marginal_likelihood == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("conv", [pj.models.Conv, nn.Conv], ids=["paramjax", "flax"])
+def test_convolutions_are_layers_of_patches(conv):
+    """Of one convolution all of whose numbers are outputs the factors are exact."""
+    layer = conv(2, kernel_size=(3, 2), strides=(1, 2), padding=((1, 1), (0, 1)))
+    x = RNG.normal(size=(6, 4, 3, 2)).astype(np.float32)
+    params = jax.jit(layer.init)(KEY, x)
+    apply = lambda params, x: layer.apply(params, x).reshape(len(x), -1)
+    data = {"x": x, "y": np.ones((6, 4 * 2 * 2))}
+    options = {"likelihood": gaussian(0.5), "prior_precision": 1.0, "batch_size": 4}
+    factored, whole = (
+        laplace(apply, params, data, structure=each, **options) for each in (kronecker(), full())
+    )
+    same = pytest.approx(whole.log_marginal_likelihood, rel=1e-5)
+    assert factored.log_marginal_likelihood == same
+    np.testing.assert_allclose(factored.predict(x).spread, whole.predict(x).spread, rtol=1e-4)
+    network = pj.models.CNN(channels=(2,), features=(3,))
+    params = jax.jit(network.init)(KEY, x[..., :1])
+    data = {"x": x[..., :1], "y": np.arange(6) % 3}
+    found = laplace(network.apply, params, data, likelihood=categorical(), structure=kronecker())
+    assert found.curvature.size == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+@pytest.mark.slow
 def test_modules_of_linen_are_taken_as_they_are():
     model = pj.models.MLP((8, 3), batch_norm=False)
     params = jax.jit(model.init)(KEY, X)
@@ -226,6 +263,8 @@ def test_refusals_name_what_is_wrong():
     wrong = np.where(np.arange(30) == 4, np.nan, 0.0)[:, None] * np.ones(2)
     refused(ValueError, "row 4 of y", likelihood=gaussian(), data={**data, "y": wrong})
     refused(ValueError, "matches no leaf", structure=full("v"))
+    refused(TypeError, "structure: expected last_layer", structure="full")
+    refused(ValueError, "at least one row", data={"x": X[:0], "y": np.zeros(0, int)})
     refused(ValueError, "no dense layer", apply=lambda p, x: x[:, :2] * p["w"][:1])
     scaled = lambda p, x: x @ p["w"] * p["scale"][None]
     params = {**w, "scale": np.ones(2, np.float32)}

@@ -1,9 +1,9 @@
-"""The dense layers of any pure function of parameters: their inputs, and a place to disturb them.
+"""The layers of any pure function of parameters: their inputs, and a place to disturb them.
 
 A Kronecker-factored curvature needs, of each layer `a W + b`, its input `a` and the gradient with
 respect to its output. The traced function is evaluated equation by equation: a product with a leaf
-of the parameters is a layer, and a vector that is added to the product is its bias. So it makes no
-difference which library wrote the layer.
+of the parameters is a layer, and a vector that is added to the product is its bias. A convolution
+is a layer of its patches. So it makes no difference which library wrote the layer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 from paramjax._types import Array, Params
+from paramjax.estimate.networks._patches import patches_of
 
 _SAME = {
     "convert_element_type",
@@ -32,11 +33,11 @@ _SAME = {
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"}
 
 
-class DenseLayer(NamedTuple):
+class Layer(NamedTuple):
     """A layer `a W + b`.
 
     Attributes:
-        kernel: Index of the leaf W, [inputs, outputs].
+        kernel: Index of the leaf W, [inputs, outputs], or with several axes of inputs.
         bias: Index of the leaf b, [outputs]; None without.
         inputs: Width of `a`.
         outputs: Width of the layer.
@@ -77,7 +78,7 @@ class Walk:
     """
 
     taps: Sequence[Array] = ()
-    layers: list[DenseLayer] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
     inputs: list[Array] = field(default_factory=list)
     shapes: list[jax.ShapeDtypeStruct] = field(default_factory=list)
     others: dict[int, str] = field(default_factory=dict)
@@ -152,8 +153,9 @@ def _equation(
         return _evaluate(body, getattr(inner, "consts", ()), values, marks, found)
     outs = equation.primitive.bind(*values, **equation.primitive.get_bind_params(options))
     outs = list(outs) if equation.primitive.multiple_results else [outs]
+    before = len(found.layers)
     mark = _mark(name, options, values, marks, outs, found)
-    if isinstance(mark, _Product) and name == "dot_general" and found.taps:
+    if isinstance(mark, _Product) and found.taps and len(found.layers) > before:
         outs = [outs[0] + found.taps[mark.layer]]
     return outs, [mark] + [None] * (len(outs) - 1)
 
@@ -167,8 +169,8 @@ def _mark(
         return first
     if name == "transpose" and isinstance(first, _Leaf) and values[0].ndim == 2:
         return _Leaf(first.leaf, first.transposed ^ (options["permutation"] == (1, 0)))
-    if name == "dot_general":
-        layer = _layer(options, values, marks, outs[0], found)
+    if len(marks) == 2 and isinstance(marks[1], _Leaf) and not isinstance(first, _Leaf):
+        layer = _layer(name, options, values, marks[1], outs[0], found)
         if layer is not None:
             return layer
     if name in {"add", "add_any"} and _is_bias(values, marks, outs[0], found):
@@ -184,31 +186,43 @@ def _keeps_features(name: str, options: Any, value: Any, out: Any) -> bool:
     if not np.ndim(value) or not np.ndim(out) or value.shape[-1] != out.shape[-1]:
         return False
     if name == "broadcast_in_dim":
-        return bool(value.ndim == 1 and options["broadcast_dimensions"] == (out.ndim - 1,))
-    return name == "reshape"
+        last = tuple(range(out.ndim - value.ndim, out.ndim))
+        alone = value.ndim == 1 or value.size == out.size
+        return bool(alone and options["broadcast_dimensions"] == last)
+    return name in {"reshape", "squeeze"}
 
 
 def _layer(
-    options: Any, values: list[Any], marks: list[Any], out: Any, found: Walk
+    name: str, options: Any, values: list[Any], kernel: _Leaf, out: Any, found: Walk
 ) -> _Product | None:
-    """The layer, if one factor is a matrix of the parameters and the other is not."""
-    (axes_left, axes_right), batch = options["dimension_numbers"]
-    left, right = marks
-    if any(map(len, batch)) or len(axes_right) != 1 or len(axes_left) != 1:
+    """The layer, if the operation is a product with a matrix, or a convolution."""
+    if name == "dot_general":
+        inputs = _factor(options, *values)
+        flipped = inputs is not None and _contracted(options) == 1
+    else:
+        inputs, flipped = patches_of(name, options, *values), False
+    if inputs is None:
         return None
-    if not isinstance(right, _Leaf) or isinstance(left, _Leaf) or values[1].ndim != 2:
-        return None
-    if axes_left[0] != values[0].ndim - 1 or values[0].ndim < 2:
-        return None
-    used = right.leaf in found.others or any(right.leaf == one.kernel for one in found.layers)
-    if used:
-        found.others[right.leaf] = "two products"
-    flipped = (axes_right[0] == 1) != right.transposed
-    layer = DenseLayer(right.leaf, None, values[0].shape[-1], out.shape[-1], flipped)
-    found.layers.append(layer)
-    found.inputs.append(values[0])
+    if kernel.leaf in found.others or any(kernel.leaf == one.kernel for one in found.layers):
+        found.others[kernel.leaf] = "two products"
+    flipped = flipped != kernel.transposed
+    found.layers.append(Layer(kernel.leaf, None, inputs.shape[-1], out.shape[-1], flipped))
+    found.inputs.append(inputs)
     found.shapes.append(jax.eval_shape(lambda: out))
     return _Product(len(found.layers) - 1)
+
+
+def _contracted(options: Any) -> int:
+    """The axis of the second factor over which a product sums."""
+    return int(options["dimension_numbers"][0][1][0])
+
+
+def _factor(options: Any, left: Any, right: Any) -> Any:
+    """The inputs [..., inputs] of a product with a matrix; None of another one."""
+    (axes, others), batch = options["dimension_numbers"]
+    plain = len(axes) == len(others) == 1 and not any(map(len, batch))
+    fits = plain and right.ndim == 2 and left.ndim > 1 and axes[0] == left.ndim - 1
+    return left if fits else None
 
 
 def _is_bias(values: list[Any], marks: list[Any], out: Any, found: Walk) -> bool:
