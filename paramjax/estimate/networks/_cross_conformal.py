@@ -160,9 +160,12 @@ def cross_conformal_intervals(
         score: `absolute_score()`, `normalised_score()`, `quantile_score()` or your own.
         predictions: Of all training rows by the model of each fold, as the score takes them, each
             [folds, rows]; those of rows that a model was trained on are not read. From
-            `result = pj.cross_validate(...)`: `jax.vmap(apply, (0, None))(result.params, x)`.
+            `result = pj.cross_validate(...)`: `jax.vmap(apply, (0, None))(result.params, x)`. Of a
+            linear regression the jackknife+ has `pj.estimate.influence(est).leave_one_out @ X.T`,
+            with a column of ones in X.
         y: True values of the training rows, [rows].
-        folds: The fold that held out each row, int[rows], from 0 without a gap: `result.folds`.
+        folds: The fold that held out each row, int[rows], from 0 without a gap: `result.folds`;
+            `np.arange(rows)` for the jackknife+.
 
     Returns:
         Intervals at any level, by `.predict(predictions, level)`.

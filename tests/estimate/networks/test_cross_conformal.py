@@ -11,7 +11,9 @@ from paramjax.estimate import (
     coverage,
     cross_conformal_intervals,
     cross_conformal_sets,
+    influence,
     least_ambiguous_score,
+    linear,
     normalised_score,
     quantile_score,
 )
@@ -65,6 +67,22 @@ def test_equal_models_give_split_conformal_intervals_for_every_score():
         both = jax.tree.map(twice, own)
         cross = cross_conformal_intervals(score(), both, y, fold).predict(both, level=0.8)
         np.testing.assert_allclose(cross, split, rtol=1e-12)
+
+
+def test_jackknife_plus_of_a_linear_regression_by_its_influence():
+    rng = np.random.default_rng(4)
+    x, further = rng.normal(size=(15, 2)), rng.normal(size=(3, 2))
+    y, design = x @ [1.0, -2.0] + rng.normal(size=15), np.c_[np.ones(15), x]
+    params = influence(linear(x, y)).leave_one_out
+    calibrated = cross_conformal_intervals(absolute_score(), params @ design.T, y, np.arange(15))
+    interval = calibrated.predict(params @ np.c_[np.ones(3), further].T, level=0.8)
+    left = [np.arange(15) != row for row in range(15)]
+    refits = np.array([np.linalg.lstsq(design[rows], y[rows])[0] for rows in left])
+    expected = [
+        by_hand(y, refits @ design.T, np.arange(15), refits @ np.r_[1.0, row], 0.8)
+        for row in further
+    ]
+    np.testing.assert_allclose(np.stack(interval, axis=1), expected, rtol=1e-9)
 
 
 def test_coverage_of_cv_plus_by_simulation():
