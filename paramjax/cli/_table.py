@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,15 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from paramjax.cli._table_form import cells_of, names_of_rows, separator_of, text_of, untitled
 from paramjax.data._csv import finite_number
-from paramjax.data._text import decoded, file_bytes
 
 MISSING = frozenset(
     ("", "na", "n/a", "nan", "null", "none", "#n/a", "#na", "missing", "?", "-", ".", "..", "*")
 )
 """Cells that stand for a missing value, in any case."""
 
-_SEPARATORS = ",;\t|"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _SHOWN = 5
 """Rows that a message lists."""
@@ -100,32 +97,32 @@ def read_table(file: Path) -> Table:
     """Read a table whose first line names the columns, in the form in which it comes.
 
     Cells are parted by commas, semicolons, tabs, bars or blanks, whichever the lines agree on;
-    lines that begin with # and empty ones are skipped.
+    lines that begin with # and empty ones are skipped, and titles above the names.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it has no rows, or one of them has another number of cells than the names.
     """
-    text, remarks = _text(file)
+    text, remarks = text_of(file)
     lines = text.split("\n")
     told = re.fullmatch(r"sep=(.)\s*", lines[0])  # as spreadsheets write it
     if told is not None:
         lines[0] = ""
-    kept = [(at, line) for at, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    kept = [line for line in lines if line.strip() and line[0] != "#"]
     if not kept:
         raise ValueError(f"{file}: expected names of columns and rows of numbers, got no lines")
-    separator = told[1] if told is not None else _separator([line for _, line in kept[:50]])
-    cells = _cells(file, lines, separator)
+    separator = told[1] if told is not None else separator_of(kept[:50])
+    cells = untitled(cells_of(file, lines, separator), remarks)
     first = cells[0][1]
-    if all(finite_number(cell.replace(",", ".")) is not None for cell in first):
-        names, remark = _names_above(lines[: cells[0][0] - 1], separator, len(first))
+    if all(_is_number(cell) for cell in first if cell.lower() not in MISSING):
+        names, remark = _names_above(file, lines[: cells[0][0] - 1], separator, len(first))
         remarks.append(remark)
         body = cells
     else:
         names, body = _without_empty(first), cells[1:]
-        if body and all(len(row) == len(names) + 1 for _, row in body):
-            names = ("", *names)  # as R writes names of rows
-    rows = tuple(_fitted(file, line, row, len(names)) for line, row in body)
+        if names_of_rows(len(names), [row for _, row in body]):
+            names = ("", *names)
+    rows = tuple(_fitted(file, line, row, len(names), separator) for line, row in body)
     if not rows:
         raise ValueError(f"{file}: expected rows of numbers below the names, got none")
     comma = _has_decimal_commas(rows, parted=separator == ",")
@@ -134,60 +131,21 @@ def read_table(file: Path) -> Table:
     return Table(str(file), names, tuple(line for line, _ in body), rows, comma, tuple(remarks))
 
 
-def _text(file: Path) -> tuple[str, list[str]]:
-    """The text of a file in the encoding that it seems to have."""
-    content = file_bytes(file)
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return decoded(str(file), content, "utf-16").removeprefix("\ufeff"), []
-    try:
-        return decoded(str(file), content), []
-    except ValueError:
-        remark = "the file is not UTF-8, and was read as cp1252 (Windows)"
-        return decoded(str(file), content, "cp1252"), [remark]
+def _is_number(cell: str) -> bool:
+    return finite_number(cell.replace(",", ".")) is not None
 
 
-def _separator(lines: Sequence[str]) -> str:
-    """The sign that parts most lines into the same number of cells, more than one."""
-    best, most = " ", 0.0
-    for sign in _SEPARATORS:
-        counts = [len(cells) for cells in csv.reader(lines, delimiter=sign)]
-        agreeing = sum(count == counts[0] for count in counts) / max(1, len(counts))
-        if sign == "," and ";" in lines[0]:
-            agreeing = 0.0  # commas are decimal ones
-        if counts[0] > 1 and agreeing > most:
-            best, most = sign, agreeing
-    if best == " " and not all(len(line.split()) > 1 for line in lines):
-        return ","
-    return best
-
-
-def _cells(file: Path, lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
-    """The last line of each row and its cells, without blanks around them."""
-    if separator == " ":
-        return [
-            (at, [cell.strip('"') for cell in line.split()])
-            for at, line in enumerate(lines, 1)
-            if line.strip() and line[0] != "#"
-        ]
-    reader = csv.reader(
-        io.StringIO("\n".join(lines)), delimiter=separator, strict=True, skipinitialspace=True
-    )
-    try:
-        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise ValueError(f"{file}: line {reader.line_num}: {error}; not a table") from None
-    return [(at, cells) for at, cells in rows if any(cells) and not cells[0].startswith("#")]
-
-
-def _names_above(lines: Sequence[str], separator: str, count: int) -> tuple[tuple[str, ...], str]:
+def _names_above(
+    file: Path, lines: Sequence[str], separator: str, count: int
+) -> tuple[tuple[str, ...], str]:
     """Names out of the comment above the numbers, or c1, c2 and so on."""
     comments = [line.lstrip("# \t") for line in lines if line.startswith("#")]
-    if comments:
-        names = _without_empty(next(iter(_cells(Path(), [comments[-1]], separator)), (0, [""]))[1])
+    for _, cells in cells_of(file, comments[-1:], separator):
+        names = _without_empty(cells)
         if len(names) == count and not any(finite_number(name) is not None for name in names):
             return names, f"the names of the columns stand in a comment: {', '.join(names)}"
     names = tuple(f"c{index}" for index in range(1, count + 1))
-    return names, f"the first line holds numbers: the columns are called {', '.join(names)}"
+    return names, f"the first line holds numbers: the columns are called c1 to c{count}"
 
 
 def _without_empty(names: Iterable[str]) -> tuple[str, ...]:
@@ -198,9 +156,12 @@ def _without_empty(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _fitted(file: Path, line: int, cells: Sequence[str], count: int) -> tuple[str, ...]:
-    """Exactly so many cells; empty ones at the end may be too many or too few."""
-    if any(cells[count:]) or len(cells) < count - 1:
+def _fitted(
+    file: Path, line: int, cells: Sequence[str], count: int, separator: str
+) -> tuple[str, ...]:
+    """Exactly so many cells; empty ones at the end may be too many, and one too few."""
+    least = count - 1 if separator != " " else count
+    if any(cells[count:]) or len(cells) < least:
         raise ValueError(
             f"{file}: line {line}: expected {count} cells as in the line of names, got "
             f"{len(cells)}; put a text with the separator in it between double quotes"

@@ -129,6 +129,7 @@ def test_a_formula_without_parameters_is_refused(small):
         ("", "got no lines"), ("x,y\n", "expected rows of numbers below"),
         ("x,y\n1,2\n1,2,3\n", "line 3: expected 2 cells"), ("x,y\n1,2 kg\n", "column 'y'.*'2 kg'"),
         ("x,y\n1,NA\n2,\n", "column 'y' has no numbers"),
+        ("1,\n2,3\n3,4\n", "unknown column 'y' .known: c1, c2"),
         ("x,y,y\n1,2,3\n", "2 columns are called 'y'"),
         ('x,y\n1,"2\n', "not a table|expected"), ("x;y\n1,5;1.234,5\n", "'1.234,5'.*thousands"),
         ("x,y\nkg,m\n1,2\n", "units, begin it with #"),
@@ -146,6 +147,8 @@ def test_tables_that_are_none(fit, text, message):
         "x;y\n1;2\n2;4\n", "x\ty\n1\t2\n2\t4\n", "x y\n1 2\n2 4\n", '"x", "y"\r\n1, 2\r\n2, 4\r\n',
         "sep=;\nx;y\n1,0;2,0\n2,0;4,0\n", '"x" "y"\n"1" 1 2\n"2" 2 4\n', " x , y ,,\n1,2,,\n2,4\n",
         "\n# by hand\nx|y\n\n1|2\n2|4\n\n", "# by hand\n# x\ty\n1\t2\n2\t4\n",
+        "Trial 3, in May\nby hand\nx,y,z,w\n1,2,3,4\n2,4,3,4\n", "x,y\n1,2,\n2,4,\n",
+        "Trial 3;;\nx;y;\n1,0;2,0;\n2,0;4,0;\n",
         'x,y\n"1,0","2,00"\n"2,0","4,00"\n',
         '"","x","y"\n"1",1,2\n"2",2,4\n',
     ],
@@ -167,5 +170,5 @@ def test_a_table_without_names_gets_some(tmp_path):
     (tmp_path / "bare.csv").write_text("1.5,2\n3,4\n")
     table = read_table(tmp_path / "bare.csv")
     assert table.names == ("c1", "c2")
-    assert "c1, c2" in table.remarks[0]
+    assert "c1 to c2" in table.remarks[0]
     assert table.column("c1").tolist() == [1.5, 3.0]
