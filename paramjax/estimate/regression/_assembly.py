@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,11 @@ from paramjax.estimate.regression._generalised import (
     Fitted,
     Information,
     Sample,
-    basis_of,
     covariance_of,
     newton_of,
 )
 from paramjax.estimate.regression._separation import Separation, separation_of
 from paramjax.estimate.regression._statistics import (
-    has_constant,
     likelihood_statistics,
     null_mean,
 )
@@ -69,10 +66,10 @@ class Problem:
         """The response, or the successes."""
         return self.data["y"]
 
-    @cached_property
+    @property
     def basis(self) -> Basis:
         """Orthogonal columns."""
-        return basis_of(self.sample.design)
+        return self.sample.basis
 
     @property
     def rank(self) -> int:
@@ -118,7 +115,14 @@ class Problem:
 
     def null(self) -> np.ndarray:
         """The mean of the model without columns but for the intercept."""
-        return null_mean(self.family, self.sample, self.y, self.dispersion, self.each)
+        return null_mean(
+            self.family,
+            self.sample,
+            self.y,
+            dispersion=self.dispersion,
+            trials=self.each,
+            constant=self.basis.has_constant,
+        )
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -156,7 +160,7 @@ def estimate_of(
         best - (null_deviance - deviance) / 2,
         size=problem.rank,
         rows=sample.rows,
-        tested=problem.rank - has_constant(sample.design.matrix),
+        tested=problem.rank - problem.basis.has_constant,
     )
     statistics |= {
         "deviance": deviance,

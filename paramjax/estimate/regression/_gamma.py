@@ -22,7 +22,7 @@ from paramjax.estimate.regression._generalised import (
     sample_of,
 )
 from paramjax.estimate.regression._responses import numbers_from
-from paramjax.estimate.regression._statistics import has_constant, likelihood_statistics
+from paramjax.estimate.regression._statistics import likelihood_statistics
 
 
 def gamma(
@@ -128,7 +128,7 @@ def _estimate(problem: Problem, fitted: Fitted) -> Estimate:
         best - (null - deviance) / (2 * scale),
         size=problem.rank,
         rows=sample.rows,
-        tested=problem.rank - has_constant(sample.design.matrix),
+        tested=problem.rank - problem.basis.has_constant,
     )
     if np.isnan(scale):
         notes = (

@@ -33,6 +33,7 @@ class Sample(NamedTuple):
         weights: How often each row counts, float64[n], or None for once.
         offset: Added to the linear predictor, float64[n], or None.
         notes: About rows that were dropped.
+        basis: Orthogonal columns.
     """
 
     design: Design
@@ -40,6 +41,7 @@ class Sample(NamedTuple):
     weights: np.ndarray | None
     offset: np.ndarray | None
     notes: tuple[str, ...]
+    basis: Basis
 
     @property
     def counts(self) -> np.ndarray:
@@ -100,13 +102,9 @@ def sample_of(
             f"X: expected at least as many rows as coefficients, got {rows} rows for {size} "
             "coefficients; leave columns out"
         )
-    return Sample(
-        design._replace(matrix=tables["X"]),
-        tables["y"],
-        tables.get("weights"),
-        tables.get("offset"),
-        notes,
-    )
+    design = design._replace(matrix=tables["X"])
+    weights, offset = tables.get("weights"), tables.get("offset")
+    return Sample(design, tables["y"], weights, offset, notes, basis_of(design))
 
 
 def _counting(weights: np.ndarray | None, n: int) -> np.ndarray:
@@ -127,12 +125,14 @@ class Basis(NamedTuple):
         root: Coefficients of the design from those of the basis, float64[p, r].
         undetermined: Coefficients that the columns leave open, bool[p].
         words: Each column that others explain, as a sentence.
+        has_constant: Whether the columns can make up a column of ones.
     """
 
     columns: np.ndarray
     root: np.ndarray
     undetermined: np.ndarray
     words: tuple[str, ...]
+    has_constant: bool = False
 
 
 def basis_of(design: Design) -> Basis:
@@ -143,10 +143,10 @@ def basis_of(design: Design) -> Basis:
         full = decompose(design.matrix[:, found.independent])
     root = np.zeros((p, full.size))
     root[found.independent] = full.root
-    size = np.sqrt(len(design.matrix))
-    return Basis(
-        full.q * size, root * size, found.undetermined, combination_words(design.names, found)
-    )
+    n = len(design.matrix)
+    columns, words = full.q * np.sqrt(n), combination_words(design.names, found)
+    constant = bool(np.abs(columns @ columns.mean(axis=0) - 1).max() < 1e-9)
+    return Basis(columns, root * np.sqrt(n), found.undetermined, words, constant)
 
 
 @cache

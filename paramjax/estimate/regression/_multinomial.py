@@ -26,7 +26,6 @@ from paramjax.estimate.regression._generalised import (
     Basis,
     Fitted,
     Sample,
-    basis_of,
     covariance_of,
     fit_on,
     newton_of,
@@ -34,7 +33,7 @@ from paramjax.estimate.regression._generalised import (
 )
 from paramjax.estimate.regression._responses import Classes, class_response
 from paramjax.estimate.regression._separation import Separation, separation_of
-from paramjax.estimate.regression._statistics import has_constant, likelihood_statistics
+from paramjax.estimate.regression._statistics import likelihood_statistics
 
 
 def multinomial(
@@ -87,7 +86,7 @@ def multinomial(
         missing=missing,
     )
     classes.check(sample.y, sample.counts)
-    basis, blocks = basis_of(sample.design), len(classes.names) - 1
+    basis, blocks = sample.basis, len(classes.names) - 1
     if len(sample.y) < blocks * len(sample.design.names):
         raise ValueError(
             f"X: expected at least as many rows as coefficients, got {len(sample.y)} rows for "
@@ -96,13 +95,12 @@ def multinomial(
     data = {"X": sample.design.matrix, "y": sample.y.astype(np.int64)}
     start = np.zeros(blocks * basis.columns.shape[1])
     fitted = fit_on(basis, multinomial_rows, start, data, sample.weights, blocks=blocks)
-    return _estimate(sample, classes, basis, data, fitted, intercept)
+    return _estimate(sample, classes, data, fitted, intercept)
 
 
 def _estimate(
     sample: Sample,
     classes: Classes,
-    basis: Basis,
     data: dict[str, np.ndarray],
     fitted: Fitted,
     intercept: bool,
@@ -113,13 +111,13 @@ def _estimate(
     assert information is not None  # Newton's method has one
     covariance, notes = covariance_of(fitted, information, names)
     outcome = fitted.outcome
-    apart = _separated(fitted, sample, basis, data["y"])
+    apart = _separated(fitted, sample, data["y"])
     if apart is not None:
         outcome, notes = Outcome.SEPARATED, (*fitted.notes, separation_note(apart, names))
         covariance = np.full_like(covariance, np.nan)
     best, size = fitted.maximum.log_likelihood, len(fitted.maximum.theta)
     counts = np.bincount(data["y"], sample.counts, len(classes.names))
-    constant = has_constant(sample.design.matrix)
+    constant = sample.basis.has_constant
     null = (
         float(special.xlogy(counts, counts / counts.sum()).sum())
         if constant
@@ -184,13 +182,13 @@ def _curves(names: tuple[str, ...], intercept: bool) -> tuple[Curve, Curve]:
     return log_odds, probabilities
 
 
-def _separated(fitted: Fitted, sample: Sample, basis: Basis, y: np.ndarray) -> Separation | None:
+def _separated(fitted: Fitted, sample: Sample, y: np.ndarray) -> Separation | None:
     """Whether a direction favours the class of each row over all others."""
     blocks = len(fitted.theta) // sample.design.matrix.shape[1]
     eta = sample.design.matrix @ fitted.theta.reshape(blocks, -1).T
     if not is_suspicious(fitted, eta):
         return None
-    whole = Basis(_contrasts(basis.columns, y, blocks), fitted.root, fitted.undetermined, ())
+    whole = Basis(_contrasts(sample.basis.columns, y, blocks), fitted.root, fitted.undetermined, ())
     contrasts = _contrasts(sample.design.matrix, y, blocks)
     constant = np.ptp(sample.design.matrix, axis=0) == 0
     towards = np.ones(len(contrasts), int)

@@ -33,9 +33,7 @@ from paramjax.estimate.regression._generalised import (
 )
 from paramjax.estimate.regression._responses import numbers_from
 from paramjax.estimate.regression._statistics import (
-    has_constant,
     likelihood_statistics,
-    null_mean,
 )
 
 _LEAST = 1e-6
@@ -173,7 +171,7 @@ def _estimate(problem: Problem, fitted: Fitted, alpha: float) -> Estimate:
         _null_log_likelihood(problem),
         size=problem.rank + 1,
         rows=sample.rows,
-        tested=problem.rank - has_constant(sample.design.matrix),
+        tested=problem.rank - problem.basis.has_constant,
     )
     deviances = {
         "deviance": problem.deviance(mean),
@@ -201,7 +199,7 @@ def _null_log_likelihood(problem: Problem) -> float:
 
     def minus(log_dispersion: float) -> float:
         alpha = np.exp(log_dispersion)
-        mean = null_mean(problem.family, sample, y, alpha, 1.0)
+        mean = dataclasses.replace(problem, dispersion=alpha).null()
         size = 1 / alpha
         ways = special.gammaln(y + size) - special.gammaln(size) - special.gammaln(y + 1)
         logs = ways + special.xlogy(y, alpha * mean) - (y + size) * np.log1p(alpha * mean)

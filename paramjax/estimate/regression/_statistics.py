@@ -10,14 +10,20 @@ from paramjax.estimate.regression._generalised import Sample
 
 
 def null_mean(
-    family: Family, sample: Sample, y: np.ndarray, dispersion: Number, trials: Number
+    family: Family,
+    sample: Sample,
+    y: np.ndarray,
+    *,
+    dispersion: Number,
+    trials: Number,
+    constant: bool,
 ) -> np.ndarray:
     """The mean of a model without columns but for the intercept, if there is a constant one.
 
     Its score falls with the intercept, so that it has one root.
     """
     offset = np.zeros(len(y)) if sample.offset is None else sample.offset
-    if not has_constant(sample.design.matrix):
+    if not constant:
         return family.mean(offset)
     average = float((sample.counts * y).sum() / (sample.counts * trials).sum())
     if sample.offset is None:
@@ -30,13 +36,6 @@ def null_mean(
 
     low, high = family.bracket(y, average, offset)
     return family.mean(offset + optimize.brentq(score, low, high, xtol=1e-13))
-
-
-def has_constant(matrix: np.ndarray) -> bool:
-    """Whether the columns can make up a column of ones."""
-    ones = np.ones(len(matrix))
-    rest = ones - matrix @ np.linalg.lstsq(matrix, ones, rcond=None)[0]
-    return bool(np.abs(rest).max() < 1e-9)
 
 
 def likelihood_statistics(
