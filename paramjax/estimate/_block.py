@@ -111,8 +111,12 @@ def solve_block(
 
 def _for_rest(machine: Machine) -> Machine:
     """Few and long problems, on the processor of the host."""
-    here = machine.devices is None and jax.default_backend() == "cpu"
-    return machine._replace(devices=None if here else jax.devices("cpu")[:1])
+    if machine.devices is None and jax.default_backend() == "cpu":
+        return machine
+    try:
+        return machine._replace(devices=jax.devices("cpu")[:1])
+    except RuntimeError:  # where JAX was told to know no processor
+        return machine
 
 
 def _again(found: _Found, starts: np.ndarray, rest: np.ndarray) -> np.ndarray:

@@ -87,7 +87,8 @@ def solve_and_keep(
     if not m:
         return found, np.empty((0, 0))
     platform = devices[0].platform if devices else jax.default_backend()
-    size = min(chunk or slots_for(problems, platform), m)
+    size = min(chunk or slots_for(problems, platform), -(-m // len(devices or [None])))
+    problems = problems if size == m else problems.on_host()
     workers = [device for _ in range(threads) for device in devices or [None]][: -(-m // size)]
     with jax.enable_x64(True):
         idle = _idle(solver, problems, size)
@@ -176,8 +177,8 @@ def _solve_slots(
     work: _Work, program: Callable[..., Any], idle: SolverState, device: jax.Device | None
 ) -> None:
     """One worker: fill the free slots, advance, collect what ended, until nothing is left."""
-    slots = Slots(work.problems, work.size)
     with jax.enable_x64(True), jax.default_device(device):
+        slots = Slots(work.problems, work.size)
         shared = [jnp.asarray(leaf) for leaf in work.problems.shared]
         state = idle
         while not work.stopped:

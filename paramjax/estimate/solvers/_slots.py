@@ -36,6 +36,11 @@ class Problems(NamedTuple):
         axes = [0 if differs else None for differs in self.is_own]
         return jax.tree.unflatten(self.treedef, leaves), jax.tree.unflatten(self.treedef, axes)
 
+    def on_host(self) -> Problems:
+        """The same, with no leaf on a device, so that parts of it are cheap."""
+        own = [np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf for leaf in self.own]
+        return self._replace(own=own)
+
 
 def problems_of(thetas: np.ndarray, inputs: Inputs, in_axes: PyTree) -> Problems:
     """The leaves of the inputs, apart by whether they differ; real ones as the thetas.
