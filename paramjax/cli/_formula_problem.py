@@ -215,7 +215,8 @@ def _response_names(response: Expression, table: Table, given: Mapping[str, floa
 
 def _known(table: Table, option: str, name: str) -> str:
     if name not in table.names:
-        raise ValueError(f"{option}: {table.file}: {nearest(name, table.names, what='column')}")
+        known = [one for one in table.names if one]
+        raise ValueError(f"{option}: {table.file}: {nearest(name, known, what='column')}")
     return name
 
 

@@ -18,6 +18,9 @@ MISSING = frozenset(
 """Cells that stand for a missing value, in any case."""
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
+"""With a comma for the decimals, a point stands between thousands."""
+
 _SHOWN = 5
 """Rows that a message lists."""
 
@@ -64,11 +67,9 @@ class Table(NamedTuple):
     def _number(self, cell: str) -> float | None:
         if cell.lower() in MISSING:
             return np.nan
-        if self.comma and "," in cell:
-            if "." in cell:
-                return None
-            cell = cell.replace(",", ".")
-        return finite_number(cell)
+        if self.comma and (("," in cell and "." in cell) or _THOUSANDS.fullmatch(cell)):
+            return None
+        return finite_number(cell.replace(",", ".") if self.comma else cell)
 
     def _no_number(self, name: str, index: int, row: int) -> str:
         cell = self.rows[row][index]

@@ -75,7 +75,7 @@ def cells_of(file: Path, lines: Sequence[str], separator: str) -> Cells:
 
 def untitled(cells: Cells, remarks: list[str]) -> Cells:
     """The rows without titles above the names; a remark says where the table begins."""
-    (most, _), *_ = Counter(_filled(row) for _, row in cells).most_common(1)
+    (most, _), *_ = Counter(_filled(row) for _, row in cells[:1000]).most_common(1)
     at = 0
     while at + 2 < len(cells) and _is_title(cells[at][1], cells[at + 1][1], most):
         at += 1

@@ -132,6 +132,7 @@ def test_a_formula_without_parameters_is_refused(small):
         ("1,\n2,3\n3,4\n", "unknown column 'y' .known: c1, c2"),
         ("x,y,y\n1,2,3\n", "2 columns are called 'y'"),
         ('x,y\n1,"2\n', "not a table|expected"), ("x;y\n1,5;1.234,5\n", "'1.234,5'.*thousands"),
+        ("x;y\n1,5;2,5\n1;1.234\n", "line 3, column 'y': .*'1.234'; take out the signs"),
         ("x,y\nkg,m\n1,2\n", "units, begin it with #"),
     ],
 )  # fmt: skip
