@@ -70,6 +70,7 @@ def covariance_of_jacobian(
     lengths = _lengths(np.sqrt(np.einsum("ij,ij->j", part, part)))
     scaled = part / lengths
     factor = linalg.qr(scaled, mode="r", check_finite=False)[0] if len(part) else scaled
+    factor = factor[: part.shape[1]]  # the rows below are zero, and as many as the data's
     values, vectors = _singular(factor, free.sum())
     kept = values > max(part.shape) * np.finfo(float).eps * values.max(initial=0.0)
     return _assembled(values**2, vectors, kept, lengths, free, names, scale, at_bound)
