@@ -24,6 +24,9 @@ from paramjax.estimate.regression._generalised import (
 from paramjax.estimate.regression._responses import numbers_from
 from paramjax.estimate.regression._statistics import likelihood_statistics
 
+_EXACT = 1e-26
+"""Dispersion that is told from the rounding of an exact fit."""
+
 
 def gamma(
     X: Any,
@@ -54,7 +57,8 @@ def gamma(
         offset: Added to the linear predictor, [n].
         exposure: Its log is added to the offset, [n], above 0; for the log link.
         names: Of the columns, without the intercept.
-        information: "expected", as packages of generalised linear models give it, or "observed".
+        information: "expected", as packages of generalised linear models give it, or "observed",
+            on which statsmodels builds its robust errors.
         missing: "raise" refuses rows with NaN, "drop" leaves them out and counts them.
 
     Returns:
@@ -116,11 +120,11 @@ def _estimate(problem: Problem, fitted: Fitted) -> Estimate:
     sample, family = problem.sample, problem.family
     mean = family.mean(problem.eta(fitted.theta))
     spread = problem.spread(mean)
-    scale = spread["Pearson dispersion"]
+    scale, notes = _scale(spread)
     information = fitted.maximum.information
     if problem.information == "expected" or information is None:
         information = problem.expected(mean)
-    covariance, notes = covariance_of(fitted, information, sample.design.names, scale=scale)
+    covariance, found = covariance_of(fitted, information, sample.design.names)
     deviance, null = problem.deviance(mean), problem.deviance(problem.null())
     best = _log_likelihood(problem, mean, scale)
     statistics = likelihood_statistics(
@@ -130,24 +134,31 @@ def _estimate(problem: Problem, fitted: Fitted) -> Estimate:
         rows=sample.rows,
         tested=problem.rank - problem.basis.has_constant,
     )
-    if np.isnan(scale):
-        notes = (
-            *notes,
-            "as many coefficients as rows: the dispersion cannot be estimated, so no standard "
-            "errors",
-        )
     carried = {**problem.data, "dispersion": np.full(len(problem.y), scale)}
     return assembled(
         dataclasses.replace(problem, data=carried),
         fitted,
-        covariance=covariance,
+        covariance=scale * covariance,
         outcome=fitted.outcome,
         value=best,
         scale=scale,
         reference="t",
         statistics=statistics | {"deviance": deviance, "null deviance": null} | spread,
-        notes=(*sample.notes, *notes),
+        notes=(*sample.notes, *found, *notes),
     )
+
+
+def _scale(spread: dict[str, float]) -> tuple[float, tuple[str, ...]]:
+    """The dispersion, NaN with a note where it cannot be estimated."""
+    scale = spread["Pearson dispersion"]
+    reason = ""
+    if np.isnan(scale):
+        reason = "as many coefficients as rows"
+    elif scale < _EXACT:
+        reason = "the fit is exact to rounding"
+    if not reason:
+        return scale, ()
+    return np.nan, (f"{reason}: the dispersion cannot be estimated, so no standard errors",)
 
 
 def _log_likelihood(problem: Problem, mean: np.ndarray, scale: float) -> float:

@@ -114,6 +114,8 @@ def _counting(weights: np.ndarray | None, n: int) -> np.ndarray:
         row = int(np.argmax(weights < 0))
         raise ValueError(f"weights: expected numbers from 0, got {weights[row]} in row {row}")
     counting: np.ndarray = ~(weights == 0)
+    if not counting.any():
+        raise ValueError("weights: expected some above 0, got only 0")
     return counting
 
 
@@ -219,7 +221,7 @@ def _block_root(root: np.ndarray, blocks: int, extra: int) -> np.ndarray:
 
 
 def covariance_of(
-    fitted: Fitted, information: np.ndarray, names: Sequence[str], *, scale: float = 1.0
+    fitted: Fitted, information: np.ndarray, names: Sequence[str]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The covariance of the coefficients from the information on the basis, with notes.
 
@@ -232,7 +234,7 @@ def covariance_of(
     bound[-1] = low
     found = covariance_of_information(information, basis_names, at_bound=bound if low else None)
     inner = np.where(bound[:, None] | bound, 0.0, found.covariance)
-    covariance = scale * (fitted.root @ inner @ fitted.root.T)
+    covariance = fitted.root @ inner @ fitted.root.T
     open_ = fitted.undetermined.copy()
     open_[-1] |= low
     covariance[open_] = covariance[:, open_] = np.nan

@@ -121,6 +121,21 @@ def test_gamma_of_groups_has_the_logs_of_their_means():
     assert (est.reference, est.dof) == ("t", 4)
 
 
+def test_gamma_without_spread_has_no_standard_errors():
+    for y, reason in (([1.0, 2.0, 4.0], "exact to rounding"), ([2.0, 5.0], "as many coeff")):
+        found = gamma(np.arange(len(y)), y)
+        assert np.isnan(found.errors).all()
+        assert any(reason in note for note in found.notes)
+
+
+def test_refits_with_other_weights_equal_single_fits(plain):
+    counts = np.random.default_rng(0).integers(1, 4, (3, N)).astype(float)
+    many = plain.objective.solve_many(np.tile(plain.theta, (3, 1)), weights=counts)
+    assert set(many.outcome) == {Outcome.CONVERGED.code}
+    for theta, weights in zip(many.theta, counts, strict=True):
+        np.testing.assert_allclose(theta, logistic(TABLE, YES, weights=weights).theta, rtol=1e-9)
+
+
 def test_new_rows_are_predicted_from_arrays_and_tables(plain):
     rows = np.array([[0.5, -1.0], [0.0, 0.0]])
     chance = 1 / (1 + np.exp(-(plain.theta[0] + rows @ plain.theta[1:])))
@@ -192,6 +207,7 @@ def test_simulated_responses_have_the_mean_and_the_variance_of_the_model(name):
         (lambda: logistic(TABLE, np.arange(N)), ValueError, "use multinomial; got 30"),
         (lambda: logistic(TABLE, YES[:3]), ValueError, "expected one response a row, 30, got 3"),
         (lambda: logistic(TABLE, YES, weights=X1), ValueError, r"weights: .* got -1.5 in row 0"),
+        (lambda: logistic(TABLE, YES, weights=0 * X1), ValueError, "weights: expected some above"),
         (lambda: logistic(TABLE, YES, information="?"), ValueError, "information: expected"),
         (lambda: logistic({"x": X1[:1]}, [1]), ValueError, "got 1 rows for 2 coefficients"),
         (
