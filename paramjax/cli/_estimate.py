@@ -29,6 +29,7 @@ def estimate(
     formula: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FORMULA")],
     *,
     start: _PAIRS = (),
+    starts: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None,
     fixed: _PAIRS = (),
     bounds: _RANGES = (),
     weights: Annotated[str | None, _COLUMN] = None,
@@ -59,6 +60,7 @@ def estimate(
         file: A table with the names of its columns in the first line.
         formula: Such as "y ~ b0 + b1*x".
         start: Where the search begins, a number for each parameter.
+        starts: Draw so many further starts around the first; the best fit is kept.
         fixed: Parameters that are held at these numbers.
         bounds: Bounds of parameters; leave out an end that has none.
         weights: Column of the relative precisions of the rows.
@@ -69,7 +71,7 @@ def estimate(
         profile: Profile-likelihood intervals and curves.
         level: Of the intervals.
         drop_missing: Leave out rows in which a cell that is needed is missing.
-        key: Integer from 0 to 2**32 - 1 that names the randomness of --bootstrap.
+        key: Integer from 0 to 2**32 - 1 that names all randomness.
         out: Folder of the results; by default FILE-estimate, here.
 
     Returns:
@@ -86,14 +88,16 @@ def estimate(
     try:
         check_level(level)
         check_seed(key)
-        if bootstrap is not None:
-            check_count("--bootstrap", bootstrap, least=2)
+        for option, count, least in (("bootstrap", bootstrap, 2), ("starts", starts, 1)):
+            if count is not None:
+                check_count(f"--{option}", count, least=least)
         table = read_table(file)
         given = numbers_of("--start", start), numbers_of("--fixed", fixed)
         problem = problem_of(
             table, formula, *given, weights=weights, sigma=sigma, drop_missing=drop_missing
         )
-        found = fit(problem, ranges_of("--bounds", bounds), loss, robust=robust)
+        limits = ranges_of("--bounds", bounds)
+        found = fit(problem, limits, loss, starts=starts, key=key, robust=robust)
         more = further(found, bootstrap, level, key, profiled=profile)
         text = "\n".join([str(found.summary(level)), *(one.text for one in more)])
         print(text)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from paramjax._checks import nearest
@@ -102,8 +103,9 @@ def problem_of(
 
 
 def fit(
-    problem: Problem, bounds: Mapping[str, tuple[float, float]], loss: str | None, *, robust: bool
-) -> Estimate:
+    problem: Problem, bounds: Mapping[str, tuple[float, float]], loss: str | None, *,
+    starts: int | None, key: int, robust: bool,
+) -> Estimate:  # fmt: skip
     """The estimate of a problem; its title is the formula.
 
     Raises:
@@ -116,6 +118,7 @@ def fit(
         problem.model.predict, problem.start, problem.columns, problem.response,
         weights=problem.weights, sigma=problem.sigma, bounds=dict(bounds) or None,
         loss=None if loss is None else _loss(loss), fixed=problem.fixed or None,
+        starts=starts, key=None if starts is None else jax.random.key(key),
     )  # fmt: skip
     if robust:
         found = _robust(found)

@@ -22,7 +22,8 @@ class Exit(enum.IntEnum):
 
     DONE = 0
     FAILED = 1
-    """A check failed: a figure is off, a checkpoint is damaged, a promise is broken."""
+    """A check failed: a figure is off, a checkpoint is damaged, a promise is broken; or a fit did
+    not converge."""
     BAD_INPUT = 2
     EXCLUDED = 3
     """The benchmark ran without one or more of its optimizers."""

@@ -70,7 +70,8 @@ def test_an_expression_on_the_left_what_is_held_and_the_bootstrap(fit, tmp_path)
     lines = ["# made by hand", "t\tn\tw", *rows]
     found = fit(
         lines, "log(n) ~ a + b*t", "--start", "b=1", "--fixed", f"a={0.6931471805599453}",
-        "--weights", "w", "--bootstrap", "30", "--key", "3", "--out", tmp_path / "other",
+        "--weights", "w", "--bootstrap", "30", "--key", "3", "--starts", "3", "--out",
+        tmp_path / "other",
     )  # fmt: skip
     assert found.code == 0, found.err
     record = json.loads((tmp_path / "other" / "result.json").read_text())
@@ -78,6 +79,7 @@ def test_an_expression_on_the_left_what_is_held_and_the_bootstrap(fit, tmp_path)
     assert list(record["parameters"]) == ["b"]
     assert record["fixed"]["a"] == pytest.approx(0.693147, abs=1e-6)
     assert "held fixed: a = 0.693147" in found.out
+    assert "4 of 4 starts reach" in found.out
     assert "Bootstrap of 30 resamples" in found.out
     assert record["bootstrap"]["parameters"]["b"]["stderr"] < 0.01
 

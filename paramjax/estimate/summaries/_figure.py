@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paramjax.estimate._objective import Objective
     from paramjax.estimate.uncertainty import Profile
 
-_GRID = 200
+_GRID = 400
 """Inputs at which a curve is drawn."""
 
 Panel = Callable[["Axes"], object]
