@@ -39,31 +39,51 @@ _FADING = 0.9
 """How fast a scale forgets a column that was longer: at once, and parameters run away."""
 
 
-class _Own(NamedTuple):
-    """The linearisation at the best point."""
+class _Linear(NamedTuple):
+    """The linearisation at a point, in one array, for each array costs a kernel to compile."""
 
-    triangle: Array
-    """R of the Jacobian's QR, without what is held, [p, p]."""
-    reachable: Array
-    """The residuals' part in the span of its columns, [p]."""
-    norms: Array
-    """Lengths of the Jacobian's columns, [p]."""
-    held: Array
-    """Parameters that may not move from there, bool[p]."""
-    scales: Array
-    """What their damping is relative to, [p]."""
+    table: Array
+    """R of the Jacobian's QR without what is held [p, p], and below it four rows [p]."""
+
+    @property
+    def triangle(self) -> Array:
+        """R, [p, p]."""
+        return self.table[:-4]
+
+    @property
+    def reachable(self) -> Array:
+        """The residuals' part in the span of the columns, [p]."""
+        return self.table[-4]
+
+    @property
+    def norms(self) -> Array:
+        """Lengths of the Jacobian's columns, [p]."""
+        return self.table[-3]
+
+    @property
+    def held(self) -> Array:
+        """Parameters that may not move from there, bool[p]."""
+        return self.table[-2] > 0
+
+    @property
+    def scales(self) -> Array:
+        """What the damping is relative to, [p]."""
+        return self.table[-1]
+
+    @property
+    def regular(self) -> Array:
+        """Whose columns are not combinations of those before, bool[p]."""
+        rounding = _RANK * np.finfo(self.table.dtype).eps * self.norms
+        regular: Array = self.held | (jnp.abs(jnp.diagonal(self.triangle)) > rounding)
+        return regular
+
+
+class _Own(NamedTuple):
+    """What the solver carries."""
+
+    linear: _Linear
     failures: Array
     """Steps at the end that did not help, int32[]."""
-
-
-class _Point(NamedTuple):
-    """What one evaluation finds."""
-
-    value: Array
-    triangle: Array
-    reachable: Array
-    norms: Array
-    held: Array
 
 
 def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float = 100.0) -> Solver:
@@ -82,17 +102,20 @@ def levenberg_marquardt(rows: Rows, *, loss: Loss | None = None, damping: float 
     """
 
     def init(theta: Array, inputs: Inputs) -> SolverState:
-        point = _evaluate(rows, loss, theta, inputs)
-        code = jnp.where(_finite(point), Outcome.UNFINISHED.code, Outcome.NONFINITE.code)
-        scales = point.norms
-        own = _Own(point.triangle, point.reachable, point.norms, point.held, scales, jnp.int32(0))
-        start = jnp.asarray(damping, point.value.dtype)
-        return SolverState(theta, point.value, start, code.astype(jnp.int8), jnp.int32(0), own)
+        # nothing is evaluated yet: from an infinite value the first step goes to the start itself,
+        # so that the rows are compiled once
+        p = theta.size
+        nothing = jnp.zeros((p + 4, p), theta.dtype).at[p + 2].set(1.0)
+        own = _Own(_Linear(nothing), jnp.int32(0))
+        value, start = jnp.asarray(jnp.inf, theta.dtype), jnp.asarray(damping, theta.dtype)
+        code = jnp.int8(Outcome.UNFINISHED.code)
+        return SolverState(theta, value, start, code, jnp.int32(-1), own)
 
     def step(state: SolverState, inputs: Inputs) -> SolverState:
-        trial = _clipped(state.theta + _damped(state.own, state.damping), inputs)
-        point = _evaluate(rows, loss, trial, inputs)
-        after = _decided(state, trial, point, inputs)
+        linear = state.own.linear
+        trial = _clipped(state.theta + _damped(linear, state.damping), inputs)
+        value, found = _evaluate(rows, loss, trial, inputs, linear.scales)
+        after = _decided(state, trial, value, found, inputs)
         running = state.outcome == Outcome.UNFINISHED.code
         kept: SolverState = jax.tree.map(partial(jnp.where, running), after, state)
         return kept
@@ -113,18 +136,22 @@ def linearised(rows: Rows, theta: Array, inputs: Inputs) -> tuple[Array, Array]:
     return residuals if inputs.offset is None else residuals + inputs.offset, jacobian
 
 
-def _evaluate(rows: Rows, loss: Loss | None, theta: Array, inputs: Inputs) -> _Point:
-    """The objective and the triangle of the weighted Jacobian, without what is held."""
+def _evaluate(
+    rows: Rows, loss: Loss | None, theta: Array, inputs: Inputs, scales: Array
+) -> tuple[Array, _Linear]:
+    """The objective and its linearisation."""
     residuals, jacobian = linearised(rows, theta, inputs)
     residuals, jacobian, value = _weighted(residuals, jacobian, inputs.weights, loss)
+    table = jnp.concatenate([jacobian, residuals[:, None]], axis=1)
     norms = jnp.sqrt((jacobian**2).sum(axis=0))
-    held = _held(theta, jacobian.T @ residuals, inputs) | (norms == 0)
+    held = _held(theta, residuals @ jacobian, inputs) | (norms == 0)
     # a held column is the unit vector of a row of its own: it takes no part, and R stays regular
-    table = jnp.concatenate([jnp.where(held, 0.0, jacobian), residuals[:, None]], axis=1)
-    extra = jnp.eye(theta.size, theta.size + 1, dtype=theta.dtype) * held[:, None]
-    factor = jnp.linalg.qr(jnp.concatenate([table, extra]), mode="r")
     p = theta.size
-    return _Point(value, factor[:p, :p], factor[:p, p], norms, held)
+    extra = jnp.eye(p, p + 1, dtype=theta.dtype) * held[:, None]
+    table = jnp.where(jnp.append(held, False), 0.0, table)
+    factor = jnp.linalg.qr(jnp.concatenate([table, extra]), mode="r")
+    below = (factor[:p, p], norms, held.astype(theta.dtype), jnp.maximum(_FADING * scales, norms))
+    return value, _Linear(jnp.concatenate([factor[:p, :p], jnp.stack(below)]))
 
 
 def _weighted(
@@ -166,55 +193,66 @@ def _held(theta: Array, gradient: Array, inputs: Inputs) -> Array:
     return held
 
 
-def _damped(own: _Own, damping: Array) -> Array:
+def _damped(linear: _Linear, damping: Array) -> Array:
     """The step that minimises the linearised sum of squares plus the damping."""
-    p = own.reachable.size
-    root = jnp.sqrt(damping) * jnp.where(own.held, 0.0, own.scales)
-    table = jnp.concatenate([own.triangle, own.reachable[:, None]], axis=1)
+    p, held = linear.norms.size, linear.held
+    root = jnp.sqrt(damping) * jnp.where(held, 0.0, linear.scales)
+    table = jnp.concatenate([linear.triangle, linear.reachable[:, None]], axis=1)
     extra = jnp.eye(p, p + 1, dtype=root.dtype) * root[:, None]
     factor = jnp.linalg.qr(jnp.concatenate([table, extra]), mode="r")
-    diagonal = jnp.diagonal(factor)[:p]
-    safe = factor[:p, :p] + jnp.diag(jnp.where(diagonal == 0, jnp.inf, 0.0))
+    # an empty column has no step
+    safe = factor[:p, :p] + jnp.diag(jnp.where(jnp.diagonal(factor)[:p] == 0, jnp.inf, 0.0))
     solved = jax.scipy.linalg.solve_triangular(safe, -factor[:p, p])
-    return jnp.where(own.held, 0.0, solved)
+    return jnp.where(held, 0.0, solved)
 
 
-def _decided(state: SolverState, trial: Array, point: _Point, inputs: Inputs) -> SolverState:
+def _decided(
+    state: SolverState, trial: Array, value: Array, found: _Linear, inputs: Inputs
+) -> SolverState:
     """Take the trial or damp more; and say whether there is anything left to do."""
     own: _Own = state.own
-    eps = np.finfo(trial.dtype).eps
+    linear, eps = own.linear, np.finfo(trial.dtype).eps
+    first = jnp.isinf(state.value)
     change = trial - state.theta
-    along = own.triangle @ change
-    predicted = -(own.reachable @ along) - 0.5 * (along @ along)
-    fall = jnp.where(_finite(point), state.value - point.value, -jnp.inf)
+    along = linear.triangle @ change
+    sums = _sums(
+        -along * (linear.reachable + 0.5 * along),
+        jnp.where(linear.regular, linear.reachable, 0.0) ** 2,
+        jnp.where(found.regular, found.reachable, 0.0) ** 2,
+        (linear.norms * state.theta) ** 2,
+        jnp.abs(change) > eps * jnp.abs(state.theta),
+    )
+    predicted, reach, reach_after, size, moved = sums
+    finite = jnp.isfinite(value) & jnp.isfinite(found.table).all()
+    fall = jnp.where(finite, state.value - value, -jnp.inf)
     ratio = jnp.where(predicted > 0, fall / jnp.where(predicted > 0, predicted, 1.0), -1.0)
-    reach, reach_after = _reach(own), _reach(point)
-    rounding = _FLAT * eps * state.value + _rounding(own, state.theta) * _root(state.value)
-    flat = 0.5 * reach**2 <= rounding
-    better = jnp.where(
-        flat, (jnp.abs(fall) <= 4 * rounding) & (reach_after < reach), (fall > 0) & (ratio > 1e-4)
+    noise = 8 * eps * jnp.sqrt(size)  # of the residuals, by what the parameters contribute
+    rounding = _FLAT * eps * state.value + noise * jnp.sqrt(2 * state.value)
+    flat = ~first & (0.5 * reach <= rounding)
+    nearer = (jnp.abs(fall) <= 4 * rounding) & (reach_after < reach)
+    better = jnp.where(flat, nearer, first & finite | (fall > 0) & (ratio > 1e-4))
+    failures = own.failures + (flat & ~(better & (reach_after <= _SLOW**2 * reach)))
+    ended = (failures >= _PATIENCE) | ~better & (moved == 0) | (state.damping > _DAMPED)
+    # where the last steps do not help, what is known of the best point says how it ended
+    near = jnp.sqrt(reach) <= _NEAR * jnp.sqrt(2 * state.value) + noise
+    kind = jnp.where(near, _kind(linear, state.theta, inputs), Outcome.STUCK.code)
+    code = jnp.where(ended, kind, Outcome.UNFINISHED.code)
+    code = jnp.where(first, jnp.where(finite, 0, Outcome.NONFINITE.code), code)
+    damping = jnp.where(flat, 0.0, _damping(state.damping, jnp.where(first, 0.5, ratio)))
+    return SolverState(
+        jnp.where(better, trial, state.theta),
+        jnp.where(better, value, jnp.where(first, value, state.value)),
+        damping,
+        code.astype(jnp.int8),
+        state.iterations + 1,
+        _Own(_Linear(jnp.where(better, found.table, linear.table)), failures),
     )
-    slow = flat & (~better | (reach_after > _SLOW * reach))
-    failures = own.failures + jnp.where(slow, 1, 0)
-    scales = jnp.maximum(_FADING * own.scales, point.norms)
-    taken = _taken(
-        better, (trial, point.value, *point[1:], scales), (state.theta, state.value, *own[:-1])
-    )
-    theta, value, triangle, reachable, norms, held, scales = taken
-    kept = _Own(triangle, reachable, norms, held, scales, failures)
-    tiny = ~better & (jnp.abs(change) <= eps * jnp.abs(state.theta)).all()
-    ended = (failures >= _PATIENCE) | tiny | (state.damping > _DAMPED)
-    code = jnp.where(ended, _kind(kept, theta, value, inputs), Outcome.UNFINISHED.code)
-    damping = jnp.where(flat, 0.0, _damping(state.damping, ratio))
-    return SolverState(theta, value, damping, code.astype(jnp.int8), state.iterations + 1, kept)
 
 
-def _taken(better: Array, new: tuple[Array, ...], old: tuple[Array, ...]) -> tuple[Array, ...]:
-    return tuple(jnp.where(better, n, o) for n, o in zip(new, old, strict=True))
-
-
-def _finite(point: _Point) -> Array:
-    return jnp.isfinite(point.value) & jnp.isfinite(point.triangle).all()
+def _sums(*rows: Array) -> Array:
+    """Their sums by one kernel."""
+    dtype = rows[0].dtype
+    return jnp.stack([row.astype(dtype) for row in rows]).sum(axis=1)
 
 
 def _damping(damping: Array, ratio: Array) -> Array:
@@ -223,38 +261,13 @@ def _damping(damping: Array, ratio: Array) -> Array:
     return jnp.where(ratio > 0.75, 0.2 * damping, jnp.where(ratio < 0.25, more, damping))
 
 
-def _regular(point: _Own | _Point) -> Array:
-    """Whose columns are not combinations of those before, bool[p]."""
-    rounding = _RANK * np.finfo(point.norms.dtype).eps * point.norms
-    regular: Array = point.held | (jnp.abs(jnp.diagonal(point.triangle)) > rounding)
-    return regular
-
-
-def _reach(point: _Own | _Point) -> Array:
-    """Length of the part of the residuals that the parameters can still reach."""
-    return _length(jnp.where(_regular(point), point.reachable, 0.0))
-
-
-def _rounding(own: _Own, theta: Array) -> Array:
-    """Rounding of the residuals, by that of what the parameters contribute to them."""
-    rounding: Array = 8 * np.finfo(theta.dtype).eps * _length(own.norms * theta)
-    return rounding
-
-
-def _root(value: Array) -> Array:
-    """Length of the residuals."""
-    return jnp.sqrt(2 * value)
-
-
-def _kind(own: _Own, theta: Array, value: Array, inputs: Inputs) -> Array:
-    """How it ended where no step helps any more."""
-    converged = _reach(own) <= _NEAR * _root(value) + _rounding(own, theta)
-    absent = own.norms == 0
+def _kind(linear: _Linear, theta: Array, inputs: Inputs) -> Array:
+    """Of convergence: plain, at a bound, or without a trace of some parameter."""
+    absent = linear.norms == 0
     if inputs.free is not None:
         absent = absent & inputs.free
     code = jnp.where(_at_bound(theta, inputs), Outcome.AT_BOUND.code, Outcome.CONVERGED.code)
-    code = jnp.where(_regular(own).all() & ~absent.any(), code, Outcome.SINGULAR.code)
-    return jnp.where(converged, code, Outcome.STUCK.code)
+    return jnp.where((linear.regular & ~absent).all(), code, Outcome.SINGULAR.code)
 
 
 def _at_bound(theta: Array, inputs: Inputs) -> Array:
@@ -264,7 +277,3 @@ def _at_bound(theta: Array, inputs: Inputs) -> Array:
     if inputs.high is not None:
         at = at | (theta >= inputs.high).any()
     return at
-
-
-def _length(vector: Array) -> Array:
-    return jnp.sqrt(vector @ vector)
