@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from paramjax._checks import check_scalar
 from paramjax.estimate._estimate import Estimate
@@ -204,6 +204,8 @@ def _null_log_likelihood(problem: Problem) -> float:
         ways = special.gammaln(y + size) - special.gammaln(size) - special.gammaln(y + 1)
         logs = ways + special.xlogy(y, alpha * mean) - (y + size) * np.log1p(alpha * mean)
         return -float((sample.counts * logs).sum())
+
+    from scipy import optimize  # at the call, for it takes 0.2 s
 
     bounds = (np.log(_LEAST), np.log(1e6))
     found = optimize.minimize_scalar(minus, bounds=bounds, options={"xatol": 1e-9})

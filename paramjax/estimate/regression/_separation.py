@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg, optimize, sparse
+from scipy import linalg
 
 from paramjax.estimate.regression._generalised import Basis
 
@@ -84,6 +84,8 @@ class _Gains(NamedTuple):
 
 def _most_gains(basis: np.ndarray, towards: np.ndarray) -> _Gains | None:
     """The direction in which as many rows as can be gain."""
+    from scipy import optimize, sparse  # at the call, for it takes 0.2 s
+
     still = basis[towards == 0]
     free = linalg.null_space(still, rcond=1e-9) if len(still) else np.eye(basis.shape[1])
     moves = towards != 0
@@ -143,6 +145,8 @@ def _flattest(
 ) -> np.ndarray | None:
     """Sizes of the direction with the smallest sum of sizes that separates, if there is one."""
     gain, stay = towards != 0, towards == 0
+    from scipy import optimize
+
     signed = scaled[gain] * towards[gain, None]
     least = np.full(len(signed), float(complete))
     upper, limit = -signed, -least

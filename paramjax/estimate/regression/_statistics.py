@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from paramjax.estimate.regression._families import Family, Number
 from paramjax.estimate.regression._generalised import Sample
@@ -33,6 +33,8 @@ def null_mean(
         mean = family.mean(offset + intercept)
         pull = family.pull(mean, dispersion) * (y - trials * mean)
         return float((sample.counts * pull).sum())
+
+    from scipy import optimize  # at the call, for it takes 0.2 s
 
     low, high = family.bracket(y, average, offset)
     return family.mean(offset + optimize.brentq(score, low, high, xtol=1e-13))
