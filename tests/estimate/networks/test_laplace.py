@@ -18,6 +18,7 @@ from paramjax.estimate import (
     laplace,
     last_layer,
     low_rank,
+    mean_field,
 )
 
 RNG = np.random.default_rng(0)
@@ -88,7 +89,7 @@ def test_logistic_regression_has_the_inverse_hessian():
     evidence = stats.bernoulli(chance).logpmf(y).sum() - theta @ theta
     evidence -= 0.5 * np.linalg.slogdet(h / 2)[1]
     assert found.log_marginal_likelihood == pytest.approx(evidence, rel=1e-5)
-    new = found.predict(NEW)
+    new = found.predict(NEW, link=mean_field)
     variance = np.einsum("np,pq,nq->n", with_one(NEW), np.linalg.inv(h), with_one(NEW))
     np.testing.assert_allclose(new.covariance[:, 0, 0], variance, rtol=1e-4)
     moderated = with_one(NEW) @ theta / np.sqrt(1 + np.pi * variance / 8)  # MacKay's kappa
