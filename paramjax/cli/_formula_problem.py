@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -26,8 +27,7 @@ from paramjax.estimate import (
     soft_l1,
     tukey,
 )
-
-RobustLoss = Callable[[Any], Any]
+from paramjax.estimate._robust_losses import RobustLoss
 
 _LOSSES: Mapping[str, Callable[[float], RobustLoss]] = {
     "huber": huber,
@@ -92,7 +92,8 @@ def problem_of(
     numbers = {name: values[kept] for name, values in numbers.items()}
     lines = np.array(table.lines)[kept]
     response = _finite(model.response, numbers, left, lines, table, "")
-    side = Expression(text.partition("~")[2].strip() or text, model.names, (), model.evaluate)
+    right_text = re.split("[~=]", text)[-1].strip()
+    side = Expression(right_text, model.names, (), model.evaluate)
     _finite(side, {**numbers, **params}, inputs, lines, table, " at the start")
     return Problem(
         table.file, model, model.response.text, params, tuple(fixed),

@@ -159,6 +159,8 @@ def _facts(estimate: Estimate) -> dict[str, str]:
     if estimate.objective is not None:
         squares = estimate.objective.kind == "residuals"
     value = "sum of squares" if squares else "log likelihood"
+    if squares and estimate.title.startswith("Robust"):
+        value = "sum of losses"
     facts = {"rows": f"{estimate.rows:,}", "degrees of freedom": f"{estimate.dof:,}"}
     if value not in {name.replace("-", " ") for name in estimate.statistics}:
         facts[value] = figure(estimate.value)
