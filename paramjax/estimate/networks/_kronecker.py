@@ -13,6 +13,7 @@ from paramjax._programs import owned_jit
 from paramjax._types import Array, Params
 from paramjax.estimate.networks._curvature import Curvature, Form, Structure
 from paramjax.estimate.networks._layers import Layer, Walk, find_layers, tapped
+from paramjax.estimate.networks._leaves import leaves_matching
 from paramjax.estimate.networks._likelihoods import Likelihood
 from paramjax.estimate.networks._network import (
     ApplyFn,
@@ -42,12 +43,14 @@ class _Axes(Form):
     """Kernel and bias of each layer as one matrix, in the eigenvectors of its factors.
 
     Attributes:
-        layers: Of the network.
-        starts: Where kernel and bias of each layer begin among all numbers.
-        positions: How many rows an example has in each layer.
+        layers: Those that are uncertain.
+        places: Of each, its place among all layers.
+        starts: Where kernel and bias of each begin among the uncertain numbers.
+        positions: How many rows an example has in each.
     """
 
     layers: tuple[Layer, ...]
+    places: tuple[int, ...]
     starts: tuple[tuple[int, int], ...]
     positions: tuple[int, ...]
 
@@ -87,11 +90,12 @@ class _Axes(Form):
         (gradients,) = jax.vmap(pull)(units)
         wide = jnp.promote_types(outputs.dtype, jnp.float32)
         covariance, at = jnp.zeros((rows, width, width), wide), 0
-        for layer, (left, right), a, g in zip(self.layers, basis, inputs, gradients, strict=True):
+        for layer, place, (left, right) in zip(self.layers, self.places, basis, strict=True):
             size = len(left) * len(right)
             variance = variances[at : at + size].reshape(len(left), len(right))
-            a = _with_one(layer, a.astype(wide).reshape(rows, -1, layer.inputs)) @ left
-            g = g.astype(wide).reshape(width, rows, -1, layer.outputs) @ right
+            a = inputs[place].astype(wide).reshape(rows, -1, layer.inputs)
+            a = _with_one(layer, a) @ left
+            g = gradients[place].astype(wide).reshape(width, rows, -1, layer.outputs) @ right
             covariance = covariance + _layer_covariance(a, g, variance)
             at += size
         return outputs.astype(wide), covariance
@@ -123,39 +127,46 @@ class _Axes(Form):
 class _Kronecker:
     """See `kronecker`."""
 
+    paths: str | None
+
     def curvature(self, network: Network) -> Curvature:
         """Eigenvalues and eigenvectors of the factors, on the host."""
-        x = next(iter(batches(network.x, network.y, 2))).x
-        found = find_layers(network.apply_fn, network.params, x)
-        _check_all_dense(network, found)
-        starts = np.concatenate([[0], np.cumsum(network.sizes)])
-        axes = _Axes(
-            tuple(found.layers),
-            tuple((int(starts[one.kernel]), int(starts[one.bias or 0])) for one in found.layers),
-            tuple(
-                max(1, int(np.prod(shape.shape[:-1])) // len(jax.tree.leaves(x)[0]))
-                for shape in found.shapes
-            ),
-        )
+        chosen, size = leaves_matching(network, self.paths)
+        axes = _axes(network, chosen)
         factors = total_over_batches(
             network,
-            rows_at_once(network.batch_size, axes.numbers(network.outputs, 0)),
+            rows_at_once(network.batch_size, axes.numbers(network.outputs, size)),
             lambda batch: _sums(
-                network.apply_fn, network.likelihood, network.params, batch.x, batch.weight
+                network.apply_fn, network.likelihood, axes, network.params, batch.x, batch.weight
             ),
         )
         spectra, basis = zip(*(_decomposed(each) for each in factors), strict=True)
-        return Curvature(
-            axes,
-            tuple(basis),
-            np.concatenate(spectra),
-            tuple(range(len(network.sizes))),
-            sum(network.sizes),
-            "Kronecker factors",
-        )
+        values = np.concatenate(spectra)
+        return Curvature(axes, tuple(basis), values, chosen, size, "Kronecker factors")
 
 
-def kronecker() -> Structure:
+def _axes(network: Network, chosen: tuple[int, ...]) -> _Axes:
+    """The layers of the chosen leaves; raise unless all of these are of layers."""
+    x = next(iter(batches(network.x, network.y, 2))).x
+    rows = len(jax.tree.leaves(x)[0])
+    found = find_layers(network.apply_fn, network.params, x)
+    _check_all_dense(network, found, chosen)
+    ends = np.cumsum([network.sizes[i] for i in chosen])
+    starts = {i: int(end) - network.sizes[i] for i, end in zip(chosen, ends, strict=True)}
+    places = [at for at, layer in enumerate(found.layers) if layer.kernel in starts]
+    layers = [
+        layer if layer.bias in starts else layer._replace(bias=None)
+        for layer in (found.layers[at] for at in places)
+    ]
+    return _Axes(
+        tuple(layers),
+        tuple(places),
+        tuple((starts[one.kernel], 0 if one.bias is None else starts[one.bias]) for one in layers),
+        tuple(max(1, int(np.prod(found.shapes[at].shape[:-1])) // rows) for at in places),
+    )
+
+
+def kronecker(paths: str | None = None) -> Structure:
     r"""Layers that do not correlate, each with a Kronecker product as its curvature.
 
     $$H_\ell \approx \frac 1 M \sum_m a_m a_m^T \otimes \sum_m \sum_k g_{mk} g_{mk}^T$$
@@ -171,28 +182,32 @@ def kronecker() -> Structure:
     values. `laplace` raises for parameters that are used otherwise, such as scales, recurrent cells
     and embeddings, and names them.
 
+    Args:
+        paths: A pattern that matches the whole names of the uncertain leaves, such as
+            `".*(kernel|bias)"`, of layers alone; None takes all.
+
     Returns:
         A structure for `laplace`.
 
     Example:
-        >>> kronecker()
-        _Kronecker()
+        >>> kronecker(".*/Dense_.*")
+        _Kronecker(paths='.*/Dense_.*')
     """
-    return _Kronecker()
+    return _Kronecker(paths)
 
 
-@owned_jit(static=2)
+@owned_jit(static=3)
 def _sums(
-    apply_fn: ApplyFn, likelihood: Likelihood, params: Params, x: Any, weight: Array
+    apply_fn: ApplyFn, likelihood: Likelihood, axes: _Axes, params: Params, x: Any, weight: Array
 ) -> list[_Factors]:
     outputs, inputs, pull = tapped(apply_fn, params, x)
     wide = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
     roots = likelihood.root(wide) * weight.astype(wide.dtype)[:, None, None]
     (gradients,) = jax.vmap(pull)(jnp.moveaxis(roots, 2, 0).astype(outputs.dtype))
-    layers = find_layers(apply_fn, params, x).layers
+    weight = weight.astype(wide.dtype)
     return [
-        _layer_sums(layer, a.astype(wide.dtype), g.astype(wide.dtype), weight.astype(wide.dtype))
-        for layer, a, g in zip(layers, inputs, gradients, strict=True)
+        _layer_sums(layer, inputs[at].astype(wide.dtype), gradients[at].astype(wide.dtype), weight)
+        for layer, at in zip(axes.layers, axes.places, strict=True)
     ]
 
 
@@ -234,16 +249,19 @@ def _decomposed(factors: _Factors) -> tuple[np.ndarray, tuple[np.ndarray, np.nda
     return products.ravel(), (left_axes, right_axes)
 
 
-def _check_all_dense(network: Network, found: Walk) -> None:
-    covered = {i for layer in found.layers for i in (layer.kernel, layer.bias)}
-    wrong = {
-        name: found.others.get(i, "nothing")
-        for i, name in enumerate(network.names)
-        if i not in covered or i in found.others
-    }
+def _check_all_dense(network: Network, found: Walk, chosen: tuple[int, ...]) -> None:
+    kernels = {layer.kernel for layer in found.layers}
+    biases = {layer.bias: layer.kernel in chosen for layer in found.layers}
+    wrong = []
+    for i in chosen:
+        if i in found.others:
+            wrong.append(f"{network.names[i]} is used by {found.others[i]}")
+        elif not biases.get(i, i in kernels):
+            use = "the bias of a layer whose kernel is not chosen" if i in biases else "not used"
+            wrong.append(f"{network.names[i]} is {use}")
     if wrong:
-        uses = ", ".join(f"{name} is used by {use}" for name, use in list(wrong.items())[:6])
         raise ValueError(
             "structure: kronecker() has factors for dense layers, x W + b, and for convolutions of "
-            f"one group, but {uses}; use last_layer(), diagonal() or low_rank(rank, key)"
+            f"one group, but {', '.join(wrong[:6])}; leave them out, kronecker(paths), or use "
+            "last_layer(), diagonal() or low_rank(rank, key)"
         )

@@ -162,7 +162,7 @@ def test_networks_have_the_curvature_of_brute_force(network, name):
 
 @pytest.mark.slow
 def test_full_and_low_rank_agree_with_brute_force(network):
-    params, data, ggn, _, jacobian, fit = network
+    params, data, ggn, factored, jacobian, fit = network
     theta = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)]).astype(float)
     options = {"likelihood": categorical(), "prior_precision": 2.0, "batch_size": 16}
     check(laplace(two_layers, params, data, structure=full(), **options), ggn, jacobian, theta, fit)
@@ -172,6 +172,14 @@ def test_full_and_low_rank_agree_with_brute_force(network):
     check(found, leading, jacobian, theta, fit)
     by_name = laplace(two_layers, params, data, structure=full("b/.*"), **options)
     check(by_name, ggn[16:, 16:], jacobian[:, :, 16:], theta[16:], fit)
+    last = factored[16:, 16:]
+    found = laplace(two_layers, params, data, structure=kronecker("b/.*"), **options)
+    check(found, last, jacobian[:, :, 16:], theta[16:], fit)
+    first = factored[4:16, 4:16]
+    found = laplace(two_layers, params, data, structure=kronecker("a/kernel"), **options)
+    check(found, first, jacobian[:, :, 4:16], theta[4:16], fit)
+    with pytest.raises(ValueError, match="a/bias is the bias of a layer whose kernel is not"):
+        laplace(two_layers, params, data, structure=kronecker("a/bias|b/.*"), **options)
 
 
 @pytest.mark.slow
@@ -270,6 +278,8 @@ def test_refusals_name_what_is_wrong():
     scaled = lambda p, x: x @ p["w"] * p["scale"][None]
     params = {**w, "scale": np.ones(2, np.float32)}
     refused(ValueError, "scale is used by mul", apply=scaled, params=params, structure=kronecker())
+    spare = {**w, "spare": np.ones(2, np.float32)}
+    refused(ValueError, "spare is not used", params=spare, structure=kronecker())
     tied = lambda p, x: x @ p["w"] @ p["w"].T
     refused(ValueError, "w is used by two products", apply=tied, structure=kronecker())
     for noise in (0.0, -1.0):
