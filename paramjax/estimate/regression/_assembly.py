@@ -252,7 +252,7 @@ def separation_note(apart: Separation, names: tuple[str, ...]) -> str:
     rows = "all rows" if apart.complete else f"{apart.moved.sum()} of {len(apart.moved)} rows"
     return (
         f"Separation ({kind}): {listed} predicts the response of {rows} without error, so the "
-        "likelihood has no maximum; leave it out, or use a penalty"
+        "likelihood has no maximum; leave it out, or join categories"
     )
 
 

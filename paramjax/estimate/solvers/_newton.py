@@ -82,7 +82,22 @@ def newton(rows: Rows) -> Solver:
 
 
 def minus_log_likelihood(rows: Rows, theta: Array, inputs: Inputs) -> tuple[Array, Array]:
-    """What is minimised, and the sum of its rows' sizes, by which rounding is judged."""
+    """What is minimised, and the sum of its rows' sizes, by which rounding is judged.
+
+    Args:
+        rows: Log probability of each observation, `(theta [p], data) -> [n]`.
+        theta: Where, [p].
+        inputs: Data, and weights if there are any.
+
+    Returns:
+        Minus the weighted sum, [], and the weighted sum of absolute values, [].
+
+    Example:
+        >>> rows = lambda theta, data: data * theta[0]
+        >>> inputs = Inputs(jnp.array([1.0, -3.0]), weights=jnp.array([1.0, 2.0]))
+        >>> [float(value) for value in minus_log_likelihood(rows, jnp.ones(1), inputs)]
+        [5.0, 7.0]
+    """
     logs = rows(theta, inputs.data)
     if inputs.weights is not None:
         logs = jnp.where(inputs.weights > 0, inputs.weights * logs, 0.0)

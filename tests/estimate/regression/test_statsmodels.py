@@ -66,6 +66,7 @@ def test_logistic_with_weights_and_offset():
     assert est.rows == counts.sum()
 
 
+@pytest.mark.slow
 def test_logistic_of_counts_on_star98():
     X, y, design = table("star98")
     est = pj.estimate.logistic(X, y)
@@ -86,6 +87,7 @@ def test_multinomial_on_anes96():
     agree(est, reference, AIC=reference.aic, BIC=reference.bic, **statistics)
 
 
+@pytest.mark.slow
 def test_poisson_on_cpunish_with_exposure():
     X, y, design = table("cpunish")
     exposure = np.linspace(1.0, 3.0, len(y))
@@ -123,6 +125,7 @@ def test_counts_on_randhie(step):
     agree(est, reference, AIC=reference.aic, BIC=reference.bic, **statistics)
 
 
+@pytest.mark.slow
 def test_negative_binomial_of_known_dispersion_on_cpunish():
     X, y, design = table("cpunish")
     est = pj.estimate.negative_binomial(X, y, dispersion=0.7, information="expected")
