@@ -161,5 +161,8 @@ def _caveats(
     if dof and options.sigma is None and np.sqrt(value) <= 10 * _EPS * size:
         notes.append("the fit is exact to rounding: the standard errors are those of rounding")
     if outcome_of(int(solution.solved.outcome)) in (Outcome.STUCK, Outcome.UNFINISHED):
-        notes.append("not converged: the standard errors are those of a point that is no minimum")
+        notes.append(
+            "not converged: the standard errors are those of a point that is no minimum; begin "
+            "elsewhere, or at several starts"
+        )
     return notes

@@ -35,6 +35,8 @@ _RANK = 64.0
 """Length of a column beside those before it, in units of rounding, that is none."""
 _DAMPED = 1e40
 """Damping that leaves no step, where a parameter is zero and so no step is small beside it."""
+_FAINT = 1e-6
+"""What a parameter must contribute, beside the one that contributes most, to be damped alone."""
 _FADING = 0.9
 """How fast a scale forgets a column that was longer: at once, and parameters run away."""
 
@@ -150,8 +152,15 @@ def _evaluate(
     extra = jnp.eye(p, p + 1, dtype=theta.dtype) * held[:, None]
     table = jnp.where(jnp.append(held, False), 0.0, table)
     factor = jnp.linalg.qr(jnp.concatenate([table, extra]), mode="r")
-    below = (factor[:p, p], norms, held.astype(theta.dtype), jnp.maximum(_FADING * scales, norms))
+    scales = jnp.maximum(jnp.maximum(_FADING * scales, norms), _least(theta, norms))
+    below = (factor[:p, p], norms, held.astype(theta.dtype), scales)
     return value, _Linear(jnp.concatenate([factor[:p, :p], jnp.stack(below)]))
+
+
+def _least(theta: Array, norms: Array) -> Array:
+    """Scales of parameters that hardly matter, lest they run away before the others have moved."""
+    size = jnp.abs(theta)
+    return jnp.where(size > 0, _FAINT * (norms * size).max() / jnp.where(size > 0, size, 1.0), 0.0)
 
 
 def _weighted(
