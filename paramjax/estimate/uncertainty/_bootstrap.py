@@ -121,7 +121,8 @@ class Bootstrap:
 
     @cached_property
     def _good(self) -> np.ndarray:
-        good: np.ndarray = self.theta[~np.isnan(self.theta).any(axis=1)]
+        known = ~np.isnan(self.estimate.theta)  # others' columns explain those of the rest
+        good: np.ndarray = self.theta[~np.isnan(self.theta[:, known]).any(axis=1)]
         return good
 
     @cached_property
@@ -132,7 +133,7 @@ class Bootstrap:
         """Levels of the quantiles, [2, p]."""
         good, theta = self._good, self.estimate.theta
         below = (good < theta).mean(axis=0) + (good == theta).mean(axis=0) / 2
-        shift = special.ndtri(below)
+        shift = special.ndtri(np.where(np.isnan(theta), 0.5, below))
         z = shift + special.ndtri(tails)[:, None]
         levels: np.ndarray = special.ndtr(shift + z / (1 - self._acceleration * z))
         levels[np.isnan(levels)] = 0.5  # of what no refit moves
@@ -216,7 +217,8 @@ def jackknife(est: Estimate, groups: np.ndarray | None = None) -> np.ndarray:
 
 def acceleration(left_out: np.ndarray) -> np.ndarray:
     """The skewness of the jackknife over six (Efron, 1987, eq. 6.6), [p]."""
-    moved = np.nanmean(left_out, axis=0) - left_out
+    counts = np.maximum((~np.isnan(left_out)).sum(axis=0), 1)
+    moved = np.nansum(left_out, axis=0) / counts - left_out
     cubes, squares = np.nansum(moved**3, axis=0), np.nansum(moved**2, axis=0)
     found: np.ndarray = np.divide(
         cubes, 6 * squares**1.5, out=np.zeros_like(cubes), where=squares > 0

@@ -158,7 +158,7 @@ def profile(
 
     Raises:
         ValueError: If a name is unknown, the level lies outside (0, 1), the estimate came without
-            its objective, or a refit finds a better fit than the estimate.
+            its objective or with ridge, or a refit finds a better fit than the estimate.
 
     Example:
         >>> import jax, paramjax as pj
@@ -171,6 +171,8 @@ def profile(
           k  0.437161 to 0.702461
     """
     objective_of(est, "profile")
+    if est.covariance_kind == "ridge":
+        raise ValueError("profile: expected an estimate without ridge, which has no likelihood")
     at = indices_of(est, names)
     root = est.quantile(0.5 + check_level(level) / 2)
     sides = [side for index in at for side in _sides(est, index)]

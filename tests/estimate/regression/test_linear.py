@@ -246,3 +246,20 @@ def test_units_do_not_matter(table, of_x, of_y):
     np.testing.assert_allclose(est.theta, plain.theta * units, rtol=1e-12)
     np.testing.assert_allclose(est.errors, plain.errors * units, rtol=1e-10)
     assert est.statistics["F"] == pytest.approx(plain.statistics["F"])
+
+
+def test_a_bootstrap_of_collinear_columns_is_that_of_the_others(table):
+    X, y, _ = table
+    key = jax.random.key(0)
+    plain = pj.estimate.linear(X, y)
+    double = pj.estimate.linear(np.column_stack([X, 2 * X[:, 0]]), y)
+    kept, all_ = (pj.estimate.bootstrap(est, key, 200) for est in (plain, double))
+    assert not all_.failed
+    np.testing.assert_allclose([*all_.stderr.values()], [*kept.stderr.values(), np.nan], rtol=1e-9)
+    np.testing.assert_allclose(
+        [*all_.interval(method="bca").low.values()],
+        [*kept.interval(method="bca").low.values(), np.nan],
+        rtol=1e-9,
+    )
+    with pytest.raises(ValueError, match="expected an estimate without ridge"):
+        pj.estimate.profile(pj.estimate.linear(X, y, ridge=1.0))
