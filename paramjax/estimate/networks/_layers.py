@@ -59,9 +59,10 @@ class _Leaf(NamedTuple):
 
 
 class _Product(NamedTuple):
-    """A value that is the output of a layer."""
+    """A value that is the output of a layer, with its bias or before it."""
 
     layer: int
+    biased: bool = False
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Walk:
         inputs: Of each layer, [..., inputs].
         shapes: Of each layer's output, with its dtype.
         others: Leaf index -> the operation that uses it otherwise.
+        read: Layers whose product is used before any bias is added.
     """
 
     taps: Sequence[Array] = ()
@@ -82,6 +84,7 @@ class Walk:
     inputs: list[Array] = field(default_factory=list)
     shapes: list[jax.ShapeDtypeStruct] = field(default_factory=list)
     others: dict[int, str] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
 
 
 def walk(
@@ -169,16 +172,27 @@ def _mark(
         return first
     if name == "transpose" and isinstance(first, _Leaf) and values[0].ndim == 2:
         return _Leaf(first.leaf, first.transposed ^ (options["permutation"] == (1, 0)))
+    if name in {"add", "add_any"} and _is_bias(values, marks, outs[0], found):
+        return next(mark for mark in marks if isinstance(mark, _Product))._replace(biased=True)
+    _read_products(marks, found)
     if len(marks) == 2 and isinstance(marks[1], _Leaf) and not isinstance(first, _Leaf):
         layer = _layer(name, options, values, marks[1], outs[0], found)
         if layer is not None:
             return layer
-    if name in {"add", "add_any"} and _is_bias(values, marks, outs[0], found):
-        return next(mark for mark in marks if isinstance(mark, _Product))
     for mark in marks:
         if isinstance(mark, _Leaf):
             found.others.setdefault(mark.leaf, name)
     return None
+
+
+def _read_products(marks: list[Any], found: Walk) -> None:
+    """Note the products that are used without their bias, whose gradients are not the bias's."""
+    for mark in marks:
+        if isinstance(mark, _Product) and not mark.biased:
+            found.read.add(mark.layer)
+            bias = found.layers[mark.layer].bias
+            if bias is not None:
+                found.others.setdefault(bias, "an addition to a product that is used again")
 
 
 def _keeps_features(name: str, options: Any, value: Any, out: Any) -> bool:
@@ -234,7 +248,7 @@ def _is_bias(values: list[Any], marks: list[Any], out: Any, found: Walk) -> bool
         return False
     (leaf, value), at = leaves[0], products[0].layer
     layer = found.layers[at]
-    if layer.bias is not None or value.shape[-1:] != out.shape[-1:]:
+    if layer.bias is not None or at in found.read or value.shape[-1:] != out.shape[-1:]:
         return False
     if any(leaf.leaf == one.bias for one in found.layers) or leaf.leaf in found.others:
         return False

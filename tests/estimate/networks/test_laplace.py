@@ -278,6 +278,10 @@ def test_refusals_name_what_is_wrong():
     scaled = lambda p, x: x @ p["w"] * p["scale"][None]
     params = {**w, "scale": np.ones(2, np.float32)}
     refused(ValueError, "scale is used by mul", apply=scaled, params=params, structure=kronecker())
+    for again in (lambda p, x: (h := x @ p["w"]) + p["b"][None] + h,
+                  lambda p, x: jnp.tanh(h := x @ p["w"]) + (h + p["b"][None])):  # fmt: skip
+        params = {**w, "b": np.ones(2, np.float32)}
+        refused(ValueError, "b is used by a", apply=again, params=params, structure=kronecker())
     spare = {**w, "spare": np.ones(2, np.float32)}
     refused(ValueError, "spare is not used", params=spare, structure=kronecker())
     tied = lambda p, x: x @ p["w"] @ p["w"].T
