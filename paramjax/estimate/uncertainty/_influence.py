@@ -165,7 +165,7 @@ def _newton_step(est: Estimate, found: RowInfluence) -> tuple[np.ndarray, np.nda
     known, weights = found.known, found.weights
     slope = slopes(est.parameters, est.parameters.to_solver(est.theta))[known]
     own = -row_hessians(est)[:, known][:, :, known] / np.outer(slope, slope)
-    own *= weights[:, None, None]
+    own *= weights[:, None, None] / est.scale  # rows of likelihood are for a dispersion of 1
     inner = found.root.T @ own @ found.root  # of the identity that the whole is
     leverage = np.trace(inner, axis1=1, axis2=2)
     scores = np.linalg.solve(found.root, found.pulls.T).T

@@ -69,6 +69,22 @@ def test_likelihood_equals_statsmodels(table):
         pj.estimate.robust(found)
 
 
+@pytest.mark.slow
+def test_a_dispersion_does_not_matter(table):
+    X, _, y, groups = table
+    other = sm.GLM(y, sm.add_constant(X), family=sm.families.Gamma(sm.families.links.Log()))
+    est = pj.estimate.gamma(X, y, information="observed")
+    for kind, changes in (
+        ({"cov_type": "HC0"}, {"kind": "HC0"}),
+        ({"cov_type": "cluster", "cov_kwds": {"groups": groups}}, {"clusters": groups}),
+    ):
+        expected = other.fit(tol=1e-14, **kind).cov_params()
+        found = pj.estimate.robust(est, **changes).covariance
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+    share = pj.estimate.influence(est).leverage
+    np.testing.assert_allclose(share, other.fit(tol=1e-14).get_influence().hat_matrix_diag)
+
+
 def curve(params, x):
     return params["a"] * jnp.exp(-params["b"] * x)
 
