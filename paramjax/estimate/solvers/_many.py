@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._programs import owned_jit
+from paramjax._programs import kept_on, owned_jit
 from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.solvers._slots import Problems, Slots, problems_of, slots_for
@@ -91,8 +91,8 @@ def solve_and_keep(
     problems = problems if size == m else problems.on_host()
     workers = [device for _ in range(threads) for device in devices or [None]][: -(-m // size)]
     with jax.enable_x64(True):
-        idle = _idle(solver, problems, size)
-        kept = np.empty((m, 0 if keep is None else jax.eval_shape(keep, _one(idle)).shape[0]))
+        idle, width = _idle(owner_fn, solver, keep, problems, size)
+    kept = np.empty((m, width))
     program = _advance.of(owner_fn, solver, problems.treedef, problems.is_own, keep)
     work = _Work(problems, found, kept, size, np.int32(max_iterations))
     _run([partial(_solve_slots, work, program, idle, device) for device in workers], work)
@@ -159,18 +159,23 @@ def _run(workers: list[Callable[[], None]], work: _Work) -> None:
     return None
 
 
-def _idle(solver: Solver, problems: Problems, size: int) -> SolverState:
-    """Slots without a problem: finished, so that no step moves them."""
-    inputs, axes = problems.merge([leaf[:size] for leaf in problems.own], problems.shared)
-    shapes = jax.eval_shape(jax.vmap(solver.init, (0, axes)), problems.thetas[:size], inputs)
-    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+def _idle(
+    owner_fn: Callable[..., Any], solver: Solver, keep: Keep | None, problems: Problems, size: int
+) -> tuple[SolverState, int]:
+    """Slots without a problem, finished, so that no step moves them; and how much is kept."""
+    one = [np.asarray(leaf[:1])[0] for leaf in problems.own]
+    theta, (inputs, _) = problems.thetas[0], problems.merge(one, problems.shared)
+    leaves = [theta, *jax.tree.leaves(inputs)]
+    key = (solver, keep, problems.treedef, tuple((x.shape, x.dtype.str) for x in leaves))
+
+    def shapes() -> tuple[SolverState, int]:
+        state: SolverState = jax.eval_shape(solver.init, theta, inputs)
+        return state, 0 if keep is None else jax.eval_shape(keep, state).shape[0]
+
+    shape, width = kept_on(owner_fn, key, shapes)
+    state = jax.tree.map(lambda leaf: np.zeros((size, *leaf.shape), leaf.dtype), shape)
     idle: SolverState = state._replace(outcome=np.full(size, Outcome.CONVERGED.code))
-    return idle
-
-
-def _one(state: SolverState) -> SolverState:
-    one: SolverState = jax.tree.map(lambda leaf: leaf[0], state)
-    return one
+    return idle, width
 
 
 def _solve_slots(
