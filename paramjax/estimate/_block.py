@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from paramjax._programs import kept_on
@@ -18,7 +17,7 @@ from paramjax.estimate.solvers import (
     Inputs,
     Solved,
     Solver,
-    SolverState,
+    factors_of,
     information_of,
     levenberg_marquardt,
     small_levenberg_marquardt,
@@ -33,6 +32,9 @@ _FAST_ITERATIONS = 40
 
 _WEAK = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
 """Normal equations with a smaller pivot, over its diagonal, have lost too many digits."""
+
+ENDED = [o.code for o in (Outcome.CONVERGED, Outcome.AT_BOUND, Outcome.SINGULAR)]
+"""Codes of those whose parameters are at a minimum."""
 
 _DEPENDENT = 1e-12
 
@@ -217,13 +219,6 @@ def _from_factors(lower: dict[tuple[int, int], Any], pivots: list[Any]) -> list[
     ]
 
 
-def _triangle_of(state: SolverState) -> Array:
-    """The triangle of the Jacobian; a column of zeros, which the solver held, has unit length."""
-    own = state.own
-    norms = jnp.where(own.held, 0.0, 1.0)
-    return jnp.concatenate([own.triangle.ravel(), norms])
-
-
 def _thorough(
     solvers: Solvers, starts: np.ndarray, inputs: Inputs, axes: Inputs, machine: Machine
 ) -> _Found:
@@ -236,7 +231,7 @@ def _thorough(
         starts, inputs = starts[padded], take(inputs, axes, padded)
         machine = machine._replace(chunk=size)
     solved, triangles = solve_and_keep(
-        solvers.rows, solvers.thorough, starts, inputs, axes, _triangle_of, chunk=machine.chunk,
+        solvers.rows, solvers.thorough, starts, inputs, axes, factors_of, chunk=machine.chunk,
         max_iterations=machine.max_iterations, devices=machine.devices, dtype=machine.dtype,
     )  # fmt: skip
     solved = Solved(*(part[:m] for part in solved))
@@ -250,7 +245,7 @@ def _thorough(
 def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | None) -> _Found:
     """Covariances from the triangles of the Jacobians; where there is none, an outcome says so."""
     m, p = solved.theta.shape
-    ended = np.isin(solved.outcome, [Outcome.CONVERGED.code, Outcome.SINGULAR.code])
+    ended = np.isin(solved.outcome, ENDED)
     low, high = np.tril_indices(p)
     packed = np.full((m, len(low)), np.nan)
     names = [str(k) for k in range(p)]
@@ -259,7 +254,7 @@ def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | 
         scaled = triangles / lengths[:, None, :]
         firm = np.abs(np.diagonal(scaled, axis1=1, axis2=2)).min(axis=1) > _DEPENDENT
     free = np.ones((m, p), bool) if held is None else ~held
-    firm &= ended & free.all(axis=1)
+    firm &= ended & free.all(axis=1) & (solved.outcome != Outcome.SINGULAR.code)
     root = np.linalg.inv(scaled[firm]) / lengths[firm][:, :, None]
     packed[firm] = (root @ root.transpose(0, 2, 1))[:, low, high]
     for at in np.flatnonzero(ended & ~firm):

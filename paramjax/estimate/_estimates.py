@@ -40,6 +40,8 @@ class Estimates:
         value: Weighted sums of squared residuals, [m].
         iterations: Of the solver, int32[m].
         rows: Observations that count, [m].
+        dof: Degrees of freedom of the residuals, [m]: rows less parameters that are estimated,
+            of which one at a bound is none.
         parameters: Names and shapes of one problem.
         reference: "t" where the variances were estimated, else "normal".
         title: What was estimated.
@@ -51,6 +53,7 @@ class Estimates:
     value: np.ndarray
     iterations: np.ndarray
     rows: np.ndarray
+    dof: np.ndarray
     parameters: Parameters
     reference: Literal["t", "normal"] = "t"
     title: str = "Least squares"
@@ -87,17 +90,12 @@ class Estimates:
         return covariance
 
     @property
-    def dof(self) -> np.ndarray:
-        """Degrees of freedom of the residuals, [m]."""
-        return self.rows - len(self.names)
-
-    @property
     def scale(self) -> np.ndarray:
         """Variances of the residuals, [m]; 1 where they are known."""
         if self.reference == "normal":
             return np.ones(len(self))
         with np.errstate(all="ignore"):
-            return np.asarray(self.value / self.dof)
+            return np.where(self.dof > 0, self.value / self.dof, np.nan)
 
     @property
     def outcomes(self) -> dict[Outcome, int]:
@@ -173,7 +171,7 @@ class Estimates:
             return self._one(range(len(self))[int(index)])
         parts = {
             name: np.asarray(getattr(self, name))[index]
-            for name in ("theta", "packed", "outcome", "value", "iterations", "rows")
+            for name in ("theta", "packed", "outcome", "value", "iterations", "rows", "dof")
         }
         return replace(self, **parts)
 
@@ -182,7 +180,6 @@ class Estimates:
         return (self[at] for at in range(len(self)))
 
     def _one(self, at: int) -> Estimate:
-        rows = int(self.rows[at])
         return Estimate(
             params=self.parameters.tree(np.asarray(self.theta[at], np.float64)),
             covariance=self[at : at + 1].covariance[0],
@@ -191,8 +188,8 @@ class Estimates:
             objective=None,
             title=self.title,
             value=float(self.value[at]),
-            rows=rows,
-            dof=rows - len(self.names),
+            rows=int(self.rows[at]),
+            dof=int(self.dof[at]),
             scale=float(self[at : at + 1].scale[0]),
             reference=self.reference,
             covariance_kind="expected information",

@@ -12,15 +12,13 @@ import numpy as np
 from paramjax._checks import check_count, check_takes, describe
 from paramjax._programs import kept_on
 from paramjax._types import Array, Params, PyTree
-from paramjax.estimate._block import Machine, Solvers, solve_block, solvers_of
+from paramjax.estimate._block import ENDED, Machine, Solvers, at_bound, solve_block, solvers_of
 from paramjax.estimate._blocks import Sink, Slice, leaf_axes, slices_of
 from paramjax.estimate._constraints import Bounds, Constrained, constrained
 from paramjax.estimate._estimates import Estimates
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, parameters_of
 from paramjax.estimate.solvers import Inputs
-
-_ENDED = [o.code for o in (Outcome.CONVERGED, Outcome.AT_BOUND, Outcome.SINGULAR)]
 
 
 def least_squares_many(
@@ -245,12 +243,15 @@ def _solved(
     count: Any = rows
     if inputs.weights is not None:
         count = (inputs.weights > 0).sum(axis=-1)
-    dof = count - starts.shape[1]
+    held = at_bound(theta, inputs)
+    dof = count - starts.shape[1] + (0 if held is None else held.sum(axis=1))
     with np.errstate(all="ignore"):
         scale = np.ones(len(value)) if known else np.where(dof > 0, value / dof, np.nan)
-    ended = np.isin(outcome, _ENDED)
+    ended = np.isin(outcome, ENDED)
     packed *= np.where(ended, scale, np.nan)[:, None]
     theta[outcome == Outcome.NONFINITE.code] = np.nan
     value[outcome == Outcome.NONFINITE.code] = np.nan
     columns = {"theta": theta, "packed": packed, "outcome": outcome, "value": value}
-    return {**columns, "iterations": iterations, "rows": np.broadcast_to(count, value.shape)}
+    columns["iterations"] = iterations
+    counts = {"rows": count, "dof": dof}
+    return {**columns, **{name: np.broadcast_to(n, value.shape) for name, n in counts.items()}}

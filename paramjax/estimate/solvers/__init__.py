@@ -1,7 +1,11 @@
 """Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
 
 from paramjax.estimate.solvers._lbfgs import lbfgs
-from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt, linearised
+from paramjax.estimate.solvers._levenberg_marquardt import (
+    factors_of,
+    levenberg_marquardt,
+    linearised,
+)
 from paramjax.estimate.solvers._many import solve_and_keep, solve_many
 from paramjax.estimate.solvers._newton import minus_log_likelihood, newton
 from paramjax.estimate.solvers._single import solve_single
@@ -19,6 +23,7 @@ __all__ = [
     "Solved",
     "Solver",
     "SolverState",
+    "factors_of",
     "information_of",
     "lbfgs",
     "levenberg_marquardt",

@@ -131,6 +131,12 @@ def _clipped(theta: Array, inputs: Inputs) -> Array:
     return theta if inputs.high is None else jnp.minimum(theta, inputs.high)
 
 
+def factors_of(state: SolverState) -> Array:
+    """R of the Jacobian's QR, row by row, and the lengths of its columns, [p * p + p]."""
+    linear: _Linear = state.own.linear
+    return jnp.concatenate([linear.triangle.ravel(), linear.norms])
+
+
 def linearised(rows: Rows, theta: Array, inputs: Inputs) -> tuple[Array, Array]:
     """Residuals with their offset [n], and their Jacobian [n, p]."""
     residuals, push = jax.linearize(lambda t: rows(t, inputs.data), theta)

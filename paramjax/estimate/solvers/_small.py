@@ -118,7 +118,7 @@ def _by_products(r: Array, columns: list[Array], weights: Array | None) -> tuple
 
     Without it, exp(a) * exp(a) becomes a second exp(a + a), and a quarter of the time is lost.
     """
-    r, columns = jax.lax.optimization_barrier((r, columns))
+    r, columns = jax.lax.optimization_barrier((r, columns))  # type: ignore[no-untyped-call]
     weighted = [c if weights is None else weights * c for c in (*columns, r)]
     matrix = [jnp.dot(weighted[i], columns[j]) for i in range(len(columns)) for j in range(i + 1)]
     gradient = [jnp.dot(column, r) for column in weighted[:-1]]
