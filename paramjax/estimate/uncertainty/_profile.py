@@ -217,6 +217,7 @@ def _look(est: Estimate, sides: list[Side], wanted: dict[Side, np.ndarray]) -> N
     rows = {side: slice(i * POINTS, (i + 1) * POINTS) for i, side in enumerate(wanted)}
     for side, at in rows.items():
         starts[at], free[at, side.index] = side.starts(wanted[side]), False
+    free[-1] = False  # the estimate itself
     starts = np.clip(starts, objective.low, objective.high)
     found = objective.solve_many(starts, free=free)
     good = usable(est, found.outcome)
