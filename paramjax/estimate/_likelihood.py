@@ -28,6 +28,12 @@ Information = Literal["observed", "scores"]
 
 _NEWTON = 200
 """Parameters up to which Newton's method is chosen."""
+_LONG = 1e-3
+"""Share of a parameter from which on a last step is long."""
+_FAR = 5.0
+"""How far a parameter has gone that may go without end, if the iterations found none."""
+_NO_FALL = 0.1
+"""Fall of the log likelihood, in nats, below which there is none."""
 _INVERTED = 2000
 """Parameters up to which there is a covariance: 32 MB of it, and a Hessian by p derivatives."""
 
@@ -119,7 +125,7 @@ def maximum_likelihood(
     maximum = maximise(objective.rows, objective.solver, start, objective.inputs)
     if maximum.outcome is Outcome.NONFINITE:
         raise ValueError(_not_finite(objective, start))
-    return _estimate(objective, maximum, information, notes)
+    return _estimate(objective, maximum, information, start, notes)
 
 
 class _Pieces(NamedTuple):
@@ -251,7 +257,11 @@ def _not_finite(objective: Objective, start: np.ndarray) -> str:
 
 
 def _estimate(
-    objective: Objective, maximum: Maximum, information: Information, notes: tuple[str, ...]
+    objective: Objective,
+    maximum: Maximum,
+    information: Information,
+    start: np.ndarray,
+    notes: tuple[str, ...],
 ) -> Estimate:
     parameters, weights = objective.parameters, objective.weights
     logs = maximum.log_likelihood
@@ -259,11 +269,17 @@ def _estimate(
     rows = rows if weights is None else round(float(weights.sum()))
     at_bound = at_bounds(objective, maximum.theta)
     covariance = _covariance(objective, maximum, information, at_bound)
+    outcome = _outcome(maximum.outcome, at_bound, covariance)
+    ended = outcome in (Outcome.CONVERGED, Outcome.STUCK, Outcome.UNFINISHED)
+    endless = _endless(objective, maximum, start) if ended else None
+    if endless is not None:
+        covariance = _without(covariance, endless, parameters, outcome)
+        outcome = Outcome.SEPARATED
     theta = parameters.to_user(maximum.theta)
     return Estimate(
         params=parameters.tree(theta),
         covariance=covariance.covariance,
-        outcome=_outcome(maximum.outcome, at_bound, covariance),
+        outcome=outcome,
         parameters=parameters,
         objective=objective,
         title="Maximum likelihood",
@@ -277,7 +293,7 @@ def _estimate(
             "AIC": 2 * parameters.size - 2 * logs,
             "BIC": float(np.log(rows)) * parameters.size - 2 * logs,
         },
-        notes=(*notes, *covariance.notes, *_caveats(maximum.outcome)),
+        notes=(*notes, *covariance.notes, *_caveats(outcome)),
         iterations=maximum.iterations,
     )
 
@@ -320,6 +336,55 @@ def _covariance(
     slope = slopes(objective.parameters, maximum.theta)
     names = objective.parameters.names
     return covariance_of_information(matrix / np.outer(slope, slope), names, at_bound=at_bound)
+
+
+def _endless(objective: Objective, maximum: Maximum, start: np.ndarray) -> np.ndarray | None:
+    """Which parameters grow without end, bool[p], for the likelihood has no maximum; else None."""
+    if maximum.gradient is None or maximum.information is None:
+        return None
+    further, long = _last_step(maximum)
+    if maximum.outcome is not Outcome.CONVERGED:
+        further = (maximum.theta - start) / 2
+        long = np.abs(further) > _FAR * (1 + np.abs(start))
+    if not long.any() or not np.isfinite(further).all():
+        return None
+    logs, _ = objective.evaluate(maximum.theta + further)
+    weights = 1.0 if objective.weights is None else objective.weights
+    fall = maximum.log_likelihood - float((weights * logs).sum())
+    return long if fall < _NO_FALL else None
+
+
+def _last_step(maximum: Maximum) -> tuple[np.ndarray, np.ndarray]:
+    """Two standard errors in the direction of Newton's next step, and where that step is long.
+
+    Where there is no maximum, every step is as long as the last, though it gains next to nothing;
+    and the likelihood does not fall at two standard errors, where that of a maximum falls by two.
+    """
+    assert maximum.information is not None
+    assert maximum.gradient is not None
+    diagonal = np.abs(np.diag(maximum.information))
+    scales = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scaled = maximum.information / np.outer(scales, scales)
+    step = -np.linalg.lstsq(scaled, maximum.gradient / scales, rcond=None)[0] / scales
+    squared = step @ maximum.information @ step
+    if not squared > 0:
+        return step, np.zeros(len(step), bool)
+    return 2 * step / np.sqrt(squared), np.abs(step) > _LONG * np.abs(maximum.theta)
+
+
+def _without(
+    covariance: Covariance, endless: np.ndarray, parameters: Parameters, outcome: Outcome
+) -> Covariance:
+    """Without what has no estimate; without any if the others have not converged."""
+    table = covariance.covariance.copy()
+    blank = endless if outcome is Outcome.CONVERGED else np.ones_like(endless)
+    table[blank] = table[:, blank] = np.nan
+    listed = ", ".join(n for n, is_one in zip(parameters.names, endless, strict=True) if is_one)
+    note = (
+        f"{listed}: the likelihood rises without end in a direction of these, so it has no "
+        "maximum; give them bounds, hold them fixed, or leave out what they belong to"
+    )
+    return covariance._replace(covariance=table, notes=(*covariance.notes, note))
 
 
 def _outcome(outcome: Outcome, at_bound: np.ndarray, covariance: Covariance) -> Outcome:

@@ -24,6 +24,7 @@ class Maximum(NamedTuple):
         iterations: Done.
         information: The observed one, minus the Hessian of the log likelihood, float64[p, p];
             None where the solver has none.
+        gradient: Of minus the log likelihood, float64[p]; None where the solver keeps none.
     """
 
     theta: np.ndarray
@@ -31,6 +32,7 @@ class Maximum(NamedTuple):
     outcome: Outcome
     iterations: int
     information: np.ndarray | None
+    gradient: np.ndarray | None = None
 
 
 def maximise(
@@ -54,6 +56,7 @@ def maximise(
         outcome_of(int(state.outcome)),
         int(state.iterations),
         getattr(state.own, "hessian", None),
+        getattr(state.own, "gradient", None),
     )
 
 

@@ -106,6 +106,17 @@ def test_undetermined_parameters_are_named():
     np.testing.assert_allclose(found.params["a"] + found.params["b"], Y.mean(), rtol=1e-12)
 
 
+def test_likelihood_without_maximum_is_reported():
+    def log_prob(params, x):
+        odds = params["a"] + params["b"] * x
+        return -jnp.logaddexp(0.0, jnp.where(x > 3.0, -odds, odds))  # x tells the class
+
+    found = maximum_likelihood(log_prob, {"a": 0.0, "b": 0.0}, Y)
+    assert found.outcome is Outcome.SEPARATED
+    assert np.isnan(found.errors).all()
+    assert "a, b: the likelihood rises without end" in found.notes[0]
+
+
 def test_lbfgs_finds_what_newton_finds(est):
     found = maximum_likelihood(normal, START, Y, transforms=SD, solver=pj.estimate.solvers.lbfgs)
     assert found.outcome is Outcome.CONVERGED
