@@ -172,7 +172,8 @@ def resolution_of(dtype: np.dtype | type, size: int) -> float:
     has lost some digits. The least independent columns of certified tables, NIST's Filip, keep
     1e-9.
     """
-    return max(10 * float(np.sqrt(size)) * float(np.finfo(dtype).eps), 2e-12)
+    own, ours = float(np.finfo(dtype).eps), float(np.finfo(np.float64).eps)
+    return max(20 * own, 10 * float(np.sqrt(size)) * ours, 2e-12)
 
 
 def inverse_gram(matrix: np.ndarray) -> tuple[np.ndarray, Decomposition]:

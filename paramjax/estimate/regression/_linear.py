@@ -96,8 +96,8 @@ def linear(
 
     Raises:
         TypeError: If a column or y does not hold real numbers; it is named.
-        ValueError: If there are fewer rows than columns and no ridge, lengths differ, a number
-            is infinite or missing, or weights or ridge are negative.
+        ValueError: If there are fewer rows than columns and no ridge, all columns are zero,
+            lengths differ, a number is infinite or missing, or weights or ridge are negative.
 
     Example:
         >>> found = linear({"x": [1.0, 2.0, 3.0, 4.0]}, [3.0, 5.0, 7.0, 10.0])
@@ -186,6 +186,8 @@ def _solve(names: Sequence[str], table: _Table, penalty: np.ndarray) -> _Solutio
     root = np.sqrt(weights)[:, None]
     found = columns = decompose(root * X, resolution=table.resolution)
     kept = np.arange(p)
+    if not found.rank:
+        raise ValueError("X: expected a column with entries other than zero, got zeros alone")
     if not found.full:
         kept = found.independent
         columns = decompose(root * X[:, kept], resolution=0.0)

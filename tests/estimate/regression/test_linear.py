@@ -222,6 +222,7 @@ def test_as_many_rows_as_columns_leave_no_variance(table):
         ({"X": {"a": [1, np.inf, 2]}}, ValueError, "got inf in row 1 of a"),
         ({"X": {"intercept": [1, 2, 3]}}, ValueError, "got 'intercept' twice"),
         ({"X": np.ones((3, 1, 1))}, ValueError, r"expected an array \[rows, columns\]"),
+        ({"X": np.zeros(3), "intercept": False}, ValueError, "X: expected a column with entries"),
         ({"names": ["a", "b"]}, ValueError, "names: expected one for each of the 1 columns"),
         ({"y": [1.0, 2.0]}, ValueError, r"y: expected one number a row, \[3\], got"),
         ({"y": ["a", "b", "c"]}, TypeError, "y: expected real numbers"),
