@@ -258,25 +258,6 @@ NEGATIVE_BINOMIAL_FIXED = NEGATIVE_BINOMIAL._replace(
 )
 
 
-def multinomial_predictor(theta: Array, data: PyTree) -> Array:
-    """Log odds against the first class, [n, classes], zeros in front."""
-    columns = data["X"].shape[1]
-    eta = data["X"] @ theta.reshape(-1, columns).T
-    return jnp.concatenate([jnp.zeros_like(eta[:, :1]), eta], axis=1)
-
-
-def multinomial_rows(theta: Array, data: PyTree) -> Array:
-    """Log probability of the class `data["y"]`, int[n]."""
-    logs = jax.nn.log_softmax(multinomial_predictor(theta, data))
-    return jnp.take_along_axis(logs, data["y"][:, None], axis=1)[:, 0]
-
-
-def multinomial_simulate(key: Key, theta: Array, data: PyTree) -> PyTree:
-    """A new class for each row."""
-    drawn = jax.random.categorical(key, multinomial_predictor(theta, data))
-    return data | {"y": drawn.astype(data["y"].dtype)}
-
-
 Curve = Callable[[Any, Any], Any]
 
 

@@ -11,17 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
+from paramjax._types import Array, Key, PyTree
 from paramjax.estimate._estimate import Estimate
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.regression._assembly import is_suspicious, separation_note
 from paramjax.estimate.regression._design import Missing, coefficients_of
-from paramjax.estimate.regression._families import (
-    Curve,
-    matrix_at,
-    multinomial_rows,
-    multinomial_simulate,
-)
+from paramjax.estimate.regression._families import Curve, matrix_at
 from paramjax.estimate.regression._generalised import (
     Basis,
     Fitted,
@@ -34,6 +30,25 @@ from paramjax.estimate.regression._generalised import (
 from paramjax.estimate.regression._responses import Classes, class_response
 from paramjax.estimate.regression._separation import Separation, separation_of
 from paramjax.estimate.regression._statistics import likelihood_statistics
+
+
+def _scores(theta: Array, data: PyTree) -> Array:
+    """Log odds against the first class, [n, classes], zeros in front."""
+    columns = data["X"].shape[1]
+    eta = data["X"] @ theta.reshape(-1, columns).T
+    return jnp.concatenate([jnp.zeros_like(eta[:, :1]), eta], axis=1)
+
+
+def _rows(theta: Array, data: PyTree) -> Array:
+    """Log probability of the class `data["y"]`, int[n]."""
+    logs = jax.nn.log_softmax(_scores(theta, data))
+    return jnp.take_along_axis(logs, data["y"][:, None], axis=1)[:, 0]
+
+
+def _simulate(key: Key, theta: Array, data: PyTree) -> PyTree:
+    """A new class for each row."""
+    drawn = jax.random.categorical(key, _scores(theta, data))
+    return data | {"y": drawn.astype(data["y"].dtype)}
 
 
 def multinomial(
@@ -94,7 +109,7 @@ def multinomial(
         )
     data = {"X": sample.design.matrix, "y": sample.y.astype(np.int64)}
     start = np.zeros(blocks * basis.columns.shape[1])
-    fitted = fit_on(basis, multinomial_rows, start, data, sample.weights, blocks=blocks)
+    fitted = fit_on(basis, _rows, start, data, sample.weights, blocks=blocks)
     return _estimate(sample, classes, data, fitted, intercept)
 
 
@@ -135,14 +150,14 @@ def _estimate(
         objective=Objective(
             "log_prob",
             parameters,
-            multinomial_rows,
+            _rows,
             data,
-            newton_of(multinomial_rows),
+            newton_of(_rows),
             weights=sample.weights,
             predict=probabilities,
             linear=log_odds,
             link=jax.nn.sigmoid,
-            simulate=multinomial_simulate,
+            simulate=_simulate,
         ),
         title="Multinomial logistic regression",
         value=best,
