@@ -1,8 +1,8 @@
 """Nonlinear regressions whose results NIST certified: how many digits of them are found.
 
 `pj.estimate.curve_fit` with one setting from both starts; beside it the parameters of SciPy's
-MINPACK ("lm", tolerances of 1e-15) and, if it is installed, of optimistix's LevenbergMarquardt
-(1e-12). 27 problems, sought as `pj.data.nist_regressions` does; without them BoxBOD alone.
+MINPACK (tolerances of 1e-15) and, if it is installed, of optimistix's LevenbergMarquardt (1e-12).
+27 problems, sought as `pj.data.nist_regressions` does; without them BoxBOD alone.
 
 Row 28 of the brief.
 """
@@ -38,8 +38,8 @@ def digits(found, certified) -> float:
 
 def by_scipy(model, start, columns, y):
     rows = lambda b: y - model.evaluate({**columns, **dict(zip(start, b, strict=True))})  # noqa: E731
-    tight = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 1e-15, "max_nfev": 20_000}
-    return optimize.least_squares(rows, [*start.values()], method="lm", **tight).x
+    tight = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 0.0, "maxfev": 20_000, "full_output": True}
+    return optimize.leastsq(rows, [*start.values()], **tight)[0]  # as curve_fit does
 
 
 def by_optimistix(model, start, columns, y):

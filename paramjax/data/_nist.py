@@ -143,16 +143,15 @@ def _model(name: str, text: str) -> str:
 
 
 def _columns(name: str, text: str) -> dict[str, np.ndarray]:
-    head, body = re.split(r"^Data:(?=[ ]+y[ ]+x)", text, flags=re.MULTILINE)[-2:]
-    names, rows = body.strip().split("\n", 1)
-    if not head:
-        raise ValueError(f"{name}: expected columns of data, got none")
+    block = _one(name, text, r"^Data:(?= +y +x)(.*)\Z")
+    names, rows = block.strip().split("\n", 1)
     table = np.array([line.split() for line in rows.strip().split("\n")], np.float64)
     return dict(zip(names.split(), table.T.copy(), strict=True))
 
 
 def _one(name: str, text: str, pattern: str) -> str:
-    found = re.search(pattern, text, re.DOTALL)
+    """What a pattern finds."""
+    found = re.search(pattern, text, re.DOTALL | re.MULTILINE)
     if found is None:
         raise ValueError(f"{name}: expected a regression as NIST writes it, without {pattern}")
     return found.group(1)
