@@ -1,5 +1,9 @@
 """Many fits at once: single fits, numpy and scipy are the truth."""
 
+import os
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -166,3 +170,27 @@ def test_refusals(change, message):
     call = {"params0": START, "data": {"x": X, "y": np.zeros((4, 16))}, "in_axes": AXES, **change}
     with pytest.raises((ValueError, TypeError), match=message):
         pj.estimate.least_squares_many(decay, **call)
+
+
+SHARDED = """
+import jax, numpy as np, jax.numpy as jnp
+import paramjax as pj
+x = np.linspace(0.0, 3.0, 16)
+rate = np.random.default_rng(0).uniform(0.5, 2.0, (70, 1))
+def decay(b, data):
+    return b * jnp.exp(-b * data["x"]) - data["y"]
+def fit(devices):
+    data = {"x": x, "y": rate * np.exp(-rate * x)}
+    axes = {"x": None, "y": 0}
+    return pj.estimate.least_squares_many(decay, 1.0, data, in_axes=axes, devices=devices, chunk=8)
+one, four = fit(jax.devices()[:1]), fit(jax.devices())
+assert len(jax.devices()) == 4
+np.testing.assert_array_equal(one.theta, four.theta)
+np.testing.assert_allclose(four.theta, rate, rtol=1e-9)
+"""
+
+
+@pytest.mark.slow
+def test_devices_share_the_problems():
+    flags = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    subprocess.run([sys.executable, "-c", SHARDED], check=True, env=flags)
