@@ -72,10 +72,13 @@ def row_influence(est: Estimate, what: str) -> RowInfluence:
         root = np.linalg.cholesky(est.covariance[np.ix_(known, known)])
         scores = weights[:, None] * jacobian[:, known] / est.scale
         return RowInfluence(known, scores @ root @ root.T, root, weights, None, None)
-    found = decompose(_determined(est, np.sqrt(weights)[:, None] * jacobian, known), resolution=0.0)
+    weighted = np.sqrt(weights)[:, None] * jacobian
+    others = _others(est, weighted, known)
+    own = weighted[:, known] - others @ (others.T @ weighted[:, known])
+    found = decompose(own, resolution=0.0)
     residuals = np.sqrt(weights) * rows
     pulls = -residuals[:, None] * (found.q @ found.root.T)
-    leverage = (found.q**2).sum(axis=1)
+    leverage = (found.q**2).sum(axis=1) + (others**2).sum(axis=1)
     return RowInfluence(known, pulls, found.root, weights, residuals, leverage)
 
 
@@ -86,22 +89,20 @@ def _evaluated(est: Estimate, objective: Objective) -> tuple[np.ndarray, np.ndar
     return rows, jacobian / slopes(est.parameters, theta)
 
 
-def _determined(est: Estimate, jacobian: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The columns of known parameters, without what undetermined ones could take over."""
+def _others(est: Estimate, weighted: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """A basis of the columns of parameters that move, but have no error of their own, [n, r]."""
     objective = est.objective
     assert objective is not None
     theta = est.parameters.to_solver(est.theta)
-    free = ~known
+    moves = ~known
     if objective.low is not None:
-        free &= theta > objective.low
+        moves &= theta > objective.low
     if objective.high is not None:
-        free &= theta < objective.high
-    if not free.any():
-        return jacobian[:, known]
-    others = decompose(jacobian[:, free])
-    basis = others.q[:, : others.rank]
-    left: np.ndarray = jacobian[:, known] - basis @ (basis.T @ jacobian[:, known])
-    return left
+        moves &= theta < objective.high
+    if not moves.any():
+        return np.zeros((len(weighted), 0))
+    found = decompose(weighted[:, moves])
+    return found.q[:, : found.rank]
 
 
 def row_hessians(est: Estimate) -> np.ndarray:

@@ -63,7 +63,7 @@ def robust(est: Estimate, kind: Kind = "HC1", *, clusters: Any = None) -> Estima
     if kind not in ("HC0", "HC1", "HC2", "HC3"):
         raise ValueError(f"kind: expected 'HC0', 'HC1', 'HC2' or 'HC3', got {kind!r}")
     found = row_influence(est, "robust")
-    size = int(found.known.sum())
+    size = est.rows - est.dof  # parameters, those that share one direction of the data among them
     if clusters is None:
         part = _by_rows(found, kind, est.rows, size)
         changes: dict[str, Any] = {"covariance_kind": kind}
@@ -123,7 +123,7 @@ def _by_clusters(
             "cluster have a column of its own, or use robust without clusters"
         )
     _, group = np.unique(labels, return_inverse=True)
-    sums = np.zeros((group.max() + 1, p))
+    sums = np.zeros((group.max() + 1, found.pulls.shape[1]))
     np.add.at(sums, group, found.pulls)
     factor = count / (count - 1) * (n - 1) / n * _rest(n, p) if kind == "HC1" else 1.0
     return factor * sums.T @ sums, count

@@ -105,6 +105,31 @@ def test_curves_follow_the_formula_on_the_users_scale():
     )
 
 
+@pytest.mark.slow
+def test_what_has_no_error_of_its_own_leaves_the_others_theirs():
+    x = np.linspace(0, 4, 30)
+    y = 3 * np.exp(-x) + 0.05 * (1 + x) * np.cos(40 * x)
+    plain = pj.estimate.curve_fit(curve, {"a": 1.0, "b": 1.0}, x, y)
+
+    def shifted(params, x):
+        return curve(params, x) + params["c"]
+
+    def doubled(params, x):
+        return params["twin"] * jnp.exp(-params["b"] * x) + curve(params, x)
+
+    start = {"a": 1.0, "b": 1.0, "c": 0.5}
+    bound = pj.estimate.curve_fit(shifted, start, x, y, bounds={"c": (0.2, 1.0)})
+    held = pj.estimate.curve_fit(shifted, start | {"c": 0.2}, x, y, fixed=["c"])
+    assert bound.outcome == "at a bound"
+    twins = pj.estimate.curve_fit(doubled, {"a": 1.0, "b": 1.0, "twin": 1.0}, x, y)
+    for kind in ("HC1", "HC3"):
+        found, other = pj.estimate.robust(bound, kind), pj.estimate.robust(held, kind)
+        np.testing.assert_allclose(found.errors[:2], other.errors, rtol=1e-6)
+        found, other = pj.estimate.robust(twins, kind), pj.estimate.robust(plain, kind)
+        assert found.stderr["b"] == pytest.approx(other.stderr["b"], rel=1e-6)
+        assert np.isnan(found.stderr["twin"])
+
+
 def test_collinear_columns_stay_without_errors(table):
     X, y, _, _ = table
     est = pj.estimate.linear(np.column_stack([X, X[:, 0] - 1, np.arange(N) == 4]), y)
