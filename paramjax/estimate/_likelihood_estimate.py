@@ -141,7 +141,10 @@ def _covariance(
         matrix = information_at(objective.rows, maximum.theta, objective.inputs)
     slope = slopes(objective.parameters, maximum.theta)
     names = objective.parameters.names
-    return covariance_of_information(matrix / np.outer(slope, slope), names, at_bound=at_bound)
+    found = covariance_of_information(matrix / np.outer(slope, slope), names, at_bound=at_bound)
+    absent = "does not enter: the derivative of every row is zero"
+    flat = "does not enter, or by kinks alone: the log likelihood has no curvature along it"
+    return found._replace(notes=tuple(note.replace(absent, flat) for note in found.notes))
 
 
 def _endless(objective: Objective, maximum: Maximum, start: np.ndarray) -> np.ndarray | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
+from paramjax.data._frames import is_frame
 
 Missing = Literal["raise", "drop"]
 
@@ -28,7 +29,7 @@ class Complete(NamedTuple):
 
 
 def complete_data(data: PyTree, missing: Missing) -> Complete:
-    """Data as numpy arrays, without rows that hold NaN.
+    """Data as numpy arrays, without rows that hold NaN; a table is a dict of its columns.
 
     Raises:
         TypeError: If a leaf is no array of numbers.
@@ -37,6 +38,8 @@ def complete_data(data: PyTree, missing: Missing) -> Complete:
     """
     if missing not in ("raise", "drop"):
         raise ValueError(f'missing: expected "raise" or "drop", got {missing!r}')
+    if is_frame(data) and hasattr(data, "columns"):
+        data = {str(name): np.asarray(data[name]) for name in data.columns}
     leaves, treedef = jax.tree_util.tree_flatten_with_path(data)
     arrays = [_array(leaf_name(path), leaf) for path, leaf in leaves]
     whole = jax.tree.unflatten(treedef, arrays)

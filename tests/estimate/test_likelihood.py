@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import paramjax as pj
@@ -22,6 +23,10 @@ def normal(params, y):
 def shifted(params, y):
     """Two parameters of which only the sum enters, and one that does not."""
     return -0.5 * (y - params["a"] - params["b"]) ** 2 + 0.0 * params["c"]
+
+
+def of_column(params, table):
+    return normal(params, table["y"])
 
 
 def simulate(key, params, y):
@@ -133,6 +138,8 @@ def test_rows_with_missing_values_are_refused_or_counted(est):
         maximum_likelihood(normal, START, gappy)
     found = maximum_likelihood(normal, START, gappy, transforms=SD, missing="drop")
     np.testing.assert_allclose(found.theta, est.theta, rtol=1e-14)
+    table = maximum_likelihood(of_column, START, pd.DataFrame({"y": gappy}), missing="drop")
+    np.testing.assert_allclose(table.theta, est.theta, rtol=1e-7)
     assert "1 of 41 rows dropped" in found.notes[0]
 
 

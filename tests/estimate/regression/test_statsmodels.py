@@ -8,7 +8,7 @@ import statsmodels.api as sm
 
 import paramjax as pj
 
-EXACT = {"tol": 1e-15, "maxiter": 200}
+EXACT = {"tol": 1e-13, "tol_criterion": "params", "maxiter": 100}
 FAMILIES = sm.families
 
 
@@ -25,7 +25,9 @@ def discrete(model, start=None):
 
 def generalised(y, design, family, **options):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of links that do not keep to the family's range
+        warnings.simplefilter(
+            "ignore"
+        )  # of links beyond the family's range, and of steps that are rounding
         return sm.GLM(y, design, family=family, **options).fit(**EXACT)
 
 
