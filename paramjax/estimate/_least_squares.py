@@ -48,7 +48,8 @@ def least_squares(
     Analysis and its Applications, eq. 2.33.
 
     Args:
-        residual_fn: `(params, data) -> [n]`, the residuals, in JAX.
+        residual_fn: `(params, data) -> [n]`, the residuals, in JAX. The program is compiled for
+            this function and the shapes of its arguments, so define it once outside of loops.
         params0: The start, a pytree of numbers and arrays.
         data: What the residuals read, a pytree of arrays.
         weights: Relative precisions of the rows, [n], from 0; the variance is estimated.

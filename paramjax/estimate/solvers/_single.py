@@ -38,6 +38,17 @@ def solve_single(
 
     Returns:
         The solution, and what the report gives, as numpy arrays.
+
+    Example:
+        >>> from paramjax.estimate.solvers import levenberg_marquardt, linearised
+        >>> rows = lambda theta, data: data["y"] - theta[0] * data["x"]
+        >>> data = {"x": np.array([1.0, 2.0]), "y": np.array([3.0, 6.0])}
+        >>> solved, (residuals, jacobian) = solve_single(
+        ...     rows, levenberg_marquardt(rows), np.ones(1), Inputs(data),
+        ...     report=lambda theta, inputs: linearised(rows, theta, inputs),
+        ... )
+        >>> solved.theta.round(9).tolist(), jacobian.tolist()
+        ([3.0], [[-1.0], [-2.0]])
     """
     with jax.enable_x64(True):
         found = jax.device_get(_solve(owner_fn, solver, report, max_iterations, theta, inputs))
