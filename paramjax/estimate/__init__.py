@@ -48,6 +48,7 @@ from paramjax.estimate.networks import (
     normalised_score,
     probit,
     quantile_score,
+    temperature,
 )
 from paramjax.estimate.regression import (
     gamma,
@@ -148,6 +149,7 @@ __all__ = [
     "quantile_score",
     "robust",
     "soft_l1",
+    "temperature",
     "tukey",
     "unit_interval",
 ]

@@ -30,6 +30,7 @@ from paramjax.estimate.networks._cross_conformal import (
 from paramjax.estimate.networks._diagonal import diagonal
 from paramjax.estimate.networks._ensemble import Ensemble, ensemble
 from paramjax.estimate.networks._full import full, last_layer
+from paramjax.estimate.networks._held_out import temperature
 from paramjax.estimate.networks._kronecker import kronecker
 from paramjax.estimate.networks._laplace import Laplace, laplace
 from paramjax.estimate.networks._likelihoods import categorical, gaussian
@@ -82,4 +83,5 @@ __all__ = [
     "normalised_score",
     "probit",
     "quantile_score",
+    "temperature",
 ]

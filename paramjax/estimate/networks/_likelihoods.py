@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import special
 
 from paramjax._checks import check_scalar, describe
 from paramjax._types import Array
@@ -46,6 +47,9 @@ class Likelihood(Protocol):
         self, mean: np.ndarray, covariance: np.ndarray, noise: float, link: Link | None
     ) -> Any:
         """The distribution of new targets, of outputs that are themselves normal."""
+
+    def log_probability(self, prediction: Any, y: np.ndarray) -> np.ndarray:
+        """Of targets, [rows], by their predictive distribution."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,14 @@ class Categorical:
         """Probabilities, of logits that are normal."""
         return class_prediction(mean, covariance, link)
 
+    def log_probability(self, prediction: ClassPrediction, y: np.ndarray) -> np.ndarray:
+        """Logarithm of the probability of the true class."""
+        logits = prediction.logits
+        if logits.ndim == 1:
+            return np.asarray(special.log_expit(np.where(y > 0, logits, -logits)))
+        each = special.log_softmax(logits, axis=1)
+        return np.asarray(np.take_along_axis(each, y[:, None], axis=1)[:, 0])
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -127,6 +139,12 @@ class Gaussian:
             raise ValueError("link: only classes have one, leave it out for a Gaussian likelihood")
         spread = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         return ValuePrediction(mean, spread, noise)
+
+    def log_probability(self, prediction: ValuePrediction, y: np.ndarray) -> np.ndarray:
+        """Log density of the normal distribution of the values, summed over the outputs."""
+        deviation = prediction.deviation
+        each = -0.5 * np.square((y - prediction.mean) / deviation) - np.log(deviation)
+        return np.asarray((each - 0.5 * np.log(2 * np.pi)).sum(axis=1))
 
 
 def categorical() -> Likelihood:

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import linalg, stats
+from scipy import linalg, optimize, stats
 from scipy.special import expit, softmax
 
 import paramjax as pj
@@ -74,6 +74,20 @@ def test_linear_regression_is_exact(structure):
     half = stats.norm.ppf(0.95) * np.sqrt(spread**2 + noise**2)
     np.testing.assert_allclose((high - low)[:, 0] / 2, half, rtol=1e-4)
     assert "30 rows, which determine 3.9" in repr(found)
+    # the mean stays, so the density of few new rows far from it asks for more variance
+    far = new.mean[:, 0] + np.array([2, -2, 1.5, 3, -1, 2, 1.0])
+    hessian = with_one(X).T @ with_one(X) / noise**2
+
+    def missed(log):
+        covariance = np.linalg.inv(hessian + np.exp(log) * np.eye(4))
+        variance = np.einsum("np,pq,nq->n", with_one(NEW), covariance, with_one(NEW)) + noise**2
+        return -stats.norm.logpdf(far, new.mean[:, 0], np.sqrt(variance)).sum()
+
+    expected = optimize.minimize_scalar(missed, bounds=(np.log(1e-4), np.log(1e6)))
+    tuned = found.tuned({"x": NEW, "y": far})
+    assert np.log(tuned.prior_precision) == pytest.approx(expected.x, abs=0.05)
+    same = found.evidence.value(tuned.prior_precision, found.noise)
+    assert tuned.log_marginal_likelihood == same < found.log_marginal_likelihood
 
 
 def test_logistic_regression_has_the_inverse_hessian():
