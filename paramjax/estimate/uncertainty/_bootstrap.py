@@ -19,6 +19,7 @@ from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.uncertainty._refits import (
     counted,
     failures_in_words,
+    has_robust_loss,
     objective_of,
     solver_theta,
     usable,
@@ -27,6 +28,9 @@ from paramjax.estimate.uncertainty._resamples import resamples, rows_of, weights
 
 Kind = Literal["case", "residual", "parametric"]
 Method = Literal["percentile", "basic", "bca"]
+
+_FAR = 20
+"""Standard errors from the estimate beyond which a replicate is named."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,7 +43,7 @@ class Bootstrap:
         theta: Of each replicate, float64[replicates, p]; NaN where its refit failed.
         failed: How many refits failed, by outcome; they count in no figure.
         clusters: Of the rows, [n], or None.
-        notes: What a reader must know: refits that failed.
+        notes: What a reader must know: refits that failed, or that lie far away.
     """
 
     estimate: Estimate
@@ -198,7 +202,8 @@ def bootstrap(
             f"({failures_in_words(counted(outcome[~good]))}); no spread to tell"
         )
     failed, theta = counted(outcome[~good]), np.where(good[:, None], theta, np.nan)
-    return Bootstrap(est, kind, theta, failed, groups, _notes(failed, replicates))
+    notes = (*_notes(failed, replicates), *_far_notes(est, theta))
+    return Bootstrap(est, kind, theta, failed, groups, notes)
 
 
 def jackknife(est: Estimate, groups: np.ndarray | None = None) -> np.ndarray:
@@ -240,6 +245,11 @@ def _checked(est: Estimate, kind: str, clusters: Any) -> np.ndarray | None:
             "kind: expected a model that can be simulated for 'parametric', got a likelihood of "
             'which only the log probability is known; take "case"'
         )
+    if kind == "parametric" and has_robust_loss(est):
+        raise ValueError(
+            'kind: expected "case" or "residual" for a robust loss, which knows no variance of '
+            "normal residuals, got 'parametric'"
+        )
     if clusters is None:
         return None
     groups, n = np.asarray(clusters), rows_of(est)
@@ -256,3 +266,15 @@ def _notes(failed: Mapping[Outcome, int], replicates: int) -> tuple[str, ...]:
         return ()
     total = sum(failed.values())
     return (f"{total} of {replicates} refits failed ({failures_in_words(failed)})",)
+
+
+def _far_notes(est: Estimate, theta: np.ndarray) -> list[str]:
+    """Parameters that some resamples hardly determine, such as those that separate classes."""
+    with np.errstate(invalid="ignore"):
+        far = (np.abs(theta - est.theta) > _FAR * est.errors).sum(axis=0)
+    return [
+        f"{name}: {count} of {len(theta)} refits lie more than {_FAR} standard errors away, where "
+        "the resample hardly determines it; ends and spreads that reach there mean nothing"
+        for name, count in zip(est.names, far, strict=True)
+        if count
+    ]

@@ -14,6 +14,7 @@ from paramjax.estimate._estimate import Estimate, Interval, check_level
 from paramjax.estimate.summaries._figure import profile_panels
 from paramjax.estimate.uncertainty._profile_side import POINTS, Side
 from paramjax.estimate.uncertainty._refits import (
+    has_robust_loss,
     indices_of,
     objective_of,
     solver_covariance,
@@ -158,7 +159,8 @@ def profile(
 
     Raises:
         ValueError: If a name is unknown, the level lies outside (0, 1), the estimate came without
-            its objective or with ridge, or a refit finds a better fit than the estimate.
+            its objective, with ridge or with a robust loss, or a refit finds a better fit than
+            the estimate.
 
     Example:
         >>> import jax, paramjax as pj
@@ -173,6 +175,11 @@ def profile(
     objective_of(est, "profile")
     if est.covariance_kind == "ridge":
         raise ValueError("profile: expected an estimate without ridge, which has no likelihood")
+    if has_robust_loss(est):
+        raise ValueError(
+            "profile: expected an estimate without a robust loss, whose sum is no likelihood; take "
+            "interval or bootstrap"
+        )
     at = indices_of(est, names)
     root = est.quantile(0.5 + check_level(level) / 2)
     sides = [side for index in at for side in _sides(est, index)]

@@ -26,6 +26,11 @@ def objective_of(est: Estimate, what: str) -> Objective:
     return est.objective
 
 
+def has_robust_loss(est: Estimate) -> bool:
+    """Whether a robust loss was minimised, whose sum is no likelihood."""
+    return est.title.startswith("Robust")
+
+
 def usable(est: Estimate, outcomes: np.ndarray) -> np.ndarray:
     """Which refits ended well, bool[m]: those that converged, or ended as the estimate did."""
     good = {Outcome.CONVERGED, Outcome.AT_BOUND, est.outcome} - {

@@ -110,7 +110,20 @@ def test_refits_that_fail_are_counted():
     assert "singular" in found.notes[0]
 
 
+def test_resamples_that_separate_the_classes_are_told():
+    """Of six rows many resamples hold no overlap; their slopes grow until the sum is flat."""
+    est = pj.estimate.logistic(np.arange(6.0)[:, None], np.array([0, 0, 1, 0, 1, 1.0]))
+    found = pj.estimate.bootstrap(est, KEY, 200)
+    assert found.failed or "x1" in "".join(found.notes)
+    assert found.notes
+
+
 def test_what_cannot_be_drawn_is_refused(mean, cases):
+    robust = pj.estimate.least_squares(level, {"m": 1.0}, SKEW, loss=pj.estimate.huber(1.0))
+    with pytest.raises(ValueError, match='kind: expected "case" or "residual" for a robust loss'):
+        pj.estimate.bootstrap(robust, KEY, 10, "parametric")
+    with pytest.raises(ValueError, match="profile: expected an estimate without a robust loss"):
+        pj.estimate.profile(robust)
     with pytest.raises(ValueError, match="kind: expected case, residual or parametric"):
         pj.estimate.bootstrap(mean, KEY, 10, "rows")
     with pytest.raises(ValueError, match="clusters: expected a label for each of 24 rows"):
