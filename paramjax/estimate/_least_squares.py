@@ -122,7 +122,7 @@ def curve_fit(
     Args:
         predict_fn: `(params, x) -> [n]`, in JAX.
         params0: The start, a pytree of numbers and arrays.
-        x: The inputs, an array or a pytree of arrays.
+        x: The inputs, an array, a list of numbers or a pytree of arrays.
         y: The responses, [n].
         weights: See `least_squares`, as for all that follow.
         sigma: See there.
@@ -154,12 +154,19 @@ def curve_fit(
     if np.ndim(y) != 1:
         raise ValueError(f"y: expected [n], got {describe(np.asarray(y))}")
     found = constrained(parameters_of(params0), bounds=bounds, transforms=transforms, fixed=fixed)
-    complete = complete_data({"x": x, "y": y}, missing)
+    complete = complete_data({"x": _numbers(x), "y": _numbers(y)}, missing)
     residual_fn: Residuals = kept_on(predict_fn, "curve_fit", lambda: _residuals(predict_fn))
     make, standardised = _method(solver, loss, sigma)
     pieces = _pieces(residual_fn, found.parameters, make, loss, standardised, predict_fn)
     options = Options(weights, sigma, loss, starts, key)
     return fit(pieces, found, complete, options)
+
+
+def _numbers(values: Any) -> Any:
+    """A list of numbers as one array, for to a tree each of them would be a leaf."""
+    if isinstance(values, list) and all(np.ndim(value) == 0 for value in values):
+        return np.asarray(values)
+    return values
 
 
 def _method(

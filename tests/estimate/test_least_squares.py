@@ -37,6 +37,7 @@ def test_equals_scipy_and_keeps_the_setting_of_jax(fitted):
     assert (fitted.outcome, fitted.rows, fitted.dof) == ("converged", 20, 17)
     assert fitted.names == ("a", "b", "c")
     assert jnp.ones(1).dtype == jnp.float32
+    np.testing.assert_array_equal(curve_fit(decay, START, [*X], [*Y]).theta, fitted.theta)
     half = special.stdtrit(17, 0.975) * fitted.errors
     np.testing.assert_allclose(list(fitted.interval(0.95).low.values()), fitted.theta - half)
     # the normal likelihood at its best variance
