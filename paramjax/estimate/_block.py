@@ -122,11 +122,9 @@ def _for_rest(machine: Machine) -> Machine:
 
 
 def _again(found: _Found, starts: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """Where the rest begins: where it was on its way, else where it began."""
-    on_its_way: np.ndarray = np.isin(
-        found.solved.outcome[rest], [Outcome.UNFINISHED.code, Outcome.CONVERGED.code]
-    )
-    again: np.ndarray = np.where(on_its_way[:, None], found.solved.theta[rest], starts[rest])
+    """Where the rest begins: at its solution if that lacks digits, else where it began."""
+    ended: np.ndarray = found.solved.outcome[rest] == Outcome.CONVERGED.code
+    again: np.ndarray = np.where(ended[:, None], found.solved.theta[rest], starts[rest])
     return again
 
 

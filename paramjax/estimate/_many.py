@@ -32,7 +32,7 @@ def least_squares_many(
     sigma: Any = None,
     bounds: Bounds = None,
     fixed: Iterable[str] | None = None,
-    max_iterations: int = 500,
+    max_iterations: int = 1000,
     out: str | Path | None = None,
     dtype: Any = np.float64,
     devices: Sequence[jax.Device] | None = None,

@@ -21,11 +21,14 @@ from paramjax.estimate.solvers._solver import Inputs, Solver, SolverState
 MOST_PARAMETERS = 8
 """More make normal equations that are larger than a program should unroll."""
 
-_FIRST_DAMPING = 1e-2
+_FIRST_DAMPING = 1.0
 _LEAST_DAMPING = 1e-12
 _MOST_DAMPING = 1e12
 _LIGHT_DAMPING = 1e-2
 """Only a step that is damped less shows how far the solution is."""
+
+_VANISHED = 1e-8
+"""A column's squared length over its largest one."""
 
 _Numbers = tuple[Array, ...]
 _Rows = Callable[[_Numbers, PyTree], Array]
@@ -160,7 +163,7 @@ def _decided(state: SolverState, tried: Normal, inputs: Inputs) -> SolverState:
         jnp.stack(last),
         jnp.where(arrived, normal.value - move.predicted, normal.value),
         damping,
-        _outcome(state.outcome, arrived, damping, normal.value),
+        _outcome(state.outcome, arrived, damping, normal, scale),
         state.iterations + 1,
         _Own(
             trial, normal, scale, move.predicted, jnp.where(better, move.length, own.length), ratio
@@ -170,7 +173,7 @@ def _decided(state: SolverState, tried: Normal, inputs: Inputs) -> SolverState:
 
 def _next_damping(damping: Array, better: Array, gain: Array) -> Array:
     """Less of it the better the sums foretold the gain, more of it where there was none."""
-    good = jnp.where(gain > 0.9, 1e-3, jnp.where(gain > 0.75, 0.1, 0.5))
+    good = jnp.where(gain > 0.9, 1e-2, jnp.where(gain > 0.75, 0.1, 0.5))
     factor = jnp.where(gain < 0.25, 2.0, good)
     return jnp.maximum(damping * jnp.where(better, factor, 8.0), _LEAST_DAMPING)
 
@@ -239,10 +242,14 @@ def _near(theta: _Numbers, normal: Normal, eps: float) -> Array:
     return near
 
 
-def _outcome(code: Array, arrived: Array, damping: Array, value: Array) -> Array:
+def _outcome(code: Array, arrived: Array, damping: Array, normal: Normal, scale: _Numbers) -> Array:
+    """Converged, unless a column has all but vanished: then it ran to where nothing changes."""
+    lost = jnp.zeros((), bool)
+    for k, size in enumerate(scale):
+        lost |= normal.matrix[_at(k, k)] < _VANISHED * size
     code = jnp.where(damping > _MOST_DAMPING, Outcome.STUCK.code, code)
-    code = jnp.where(arrived, Outcome.CONVERGED.code, code)
-    return jnp.where(jnp.isfinite(value), code, Outcome.NONFINITE.code)
+    code = jnp.where(arrived, jnp.where(lost, Outcome.STUCK.code, Outcome.CONVERGED.code), code)
+    return jnp.where(jnp.isfinite(normal.value), code, Outcome.NONFINITE.code)
 
 
 def _at(i: int, j: int) -> int:
