@@ -1,7 +1,7 @@
 """Ensembles: ten networks together are surer of what they know, and less of what they do not.
 
 Digits by a network of 200 images, alone and in a deep ensemble that one program trains, on test
-images as they are and turned by up to 45 degrees: negative log-likelihood, calibration error, and
+images as they are and turned by up to 45 degrees: negative log likelihood, calibration error, and
 how far the members disagree.
 
 Row 22 of the brief.
@@ -25,7 +25,7 @@ from paramjax.losses import cross_entropy, supervised
 MODEL = pj.models.MLP((64, 64, 10))
 ROWS, MEMBERS, STEPS, BATCH = 200, 10, 400, 50
 ANGLES, SHIFT = (0, 10, 20, 30, 45), 20
-NAMES = ("negative log-likelihood (nats)", "calibration error", "accuracy (%)")
+NAMES = ("negative log likelihood (nats)", "calibration error", "accuracy (%)")
 
 
 def turned(x, angle):
@@ -36,7 +36,7 @@ def turned(x, angle):
 
 @jax.jit
 def measured(logits, y):
-    """Negative log-likelihood, calibration error and accuracy in per cent."""
+    """Negative log likelihood, calibration error and accuracy in per cent."""
     return jnp.stack([
         cross_entropy(logits, y).mean(), pj.metrics.calibration_error(logits, y),
         100 * pj.metrics.accuracy(logits, y).mean(),

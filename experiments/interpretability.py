@@ -76,7 +76,7 @@ def main() -> int:
         names = load_breast_cancer().feature_names[first]
         ax.barh(names, ours.mean[first], xerr=ours.std[first], alpha=0.6, label="paramjax")
         ax.plot(theirs.importances_mean[first], names, "k|", ms=10, label="scikit-learn")
-        ax.set(xlabel="log-likelihood lost without the feature (nats)")
+        ax.set(xlabel="log likelihood lost without the feature (nats)")
         ax.legend(loc="lower right")
 
     apart, chance = (

@@ -61,7 +61,7 @@ def logits_of(seed):
 
 @jax.jit
 def judged(logits, y):
-    """Negative log-likelihood, and calibration error in per cent, of sets of images."""
+    """Negative log likelihood, and calibration error in per cent, of sets of images."""
     error = jax.vmap(pj.metrics.calibration_error, (0, None))(logits, y)
     return jax.vmap(cross_entropy, (0, None))(logits, y).mean(axis=1), 100 * error
 
@@ -83,13 +83,13 @@ def main() -> int:
         pj.plots.reliability_diagram(curves, left, title="all shifts")
         for name, own, mark in zip(NAMES, means, "osD", strict=True):
             right.plot(own[0], results[0][2], mark, label=name, alpha=0.8)
-        right.set(xlabel="negative log-likelihood (nats)", title=f"{len(results)} seeds")
+        right.set(xlabel="negative log likelihood (nats)", title=f"{len(results)} seeds")
         right.legend()
 
     figures = {"seeds in which both ways lower both scores on shifts (%)": 100 * lower.mean()}
     for i, name in enumerate(NAMES):
         for where, own in (("on shifts", means[i, :, 1:].mean(1)), ("as they are", means[i, :, 0])):
-            figures[f"{name}, {where}: negative log-likelihood (nats)"] = own[0]
+            figures[f"{name}, {where}: negative log likelihood (nats)"] = own[0]
             figures[f"{name}, {where}: calibration error (%)"] = own[1]
     return script.finish(figures, plot, size=(10, 5), seeds=script["seeds"])
 

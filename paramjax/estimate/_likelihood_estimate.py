@@ -95,7 +95,7 @@ def likelihood_estimate(
         reference="normal",
         covariance_kind="observed information" if information == "observed" else "scores",
         statistics={
-            "log-likelihood": logs,
+            "log likelihood": logs,
             "AIC": 2 * parameters.size - 2 * logs,
             "BIC": float(np.log(rows)) * parameters.size - 2 * logs,
         },

@@ -142,7 +142,7 @@ def pinball(
 def poisson(log_rates: Array, counts: Array) -> Array:
     r"""$$\ell_i = \frac{1}{d}\sum_j e^{z_{ij}} - y_{ij} z_{ij}$$
 
-    The negative log-likelihood of counts with rates $e^z$, without the constant $\log y!$
+    The negative log likelihood of counts with rates $e^z$, without the constant $\log y!$
     (Nelder and Wedderburn, 1972). Minus its minimum over z it is half of scikit-learn's
     `mean_poisson_deviance`.
 

@@ -60,8 +60,8 @@ def likelihood_statistics(
         probability = float(special.chdtrc(tested, ratio))
         test = {"likelihood ratio": ratio, "p of likelihood ratio": probability}
     return {
-        "log-likelihood": log_likelihood,
-        "null log-likelihood": null,
+        "log likelihood": log_likelihood,
+        "null log likelihood": null,
         "pseudo R-squared": 1 - log_likelihood / null if null else np.nan,
         **test,
         "AIC": 2 * size - 2 * log_likelihood,

@@ -34,7 +34,7 @@ def test_labels_follow_the_law(table, log_odds):
 
 
 def test_no_linear_model_wins_more_than_its_parameters_allow(table, log_odds):
-    """Twice the log-likelihood that 41 fitted numbers win over the law is chi-squared (Wilks)."""
+    """Twice the log likelihood that 41 fitted numbers win over the law is chi-squared (Wilks)."""
     x, y = table.data["x"].astype(np.float64), table.data["y"]
     design = np.column_stack([x / x.std(axis=0), np.ones(len(x))])
 

@@ -73,7 +73,7 @@ def test_logistic_of_counts_on_star98():
     X, y, design = table("star98")
     est = pj.estimate.logistic(X, y)
     reference = generalised(y, design, FAMILIES.Binomial())
-    agree(est, reference, **{"log-likelihood": reference.llf}, **deviances(reference))
+    agree(est, reference, **{"log likelihood": reference.llf}, **deviances(reference))
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_logistic_on_fair():
 def test_multinomial_on_anes96():
     X, y, design = table("anes96")
     est, reference = pj.estimate.multinomial(X, y), discrete(sm.MNLogit(y, design))
-    statistics = {"log-likelihood": reference.llf, "null log-likelihood": reference.llnull}
+    statistics = {"log likelihood": reference.llf, "null log likelihood": reference.llnull}
     agree(est, reference, AIC=reference.aic, BIC=reference.bic, **statistics)
 
 
@@ -95,7 +95,7 @@ def test_poisson_on_cpunish_with_exposure():
     exposure = np.linspace(1.0, 3.0, len(y))
     est = pj.estimate.poisson(X, y, exposure=exposure)
     reference = generalised(y, design, FAMILIES.Poisson(), exposure=exposure)
-    agree(est, reference, **{"log-likelihood": reference.llf}, **deviances(reference))
+    agree(est, reference, **{"log likelihood": reference.llf}, **deviances(reference))
 
 
 @pytest.mark.parametrize("link", ["log", pytest.param("inverse", marks=pytest.mark.slow)])
@@ -119,11 +119,11 @@ def test_gamma_on_scotland(link):
 def test_counts_on_randhie(step):
     X, y, design = (part[::step] for part in table("randhie"))
     est, reference = pj.estimate.poisson(X, y), discrete(sm.Poisson(y, design))
-    agree(est, reference, **{"log-likelihood": reference.llf})
+    agree(est, reference, **{"log likelihood": reference.llf})
     start = np.append(reference.params, 1.0)
     est = pj.estimate.negative_binomial(X, y)
     reference = discrete(sm.NegativeBinomial(y, design), start)
-    statistics = {"log-likelihood": reference.llf, "null log-likelihood": reference.llnull}
+    statistics = {"log likelihood": reference.llf, "null log likelihood": reference.llnull}
     agree(est, reference, AIC=reference.aic, BIC=reference.bic, **statistics)
 
 
@@ -132,4 +132,4 @@ def test_negative_binomial_of_known_dispersion_on_cpunish():
     X, y, design = table("cpunish")
     est = pj.estimate.negative_binomial(X, y, dispersion=0.7, information="expected")
     reference = generalised(y, design, FAMILIES.NegativeBinomial(alpha=0.7))
-    agree(est, reference, **{"log-likelihood": reference.llf}, **deviances(reference))
+    agree(est, reference, **{"log likelihood": reference.llf}, **deviances(reference))
