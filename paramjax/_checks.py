@@ -252,6 +252,9 @@ def describe(value: Any) -> str:
     """`float32[3,2]` for an array, `None` or the type and value, in short, for anything else."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    if type(value) in (list, tuple) and value and all(hasattr(v, "dtype") for v in value):
+        shown = f"{', '.join(map(describe, value[:3]))}{', ...' * (len(value) > 3)}"
+        return f"{type(value).__name__} of {len(value)} arrays, {shown}"
     return "None" if value is None else f"{type(value).__name__} {_in_short(value)}"
 
 
@@ -292,6 +295,10 @@ def check_takes(function: Callable[..., Any], names: Sequence[str], what: str) -
     Example:
         >>> check_takes(lambda params, batch: {}, ("params", "batch"), "validation: evaluate")
     """
+    if not callable(function):
+        raise TypeError(
+            f"{what}: expected a function ({', '.join(names)}), got {describe(function)}"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some functions written in C have none

@@ -123,10 +123,10 @@ def _prefix(parameters: Parameters, side: Any, open_: np.ndarray) -> np.ndarray:
             side,
             whole,
         )
-    except ValueError as error:
+    except ValueError:
         raise ValueError(
-            f"bounds: expected pytrees that are prefixes of the parameters', got {describe(side)} "
-            f"({error})"
+            f"bounds: expected pytrees that are prefixes of the parameters', got {describe(side)}; "
+            "give {name: (low, high)}"
         ) from None
     return flatten(spread)
 
@@ -160,6 +160,11 @@ def _transforms(
 
 def _free(parameters: Parameters, fixed: Iterable[str] | None) -> np.ndarray:
     free = np.ones(parameters.size, bool)
+    if isinstance(fixed, Mapping):
+        raise TypeError(
+            f"fixed: expected names of parameters, which stay at their start, got {describe(fixed)}"
+            "; set the numbers in params0"
+        )
     names = [fixed] if isinstance(fixed, str) else fixed or ()
     for name in names:
         free[positions(parameters, name, "fixed")] = False
@@ -177,14 +182,14 @@ def _check_inside(
 ) -> None:
     """Raise unless the start lies between the bounds and on the scales of the transforms."""
     with jax.enable_x64(True):
-        for at in np.flatnonzero(free):
+        for at in range(parameters.size):
             name, start, transform = parameters.names[at], parameters.start[at], scales[at]
             if not low[at] <= start <= high[at]:
                 raise ValueError(
                     f"params0: expected a start between the bounds {low[at]:g} and {high[at]:g}, "
                     f"got {name} = {start:g}"
                 )
-            if transform is None:
+            if transform is None or not free[at]:
                 continue
             if np.isfinite([low[at], high[at]]).any():
                 raise ValueError(f"bounds: {name} has a transform, too; give one of the two")

@@ -18,7 +18,9 @@ from paramjax.estimate._missing import Complete
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome, outcome_of
 from paramjax.estimate._parameters import Parameters
+from paramjax.estimate._plain_data import infinite_in, plain_column
 from paramjax.estimate._starts import best_start
+from paramjax.estimate._traced import explained
 from paramjax.estimate.solvers import Inputs, Rows, Solver, solve_single
 
 
@@ -48,7 +50,7 @@ def fit(pieces: Pieces, found: Constrained, complete: Complete, options: Options
         solution = _solved(pieces, objective, plain.solved.theta)
         notes += ("the robust fit started from that of least squares",)
     if outcome_of(int(solution.solved.outcome)) is Outcome.NONFINITE:
-        raise ValueError(_not_finite(objective.parameters, solution))
+        raise ValueError(_not_finite(objective, solution))
     return estimate_of(objective, solution, options, notes)
 
 
@@ -73,11 +75,7 @@ def _objective(
     plain = Standardised(data, np.float64(1.0)) if _standardised(options) else data
     rows = _rows_of(pieces.rows, found.parameters, plain)
     weights = _column("weights", options.weights, rows, kept)
-    if weights is not None and not ((weights >= 0) & np.isfinite(weights)).all():
-        raise ValueError("weights: expected finite numbers from 0, got a negative or nan")
     sigma = _column("sigma", options.sigma, rows, kept)
-    if sigma is not None and not ((sigma > 0) & np.isfinite(sigma)).all():
-        raise ValueError("sigma: expected finite numbers above 0, got 0, a negative or nan")
     if sigma is not None and options.loss is None:
         weights = 1.0 / sigma**2
     elif sigma is not None:
@@ -106,16 +104,10 @@ def _rows_of(rows: Rows, parameters: Parameters, data: PyTree) -> int:
     shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)
 
     def shape() -> Any:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), explained("residual_fn"):
             return jax.eval_shape(rows, np.zeros(parameters.size), data)
 
-    try:
-        found = kept_on(rows, ("residuals", treedef, shapes), shape)
-    except jax.errors.TracerArrayConversionError as error:
-        raise TypeError(
-            "residual_fn: expected functions of jax.numpy, got one of numpy applied to the "
-            "parameters; write jnp.exp for np.exp"
-        ) from error
+    found = kept_on(rows, ("residuals", treedef, shapes), shape)
     if getattr(found, "ndim", None) != 1:
         raise ValueError(
             f"residual_fn: expected residuals [n], got {describe(found)}; ravel them in residual_fn"
@@ -132,7 +124,7 @@ def _column(name: str, value: Any, rows: int, kept: np.ndarray | None) -> np.nda
     """One number for each row that is left."""
     if value is None:
         return None
-    array = np.asarray(value, np.float64)
+    array = plain_column(name, value, kept)
     if array.ndim == 0:
         return np.full(rows, array)
     if kept is not None and array.shape == kept.shape:
@@ -152,17 +144,22 @@ def _check_enough(rows: int, parameters: Parameters) -> None:
         )
 
 
-def _not_finite(parameters: Parameters, solution: Solution) -> str:
-    at = dict(zip(parameters.names, solution.theta.tolist(), strict=True))
+def _not_finite(objective: Objective, solution: Solution) -> str:
+    names = objective.parameters.names
+    at = dict(zip(names, solution.theta.tolist(), strict=True))
     wrong = np.flatnonzero(~np.isfinite(solution.residuals))
     if len(wrong):
+        infinite = infinite_in(objective.data, wrong[0])
+        remedy = "take such rows out" if infinite else f"start from other values than {at}"
         return (
             f"params0: {len(wrong)} residuals are not finite at the start, the first is row "
-            f"{wrong[0]} ({solution.residuals[wrong[0]]}); start from other values than {at}"
+            f"{wrong[0]} ({solution.residuals[wrong[0]]}){infinite}; {remedy}"
         )
-    columns = ~np.isfinite(solution.jacobian).all(axis=0)
-    named = ", ".join(name for name, bad in zip(parameters.names, columns, strict=True) if bad)
+    bad = ~np.isfinite(solution.jacobian)
+    named = ", ".join(name for name, any_ in zip(names, bad.any(axis=0), strict=True) if any_)
+    row = int(np.argmax(bad.any(axis=1)))
     return (
-        f"params0: derivatives by {named} are not finite at the start; start from other values "
-        f"than {at}"
+        f"params0: derivatives by {named} are not finite at the start in {bad.any(axis=1).sum()} "
+        f"rows, the first is row {row}; start from other values than {at}, or write the function "
+        "so that it has a derivative there: (x / k) ** n has none at x = 0"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_takes, describe
@@ -18,6 +17,7 @@ from paramjax.estimate._found import Options
 from paramjax.estimate._missing import Missing, complete_data
 from paramjax.estimate._parameters import Parameters, parameters_of, slopes_at
 from paramjax.estimate._robust_losses import RobustLoss
+from paramjax.estimate._traced import check_callable_solver, explained
 from paramjax.estimate._transforms import Transform
 from paramjax.estimate.solvers import Inputs, Solver, levenberg_marquardt, linearised
 
@@ -151,6 +151,7 @@ def curve_fit(
         [1.09, 1.94]
     """
     check_takes(predict_fn, ("params", "x"), "curve_fit: predict_fn")
+    y = list(y) if isinstance(y, tuple) else y
     if np.ndim(y) != 1:
         raise ValueError(f"y: expected [n], got {describe(np.asarray(y))}")
     found = constrained(parameters_of(params0), bounds=bounds, transforms=transforms, fixed=fixed)
@@ -177,12 +178,18 @@ def _method(
         raise TypeError(
             f"loss: expected a function such as pj.estimate.huber(1.0), got {describe(loss)}"
         )
+    check_callable_solver(solver)
     return solver or levenberg_marquardt, loss is not None and sigma is not None
 
 
 def _residuals(predict_fn: Callable[[Params, Any], Array]) -> Residuals:
     def residual_fn(params: Params, data: PyTree) -> Array:
-        predicted = jnp.asarray(predict_fn(params, data["x"]))
+        with explained("predict_fn"):
+            predicted = predict_fn(params, data["x"])
+        if not hasattr(predicted, "dtype"):
+            raise TypeError(
+                f"predict_fn: expected an array of predictions, got {describe(predicted)}"
+            )
         if predicted.dtype != np.float64:
             raise TypeError(
                 f"predict_fn: expected float64 predictions, got {describe(predicted)}; params "

@@ -18,7 +18,9 @@ from paramjax.estimate._missing import Complete, Missing, complete_data
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, parameters_of
+from paramjax.estimate._plain_data import infinite_in, plain_column
 from paramjax.estimate._starts import best_start
+from paramjax.estimate._traced import check_callable_solver
 from paramjax.estimate._transforms import Transform
 from paramjax.estimate.solvers import Rows, Solver, lbfgs, newton
 
@@ -135,6 +137,7 @@ def _pieces(
     simulate: Callable[[Key, Params, PyTree], PyTree] | None,
 ) -> _Pieces:
     """Functions of flat parameters, the same objects for the same functions and form."""
+    check_callable_solver(solver)
     make = solver or (newton if parameters.size <= _NEWTON else lbfgs)
 
     def params(theta: Any) -> Params:
@@ -191,17 +194,13 @@ def _objective(pieces: _Pieces, found: Constrained, complete: Complete, weights:
 
 
 def _checked_weights(weights: Any, rows: int, kept: np.ndarray | None) -> np.ndarray:
-    array = np.asarray(weights, np.float64)
+    array = plain_column("weights", weights, kept)
     if kept is not None and array.shape == kept.shape:
         array = array[kept]
     if array.shape != (rows,):
         raise ValueError(
             f"weights: expected one number for each of {rows} observations, got shape {array.shape}"
         )
-    wrong = ~((array >= 0) & np.isfinite(array))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(f"weights: expected finite numbers from 0, got {array[row]} in row {row}")
     return array
 
 
@@ -211,9 +210,11 @@ def _not_finite(objective: Objective, start: np.ndarray) -> str:
     shown = dict(zip(parameters.names, parameters.to_user(start).tolist(), strict=True))
     wrong = np.flatnonzero(~np.isfinite(logs))
     if len(wrong):
+        infinite = infinite_in(objective.data, wrong[0])
+        remedy = "take such rows out" if infinite else f"start from other values than {shown}"
         return (
             f"params0: {len(wrong)} log probabilities are not finite at the start, the first is "
-            f"row {wrong[0]} ({logs[wrong[0]]}); start from other values than {shown}"
+            f"row {wrong[0]} ({logs[wrong[0]]}){infinite}; {remedy}"
         )
     columns = ~np.isfinite(jacobian).all(axis=0)
     named = [name for name, bad in zip(parameters.names, columns, strict=True) if bad]

@@ -15,6 +15,7 @@ from paramjax.estimate._maximum import Maximum, information_at
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, slopes
+from paramjax.estimate._traced import explained
 from paramjax.estimate.solvers import Rows
 from paramjax.estimate.uncertainty._information import Covariance, covariance_of_information
 
@@ -36,7 +37,7 @@ def row_count(rows: Rows, parameters: Parameters, data: PyTree) -> int:
     shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)
 
     def shape() -> Any:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), explained("log_prob_fn"):
             return jax.eval_shape(rows, np.zeros(parameters.size), data)
 
     found = kept_on(rows, ("log_prob", treedef, shapes), shape)

@@ -18,6 +18,8 @@ from paramjax.estimate._constraints import Bounds, Constrained, constrained
 from paramjax.estimate._estimates import Estimates
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, parameters_of
+from paramjax.estimate._plain_data import plain_column
+from paramjax.estimate._traced import explained
 from paramjax.estimate.solvers import Inputs
 
 
@@ -166,13 +168,7 @@ def _precisions(weights: Any, sigma: Any) -> np.ndarray | None:
     name, given = ("weights", weights) if sigma is None else ("sigma", sigma)
     if given is None:
         return None
-    array = given if isinstance(given, np.memmap) else np.asarray(given, np.float64)
-    if array.ndim > 2:
-        raise ValueError(f"{name}: expected [n] or [m, n], got {describe(array)}")
-    if (sigma is None and not (array >= 0).all()) or not np.isfinite(array).all():
-        raise ValueError("weights: expected finite numbers from 0, got a negative or nan")
-    if sigma is not None and not (array > 0).all():
-        raise ValueError("sigma: expected numbers above 0, got 0, a negative or nan")
+    array = plain_column(name, given, axes=2)
     return array if sigma is None else 1.0 / array**2
 
 
@@ -188,8 +184,8 @@ def _problem(
     expected = (part.stop - part.begin, rows)[1 if axis is None else 0 :]
     if weights is not None and weights.shape != expected:
         raise ValueError(
-            f"weights: expected one number for each of {rows} residuals of every problem, got "
-            f"shape {precisions.shape if precisions is not None else ()}"
+            f"weights, sigma: expected one number for each of {rows} residuals of every problem, "
+            f"got shape {precisions.shape if precisions is not None else ()}"
         )
     low, high = found.low, found.high
     if low is not None or high is not None:
@@ -215,7 +211,7 @@ def _residuals_of(
     def shape_of() -> Any:
         one = [np.broadcast_to(np.zeros((), kind), shape) for shape, kind in shapes]
         numbers = (np.zeros((), dtype),) * parameters.size
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), explained("residual_fn"):
             return jax.eval_shape(solvers.rows, numbers, jax.tree.unflatten(treedef, one))
 
     found = kept_on(solvers.rows, ("residuals", treedef, tuple(shapes), dtype), shape_of)
@@ -223,6 +219,11 @@ def _residuals_of(
         raise ValueError(
             f"residual_fn: expected residuals [n], got {describe(found)}; ravel them in "
             "residual_fn, and mark by in_axes what differs between the problems"
+        )
+    if found.dtype != dtype:
+        raise TypeError(
+            f"residual_fn: expected {dtype} residuals, got {found.dtype}; params and data come as "
+            f"{dtype}, do not cast them, for standard errors need the digits"
         )
     if found.shape[0] < parameters.size:
         raise ValueError(

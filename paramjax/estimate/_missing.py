@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
 
-from paramjax._checks import describe, leaf_name
+from paramjax._checks import leaf_name
 from paramjax._types import PyTree
-from paramjax.data._frames import is_frame
+from paramjax.estimate._plain_data import plain_data
 
 Missing = Literal["raise", "drop"]
 
@@ -38,11 +38,9 @@ def complete_data(data: PyTree, missing: Missing) -> Complete:
     """
     if missing not in ("raise", "drop"):
         raise ValueError(f'missing: expected "raise" or "drop", got {missing!r}')
-    if is_frame(data) and hasattr(data, "columns"):
-        data = {str(name): np.asarray(data[name]) for name in data.columns}
-    leaves, treedef = jax.tree_util.tree_flatten_with_path(data)
-    arrays = [_array(leaf_name(path), leaf) for path, leaf in leaves]
-    whole = jax.tree.unflatten(treedef, arrays)
+    whole = plain_data(data)
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(whole)
+    arrays = [array for _, array in leaves]
     gaps = {
         leaf_name(path): np.isnan(array)
         for (path, _), array in zip(leaves, arrays, strict=True)
@@ -65,15 +63,6 @@ def complete_data(data: PyTree, missing: Missing) -> Complete:
     dropped = int((~kept).sum())
     note = f"{dropped} of {rows} rows dropped, in which {', '.join(gaps)} is missing"
     return Complete(jax.tree.unflatten(treedef, part), kept, note)
-
-
-def _array(name: str, leaf: Any) -> np.ndarray:
-    array = np.asarray(leaf)
-    if array.dtype.kind == "f" or array.dtype.name == "bfloat16":
-        return array.astype(np.float64, copy=False)
-    if array.dtype.kind not in "iub":
-        raise TypeError(f"data: expected numbers, got {describe(array)} at {name}")
-    return array
 
 
 def _complaint(gaps: dict[str, np.ndarray]) -> str:

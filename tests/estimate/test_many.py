@@ -160,7 +160,7 @@ def test_float32_is_float64_to_its_digits():
         ({"data": {"x": X, "y": np.zeros((4, 15))}}, "add got incompatible shapes|sub got"),
         ({"weights": -np.ones(16)}, "weights: expected finite numbers from 0"),
         ({"weights": np.ones((3, 16))}, r"of 16 residuals of every problem, got shape \(3, 16\)"),
-        ({"sigma": np.zeros(16)}, "sigma: expected numbers above 0"),
+        ({"sigma": np.zeros(16)}, "sigma: expected finite numbers above 0"),
         ({"bounds": {"rat": (0, 1)}}, "rate"),
         ({"dtype": np.float16}, "dtype: expected float64 or float32"),
         ({"start_axis": 0}, "start_axis: expected 0, and leaves of params0 with one leading"),

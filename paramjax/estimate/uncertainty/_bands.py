@@ -13,6 +13,7 @@ from scipy import special
 from paramjax._programs import owned_jit
 from paramjax._types import Array, PyTree
 from paramjax.estimate._estimate import Estimate, check_level
+from paramjax.estimate._plain_data import plain_data
 from paramjax.estimate.uncertainty._delta import propagate_variance
 from paramjax.estimate.uncertainty._refits import (
     objective_of,
@@ -91,7 +92,7 @@ def predict(
     variance = _variance(est, kind, weights, simultaneous)
     curve = objective.predict if objective.linear is None else objective.linear
     with jax.enable_x64(True):
-        mean, jacobian = jax.device_get(_mean_and_jacobian(curve, solver_theta(est), x))
+        mean, jacobian = jax.device_get(_mean_and_jacobian(curve, solver_theta(est), plain_data(x)))
     spread = propagate_variance(jacobian.reshape(mean.size, -1), solver_covariance(est))
     error = np.sqrt(spread.reshape(mean.shape) + variance)
     half = _quantile(est, check_level(level), simultaneous) * error

@@ -1,0 +1,50 @@
+"""What goes wrong when a user's function is traced, in words that say what to write instead."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from paramjax._checks import describe
+
+
+@contextlib.contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn JAX's errors on functions that cannot be traced into ones that name the function.
+
+    Example:
+        >>> with explained("residual_fn"):  # doctest: +ELLIPSIS
+        ...     jax.eval_shape(lambda x: 1.0 if x > 0 else 2.0, 1.0)
+        Traceback (most recent call last):
+        TypeError: residual_fn: expected one formula for all values, got Python's if, ...
+    """
+    try:
+        yield
+    except jax.errors.TracerBoolConversionError as error:
+        raise TypeError(
+            f"{name}: expected one formula for all values, got Python's if, and, or, min, max or "
+            "while on a value that depends on the parameters or the data; write "
+            "jnp.where(condition, a, b), jnp.minimum or jnp.maximum"
+        ) from error
+    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        raise TypeError(
+            f"{name}: expected functions of jax.numpy, got one of numpy, math or another library, "
+            "or float or int, applied to the parameters or the data; write jnp.exp for np.exp and "
+            "math.exp"
+        ) from error
+
+
+def check_callable_solver(solver: Any) -> None:
+    """Raise unless it makes a solver, or is None.
+
+    Raises:
+        TypeError: If it cannot be called.
+    """
+    if solver is not None and not callable(solver):
+        raise TypeError(
+            "solver: expected a function of the rows such as pj.estimate.solvers.newton, or None, "
+            f"got {describe(solver)}"
+        )
