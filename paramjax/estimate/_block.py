@@ -13,18 +13,15 @@ from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters
 from paramjax.estimate.solvers import (
-    MOST_PARAMETERS,
     Inputs,
     Solved,
     Solver,
-    factors_of,
-    information_of,
     levenberg_marquardt,
     small_levenberg_marquardt,
-    solve_and_keep,
 )
-from paramjax.estimate.solvers._many import cores
-from paramjax.estimate.solvers._small import ldl
+from paramjax.estimate.solvers._levenberg_marquardt import factors_of
+from paramjax.estimate.solvers._many import cores, solve_and_keep
+from paramjax.estimate.solvers._small import MOST_PARAMETERS, information_of, ldl
 from paramjax.estimate.uncertainty._information import covariance_of_jacobian
 
 _FAST_ITERATIONS = 40
@@ -230,7 +227,8 @@ def _thorough(
         machine = machine._replace(chunk=size)
     solved, triangles = solve_and_keep(
         solvers.rows, solvers.thorough, starts, inputs, axes, factors_of, chunk=machine.chunk,
-        max_iterations=machine.max_iterations, devices=machine.devices, dtype=machine.dtype,
+        max_iterations=machine.max_iterations, devices=_one_processor(machine.devices),
+        dtype=machine.dtype,
     )  # fmt: skip
     solved = Solved(*(part[:m] for part in solved))
     held = at_bound(solved.theta, inputs)
@@ -238,6 +236,11 @@ def _thorough(
     moved |= False if held is None else held
     factors = triangles[:m, : p * p].reshape(m, p, p) * moved[:, None, :]
     return _with_covariances(solved, factors, held)
+
+
+def _one_processor(devices: Sequence[jax.Device] | None) -> Sequence[jax.Device] | None:
+    """Accelerators as they are, but one processor: two programs with LAPACK may block for ever."""
+    return devices[:1] if devices and devices[0].platform == "cpu" else devices
 
 
 def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | None) -> _Found:

@@ -2,36 +2,29 @@
 
 from paramjax.estimate.solvers._lbfgs import lbfgs
 from paramjax.estimate.solvers._levenberg_marquardt import (
-    factors_of,
     levenberg_marquardt,
     linearised,
 )
-from paramjax.estimate.solvers._many import solve_and_keep, solve_many
+from paramjax.estimate.solvers._many import solve_many
 from paramjax.estimate.solvers._newton import minus_log_likelihood, newton
 from paramjax.estimate.solvers._single import solve_single
 from paramjax.estimate.solvers._small import (
-    MOST_PARAMETERS,
-    information_of,
     small_levenberg_marquardt,
 )
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
 
 __all__ = [
-    "MOST_PARAMETERS",
     "Inputs",
     "Rows",
     "Solved",
     "Solver",
     "SolverState",
-    "factors_of",
-    "information_of",
     "lbfgs",
     "levenberg_marquardt",
     "linearised",
     "minus_log_likelihood",
     "newton",
     "small_levenberg_marquardt",
-    "solve_and_keep",
     "solve_many",
     "solve_single",
 ]
