@@ -17,11 +17,15 @@ from paramjax.estimate.solvers import (
     Solved,
     Solver,
     levenberg_marquardt,
-    small_levenberg_marquardt,
 )
 from paramjax.estimate.solvers._levenberg_marquardt import factors_of
 from paramjax.estimate.solvers._many import cores, solve_and_keep
-from paramjax.estimate.solvers._small import MOST_PARAMETERS, information_of, ldl
+from paramjax.estimate.solvers._small import (
+    MOST_PARAMETERS,
+    information_of,
+    ldl,
+    small_levenberg_marquardt,
+)
 from paramjax.estimate.uncertainty._information import covariance_of_jacobian
 
 _FAST_ITERATIONS = 40

@@ -8,9 +8,6 @@ from paramjax.estimate.solvers._levenberg_marquardt import (
 from paramjax.estimate.solvers._many import solve_many
 from paramjax.estimate.solvers._newton import minus_log_likelihood, newton
 from paramjax.estimate.solvers._single import solve_single
-from paramjax.estimate.solvers._small import (
-    small_levenberg_marquardt,
-)
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solved, Solver, SolverState
 
 __all__ = [
@@ -24,7 +21,6 @@ __all__ = [
     "linearised",
     "minus_log_likelihood",
     "newton",
-    "small_levenberg_marquardt",
     "solve_many",
     "solve_single",
 ]

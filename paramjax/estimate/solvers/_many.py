@@ -59,6 +59,20 @@ def solve_many(
 
     Returns:
         One row per problem, in their order.
+
+    Raises:
+        ValueError: If a leaf that differs has another leading axis than the starts.
+
+    Example:
+        >>> from paramjax.estimate.solvers import levenberg_marquardt
+        >>> rows = lambda theta, data: theta[0] * data["x"] - data["y"]
+        >>> x, y = np.array([1.0, 2.0, 3.0]), np.array([[2.0, 4.0, 6.0], [3.0, 6.0, 9.0]])
+        >>> found = solve_many(
+        ...     rows, levenberg_marquardt(rows), np.ones((2, 1)), Inputs({"x": x, "y": y}),
+        ...     Inputs({"x": None, "y": 0}),
+        ... )
+        >>> found.theta.round(6).tolist()
+        [[2.0], [3.0]]
     """
     return solve_and_keep(
         owner_fn, solver, thetas, inputs, in_axes, None, chunk=chunk,
