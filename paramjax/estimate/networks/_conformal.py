@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paramjax._checks import describe
-from paramjax._display import lines_of
+from paramjax._display import as_html, lines_of
 from paramjax._format import number
 from paramjax._types import Key
 from paramjax.estimate._estimate import Interval
@@ -46,6 +46,10 @@ class _Calibrated:
         groups = ", ".join(f"{n}: {c} rows" for n, c in zip(names, counts, strict=True))
         title = f"{type(self).__name__}: {len(self.scores)} calibration rows"
         return lines_of(title, {"scores": ends, "groups": groups})
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     def law(self, level: float) -> CoverageLaw:
         """How the coverage at a level varies with the calibration rows, without groups or weights.

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_key, describe
@@ -68,7 +69,8 @@ def checked_probabilities(probabilities: Any, axes: int = 2) -> np.ndarray:
     if chances.ndim != axes or not chances.size:
         folds = "folds, " * (axes - 2)
         raise ValueError(f"probabilities: expected [{folds}rows, classes], got {chances.shape}")
-    off = np.argwhere((chances < -1e-6).any(axis=-1) | (np.abs(chances.sum(axis=-1) - 1) > 1e-3))
+    excess = np.abs(chances.sum(axis=-1) - 1)
+    off = np.argwhere((chances < -1e-6).any(axis=-1) | (excess > _rounding_of(probabilities)))
     if len(off):
         raise ValueError(
             "probabilities: expected numbers from 0 to 1 that add up to 1, got "
@@ -76,6 +78,12 @@ def checked_probabilities(probabilities: Any, axes: int = 2) -> np.ndarray:
             "jax.nn.softmax"
         )
     return chances
+
+
+def _rounding_of(probabilities: Any) -> float:
+    """How far the sum of a softmax of these numbers may lie from 1: bfloat16 has 8 bits."""
+    dtype = np.asarray(probabilities).dtype
+    return 4 * 2.0**-7 if dtype == jnp.bfloat16 else 4 * 2.0**-10
 
 
 def checked_labels(labels: Any, rows: int, classes: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from paramjax._display import lines_of
+from paramjax._display import as_html, lines_of
 from paramjax._format import number
 from paramjax._types import Key
 from paramjax.estimate._estimate import Interval
@@ -45,6 +45,10 @@ class CrossConformalIntervals:
     def __repr__(self) -> str:
         """Training rows and folds."""
         return _described(self)
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     def predict(self, predictions: Any, level: float = 0.9) -> Interval:
         """Intervals of further rows, of which each fold's model has predicted.
@@ -110,6 +114,10 @@ class CrossConformalSets:
     def __repr__(self) -> str:
         """Training rows and folds."""
         return _described(self)
+
+    def _repr_html_(self) -> str:
+        """The same lines in a notebook."""
+        return as_html(repr(self))
 
     def predict(
         self, probabilities: Any, level: float = 0.9, *, key: Key | None = None

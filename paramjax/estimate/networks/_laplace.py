@@ -83,10 +83,17 @@ class Laplace:
             `ValuePrediction` (mean, spread, deviation, interval).
 
         Raises:
-            ValueError: If the arrays disagree in length, or a link is given for values.
+            TypeError: If the link is no function.
+            ValueError: If the arrays disagree in length, an output is not finite (the row is
+                named), or a link is given for values.
         """
+        if not (link is None or callable(link)):
+            raise TypeError(
+                f"link: expected mean_field, probit or monte_carlo(key), got {describe(link)}"
+            )
         none = np.zeros(rows_of(x))
-        chosen, parts = self.curvature.chosen, []
+        chosen, start = self.curvature.chosen, 0
+        parts: list[Any] = []
         variances = self.curvature.variances(self.prior_precision, self.noise)
         numbers = self.curvature.form.numbers(self._outputs(x), self.curvature.size)
         size = rows_at_once(self.batch_size, numbers)
@@ -98,6 +105,8 @@ class Laplace:
                     variances, batch.x,
                 )
             )  # fmt: skip
+            _check_finite(mean, start)
+            start += len(mean)
             parts.append(self.likelihood.predictive(mean, covariance, self.noise, link))
         return _joined(parts)
 
@@ -323,6 +332,16 @@ def _distribution(
 ) -> tuple[Array, Array]:  # fmt: skip
     """Mean [batch, k] and covariance [batch, k, k] of the outputs."""
     return form.distribution(apply_fn, chosen, params, basis, variances, x)
+
+
+def _check_finite(outputs: np.ndarray, start: int) -> None:
+    """Raise unless the outputs of these rows, which begin at `start`, are finite."""
+    finite = np.isfinite(outputs).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(
+            f"x: expected inputs with finite outputs, got {outputs[row]} of row {start + row}"
+        )
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -46,6 +46,7 @@ def test_too_few_rows_bound_nothing_and_that_is_said():
     assert calibrated.law(0.95).interval() == (1.0, 1.0)
     assert calibrated.predict(np.zeros(1), level=0.9).high.tolist() == [17.0]
     assert repr(calibrated).startswith("ConformalIntervals: 18 calibration rows")
+    assert repr(calibrated) in calibrated._repr_html_()
     copied = pickle.loads(pickle.dumps(calibrated))
     assert copied.predict(np.zeros(1), level=0.9).high.tolist() == [17.0]
 
@@ -255,3 +256,10 @@ def test_kinds_are_refused():
         conformal_intervals(absolute_score, Y, Y)
     with pytest.raises(TypeError, match=r"predicted: expected a pair \(low, high\)"):
         coverage(P, [0, 1])
+
+
+def test_probabilities_of_bfloat16_add_up_to_one_in_their_precision():
+    chances = jax.nn.softmax(3 * jax.random.normal(jax.random.key(0), (50, 10)).astype("bfloat16"))
+    assert np.abs(np.asarray(chances, float).sum(axis=1) - 1).max() > 1e-3
+    sets = conformal_sets(least_ambiguous_score(), chances, np.zeros(50, int))
+    assert sets.predict(chances, level=0.9)[:, 0].mean() >= 0.9

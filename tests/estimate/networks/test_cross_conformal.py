@@ -51,6 +51,7 @@ def test_intervals_are_those_of_cv_plus_and_jackknife_plus(rows, folds):
     again = cross_conformal_intervals(absolute_score(), means, y, fold)
     np.testing.assert_array_equal(again.predict(further, level=0.75), interval)
     assert repr(again).startswith(f"CrossConformalIntervals: {rows} rows in {folds} folds")
+    assert repr(again) in again._repr_html_()
 
 
 def test_equal_models_give_split_conformal_intervals_for_every_score():

@@ -74,6 +74,10 @@ def test_linear_regression_is_exact(structure):
     half = stats.norm.ppf(0.95) * np.sqrt(spread**2 + noise**2)
     np.testing.assert_allclose((high - low)[:, 0] / 2, half, rtol=1e-4)
     assert "30 rows, which determine 3.9" in repr(found)
+    with pytest.raises(ValueError, match=r"got \[nan\] of row 5"):
+        found.predict(np.where(np.arange(7) == 5, np.nan, 1)[:, None] * NEW)
+    with pytest.raises(TypeError, match="link: expected mean_field, probit"):
+        found.predict(NEW, link="probit")
     # the mean stays, so the density of few new rows far from it asks for more variance
     far = new.mean[:, 0] + np.array([2, -2, 1.5, 3, -1, 2, 1.0])
     hessian = with_one(X).T @ with_one(X) / noise**2
