@@ -11,6 +11,10 @@ from scipy import linalg
 
 from paramjax._format import number
 
+_TALL = 2**17
+"""Entries of a matrix from which its QR is made of products."""
+_INDEPENDENT = 1e-5
+"""What is left of each column beside those before it, for that."""
 _TERMS = 6
 """Terms of a combination that a sentence shows."""
 
@@ -144,12 +148,13 @@ def decompose(matrix: np.ndarray, *, resolution: float | None = None) -> Decompo
     n, p = matrix.shape
     if resolution is None:
         resolution = resolution_of(np.float64, max(n, p))
-    largest = np.abs(matrix).max(axis=0, initial=0.0)
+    largest = np.maximum(matrix.max(axis=0, initial=0.0), -matrix.min(axis=0, initial=0.0))
     largest[largest == 0] = 1.0
     scaled = matrix / largest  # first, so that no square overflows
-    length = np.linalg.norm(scaled, axis=0)
+    length = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
     length[length == 0] = 1.0
-    q, r, order = _pivoted_qr(scaled / length)
+    scaled /= length
+    q, r, order = _pivoted_qr(scaled)
     rank = int(np.sum(np.abs(np.diag(r)) > resolution))
     return Decomposition(q, r, order, largest * length, rank)
 
@@ -160,9 +165,36 @@ def _pivoted_qr(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     if n <= 8 * p:
         q, r, order = linalg.qr(matrix, mode="economic", pivoting=True, check_finite=False)
         return q, r, order
-    tall, square = linalg.qr(matrix, mode="economic", check_finite=False)
+    tall, root, square = _tall_qr(matrix)
     q, r, order = linalg.qr(square, pivoting=True)
-    return tall @ q, r, order
+    return _times(tall, root @ q), r, order
+
+
+def _tall_qr(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """QR of columns of length one: Q is the first of three times the second, R the third.
+
+    Of many rows it is made of products alone, which are faster: Cholesky's root of X'X gives
+    columns that are orthogonal but for rounding, and the same once more rids them of it
+    (Yamamoto, Nakatsukasa, Yanagisawa and Fukaya, 2015), which is as exact as Householder's
+    while the columns are far from dependent.
+    """
+    if matrix.size >= _TALL:
+        try:
+            first = linalg.cholesky(matrix.T @ matrix)
+            if np.diag(first).min() > _INDEPENDENT:
+                near = _times(matrix, linalg.inv(first))
+                second = linalg.cholesky(near.T @ near)
+                return near, linalg.inv(second), second @ first
+        except linalg.LinAlgError:  # the columns are dependent
+            pass
+    q, r = linalg.qr(matrix, mode="economic", check_finite=False)
+    return q, np.eye(len(r)), r
+
+
+def _times(tall: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """Their product, whose columns lie one after the other: several times faster than as it is."""
+    product: np.ndarray = (square.T @ tall.T).T
+    return product
 
 
 def resolution_of(dtype: np.dtype | type, size: int) -> float:

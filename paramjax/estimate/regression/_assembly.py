@@ -22,6 +22,7 @@ from paramjax.estimate.regression._generalised import (
     covariance_of,
     newton_of,
 )
+from paramjax.estimate.regression._limit import limit_of
 from paramjax.estimate.regression._separation import Separation, separation_of
 from paramjax.estimate.regression._statistics import (
     likelihood_statistics,
@@ -143,16 +144,19 @@ def estimate_of(
         notes: About the response.
     """
     names, sample = problem.sample.design.names, problem.sample
-    eta = problem.eta(fitted.theta)
-    mean = problem.family.mean(eta)
+    apart = separated(fitted, problem, towards, problem.eta(fitted.theta))
+    if apart is not None:
+        fitted = limit_of(problem, fitted, apart)
+    mean = problem.family.mean(problem.eta(fitted.theta))
     information = fitted.maximum.information
     if problem.information == "expected" or information is None:
         information = problem.expected(mean)
-    covariance, found = covariance_of(fitted, information, names)
-    outcome, apart = fitted.outcome, separated(fitted, problem, towards, eta)
+    outcome = fitted.outcome
     if apart is not None:
         outcome, found = Outcome.SEPARATED, (*fitted.notes, separation_note(apart, names))
         covariance = _covariance_apart(problem, apart, mean)
+    else:
+        covariance, found = covariance_of(fitted, information, names)
     deviance, null_deviance = problem.deviance(mean), problem.deviance(problem.null())
     best = fitted.maximum.log_likelihood
     statistics = likelihood_statistics(

@@ -16,6 +16,15 @@ from paramjax.estimate._parameters import Parameters
 
 Missing = Literal["raise", "drop"]
 
+_ADVICE = {
+    "O": "encode categories as columns of 0 and 1, one fewer than there are categories: "
+    "pandas.get_dummies(table, drop_first=True, dtype=float)",
+    "M": "give the days since a date: (dates - dates.min()) / numpy.timedelta64(1, 'D')",
+    "m": "divide by a unit: times / numpy.timedelta64(1, 'D')",
+    "c": "give real and imaginary parts as columns of their own",
+}
+_LARGEST = 1e153
+"""Size of numbers whose squares fit into 64 bits, as do those of their inverses."""
 _SHOWN = 6
 """Rows, columns and categories that a message shows."""
 
@@ -39,7 +48,8 @@ def design_of(X: Any, *, intercept: bool = True, names: Sequence[str] | None = N
     """The matrix of a regression.
 
     Args:
-        X: An array [n, k] or [n], a dict of columns [n], or a table of pandas or polars.
+        X: An array [n, k] or [n], a dict of columns [n], or a table of pandas or polars; of no
+            columns, such as [n, 0], for the intercept alone.
         intercept: Whether a column of ones comes first.
         names: Of the columns, without the intercept; those of the table, or x1, x2, ...
 
@@ -56,26 +66,26 @@ def design_of(X: Any, *, intercept: bool = True, names: Sequence[str] | None = N
         >>> design.names, design.matrix.tolist()
         (('intercept', 'age', 'dose'), [[1.0, 30.0, 1.5], [1.0, 40.0, 2.0]])
     """
-    columns, found = _columns(X)
+    columns, found, rows = _columns(X)
     dtypes = [column.dtype for column in columns if column.dtype.kind == "f"]
     coarsest = max(dtypes, key=lambda dtype: float(np.finfo(dtype).eps), default=np.float64)
-    columns = [column.astype(np.float64) for column in columns]
     names = found if names is None else _checked_names(names, len(columns))
-    matrix = _stacked(columns, names)
-    infinite = np.argwhere(np.isinf(matrix))
-    if len(infinite):
-        row, column = infinite[0]
+    matrix = _stacked(columns, names, rows, intercept)
+    names = ("intercept", *names) if intercept else names
+    if not matrix.size:
+        raise ValueError(
+            f"X: expected rows and columns, got {len(matrix)} rows of {matrix.shape[1]} columns"
+        )
+    if np.isinf(matrix).any():
+        row, column = np.argwhere(np.isinf(matrix))[0]
         raise ValueError(f"X: expected finite numbers, got inf in row {row} of {names[column]}")
-    if intercept:
-        matrix = np.column_stack([np.ones(len(matrix)), matrix])
-        names = ("intercept", *names)
+    for name, column in zip(names, matrix.T, strict=True):
+        check_size(column, f"column {name!r}")
     twice, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
         raise ValueError(f"X: expected a name of its own for each column, got {twice!r} twice")
-    if not matrix.size:
-        raise ValueError(f"X: expected rows and columns, got shape {matrix.shape}")
     resolution = resolution_of(coarsest, max(matrix.shape))
-    return Design(np.ascontiguousarray(matrix), names, resolution)
+    return Design(matrix, names, resolution)
 
 
 def coefficients_of(names: Sequence[str], start: np.ndarray | None = None) -> Parameters:
@@ -90,24 +100,24 @@ def coefficients_of(names: Sequence[str], start: np.ndarray | None = None) -> Pa
     return Parameters(tuple(names), start, ((),) * len(names), treedef)
 
 
-def _columns(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Columns and their names."""
+def _columns(X: Any) -> tuple[list[np.ndarray], tuple[str, ...], int]:
+    """Columns, their names, and how many rows there are."""
     if is_frame(X) and len(X.shape) == 1 and getattr(X, "name", None):
         X = {X.name: X}
     if is_frame(X) and hasattr(X, "columns"):
         columns = [
             _numbers(_frame_column(X, at), f"column {n!r}") for at, n in enumerate(X.columns)
         ]
-        return columns, tuple(map(str, X.columns))
+        return columns, tuple(map(str, X.columns)), len(X)
     if isinstance(X, Mapping):
         columns = [_numbers(column, f"column {name!r}") for name, column in X.items()]
-        return columns, tuple(map(str, X))
+        return columns, tuple(map(str, X)), len(columns[0]) if columns else 0
     array = _numbers(X, "X")
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:
         raise ValueError(f"X: expected an array [rows, columns], got shape {array.shape}")
-    return list(array.T), tuple(f"x{i + 1}" for i in range(array.shape[1]))
+    return list(array.T), tuple(f"x{i + 1}" for i in range(array.shape[1])), len(array)
 
 
 def _frame_column(frame: Any, at: int) -> Any:
@@ -119,10 +129,9 @@ def _numbers(values: Any, what: str) -> np.ndarray:
     array = _array(values)
     if array.dtype.kind not in "biuf":
         shown = _listed(sorted(set(map(str, array.ravel()[:10_000]))))
+        advice = _ADVICE.get(array.dtype.kind, _ADVICE["O"])
         raise TypeError(
-            f"X: expected real numbers, got {array.dtype} such as {shown} in {what}; encode "
-            "categories as columns of 0 and 1, one fewer than there are categories: "
-            "pandas.get_dummies(table, drop_first=True, dtype=float)"
+            f"X: expected real numbers, got {array.dtype} such as {shown} in {what}; {advice}"
         )
     return array
 
@@ -153,11 +162,18 @@ def _checked_names(names: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _stacked(columns: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
+def _stacked(
+    columns: Sequence[np.ndarray], names: Sequence[str], rows: int, intercept: bool
+) -> np.ndarray:
+    """The columns one after the other in memory, after one of ones if there is an intercept."""
     lengths = {name: column.shape for name, column in zip(names, columns, strict=True)}
     if any(len(shape) != 1 for shape in lengths.values()) or len(set(lengths.values())) > 1:
         raise ValueError(f"X: expected columns [rows] of one length, got {lengths}")
-    return np.stack(columns, axis=1) if columns else np.zeros((0, 0))
+    matrix = np.empty((rows, int(intercept) + len(columns)), order="F")
+    matrix[:, :1] = 1.0
+    for at, column in enumerate(columns, int(intercept)):
+        matrix[:, at] = column
+    return matrix
 
 
 def column_of(values: Any, what: str, rows: int) -> np.ndarray:
@@ -183,6 +199,23 @@ def column_of(values: Any, what: str, rows: int) -> np.ndarray:
         row = int(np.argmax(np.isinf(array)))
         raise ValueError(f"{what}: expected finite numbers, got {array[row]} in row {row}")
     return array
+
+
+def check_size(column: np.ndarray, what: str) -> None:
+    """Refuse a column, zeros apart, whose square would overflow or vanish.
+
+    Raises:
+        ValueError: If its largest number is beyond 1e153 or below 1e-153.
+
+    Example:
+        >>> check_size(np.array([0.0, 3.0, np.nan]), "y")
+    """
+    largest = max(float(np.fmax.reduce(column)), -float(np.fmin.reduce(column)))
+    if largest > _LARGEST or 0 < largest < 1 / _LARGEST:
+        raise ValueError(
+            f"{what}: expected numbers of sizes from 1e-153 to 1e153, whose squares fit into 64 "
+            f"bits, got up to {largest:.2g}; give it in other units"
+        )
 
 
 def present_rows(

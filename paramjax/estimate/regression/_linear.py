@@ -16,6 +16,7 @@ from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.regression._design import (
     Design,
     Missing,
+    check_size,
     coefficients_of,
     column_of,
     design_of,
@@ -78,7 +79,8 @@ def linear(
     standardise them first if their units differ.
 
     Args:
-        X: An array [n, k] or [n], a mapping of columns [n], or a table of pandas or polars.
+        X: An array [n, k] or [n], a mapping of columns [n], or a table of pandas or polars; one
+            without columns, [n, 0], has the intercept alone, as R's y ~ 1.
         y: Responses, [n].
         intercept: Whether a column of ones comes first.
         weights: Relative precisions of the rows, [n], from 0: 1 / variance up to a factor, which
@@ -118,11 +120,12 @@ def linear(
     rss = float(table.weights @ solution.residuals**2)
     freedom = n - solution.freedom
     scale = rss / freedom if freedom >= 0.5 else float("nan")
+    covariance, vanished = _covariance(design.names, scale, solution.unscaled)
     parameters = coefficients_of(design.names)
     singular = not solution.found.full
     return Estimate(
         params=parameters.tree(solution.coefficients),
-        covariance=scale * solution.unscaled,
+        covariance=covariance,
         outcome=Outcome.SINGULAR if singular else Outcome.CONVERGED,
         parameters=parameters,
         objective=linear_objective(
@@ -141,7 +144,7 @@ def linear(
         scale=scale,
         covariance_kind="ridge" if ridge else "expected information",
         statistics=_statistics(table, solution, rss, ridge > 0),
-        notes=(*notes, *_notes(design.names, table, solution, rss, ridge)),
+        notes=(*notes, *_notes(design.names, table, solution, rss, ridge), *vanished),
         iterations=1,
     )
 
@@ -152,6 +155,7 @@ def _table(
     """Rows without NaN."""
     n = len(design.matrix)
     response = column_of(y, "y", n)
+    check_size(response, "y")
     weight = np.ones(n) if weights is None else column_of(weights, "weights", n)
     tables = {"X": design.matrix, "y": response, "weights": weight}
     present, notes = present_rows(tables, missing, design.names)
@@ -161,8 +165,10 @@ def _table(
         raise ValueError(f"weights: expected numbers from 0, got {weight[row]} in row {row}")
     if not (weight[present] > 0).any():
         raise ValueError("weights: expected some above 0, got zeros alone")
-    X = np.asfortranarray(design.matrix[present])
-    return _Table(X, response[present], weight[present], design.resolution), notes
+    if not present.all():
+        design = design._replace(matrix=np.asfortranarray(design.matrix[present]))
+        response, weight = response[present], weight[present]
+    return _Table(design.matrix, response, weight, design.resolution), notes
 
 
 def _counting(table: _Table) -> _Table:
@@ -183,14 +189,14 @@ def _solve(names: Sequence[str], table: _Table, penalty: np.ndarray) -> _Solutio
             f"({', '.join(names[:_SHOWN])}{', ...' if p > _SHOWN else ''}); leave columns out, or "
             "give a ridge"
         )
-    root = np.sqrt(weights)[:, None]
-    found = columns = decompose(root * X, resolution=table.resolution)
+    weighted = X if (weights == 1).all() else np.sqrt(weights)[:, None] * X
+    found = columns = decompose(weighted, resolution=table.resolution)
     kept = np.arange(p)
     if not found.rank:
         raise ValueError("X: expected a column with entries other than zero, got zeros alone")
     if not found.full:
         kept = found.independent
-        columns = decompose(root * X[:, kept], resolution=0.0)
+        columns = decompose(weighted[:, kept], resolution=0.0)
     b, residuals = refined(X[:, kept], y, weights, columns)
     coefficients, unscaled = np.full(p, np.nan), np.full((p, p), np.nan)
     coefficients[kept] = b
@@ -200,6 +206,25 @@ def _solve(names: Sequence[str], table: _Table, penalty: np.ndarray) -> _Solutio
     unscaled[np.ix_(kept, kept)] = columns.root @ own @ columns.root.T
     freedom = float(np.trace(own))
     return _Solution(coefficients, residuals[: len(table.y)], unscaled, freedom, columns, found)
+
+
+def _covariance(
+    names: Sequence[str], scale: float, unscaled: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The covariance, NaN with a note where a variance does not fit into 64 bits."""
+    with np.errstate(over="ignore", under="ignore"):
+        covariance = scale * unscaled
+    own, variances = np.diag(unscaled), np.diag(covariance)
+    fits = (variances >= np.finfo(float).tiny) & np.isfinite(variances)
+    lost = np.isfinite(own) & (scale > 0) & ~fits
+    if not lost.any():
+        return covariance, ()
+    covariance[lost] = covariance[:, lost] = np.nan
+    listed = ", ".join(name for name, is_lost in zip(names, lost, strict=True) if is_lost)
+    return covariance, (
+        f"{listed}: the variance is beyond the numbers of 64 bits, so no standard error; give "
+        "columns and responses in other units",
+    )
 
 
 def _penalised(table: _Table, penalty: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

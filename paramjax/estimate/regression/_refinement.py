@@ -11,8 +11,10 @@ from scipy import linalg
 from paramjax.estimate._linear_algebra import Decomposition
 
 _SPLITTER = 2.0**27 + 1
-_BLOCK = 2**14
-"""Rows whose products are held at once."""
+_BLOCK = 2**11
+"""Rows whose products are held at once, in the cache."""
+_MODERATE = 64
+"""Binary exponents of numbers whose products are far from overflow and underflow."""
 _MOST = 20
 
 
@@ -38,14 +40,17 @@ def refined(
     # by powers of two, so that nothing is rounded and no product overflows or vanishes
     columns, heights, heavy = _power(X), _power(y[:, None])[0], _power(weights[:, None])[0]
     found = dataclasses.replace(found, scale=found.scale / (columns * np.sqrt(heavy)))
-    b, residuals = _solved(X / columns, y / heights, weights / heavy, found)
+    scaled = X if (columns == 1).all() else X / columns
+    b, residuals = _solved(scaled, y / heights, weights / heavy, found)
     return b * (heights / columns), residuals * heights
 
 
 def _power(columns: np.ndarray) -> np.ndarray:
-    """A power of four near the largest entry of each column."""
-    largest = np.abs(columns).max(axis=0)
+    """A power of four near the largest entry of each column; ones if none is far from one."""
+    largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
     exponents = np.frexp(np.where(largest > 0, largest, 1.0))[1]
+    if np.abs(exponents).max() < _MODERATE:
+        return np.ones(len(largest))
     power: np.ndarray = np.ldexp(1.0, exponents // 2 * 2)
     return power
 
@@ -54,17 +59,20 @@ def _solved(
     X: np.ndarray, y: np.ndarray, weights: np.ndarray, found: Decomposition
 ) -> tuple[np.ndarray, np.ndarray]:
     root = np.sqrt(weights)
-    weighted, b = np.zeros_like(y), np.zeros(X.shape[1])
-    last = np.inf
+    change, b = _corrections(found, root * y, np.zeros(X.shape[1]))
+    weighted = root * change
+    before = float(np.linalg.norm(b * found.scale))
     for _ in range(_MOST):
         missed = _missed(X, b, y, weighted / weights)
         change, change_of_b = _corrections(found, root * missed, -_crossed(X, weighted))
         size = float(np.linalg.norm(change_of_b * found.scale))
-        if not size < last:  # nothing is gained any more, or it is not finite
+        if not size < before / 2:  # nothing is gained any more, or it is not finite
             break
-        weighted, b, last = weighted + root * change, b + change_of_b, size / 2
-        if size <= np.finfo(float).eps / 4 * np.linalg.norm(b * found.scale):
+        weighted, b = weighted + root * change, b + change_of_b
+        next_size = size * (size / before)  # each correction shrinks as the one before
+        if next_size <= np.finfo(float).eps / 16 * np.linalg.norm(b * found.scale):
             break
+        before = size
     return b, weighted / weights
 
 
@@ -81,13 +89,15 @@ def _corrections(
 
 def _missed(X: np.ndarray, b: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> np.ndarray:
     """Y - residuals - X b, summed in twice the precision."""
-    high, low = y.copy(), np.zeros_like(y)
-    for at, coefficient in enumerate(b):
-        product, error = _product(X[:, at], -coefficient)
-        high, rest = _sum(high, product)
-        low += rest + error
-    high, rest = _sum(high, -residuals)
-    missed: np.ndarray = high + (low + rest)
+    missed = np.empty_like(y)
+    for block in _blocks(len(y)):
+        high, low = y[block], 0.0
+        for column, coefficient in zip(X[block].T, -b, strict=True):
+            product, error = _product(column, coefficient)
+            high, rest = _sum(high, product)
+            low = low + (rest + error)
+        high, rest = _sum(high, -residuals[block])
+        missed[block] = high + (low + rest)
     return missed
 
 

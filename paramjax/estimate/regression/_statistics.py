@@ -58,7 +58,7 @@ def likelihood_statistics(
     test = {}
     if tested:
         probability = float(special.chdtrc(tested, ratio))
-        test = {"likelihood ratio": ratio, "p of likelihood ratio": probability}
+        test = {"likelihood ratio": ratio, "likelihood ratio p-value": probability}
     return {
         "log likelihood": log_likelihood,
         "null log likelihood": null,

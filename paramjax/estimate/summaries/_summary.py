@@ -13,6 +13,7 @@ from scipy import special
 from paramjax._format import number
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import parameters_of
+from paramjax.estimate.summaries._cells import p_text
 from paramjax.estimate.summaries._html import html_of
 from paramjax.estimate.summaries._latex import latex_of
 from paramjax.estimate.summaries._text import text_of
@@ -86,7 +87,7 @@ class Summary:
         x             1.97000       0.05508    35.769    4.8e-5    1.84039    2.09961
         --------------------------------------------------------------------------------
         R-squared                     0.997661    adjusted R-squared            0.996881
-        F                              1279.42    F p-value                   4.80542e-5
+        F                              1279.42    F p-value                       4.8e-5
         log likelihood                 2.92114    AIC                           -1.84228
         BIC                           -2.62341    condition number               3.14626
     """
@@ -128,7 +129,7 @@ def summary_of(estimate: Estimate, level: float) -> Summary:
         rows=rows_of(estimate, level),
         symbol="t" if estimate.reference == "t" else "z",
         level=level,
-        statistics={name: figure(value) for name, value in estimate.statistics.items()},
+        statistics={name: _statistic(name, value) for name, value in estimate.statistics.items()},
         notes=(*estimate.notes, *_held(estimate)),
     )
 
@@ -162,7 +163,7 @@ def _facts(estimate: Estimate) -> dict[str, str]:
     if squares and estimate.title.startswith("Robust"):
         value = "sum of losses"
     facts = {"rows": f"{estimate.rows:,}", "degrees of freedom": f"{estimate.dof:,}"}
-    if value not in {name.replace("-", " ") for name in estimate.statistics}:
+    if value not in estimate.statistics:
         facts[value] = figure(estimate.value)
     if estimate.reference == "t" and squares:
         facts["residual std. error"] = figure(math.sqrt(estimate.scale))
@@ -177,6 +178,10 @@ def _held(estimate: Estimate) -> list[str]:
     pairs = zip(whole.names, whole.start, strict=True)
     held = [f"{name} = {figure(value)}" for name, value in pairs if name not in estimate.names]
     return [f"held fixed: {', '.join(held)}"]
+
+
+def _statistic(name: str, value: float) -> str:
+    return p_text(value) if name.endswith("p-value") else figure(value)
 
 
 def figure(value: float) -> str:

@@ -264,3 +264,52 @@ def test_a_bootstrap_of_collinear_columns_is_that_of_the_others(table):
     )
     with pytest.raises(ValueError, match="expected an estimate without ridge"):
         pj.estimate.profile(pj.estimate.linear(X, y, ridge=1.0))
+
+
+def test_a_table_without_columns_has_the_mean_alone(table):
+    _, y, weights = table
+    for X in (np.zeros((N, 0)), pd.DataFrame(index=range(N))):
+        est = pj.estimate.linear(X, y, weights=weights)
+        mean = np.average(y, weights=weights)
+        assert est.params["intercept"] == pytest.approx(mean, rel=1e-14)
+        error = np.sqrt(weights @ (y - mean) ** 2 / (N - 1) / weights.sum())
+        assert est.stderr["intercept"] == pytest.approx(error, rel=1e-13)
+    with pytest.raises(ValueError, match="rows of 0 columns"):
+        pj.estimate.linear(np.zeros((N, 0)), y, intercept=False)
+
+
+def test_squares_beyond_64_bits_are_refused_or_said(table):
+    X, y, _ = table
+    with pytest.raises(ValueError, match=r"y: expected numbers of sizes.*other units"):
+        pj.estimate.linear(X, 1e-170 * y)
+    with pytest.raises(ValueError, match=r"column 'x2': expected numbers of sizes"):
+        pj.estimate.linear(X * [1, 1e160, 1], y)
+    est = pj.estimate.linear(X * [1, 1e100, 1], 1e-100 * y)  # a variance of 1e-400
+    assert np.isnan(est.stderr["x2"])
+    assert est.stderr["x1"] > 0
+    assert "x2: the variance is beyond the numbers of 64 bits" in est.notes[-1]
+
+
+def test_many_rows_are_right_to_the_last_digits():
+    rng = np.random.default_rng(1)
+    n = 50_000  # the sizes where columns are made orthogonal by products
+    year = rng.uniform(1900, 2000, n).round()
+    X = np.column_stack([year, year**2, rng.integers(-3, 4, n)])
+    y = 0.5 * year - 3 * X[:, 2] + rng.integers(-8, 9, n)
+    est = pj.estimate.linear(X, y)
+    whole = [[int(v) for v in row] for row in np.column_stack([np.ones(n), X])]
+    columns = list(zip(*whole, strict=True))
+    twice = [int(2 * v) for v in y]
+    gram = [[Fraction(sum(map(int.__mul__, a, b))) for b in columns] for a in columns]
+    right = [Fraction(sum(map(int.__mul__, a, twice)), 2) for a in columns]
+    for i in range(4):
+        pivot = gram[i][i]
+        for k in range(i + 1, 4):
+            factor = gram[k][i] / pivot
+            gram[k] = [a - factor * b for a, b in zip(gram[k], gram[i], strict=True)]
+            right[k] -= factor * right[i]
+    truth = np.zeros(4, object)
+    for i in reversed(range(4)):
+        rest = sum(gram[i][k] * truth[k] for k in range(i + 1, 4))
+        truth[i] = (right[i] - rest) / gram[i][i]
+    np.testing.assert_allclose(est.theta, truth.astype(float), rtol=1e-14)

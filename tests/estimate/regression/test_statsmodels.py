@@ -54,7 +54,7 @@ def test_logistic_on_spector():
     agree(est, reference, AIC=reference.aic, BIC=reference.bic)
     np.testing.assert_allclose(est.statistics["pseudo R-squared"], reference.prsquared, rtol=1e-8)
     np.testing.assert_allclose(est.statistics["likelihood ratio"], reference.llr, rtol=1e-8)
-    np.testing.assert_allclose(est.statistics["p of likelihood ratio"], reference.llr_pvalue)
+    np.testing.assert_allclose(est.statistics["likelihood ratio p-value"], reference.llr_pvalue)
     assert est.names == ("intercept", *X.columns)
 
 
