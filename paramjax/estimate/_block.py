@@ -19,7 +19,7 @@ from paramjax.estimate.solvers import (
     levenberg_marquardt,
 )
 from paramjax.estimate.solvers._levenberg_marquardt import factors_of
-from paramjax.estimate.solvers._many import cores, solve_and_keep
+from paramjax.estimate.solvers._many import solve_and_keep
 from paramjax.estimate.solvers._small import (
     MOST_PARAMETERS,
     information_of,
@@ -149,7 +149,7 @@ def _fast(
     solved, information = solve_and_keep(
         solvers.rows, solver, starts, inputs, axes, information_of, chunk=machine.chunk,
         max_iterations=min(_FAST_ITERATIONS, machine.max_iterations), devices=machine.devices,
-        threads=machine.threads or _threads(machine), dtype=machine.dtype,
+        threads=machine.threads, dtype=machine.dtype,
     )  # fmt: skip
     held = at_bound(solved.theta, inputs)
     packed, weakest = _inverse(information, held)
@@ -158,12 +158,6 @@ def _fast(
     if held is not None:
         solved.outcome[well & held.any(axis=1)] = Outcome.AT_BOUND.code
     return _Found(solved, packed, well)
-
-
-def _threads(machine: Machine) -> int:
-    """One for each core, where that is the only device."""
-    here = machine.devices is None and jax.default_backend() == "cpu"
-    return cores() if here else 1
 
 
 def at_bound(theta: np.ndarray, inputs: Inputs) -> np.ndarray | None:
@@ -231,8 +225,8 @@ def _thorough(
         machine = machine._replace(chunk=size)
     solved, triangles = solve_and_keep(
         solvers.rows, solvers.thorough, starts, inputs, axes, factors_of, chunk=machine.chunk,
-        max_iterations=machine.max_iterations, devices=_one_processor(machine.devices),
-        dtype=machine.dtype,
+        max_iterations=machine.max_iterations, devices=machine.devices,
+        threads=machine.threads, dtype=machine.dtype,
     )  # fmt: skip
     solved = Solved(*(part[:m] for part in solved))
     held = at_bound(solved.theta, inputs)
@@ -240,11 +234,6 @@ def _thorough(
     moved |= False if held is None else held
     factors = triangles[:m, : p * p].reshape(m, p, p) * moved[:, None, :]
     return _with_covariances(solved, factors, held)
-
-
-def _one_processor(devices: Sequence[jax.Device] | None) -> Sequence[jax.Device] | None:
-    """Accelerators as they are, but one processor: two programs with LAPACK may block for ever."""
-    return devices[:1] if devices and devices[0].platform == "cpu" else devices
 
 
 def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | None) -> _Found:

@@ -9,12 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from paramjax._types import Array, Key, PyTree
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters
 from paramjax.estimate.solvers import Inputs, Solver, SolverState
+from paramjax.estimate.solvers._elimination import solve_upper, triangle
 
 _SINGULAR = 1e-13
 
@@ -101,18 +103,21 @@ def _step(state: SolverState, inputs: Inputs) -> SolverState:
     X = jnp.where(held[None], 0.0, inputs.data["X"]) * jnp.reshape(root, (-1, 1))
     lengths = jnp.linalg.norm(X, axis=0)
     scale = jnp.where(lengths > 0, lengths, 1.0)
-    q, r = jnp.linalg.qr(jnp.concatenate([X, jnp.diag(penalty)]) / scale[None])
+    table = jnp.concatenate([X, jnp.diag(penalty)]) / scale[None]
 
     def residuals(theta: Array) -> Array:
         rows = linear_rows(theta, inputs.data)
         rows = root * (rows if inputs.offset is None else rows + inputs.offset)
         return jnp.concatenate([rows, jnp.where(held, 0.0, -penalty * _entering(theta))])
 
-    theta = state.theta
-    for _ in range(2):
-        theta += jax.scipy.linalg.solve_triangular(r, q.T @ residuals(theta)) / scale
+    def correct(_: Any, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        theta, p = found[0], scale.size
+        factor = triangle(jnp.concatenate([table, residuals(theta)[:, None]], axis=1), p)
+        change = solve_upper(factor[:, :p], factor[:, p]) / scale
+        return theta + change, jnp.abs(jnp.diagonal(factor))
+
+    theta, diagonal = lax.fori_loop(0, 2, correct, (state.theta, jnp.zeros_like(state.theta)))
     value = 0.5 * (residuals(theta) ** 2).sum()
-    diagonal = jnp.abs(jnp.diagonal(r))
     code = jnp.where(diagonal.min() > _SINGULAR, Outcome.CONVERGED.code, Outcome.SINGULAR.code)
     code = jnp.where(jnp.isfinite(value), code, Outcome.NONFINITE.code).astype(jnp.int8)
     done = SolverState(theta, value, state.damping, code, state.iterations + 1)

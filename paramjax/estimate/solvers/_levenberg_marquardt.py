@@ -18,6 +18,7 @@ import numpy as np
 
 from paramjax._types import Array
 from paramjax.estimate._outcome import Outcome
+from paramjax.estimate.solvers._elimination import solve_upper, triangle
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solver, SolverState
 
 Loss = Callable[[Array], Array]
@@ -157,10 +158,10 @@ def _evaluate(
     p = theta.size
     extra = jnp.eye(p, p + 1, dtype=theta.dtype) * held[:, None]
     table = jnp.where(jnp.append(held, False), 0.0, table)
-    factor = jnp.linalg.qr(jnp.concatenate([table, extra]), mode="r")
+    factor = triangle(jnp.concatenate([table, extra]), p)
     scales = jnp.maximum(jnp.maximum(_FADING * scales, norms), _least(theta, norms))
-    below = (factor[:p, p], norms, held.astype(theta.dtype), scales)
-    return value, _Linear(jnp.concatenate([factor[:p, :p], jnp.stack(below)]))
+    below = (factor[:, p], norms, held.astype(theta.dtype), scales)
+    return value, _Linear(jnp.concatenate([factor[:, :p], jnp.stack(below)]))
 
 
 def _least(theta: Array, norms: Array) -> Array:
@@ -214,10 +215,10 @@ def _damped(linear: _Linear, damping: Array) -> Array:
     root = jnp.sqrt(damping) * jnp.where(held, 0.0, linear.scales)
     table = jnp.concatenate([linear.triangle, linear.reachable[:, None]], axis=1)
     extra = jnp.eye(p, p + 1, dtype=root.dtype) * root[:, None]
-    factor = jnp.linalg.qr(jnp.concatenate([table, extra]), mode="r")
+    factor = triangle(jnp.concatenate([table, extra]), p)
     # an empty column has no step
-    safe = factor[:p, :p] + jnp.diag(jnp.where(jnp.diagonal(factor)[:p] == 0, jnp.inf, 0.0))
-    solved = jax.scipy.linalg.solve_triangular(safe, -factor[:p, p])
+    safe = factor[:, :p] + jnp.diag(jnp.where(jnp.diagonal(factor) == 0, jnp.inf, 0.0))
+    solved = solve_upper(safe, -factor[:, p])
     return jnp.where(held, 0.0, solved)
 
 

@@ -35,7 +35,7 @@ def solve_many(
     chunk: int | None = None,
     max_iterations: int = 1000,
     devices: Sequence[jax.Device] | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     dtype: Any = np.float64,
 ) -> Solved:
     """Solve independent problems, each to its own end.
@@ -53,8 +53,9 @@ def solve_many(
         chunk: Slots of one program; None to fit a core's cache.
         max_iterations: Of one problem.
         devices: To spread the chunks over; None for the default one.
-        threads: Host threads of each device. More than one only for a solver that calls no
-            LAPACK: two programs that do may wait for each other's threads for ever (jaxlib 0.10).
+        threads: Host threads of each device; None for one per core of a processor that is the
+            only device. A solver that calls LAPACK for many problems at once needs 1: two programs
+            that do may wait for each other's threads for ever (jaxlib 0.10).
         dtype: Of the numbers of the program.
 
     Returns:
@@ -91,7 +92,7 @@ def solve_and_keep(
     chunk: int | None = None,
     max_iterations: int = 1000,
     devices: Sequence[jax.Device] | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     dtype: Any = np.float64,
 ) -> tuple[Solved, np.ndarray]:
     """As `solve_many`; and what `keep(state) -> [k]` is at each problem's end, [m, k]."""
@@ -103,6 +104,8 @@ def solve_and_keep(
     platform = devices[0].platform if devices else jax.default_backend()
     size = min(chunk or slots_for(problems, platform), -(-m // len(devices or [None])))
     problems = problems if size == m else problems.on_host()
+    if threads is None:
+        threads = cores() if devices is None and platform == "cpu" else 1
     workers = [device for _ in range(threads) for device in devices or [None]][: -(-m // size)]
     with jax.enable_x64(True):
         idle, width = _idle(owner_fn, solver, keep, problems, size)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from paramjax._types import Array
 from paramjax.estimate._outcome import Outcome
+from paramjax.estimate.solvers._elimination import solve_definite
 from paramjax.estimate.solvers._solver import Inputs, Rows, Solver, SolverState
 
 _RIDGE = 1e-14
@@ -168,10 +169,10 @@ def _step(gradient: Array, hessian: Array, held: Array, damping: Array) -> tuple
     scales = _scales(hessian)
     unit = jnp.eye(gradient.size, dtype=gradient.dtype)
     scaled = jnp.where(held[:, None] | held[None], unit, hessian / jnp.outer(scales, scales))
-    factor = jnp.linalg.cholesky(scaled + jnp.maximum(damping, _RIDGE) * unit)
     right = jnp.where(held, 0.0, gradient / scales)
-    change = -jax.scipy.linalg.cho_solve((factor, True), right) / scales
-    definite = jnp.min(jnp.diagonal(factor)) ** 2 > 10 * _RIDGE  # false where it is nan
+    solved, pivot = solve_definite(scaled + jnp.maximum(damping, _RIDGE) * unit, right)
+    change = jnp.where(pivot > 0, -solved / scales, jnp.nan)
+    definite = pivot > 10 * _RIDGE  # false where it is nan
     return jnp.where(jnp.isfinite(change).all(), change, 0.0), definite
 
 
