@@ -130,7 +130,7 @@ def _columns(transforms: tuple[Transform | None, ...], way: str, theta: Any) -> 
 
 def _leaf(theta: Any, at: int, size: int, shape: tuple[int, ...]) -> Any:
     if not shape:
-        return theta[at]
+        return float(theta[at]) if isinstance(theta, np.ndarray) else theta[at]
     part = theta[at : at + size]
     if isinstance(part, np.ndarray):
         return part.reshape(shape)

@@ -92,7 +92,7 @@ def coefficients_of(names: Sequence[str], start: np.ndarray | None = None) -> Pa
     """One coefficient a column, a mapping from names that keeps the order of the columns.
 
     Example:
-        >>> coefficients_of(["z", "a"]).tree(np.array([1.0, 2.0]))["z"].item()
+        >>> coefficients_of(["z", "a"]).tree(np.array([1.0, 2.0]))["z"]
         1.0
     """
     start = np.zeros(len(names)) if start is None else start
