@@ -28,7 +28,7 @@ class ClassMixture(NamedTuple):
     def __repr__(self) -> str:
         """Its sizes."""
         members, *rows, classes = self.members.shape
-        return f"<ClassMixture: {members} members, {_sizes(rows)} rows, {classes} classes>"
+        return f"<ClassMixture: {_members(members)}, {_sizes(rows)} rows, {classes} classes>"
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -94,7 +94,7 @@ class ValueMixture(NamedTuple):
     def __repr__(self) -> str:
         """Its sizes."""
         members, *rows = self.members.shape
-        return f"<ValueMixture: {members} members, {_sizes(rows)} rows>"
+        return f"<ValueMixture: {_members(members)}, {_sizes(rows)} rows>"
 
     @property
     def mean(self) -> np.ndarray:
@@ -132,6 +132,10 @@ class ValueMixture(NamedTuple):
         """
         half = special.ndtri(0.5 + check_level(level) / 2) * self.std
         return Interval(self.mean - half, self.mean + half)
+
+
+def _members(count: int) -> str:
+    return f"{count} member{'s' * (count != 1)}"
 
 
 def _sizes(rows: Sequence[int]) -> str:

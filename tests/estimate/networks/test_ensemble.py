@@ -108,6 +108,7 @@ def test_mixtures_of_classes():
     with pytest.raises(TypeError, match=r"apply_fn: .* \(params, model_state, x\)"):
         of(logits, np.ones(3)).classify(lambda params, x: params, 2.0)
     assert repr(mixture) == "<ClassMixture: 3 members, 5 rows, 4 classes>"
+    assert repr(pj.estimate.ClassMixture(each[:1])).startswith("<ClassMixture: 1 member, 5 rows")
     assert np.isfinite(ClassMixture(np.array([[[1.0, 0.0]]])).logits).all()
 
 

@@ -73,3 +73,32 @@ def test_classes_are_tuned_to_their_log_probability(outputs):
         found.tuned({"x": x, "y": y[:3]})
     with pytest.raises(TypeError, match='mapping with "x" and "y"'):
         found.tuned(x)
+
+
+@pytest.mark.slow
+def test_logistic_regression_nears_the_integral_over_its_parameters():
+    """Evidence and predictive by quadrature on a grid; the error falls as one over the rows."""
+    apart = []
+    for rows in (25, 400):
+        x = np.stack([np.ones(rows), RNG.normal(size=rows)], axis=1)
+        sign = np.where(RNG.random(rows) < special.expit(x @ [0.3, 1.0]), 1, -1)
+        cost = lambda w, x=x, sign=sign: -special.log_expit(sign * (x @ w)).sum() + w @ w / 2
+        mode = optimize.minimize(cost, np.zeros(2), tol=1e-10).x
+        steps = np.linspace(-40, 40, 301) / np.sqrt(rows)
+        grid = mode + np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+        logs = special.log_expit(sign * (grid @ x.T)).sum(axis=1) - (grid**2).sum(axis=1) / 2
+        cell = np.log(steps[1] - steps[0])
+        evidence = special.logsumexp(logs) + 2 * cell - np.log(2 * np.pi)
+        found = laplace(
+            lambda w, x: x @ w, jnp.asarray(mode, jnp.float32)[:, None],
+            {"x": x.astype(np.float32), "y": (sign > 0).astype(int)},
+            likelihood=categorical(), structure=full(), prior_precision=1.0,
+        )  # fmt: skip
+        new = np.array([[1.0, -3.0], [1.0, 4.0]], np.float32)
+        truth = special.softmax(logs) @ special.expit(grid @ new.T)
+        missed = np.abs(found.predict(new).probabilities - truth).max()
+        apart.append((abs(found.log_marginal_likelihood - evidence), missed))
+    assert apart[0][0] < 0.1
+    assert apart[1][0] < 0.01
+    assert apart[0][1] < 0.04
+    assert apart[1][1] < 0.004
