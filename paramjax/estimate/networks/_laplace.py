@@ -24,6 +24,7 @@ from paramjax.estimate.networks._network import (
     ApplyFn,
     Network,
     batches,
+    check_rows_apart,
     chosen_leaves,
     fit_of,
     rows_at_once,
@@ -237,7 +238,8 @@ def laplace(
     Raises:
         TypeError: If the network, its parameters or the data are of another type than described.
         ValueError: If shapes disagree, targets or outputs are out of range or not finite, the
-            structure does not fit the network, or the marginal likelihood has no maximum.
+            structure does not fit the network, rows depend on each other as in training, or the
+            marginal likelihood has no maximum.
 
     Example:
         >>> from paramjax.estimate import full, gaussian
@@ -315,6 +317,7 @@ def _network(
     width = outputs.shape[1] if outputs.ndim == 2 else 1
     targets = likelihood.targets(y, width)
     size = check_count("batch_size", batch_size)
+    check_rows_apart(apply_fn, params, x)
     return Network(apply_fn, params, likelihood, x, targets, width, size)
 
 

@@ -155,6 +155,31 @@ def _fits(apply_fn: ApplyFn, likelihood: Likelihood, params: Params, x: Any, y: 
     return likelihood.fit(outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32)), y)
 
 
+def check_rows_apart(apply_fn: ApplyFn, params: Params, x: Any) -> None:
+    """Raise where the outputs of a row depend on the row beside it, as those of training do.
+
+    Raises:
+        ValueError: If they do.
+    """
+    two = jax.tree.map(lambda leaf: np.asarray(leaf[:2]), x)
+    found = _first_outputs(apply_fn, params, two)
+    rounding = max(0.01, 20 * float(jnp.finfo(found[0].dtype).eps))  # type: ignore[no-untyped-call]
+    alone, beside = (np.asarray(each, np.float64) for each in found)
+    if (np.abs(alone - beside) > rounding * (1 + np.abs(beside).max())).any():
+        raise ValueError(
+            f"apply_fn: expected outputs of each row by itself, got {alone} of row 0 alone and "
+            f"{beside} beside row 1; of a module with batch statistics or dropout take its "
+            "evaluation, lambda params, x: net.evaluate(params, net.model_state, x)"
+        )
+
+
+@owned_jit()
+def _first_outputs(apply_fn: ApplyFn, params: Params, two: Any) -> tuple[Array, Array]:
+    """Of the first row alone, and beside the second."""
+    one = jax.tree.map(lambda leaf: leaf[:1], two)
+    return outputs_of(apply_fn, params, one)[0], outputs_of(apply_fn, params, two)[0]
+
+
 def total_over_batches(network: Network, size: int, part: Callable[[Batch], Any]) -> Any:
     """The sum over batches of a pytree of arrays, in float64 on the host."""
     total: Any = None

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 
 from paramjax._checks import check_count, check_key
+from paramjax._format import number
 from paramjax._types import Key
 from paramjax.estimate._estimate import Interval, check_level
 
@@ -37,6 +38,11 @@ class ClassPrediction(NamedTuple):
     mean: np.ndarray
     covariance: np.ndarray
 
+    def __repr__(self) -> str:
+        """Its sizes."""
+        rows, classes = len(self.mean), max(2, self.mean.shape[-1])
+        return f"<ClassPrediction: {rows} row{'s' * (rows != 1)}, {classes} classes>"
+
 
 class ValuePrediction(NamedTuple):
     """Values with their uncertainty.
@@ -50,6 +56,15 @@ class ValuePrediction(NamedTuple):
     mean: np.ndarray
     spread: np.ndarray
     noise: float
+
+    def __repr__(self) -> str:
+        """Its sizes, and the noise."""
+        rows, outputs = self.mean.shape
+        plural = ["s" * (count != 1) for count in (rows, outputs)]
+        return (
+            f"<ValuePrediction: {rows} row{plural[0]}, {outputs} output{plural[1]}, noise "
+            f"{number(self.noise)}>"
+        )
 
     @property
     def deviation(self) -> np.ndarray:

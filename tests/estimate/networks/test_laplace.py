@@ -283,6 +283,8 @@ def test_refusals_name_what_is_wrong():
     refused(TypeError, "likelihood: expected categorical", likelihood="classes")
     refused(ValueError, "prior_precision: expected a positive", prior_precision=0.0)
     refused(ValueError, r"apply_fn: expected outputs \[30\]", apply=lambda p, x: x[:4] @ p["w"])
+    normed = lambda p, x: (x - x.mean(axis=0, keepdims=True)) @ (1 + p["w"])
+    refused(ValueError, "each row by itself.*take its evaluation", apply=normed)
     refused(TypeError, "one floating-point array", apply=lambda p, x: (x @ p["w"], {}))
     refused(ValueError, "from 0 to 1, got 2", data={**data, "y": np.full(30, 2)})
     refused(TypeError, r"classes y, int\[rows\], got float", data={**data, "y": np.zeros(30)})
