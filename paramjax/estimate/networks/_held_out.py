@@ -56,11 +56,11 @@ def temperature(logits: Any, y: Any) -> float:
         3.641
     """
     values = np.asarray(logits, np.float64)
-    if values.ndim not in {1, 2} or not values.size or not np.isfinite(values).all():
-        raise ValueError(
-            "logits: expected finite numbers [rows, classes] or [rows], got shape "
-            f"{values.shape}{'' if np.isfinite(values).all() else ' with others'}"
-        )
+    if values.ndim not in {1, 2} or not values.size:
+        raise ValueError(f"logits: expected [rows, classes] or [rows], got shape {values.shape}")
+    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"logits: expected finite numbers, got others in row {finite.argmin()}")
     if values.ndim == 1 or values.shape[1] == 1:
         values = np.stack([np.zeros(len(values)), values.reshape(-1)], axis=1)
     labels = Categorical().targets(y, values.shape[1])

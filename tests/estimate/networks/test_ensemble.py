@@ -77,11 +77,17 @@ def test_a_member_that_diverges_is_left_out_with_its_reason():
     assert (found.params["lost"] <= 0).all()
     np.testing.assert_allclose(found.params["w"], 2.0, rtol=1e-6)
     assert "diverged at step 1" in repr(found)
+
+
+@pytest.mark.slow
+def test_an_ensemble_without_a_finite_member_is_refused():
+    def loss_fn(params, batch, key):
+        return params["w"] * jnp.nan, {}
+
+    trainer = pj.train_step(loss_fn, optax.sgd(0.5))
+    problem = pj.Problem(init=lambda key: {"w": 0.0}, data=jnp.ones(2))
     with pytest.raises(ValueError, match=r"no member stayed finite \(seed 0: diverged at step 1\)"):
-        pj.estimate.ensemble(
-            make, pj.Problem(init=lambda key: {"w": 0.0, "lost": 1.0}, data=jnp.ones(2)),
-            members=1, **asked,
-        )  # fmt: skip
+        pj.estimate.ensemble(trainer, problem, members=1, steps=2, key=jax.random.key(1))
 
 
 def of(params, model_state=()):

@@ -33,8 +33,8 @@ def test_temperature_minimises_the_cross_entropy():
 @pytest.mark.parametrize(
     ("logits", "y", "error", "match"),
     [
-        (np.zeros((2, 2, 2)), [0, 1], ValueError, "logits: expected finite numbers"),
-        ([[0.0, np.nan]], [0], ValueError, "logits: expected finite numbers"),
+        (np.zeros((2, 2, 2)), [0, 1], ValueError, r"logits: expected \[rows, classes\]"),
+        ([[0.0, 1.0], [0.0, np.nan]], [0, 1], ValueError, "finite numbers, got others in row 1"),
         (np.zeros((2, 3)), [0, 3], ValueError, "from 0 to 2, got 3"),
         (np.zeros((2, 3)), [0.0, 1.0], TypeError, "expected classes y"),
         (np.zeros((2, 3)), [0, 1, 1], ValueError, "y: expected 2 classes, one a row, got 3"),
