@@ -25,6 +25,8 @@ _LONG = 1e-3
 """Share of a parameter from which on a last step is long."""
 _FAR = 5.0
 """How far a parameter has gone that may go without end, if the iterations found none."""
+_SETTLED = 1e-6
+"""Squared standard errors that parameters may be from their maximum."""
 _NO_FALL = 0.1
 """Fall of the log likelihood, in nats, below which there is none."""
 _INVERTED = 2000
@@ -80,7 +82,9 @@ def likelihood_estimate(
     ended = outcome in (Outcome.CONVERGED, Outcome.STUCK, Outcome.UNFINISHED)
     endless = _endless(objective, maximum, start) if ended else None
     if endless is not None:
-        covariance = _without(covariance, endless, parameters, outcome)
+        given = _covariance(objective, maximum, information, at_bound | endless)
+        fine = endless.sum() == 1 and _others_settled(maximum, endless)
+        covariance = _without(covariance, given if fine else None, endless, parameters, outcome)
         outcome = Outcome.SEPARATED
     theta = parameters.to_user(maximum.theta)
     return Estimate(
@@ -155,13 +159,26 @@ def _endless(objective: Objective, maximum: Maximum, start: np.ndarray) -> np.nd
     further, long = _last_step(maximum)
     if maximum.outcome is not Outcome.CONVERGED:
         further = (maximum.theta - start) / 2
-        long = np.abs(further) > _FAR * (1 + np.abs(start))
+        long = np.abs(further) > _FAR * (1 + np.abs(start)) / 2
     if not long.any() or not np.isfinite(further).all():
         return None
-    logs, _ = objective.evaluate(maximum.theta + further)
     weights = 1.0 if objective.weights is None else objective.weights
-    fall = maximum.log_likelihood - float((weights * logs).sum())
-    return long if fall < _NO_FALL else None
+    for change in (further, np.where(long, further, 0.0)):
+        logs, _ = objective.evaluate(maximum.theta + change)
+        if maximum.log_likelihood - float((weights * logs).sum()) < _NO_FALL:
+            return long
+    return None
+
+
+def _others_settled(maximum: Maximum, endless: np.ndarray) -> bool:
+    """Whether the other parameters are at their maximum given those."""
+    assert maximum.information is not None
+    assert maximum.gradient is not None
+    rest = ~endless
+    pull, block = maximum.gradient[rest], maximum.information[np.ix_(rest, rest)]
+    if not np.isfinite(block).all() or not np.linalg.eigvalsh(block).min(initial=np.inf) > 0:
+        return False
+    return float(pull @ np.linalg.solve(block, pull)) < _SETTLED
 
 
 def _last_step(maximum: Maximum) -> tuple[np.ndarray, np.ndarray]:
@@ -183,9 +200,25 @@ def _last_step(maximum: Maximum) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _without(
-    covariance: Covariance, endless: np.ndarray, parameters: Parameters, outcome: Outcome
+    covariance: Covariance,
+    given: Covariance | None,
+    endless: np.ndarray,
+    parameters: Parameters,
+    outcome: Outcome,
 ) -> Covariance:
-    """Without what has no estimate; without any if the others have not converged."""
+    """Without what has no estimate; without any if the others have not converged.
+
+    The others have their errors `given` one that grows, if they have settled beside it.
+    """
+    if given is not None:
+        at = int(np.argmax(endless))
+        note = (
+            f"{parameters.names[at]}: the likelihood rises, or does not fall, as it grows without "
+            "end, so it has no estimate; standard errors of the others hold it where the "
+            "iterations ended; give it a bound, hold it fixed, or take the simpler model"
+        )
+        notes = (note for note in given.notes if not note.startswith(f"{parameters.names[at]}:"))
+        return given._replace(notes=(*notes, note))
     table = covariance.covariance.copy()
     blank = endless if outcome is Outcome.CONVERGED else np.ones_like(endless)
     table[blank] = table[:, blank] = np.nan

@@ -174,3 +174,23 @@ def test_equal_calls_trace_once(est):
     again = maximum_likelihood(counted, {"mean": 1.0, "sd": 3.0}, Y + 1.0, transforms=SD)
     assert len(traced) == count
     np.testing.assert_allclose(again.theta - first.theta, [1.0, 0.0], atol=1e-12)
+
+
+def test_a_parameter_that_grows_without_end_is_named_and_the_others_keep_their_errors():
+    x = np.random.default_rng(5).normal(size=300)  # tails so thin that none is thin enough
+
+    def student(params, x):
+        nu, z = params["nu"], (x - params["mean"]) / params["spread"]
+        ways = jax.lax.lgamma((nu + 1) / 2) - jax.lax.lgamma(nu / 2) - jnp.log(nu) / 2
+        return ways - (nu + 1) / 2 * jnp.log1p(z**2 / nu) - jnp.log(params["spread"])
+
+    transforms = {"nu": pj.estimate.positive, "spread": pj.estimate.positive}
+    start = {"nu": 5.0, "mean": 0.0, "spread": 1.0}
+    found = pj.estimate.maximum_likelihood(student, start, x, transforms=transforms)
+    assert found.outcome == "separated"
+    assert np.isnan(found.stderr["nu"])
+    assert any(n.startswith("nu: the likelihood rises, or does not fall") for n in found.notes)
+    # in the limit they are those of a normal distribution
+    assert found.params["mean"] == pytest.approx(x.mean(), abs=1e-4)
+    assert found.stderr["mean"] == pytest.approx(x.std() / np.sqrt(300), rel=1e-4)
+    assert found.stderr["spread"] == pytest.approx(x.std() / np.sqrt(600), rel=1e-4)

@@ -254,9 +254,10 @@ def separation_note(apart: Separation, names: tuple[str, ...]) -> str:
     listed = ", ".join(names[at] for at in apart.columns)
     kind = "complete" if apart.complete else "quasi-complete"
     rows = "all rows" if apart.complete else f"{apart.moved.sum()} of {len(apart.moved)} rows"
+    predicts, it = ("predicts", "it") if len(apart.columns) == 1 else ("together predict", "one")
     return (
-        f"Separation ({kind}): {listed} predicts the response of {rows} without error, so the "
-        "likelihood has no maximum; leave it out, or join categories"
+        f"Separation ({kind}): {listed} {predicts} the response of {rows} without error, so the "
+        f"likelihood has no maximum; leave {it} out, or join categories"
     )
 
 

@@ -207,7 +207,12 @@ def _separated(fitted: Fitted, sample: Sample, y: np.ndarray) -> Separation | No
     contrasts = _contrasts(sample.design.matrix, y, blocks)
     constant = np.ptp(sample.design.matrix, axis=0) == 0
     towards = np.ones(len(contrasts), int)
-    return separation_of(contrasts, whole, towards, np.tile(constant, blocks))
+    apart = separation_of(contrasts, whole, towards, np.tile(constant, blocks))
+    if apart is None:
+        return None
+    beaten = apart.moved.reshape(len(y), blocks)  # the other classes that a row cannot be
+    certain = beaten.all(axis=1) if beaten.all(axis=1).any() else beaten.any(axis=1)
+    return apart._replace(moved=certain)
 
 
 def _contrasts(columns: np.ndarray, y: np.ndarray, blocks: int) -> np.ndarray:

@@ -25,7 +25,7 @@ _SENTENCES = {
     Outcome.CONVERGED: "converged",
     Outcome.AT_BOUND: "converged, with a parameter at its bound",
     Outcome.SINGULAR: "converged, but the data do not determine every parameter",
-    Outcome.SEPARATED: "no maximum: a combination of columns separates the classes",
+    Outcome.SEPARATED: "no maximum: the likelihood rises without end",
     Outcome.STUCK: "stuck: no step lowers the objective, and its gradient is not zero",
     Outcome.UNFINISHED: "unfinished: the largest number of iterations came first",
     Outcome.NONFINITE: "failed: the objective is not finite",
