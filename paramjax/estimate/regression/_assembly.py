@@ -240,7 +240,11 @@ def separated(
     """What separates the responses, looked for only where the solution shows signs of it."""
     if not is_suspicious(fitted, eta) or not towards.any():
         return None
-    return separation_of(problem.sample.design.matrix, problem.basis, towards)
+    information = fitted.maximum.information
+    if information is not None:  # of the coefficients alone
+        information = information[: problem.rank, : problem.rank]
+    matrix = problem.sample.design.matrix
+    return separation_of(matrix, problem.basis, towards, information=information)
 
 
 def is_suspicious(fitted: Fitted, eta: np.ndarray) -> bool:
@@ -254,7 +258,7 @@ def separation_note(apart: Separation, names: tuple[str, ...]) -> str:
     listed = ", ".join(names[at] for at in apart.columns)
     kind = "complete" if apart.complete else "quasi-complete"
     rows = "all rows" if apart.complete else f"{apart.moved.sum()} of {len(apart.moved)} rows"
-    predicts, it = ("predicts", "it") if len(apart.columns) == 1 else ("together predict", "one")
+    predicts, it = ("predicts", "it") if len(apart.columns) == 1 else ("predict", "them")
     return (
         f"Separation ({kind}): {listed} {predicts} the response of {rows} without error, so the "
         f"likelihood has no maximum; leave {it} out, or join categories"

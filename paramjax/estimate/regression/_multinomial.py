@@ -207,7 +207,8 @@ def _separated(fitted: Fitted, sample: Sample, y: np.ndarray) -> Separation | No
     contrasts = _contrasts(sample.design.matrix, y, blocks)
     constant = np.ptp(sample.design.matrix, axis=0) == 0
     towards = np.ones(len(contrasts), int)
-    apart = separation_of(contrasts, whole, towards, np.tile(constant, blocks))
+    shifts, information = np.tile(constant, blocks), fitted.maximum.information
+    apart = separation_of(contrasts, whole, towards, shifts, information)
     if apart is None:
         return None
     beaten = apart.moved.reshape(len(y), blocks)  # the other classes that a row cannot be

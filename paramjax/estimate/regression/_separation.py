@@ -11,6 +11,8 @@ from paramjax.estimate.regression._generalised import Basis
 
 _CLEAR = 1e-6
 """Shares of the largest below which a number is rounding of the linear program."""
+_LARGE = 200_000
+"""Entries of a matrix beyond which every column of the direction is named, not the fewest."""
 _STEEPEST = 1e5
 """Of columns of length one a row: how far a coefficient may go to move a row by one."""
 
@@ -38,6 +40,7 @@ def separation_of(
     basis: Basis,
     towards: np.ndarray,
     intercepts: np.ndarray | None = None,
+    information: np.ndarray | None = None,
 ) -> Separation | None:
     """A direction that raises the likelihood of some rows and lowers that of none.
 
@@ -51,6 +54,8 @@ def separation_of(
         towards: Of each row, where its linear predictor may go: 1 up, -1 down, 0 nowhere.
         intercepts: Columns that are not named as the cause if others are, bool[p]; None for the
             constant ones.
+        information: On the basis, where the iterations ended: what separates lies where it is
+            flat, which leaves few rows and directions to look at. None to look at all.
 
     Returns:
         What separates, or None.
@@ -66,15 +71,32 @@ def separation_of(
         >>> separation_of(x, basis, np.array([-1, 1, -1, 1])) is None
         True
     """
-    gains = _most_gains(basis.columns, towards)
+    flat = (
+        np.eye(basis.columns.shape[1]) if information is None else _flat(information, len(matrix))
+    )
+    gains = _most_gains(basis.columns @ flat, towards) if flat.size else None
     if gains is None:
         return None
+    gains = gains._replace(direction=flat @ gains.direction)
     best = basis.root @ gains.direction
     sizes = np.abs(best) * np.abs(matrix).max(axis=0)
     complete = bool(gains.moved.all())
-    columns = _fewest(matrix, towards, gains.moved, complete, intercepts)
     endless = sizes > _CLEAR * sizes.max()
+    if matrix.size > _LARGE:
+        shifts = np.ptp(matrix, axis=0) == 0 if intercepts is None else intercepts
+        columns = np.flatnonzero(endless & ~shifts if (endless & ~shifts).any() else endless)
+    else:
+        columns = _fewest(matrix, towards, gains.moved, complete, intercepts)
     return Separation(best, complete, columns, endless, gains.moved)
+
+
+def _flat(information: np.ndarray, rows: int) -> np.ndarray:
+    """Directions along which an information [r, r] is next to zero, float64[r, k]."""
+    if not np.isfinite(information).all():
+        return np.eye(len(information))
+    values, vectors = np.linalg.eigh(information)
+    flat: np.ndarray = vectors[:, values < _CLEAR * rows]
+    return flat
 
 
 class _Gains(NamedTuple):
@@ -86,9 +108,11 @@ def _most_gains(basis: np.ndarray, towards: np.ndarray) -> _Gains | None:
     """The direction in which as many rows as can be gain."""
     from scipy import optimize, sparse  # at the call, for it takes 0.2 s
 
-    still = basis[towards == 0]
+    largest = np.abs(basis).max(axis=1, initial=0.0)
+    moving = largest > 1e-9 * largest.max(initial=0.0)
+    still = basis[(towards == 0) & moving]
     free = linalg.null_space(still, rcond=1e-9) if len(still) else np.eye(basis.shape[1])
-    moves = towards != 0
+    moves = (towards != 0) & moving
     signed = (towards[moves, None] * basis[moves]) @ free
     if not signed.size:
         return None

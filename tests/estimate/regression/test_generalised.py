@@ -240,3 +240,29 @@ def test_missing_rows_are_dropped_and_counted(plain):
     found = logistic(gappy, [*np.where(YES, "b", "a"), None], missing="drop")
     np.testing.assert_allclose(found.theta, plain.theta, rtol=1e-14)
     assert found.notes[0].startswith("1 of 31 rows dropped for missing values (in dose, y)")
+
+
+@pytest.mark.slow
+def test_separation_among_many_rows_is_found_where_the_likelihood_is_flat():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 60))
+    rare = rng.random((2, 4000)) < 0.01
+    y = ((X[:, 0] + rng.logistic(size=4000) > 0) | rare[0]) & ~rare[1]
+    found = logistic(
+        {
+            "a": X[:, 0],
+            "up": rare[0] & ~rare[1],
+            "down": rare[1],
+            **dict(zip(map(str, range(59)), X.T[1:], strict=True)),
+        },
+        y,
+    )
+    certain = rare.any(axis=0)
+    assert found.outcome is Outcome.SEPARATED
+    assert f"up, down predict the response of {certain.sum()} of 4000" in found.notes[0]
+    rest = logistic(
+        {"a": X[~certain, 0], **dict(zip(map(str, range(59)), X[~certain].T[1:], strict=True))},
+        y[~certain],
+    )
+    np.testing.assert_allclose(found.params["a"], rest.params["a"], rtol=1e-8)
+    np.testing.assert_allclose(found.stderr["a"], rest.stderr["a"], rtol=1e-8)
