@@ -212,7 +212,9 @@ def _separated(fitted: Fitted, sample: Sample, y: np.ndarray) -> Separation | No
     if apart is None:
         return None
     beaten = apart.moved.reshape(len(y), blocks)  # the other classes that a row cannot be
-    certain = beaten.all(axis=1) if beaten.all(axis=1).any() else beaten.any(axis=1)
+    certain = np.asarray(beaten.all(axis=1))
+    if not certain.any():
+        certain = np.asarray(beaten.any(axis=1))
     return apart._replace(moved=certain)
 
 
