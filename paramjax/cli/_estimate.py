@@ -105,6 +105,8 @@ def estimate(
         record |= {"loss": loss, "key": key, "versions": versions()}
         record["seconds"] = round(time.perf_counter() - started, 3)
         written = write_files(folder, found, problem, more, text, record, level)
+    except BrokenPipeError:  # of whoever reads the output, no fault of a file
+        raise
     except (ValueError, TypeError, OSError) as error:
         return fail(error)
     print(f"\nwritten to {folder}: {', '.join(written)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -48,7 +49,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Raises:
         SystemExit: Always, after `--version` too: 0 all went well, 1 a check failed, 2 bad input,
-            3 an optimizer was left out, 130 interrupted, 143 ended by SIGTERM.
+            3 an optimizer was left out, 130 interrupted, 141 nobody read the output to its end,
+            143 ended by SIGTERM.
     """
     words = sys.argv[1:] if args is None else args
     if list(words) == ["--version"]:
@@ -65,6 +67,10 @@ def main(args: Sequence[str] | None = None) -> None:
             args=args,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads the output has read enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.CLOSED
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except ModuleNotFoundError as error:

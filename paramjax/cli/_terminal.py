@@ -28,6 +28,8 @@ class Exit(enum.IntEnum):
     EXCLUDED = 3
     """The benchmark ran without one or more of its optimizers."""
     INTERRUPTED = 130
+    CLOSED = 141
+    """Whoever read the output closed it, as `head` does."""
     TERMINATED = 143
 
 

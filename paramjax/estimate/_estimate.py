@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -189,6 +191,19 @@ class Estimate:
         """The summary in a notebook."""
         return summary_of(self, 0.95)._repr_html_()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the objective, whose functions no pickle holds; refits need a new fit."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"objective": None}
+
+    def __copy__(self) -> Estimate:
+        """A copy with the same objective."""
+        return replace(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Estimate:
+        """A copy with numbers of its own, and the same objective."""
+        params, covariance = copy.deepcopy((self.params, self.covariance), memo)
+        return replace(self, params=params, covariance=covariance)
+
     def quantile(self, probability: float) -> float:
         """Of the distribution that the estimates' errors follow, over their standard errors."""
         if self.reference == "t":
@@ -198,6 +213,6 @@ class Estimate:
 
 def check_level(level: float) -> float:
     """The level of confidence, if it lies in (0, 1)."""
-    if not 0.0 < level < 1.0:
+    if not isinstance(level, Real) or not 0.0 < level < 1.0:
         raise ValueError(f"level: expected a number in (0, 1) such as 0.95, got {level!r}")
     return level

@@ -156,6 +156,8 @@ def _not_finite(objective: Objective, solution: Solution) -> str:
             f"{wrong[0]} ({solution.residuals[wrong[0]]}){infinite}; {remedy}"
         )
     bad = ~np.isfinite(solution.jacobian)
+    if not bad.any():
+        return f"params0: the sum of squares overflows at the start; start nearer than from {at}"
     named = ", ".join(name for name, any_ in zip(names, bad.any(axis=0), strict=True) if any_)
     row = int(np.argmax(bad.any(axis=1)))
     return (

@@ -19,7 +19,7 @@ from paramjax.estimate._estimates import Estimates
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, parameters_of
 from paramjax.estimate._plain_data import plain_column
-from paramjax.estimate._traced import explained
+from paramjax.estimate._traced import explained, refuse_traced
 from paramjax.estimate.solvers import Inputs
 
 
@@ -100,6 +100,9 @@ def least_squares_many(
         raise TypeError(f"dtype: expected float64 or float32, got {dtype!r}")
     if weights is not None and sigma is not None:
         raise ValueError("weights: expected weights or sigma, got both; sigma is a known precision")
+    if not isinstance(data, Iterator):
+        refuse_traced("data", data)
+    refuse_traced("params0", params0)
     starts, one = _starts(params0, start_axis)
     found = constrained(parameters_of(one), bounds=bounds, fixed=fixed)
     machine = Machine(

@@ -13,6 +13,7 @@ import numpy as np
 
 from paramjax._checks import leaf_name
 from paramjax._types import Array, Params
+from paramjax.estimate._traced import refuse_traced
 from paramjax.estimate._transforms import Transform
 
 
@@ -159,6 +160,7 @@ def parameters_of(params: Params) -> Parameters:
         >>> parameters_of({"b": 1.0, "w": np.zeros(2)}).names
         ('b', 'w[0]', 'w[1]')
     """
+    refuse_traced("params0", params)
     leaves, treedef = jax.tree_util.tree_flatten_with_path(params)
     shapes, names = [], []
     for path, leaf in leaves:

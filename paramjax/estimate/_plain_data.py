@@ -11,6 +11,7 @@ import numpy as np
 from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
 from paramjax.data._frames import is_frame
+from paramjax.estimate._traced import refuse_traced
 
 
 def plain_data(data: PyTree) -> PyTree:
@@ -25,6 +26,7 @@ def plain_data(data: PyTree) -> PyTree:
         >>> plain_data({"x": [1, None], "n": 3})
         {'n': array(3), 'x': array([ 1., nan])}
     """
+    refuse_traced("data", data)
     whole = jax.tree.map(_columns, data, is_leaf=_is_one)
     return jax.tree_util.tree_map_with_path(_plain, whole, is_leaf=_is_one)
 
@@ -91,6 +93,7 @@ def plain_column(
         ValueError: If one is not finite or not large enough; its row is named. If there are more
             axes.
     """
+    refuse_traced(name, value)
     array = value if isinstance(value, np.memmap) else _array(value)
     if array.dtype.kind == "O" and all(_is_numbers(entry) for entry in array.flat):
         array = array.astype(np.float64)

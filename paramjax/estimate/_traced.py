@@ -48,3 +48,16 @@ def check_callable_solver(solver: Any) -> None:
             "solver: expected a function of the rows such as pj.estimate.solvers.newton, or None, "
             f"got {describe(solver)}"
         )
+
+
+def refuse_traced(name: str, value: Any) -> None:
+    """Raise if a value is traced: estimates are made on the host.
+
+    Raises:
+        TypeError: Inside `jax.jit`, `jax.grad`, `jax.vmap`.
+    """
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+        raise TypeError(
+            f"{name}: expected numbers, got traced ones; call it outside of jax.jit, jax.grad and "
+            "jax.vmap, for it computes on the host; least_squares_many fits many problems at once"
+        )

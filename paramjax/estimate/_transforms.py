@@ -29,8 +29,24 @@ class Transform:
     inverse: Callable[[Any], Any]
 
 
-positive = Transform(jnp.exp, jnp.log)
+def _exp(u: Any) -> Any:  # functions of this module can be pickled, those of jax.numpy cannot
+    return jnp.exp(u)
+
+
+def _log(x: Any) -> Any:
+    return jnp.log(x)
+
+
+def _sigmoid(u: Any) -> Any:
+    return jax.nn.sigmoid(u)
+
+
+def _logit(x: Any) -> Any:
+    return jax.scipy.special.logit(x)
+
+
+positive = Transform(_exp, _log)
 """For parameters above zero: the solver moves their logarithm."""
 
-unit_interval = Transform(jax.nn.sigmoid, jax.scipy.special.logit)
+unit_interval = Transform(_sigmoid, _logit)
 """For parameters between 0 and 1: the solver moves their log odds."""

@@ -80,6 +80,16 @@ class _Linear(NamedTuple):
         regular: Array = self.held | (jnp.abs(jnp.diagonal(self.triangle)) > rounding)
         return regular
 
+    @property
+    def reaches(self) -> Array:
+        """Squares of what the columns reach of the residuals, [p].
+
+        Where some are combinations of others, the directions of R are partly rounding: there
+        the share of each column by itself.
+        """
+        alone = (self.reachable @ self.triangle) / jnp.where(self.norms > 0, self.norms, 1.0)
+        return jnp.where(self.regular.all(), self.reachable, alone) ** 2
+
 
 class _Own(NamedTuple):
     """What the solver carries."""
@@ -233,8 +243,8 @@ def _decided(
     along = linear.triangle @ change
     sums = _sums(
         -along * (linear.reachable + 0.5 * along),
-        jnp.where(linear.regular, linear.reachable, 0.0) ** 2,
-        jnp.where(found.regular, found.reachable, 0.0) ** 2,
+        linear.reaches,
+        found.reaches,
         (linear.norms * state.theta) ** 2,
         jnp.abs(change) > eps * jnp.abs(state.theta),
     )

@@ -57,7 +57,7 @@ class Bootstrap:
     def covariance(self) -> np.ndarray:
         """Of the replicates, float64[p, p]; NaN for parameters that no refit moves."""
         found = np.atleast_2d(np.cov(self._good, rowvar=False))
-        fixed = np.diag(found) == 0
+        fixed = np.ptp(self._good, axis=0) == 0
         found[fixed] = found[:, fixed] = np.nan
         return found
 
@@ -201,6 +201,8 @@ def bootstrap(
             f"bootstrap: {replicates - int(good.sum())} of {replicates} refits failed "
             f"({failures_in_words(counted(outcome[~good]))}); no spread to tell"
         )
+    if est.outcome is Outcome.SINGULAR:  # a refit stays where it began along such a direction
+        theta = np.where(_undetermined(est), est.theta, theta)
     failed, theta = counted(outcome[~good]), np.where(good[:, None], theta, np.nan)
     notes = (*_notes(failed, replicates), *_far_notes(est, theta))
     return Bootstrap(est, kind, theta, failed, groups, notes)
@@ -259,6 +261,15 @@ def _checked(est: Estimate, kind: str, clusters: Any) -> np.ndarray | None:
             f"{groups.shape} and kind {kind!r}"
         )
     return groups
+
+
+def _undetermined(est: Estimate) -> np.ndarray:
+    """Which parameters have no standard error, though none of their bounds holds them, bool[p]."""
+    objective, theta = objective_of(est, "bootstrap"), solver_theta(est)
+    found = np.isnan(est.errors)
+    found &= True if objective.low is None else theta > objective.low
+    found &= True if objective.high is None else theta < objective.high
+    return found
 
 
 def _notes(failed: Mapping[Outcome, int], replicates: int) -> tuple[str, ...]:

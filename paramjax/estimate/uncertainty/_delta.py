@@ -17,6 +17,7 @@ from paramjax._format import number
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params, PyTree
 from paramjax.estimate._estimate import Estimate, Interval, check_level
+from paramjax.estimate._traced import explained
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,7 +94,7 @@ def delta(est: Estimate, fn: Callable[[Params], PyTree]) -> Delta:
         Delta method
           value  21, standard error 0.5422
     """
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), explained("fn"):
         value, jacobian = jax.device_get(_value_and_jacobian(fn, est.params))
     held = est.parameters.held
     free = jacobian if held is None else jacobian[:, held.places]

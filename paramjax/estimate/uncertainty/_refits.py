@@ -22,7 +22,10 @@ def objective_of(est: Estimate, what: str) -> Objective:
         ValueError: If it came without one; `what` names who needs it.
     """
     if est.objective is None:
-        raise ValueError(f"{what}: expected an estimate with its objective, got one without")
+        raise ValueError(
+            f"{what}: expected an estimate with its objective, got one without; a pickle leaves "
+            "it behind, and so do fits of many problems: fit once more"
+        )
     return est.objective
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import linalg
 
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Key, PyTree
 from paramjax.estimate._estimate import Estimate
+from paramjax.estimate._linear_algebra import decompose
 from paramjax.estimate.uncertainty._refits import objective_of, solver_theta
 
 
@@ -98,7 +98,8 @@ def modified_residuals(
     Davison and Hinkley (1997, Bootstrap Methods and their Application, eq. 6.9).
     """
     root = np.sqrt(weights)
-    q = linalg.qr(root[:, None] * jacobian, mode="economic", pivoting=True)[0]
+    found = decompose(root[:, None] * jacobian)
+    q = found.q[:, : found.rank]
     leverage = np.minimum(np.einsum("ij,ij->i", q, q), 1 - 1e-9)
     modified: np.ndarray = root * residuals / np.sqrt(1 - leverage)
     return modified
