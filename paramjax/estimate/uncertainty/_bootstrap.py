@@ -266,7 +266,7 @@ def _checked(est: Estimate, kind: str, clusters: Any) -> np.ndarray | None:
 def _undetermined(est: Estimate) -> np.ndarray:
     """Which parameters have no standard error, though none of their bounds holds them, bool[p]."""
     objective, theta = objective_of(est, "bootstrap"), solver_theta(est)
-    found = np.isnan(est.errors)
+    found: np.ndarray = np.isnan(est.errors)
     found &= True if objective.low is None else theta > objective.low
     found &= True if objective.high is None else theta < objective.high
     return found
