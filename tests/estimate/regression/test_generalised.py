@@ -131,6 +131,7 @@ def test_gamma_without_spread_has_no_standard_errors(y, reason):
     assert any(reason in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_refits_with_other_weights_equal_single_fits(plain):
     counts = np.random.default_rng(0).integers(1, 4, (3, N)).astype(float)
     many = plain.objective.solve_many(np.tile(plain.theta, (3, 1)), weights=counts)

@@ -249,6 +249,7 @@ def test_units_do_not_matter(table, of_x, of_y):
     assert est.statistics["F"] == pytest.approx(plain.statistics["F"])
 
 
+@pytest.mark.slow
 def test_a_bootstrap_of_collinear_columns_is_that_of_the_others(table):
     X, y, _ = table
     key = jax.random.key(0)

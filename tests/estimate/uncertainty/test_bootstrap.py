@@ -70,7 +70,8 @@ def test_clusters_are_drawn_together(mean):
     assert (found.interval(method="bca").low["m"] < mean.theta).all()
 
 
-@pytest.mark.parametrize("kind", ["residual", pytest.param("parametric", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["residual", "parametric"])
 def test_new_errors_have_the_variance_of_least_squares(kind):
     weights = np.linspace(1, 4, 12)
     est = pj.estimate.curve_fit(line, {"a": 0.0, "b": 0.0}, X, Y, weights=weights)
@@ -110,6 +111,7 @@ def test_refits_that_fail_are_counted():
     assert "singular" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_resamples_that_separate_the_classes_are_told():
     """Of six rows many resamples hold no overlap; their slopes grow until the sum is flat."""
     est = pj.estimate.logistic(np.arange(6.0)[:, None], np.array([0, 0, 1, 0, 1, 1.0]))

@@ -57,6 +57,7 @@ def curve(params, x):
     return params["a"] * jnp.exp(-params["b"] * x)
 
 
+@pytest.mark.slow
 def test_refits_of_curves_equal_fits_without_the_row():
     x = np.linspace(0, 4, 12)
     y = 3 * np.exp(-x) + 0.05 * np.cos(40 * x)

@@ -85,6 +85,7 @@ def test_a_poisson_rate_has_the_interval_of_its_likelihood_ratio(transforms):
     np.testing.assert_allclose([found.low["rate"], found.high["rate"]], known, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_an_open_end_is_infinite_and_said():
     x = np.linspace(0, 5, 30)
     y = np.where(x < 0.1, 1.0, 0.0) + 0.02 * np.cos(7 * x)

@@ -54,6 +54,16 @@ def test_likelihood_equals_statsmodels(table):
     clustered = other.fit(cov_type="cluster", cov_kwds={"groups": groups}, disp=0, tol=1e-14)
     found = pj.estimate.robust(est, clusters=groups)
     np.testing.assert_allclose(found.covariance, clustered.cov_params(), rtol=1e-8)
+    with pytest.raises(ValueError, match="expected 'HC0' or 'HC1' for an estimate of maximum"):
+        pj.estimate.robust(est, "HC3")
+    with pytest.raises(ValueError, match="inverse information, got 'HC1, 12 clusters'"):
+        pj.estimate.robust(found)
+
+
+@pytest.mark.slow
+def test_weights_of_a_likelihood_count_rows(table):
+    X, _, weights, groups = table
+    y = (weights > 1).astype(float)
     times = 1 + groups % 3  # a row of weight 2 is two rows, alone or in its cluster
     counted = pj.estimate.logistic(X, y, weights=times)
     repeated = pj.estimate.logistic(np.repeat(X, times, axis=0), np.repeat(y, times))
@@ -63,10 +73,6 @@ def test_likelihood_equals_statsmodels(table):
             pj.estimate.robust(repeated, clusters=second).covariance,
             rtol=1e-8,
         )
-    with pytest.raises(ValueError, match="expected 'HC0' or 'HC1' for an estimate of maximum"):
-        pj.estimate.robust(est, "HC3")
-    with pytest.raises(ValueError, match="inverse information, got 'HC1, 12 clusters'"):
-        pj.estimate.robust(found)
 
 
 @pytest.mark.slow
