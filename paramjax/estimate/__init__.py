@@ -8,71 +8,63 @@ from paramjax.estimate._many import least_squares_many
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._robust_losses import cauchy, huber, soft_l1, tukey
 from paramjax.estimate._transforms import Transform, positive, unit_interval
-from paramjax.estimate.formulas import Expression, Formula, formula
-from paramjax.estimate.networks import (
-    ClassMixture,
-    ClassPrediction,
+from paramjax.estimate.formulas._formula import Expression, Formula, formula
+from paramjax.estimate.networks._conformal import (
     ConformalIntervals,
     ConformalSets,
-    Coverage,
+    conformal_intervals,
+    conformal_sets,
+)
+from paramjax.estimate.networks._conformal_quantile import (
     CoverageLaw,
-    CrossConformalIntervals,
-    CrossConformalSets,
-    Ensemble,
+    conformal_quantile,
+    coverage_law,
+)
+from paramjax.estimate.networks._conformal_scores import (
     IntervalScore,
-    Laplace,
     SetScore,
-    ValueMixture,
-    ValuePrediction,
     absolute_score,
     adaptive_score,
-    categorical,
-    conformal_intervals,
-    conformal_quantile,
-    conformal_sets,
-    coverage,
-    coverage_law,
+    least_ambiguous_score,
+    normalised_score,
+    quantile_score,
+)
+from paramjax.estimate.networks._coverage import Coverage, coverage
+from paramjax.estimate.networks._cross_conformal import (
+    CrossConformalIntervals,
+    CrossConformalSets,
     cross_conformal_intervals,
     cross_conformal_sets,
-    diagonal,
-    ensemble,
-    full,
-    gaussian,
-    kronecker,
-    laplace,
-    last_layer,
-    least_ambiguous_score,
-    low_rank,
+)
+from paramjax.estimate.networks._diagonal import diagonal
+from paramjax.estimate.networks._ensemble import Ensemble, ensemble
+from paramjax.estimate.networks._full import full, last_layer
+from paramjax.estimate.networks._held_out import temperature
+from paramjax.estimate.networks._kronecker import kronecker
+from paramjax.estimate.networks._laplace import Laplace, laplace
+from paramjax.estimate.networks._likelihoods import categorical, gaussian
+from paramjax.estimate.networks._low_rank import low_rank
+from paramjax.estimate.networks._mixtures import ClassMixture, ValueMixture
+from paramjax.estimate.networks._predictions import (
+    ClassPrediction,
+    ValuePrediction,
     mean_field,
     monte_carlo,
-    normalised_score,
     probit,
-    quantile_score,
-    temperature,
 )
-from paramjax.estimate.regression import (
-    gamma,
-    linear,
-    logistic,
-    multinomial,
-    negative_binomial,
-    poisson,
-)
-from paramjax.estimate.summaries import Row, Summary
-from paramjax.estimate.uncertainty import (
-    Bootstrap,
-    Delta,
-    Influence,
-    Prediction,
-    Profile,
-    ProfileCurve,
-    bootstrap,
-    delta,
-    influence,
-    predict,
-    profile,
-    robust,
-)
+from paramjax.estimate.regression._gamma import gamma
+from paramjax.estimate.regression._linear import linear
+from paramjax.estimate.regression._logistic import logistic
+from paramjax.estimate.regression._multinomial import multinomial
+from paramjax.estimate.regression._negative_binomial import negative_binomial
+from paramjax.estimate.regression._poisson import poisson
+from paramjax.estimate.summaries._summary import Row, Summary
+from paramjax.estimate.uncertainty._bands import Prediction, predict
+from paramjax.estimate.uncertainty._bootstrap import Bootstrap, bootstrap
+from paramjax.estimate.uncertainty._delta import Delta, delta
+from paramjax.estimate.uncertainty._influence import Influence, influence
+from paramjax.estimate.uncertainty._profile import Profile, ProfileCurve, profile
+from paramjax.estimate.uncertainty._sandwich import robust
 
 __all__ = [
     "Bootstrap",

@@ -12,12 +12,7 @@ from paramjax._programs import kept_on
 from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters
-from paramjax.estimate.solvers import (
-    Inputs,
-    Solved,
-    Solver,
-    levenberg_marquardt,
-)
+from paramjax.estimate.solvers import Inputs, Solved, Solver, levenberg_marquardt
 from paramjax.estimate.solvers._levenberg_marquardt import factors_of
 from paramjax.estimate.solvers._many import solve_and_keep
 from paramjax.estimate.solvers._small import (

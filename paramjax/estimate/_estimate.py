@@ -16,10 +16,9 @@ from paramjax._types import Params
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, slopes
-from paramjax.estimate.summaries import Summary
 from paramjax.estimate.summaries._figure import figure_of
 from paramjax.estimate.summaries._frame import frame_of, short_text
-from paramjax.estimate.summaries._summary import summary_of
+from paramjax.estimate.summaries._summary import Summary, summary_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,8 @@ from paramjax.estimate._parameters import Parameters, parameters_of, slopes_at
 from paramjax.estimate._robust_losses import RobustLoss
 from paramjax.estimate._traced import check_callable_solver, explained
 from paramjax.estimate._transforms import Transform
-from paramjax.estimate.solvers import Inputs, Solver, levenberg_marquardt, linearised
+from paramjax.estimate.solvers import Inputs, Solver, levenberg_marquardt
+from paramjax.estimate.solvers._levenberg_marquardt import linearised
 
 Residuals = Callable[[Params, PyTree], Array]
 

@@ -11,7 +11,8 @@ import numpy as np
 from paramjax._programs import owned_jit
 from paramjax._types import Array
 from paramjax.estimate._outcome import Outcome, outcome_of
-from paramjax.estimate.solvers import Inputs, Rows, Solver, SolverState, minus_log_likelihood
+from paramjax.estimate.solvers import Inputs, Rows, Solver, SolverState
+from paramjax.estimate.solvers._newton import minus_log_likelihood
 
 
 class Maximum(NamedTuple):

@@ -12,7 +12,8 @@ import numpy as np
 from paramjax._programs import owned_jit
 from paramjax._types import Array, PyTree
 from paramjax.estimate._parameters import Parameters
-from paramjax.estimate.solvers import Inputs, Rows, Solved, Solver, linearised, solve_many
+from paramjax.estimate.solvers import Inputs, Rows, Solved, Solver, solve_many
+from paramjax.estimate.solvers._levenberg_marquardt import linearised
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
     """The numbers of one parameter.
 
     Example:
-        >>> from paramjax.estimate.summaries import Row
+        >>> from paramjax.estimate import Row
         >>> cells_of(Row("b1", 238.94212918, 2.7070075241, 88.26797, 3e-19, 233.04405, 244.8402))
         ('238.942', '2.707', '88.268', '<1e-16', '233.044', '244.840')
     """
@@ -41,7 +41,7 @@ def _rounded(row: Row) -> tuple[str, list[str]]:
     """The standard error, and estimate and ends to its last digit, the estimate to three at least.
 
     Example:
-        >>> from paramjax.estimate.summaries import Row
+        >>> from paramjax.estimate import Row
         >>> _rounded(Row("b", 0.0358, 125.0, 0.0, 1.0, -250.0, 250.0))
         ('125.0', ['0.0358', '-250.0000', '250.0000'])
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from paramjax.estimate._estimate import Estimate
     from paramjax.estimate._objective import Objective
-    from paramjax.estimate.uncertainty import Profile
+    from paramjax.estimate.uncertainty._profile import Profile
 
 _GRID = 400
 """Inputs at which a curve is drawn."""
@@ -139,7 +139,7 @@ def _curve(
     labels: tuple[str, str] | None,
 ) -> Panel:  # fmt: skip
     """Draws the curve of one input with its bands."""
-    from paramjax.estimate.uncertainty import predict
+    from paramjax.estimate.uncertainty._bands import predict
     from paramjax.plots import fitted_curve
 
     grid = np.linspace(np.min(one.values), np.max(one.values), _GRID)
