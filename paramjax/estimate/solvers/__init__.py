@@ -1,7 +1,7 @@
 """Iterative solvers: one problem's step as a pure function, run alone or by the thousand."""
 
 from paramjax.estimate.solvers._lbfgs import lbfgs
-from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt
+from paramjax.estimate.solvers._levenberg_marquardt import levenberg_marquardt, linearised
 from paramjax.estimate.solvers._many import solve_many
 from paramjax.estimate.solvers._newton import newton
 from paramjax.estimate.solvers._single import solve_single
@@ -15,6 +15,7 @@ __all__ = [
     "SolverState",
     "lbfgs",
     "levenberg_marquardt",
+    "linearised",
     "newton",
     "solve_many",
     "solve_single",
