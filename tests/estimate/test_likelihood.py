@@ -176,6 +176,7 @@ def test_equal_calls_trace_once(est):
     np.testing.assert_allclose(again.theta - first.theta, [1.0, 0.0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_grows_without_end_is_named_and_the_others_keep_their_errors():
     x = np.random.default_rng(5).normal(size=300)  # tails so thin that none is thin enough
 

@@ -99,6 +99,7 @@ def test_collinear_columns_are_named_and_the_others_estimated(plain):
     np.testing.assert_array_equal(np.isnan(found.errors), [False, True, True, True, False])
 
 
+@pytest.mark.slow
 def test_counts_without_excess_have_a_dispersion_at_its_bound():
     y = np.full(N, 4.0)
     y[::2] = 5.0
@@ -111,6 +112,7 @@ def test_counts_without_excess_have_a_dispersion_at_its_bound():
     assert any("dispersion: at its bound" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_gamma_of_groups_has_the_logs_of_their_means():
     y = np.array([1.0, 3.0, 2.0, 5.0, 11.0, 8.0])
     est = gamma({"group": [0, 0, 0, 1, 1, 1]}, y)
@@ -140,6 +142,7 @@ def test_refits_with_other_weights_equal_single_fits(plain):
         np.testing.assert_allclose(theta, logistic(TABLE, YES, weights=weights).theta, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_new_rows_are_predicted_from_arrays_and_tables(plain):
     rows = np.array([[0.5, -1.0], [0.0, 0.0]])
     chance = 1 / (1 + np.exp(-(plain.theta[0] + rows @ plain.theta[1:])))

@@ -95,6 +95,7 @@ def curve(params, x):
     return params["a"] * jnp.exp(-params["b"] * x)
 
 
+@pytest.mark.slow
 def test_curves_follow_the_formula_on_the_users_scale():
     x = np.linspace(0, 4, 30)
     y = 3 * np.exp(-x) + 0.05 * (1 + x) * np.cos(40 * x)
