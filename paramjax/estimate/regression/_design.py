@@ -201,6 +201,24 @@ def column_of(values: Any, what: str, rows: int) -> np.ndarray:
     return array
 
 
+def check_same_rows(X: Any, y: Any) -> None:
+    """Refuse a table and a response of pandas whose rows have different labels.
+
+    Raises:
+        ValueError: If the indexes differ.
+
+    Example:
+        >>> check_same_rows({"x": [1.0]}, [2.0])
+    """
+    first: Any = getattr(X, "index", None)
+    second: Any = getattr(y, "index", None)
+    if hasattr(first, "equals") and hasattr(second, "equals") and not first.equals(second):
+        raise ValueError(
+            "y: expected the index of X, got other labels or another order; give y.loc[X.index], "
+            "or y.to_numpy() if the rows are in order"
+        )
+
+
 def check_size(column: np.ndarray, what: str) -> None:
     """Refuse a column, zeros apart, whose square would overflow or vanish.
 

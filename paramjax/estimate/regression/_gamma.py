@@ -12,7 +12,7 @@ from scipy import special
 from paramjax.estimate._estimate import Estimate
 from paramjax.estimate.regression._assembly import Problem, assembled
 from paramjax.estimate.regression._counts import log_offset, log_start
-from paramjax.estimate.regression._design import Missing
+from paramjax.estimate.regression._design import Missing, check_same_rows
 from paramjax.estimate.regression._families import GAMMA, GAMMA_INVERSE
 from paramjax.estimate.regression._generalised import (
     Fitted,
@@ -81,6 +81,7 @@ def gamma(
         raise ValueError(f'link: expected "log" or "inverse", got {link!r}')
     if link == "inverse" and exposure is not None:
         raise ValueError("exposure: expected none with the inverse link, got one; use link='log'")
+    check_same_rows(X, y)
     sample = sample_of(
         X,
         numbers_from(y, above=True, whole=False, hint=""),

@@ -16,6 +16,7 @@ from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.regression._design import (
     Design,
     Missing,
+    check_same_rows,
     check_size,
     coefficients_of,
     column_of,
@@ -110,6 +111,7 @@ def linear(
     """
     if not (np.ndim(ridge) == 0 and 0 <= ridge < np.inf):
         raise ValueError(f"ridge: expected a finite number from 0, got {ridge!r}")
+    check_same_rows(X, y)
     design = design_of(X, intercept=intercept, names=names)
     whole, notes = _table(design, y, weights, missing)
     table = _counting(whole)

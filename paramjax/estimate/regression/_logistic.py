@@ -9,7 +9,7 @@ import numpy as np
 
 from paramjax.estimate._estimate import Estimate
 from paramjax.estimate.regression._assembly import Problem, estimate_of
-from paramjax.estimate.regression._design import Missing
+from paramjax.estimate.regression._design import Missing, check_same_rows
 from paramjax.estimate.regression._families import BINOMIAL
 from paramjax.estimate.regression._generalised import Information, Sample, fit_on, sample_of
 from paramjax.estimate.regression._responses import Binary, binary_response
@@ -62,6 +62,7 @@ def logistic(
         >>> est.outcome, round(float(est.params["hours"]), 4), round(float(est.stderr["hours"]), 4)
         ('converged', 1.214, 0.9126)
     """
+    check_same_rows(X, y)
     binary = binary_response(y)
     sample = sample_of(
         X,

@@ -16,7 +16,7 @@ from paramjax.estimate._estimate import Estimate
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.regression._assembly import is_suspicious, separation_note
-from paramjax.estimate.regression._design import Missing, coefficients_of
+from paramjax.estimate.regression._design import Missing, check_same_rows, coefficients_of
 from paramjax.estimate.regression._families import Curve, matrix_at
 from paramjax.estimate.regression._generalised import (
     Basis,
@@ -91,6 +91,7 @@ def multinomial(
         {'car: intercept': -1.66, 'car: km': 1.1, 'rail: intercept': -4.93, 'rail: km': 2.24}
     """
     classes = class_response(y)
+    check_same_rows(X, y)
     sample = sample_of(
         X,
         classes.of_rows,

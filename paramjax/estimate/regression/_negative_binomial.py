@@ -21,7 +21,7 @@ from paramjax.estimate.regression._assembly import (
     separation_note,
 )
 from paramjax.estimate.regression._counts import check_some, log_offset, log_start
-from paramjax.estimate.regression._design import Missing
+from paramjax.estimate.regression._design import Missing, check_same_rows
 from paramjax.estimate.regression._families import NEGATIVE_BINOMIAL, NEGATIVE_BINOMIAL_FIXED
 from paramjax.estimate.regression._generalised import (
     Fitted,
@@ -89,6 +89,7 @@ def negative_binomial(
         >>> {name: round(float(value), 4) for name, value in est.params.items()}
         {'intercept': 1.0986, 'dose': 1.3863, 'dispersion': 0.8681}
     """
+    check_same_rows(X, y)
     sample = sample_of(
         X,
         numbers_from(y, above=False, whole=True, hint="; for others use poisson or gamma"),

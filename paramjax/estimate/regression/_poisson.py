@@ -8,7 +8,7 @@ from typing import Any
 from paramjax.estimate._estimate import Estimate
 from paramjax.estimate.regression._assembly import Problem, estimate_of
 from paramjax.estimate.regression._counts import check_some, log_offset, log_start
-from paramjax.estimate.regression._design import Missing
+from paramjax.estimate.regression._design import Missing, check_same_rows
 from paramjax.estimate.regression._families import POISSON
 from paramjax.estimate.regression._generalised import Information, fit_on, sample_of
 from paramjax.estimate.regression._responses import numbers_from
@@ -60,6 +60,7 @@ def poisson(
         >>> {name: round(float(value), 4) for name, value in est.params.items()}
         {'intercept': 0.6931, 'dose': 1.3863}
     """
+    check_same_rows(X, y)
     sample = sample_of(
         X,
         numbers_from(y, above=False, whole=False, hint=""),

@@ -321,3 +321,12 @@ def test_many_rows_are_right_to_the_last_digits():
         rest = sum(gram[i][k] * truth[k] for k in range(i + 1, 4))
         truth[i] = (right[i] - rest) / gram[i][i]
     np.testing.assert_allclose(est.theta, truth.astype(float), rtol=1e-14)
+
+
+def test_rows_of_other_labels_are_refused(table):
+    X, y, _ = table
+    frame = pd.DataFrame(X)
+    for fit in (pj.estimate.linear, pj.estimate.logistic, pj.estimate.poisson):
+        with pytest.raises(ValueError, match="y: expected the index of X"):
+            fit(frame.iloc[::-1], pd.Series(y > 0).astype(float))
+    pj.estimate.linear(frame.iloc[::-1], y)
