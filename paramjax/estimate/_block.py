@@ -245,7 +245,9 @@ def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | 
     free = np.ones((m, p), bool) if held is None else ~held
     firm &= ended & free.all(axis=1) & (solved.outcome != Outcome.SINGULAR.code)
     root = np.linalg.inv(scaled[firm]) / lengths[firm][:, :, None]
-    packed[firm] = (root @ root.transpose(0, 2, 1))[:, low, high]
+    with np.errstate(over="ignore", invalid="ignore"):
+        packed[firm] = (root @ root.transpose(0, 2, 1))[:, low, high]
+    firm &= np.isfinite(packed).all(axis=1)
     for at in np.flatnonzero(ended & ~firm):
         found = covariance_of_jacobian(triangles[at], names, at_bound=~free[at])
         packed[at] = found.covariance[low, high]

@@ -38,9 +38,10 @@ def leaf_axes(in_axes: PyTree, data: PyTree) -> list[int | None]:
             data,
             is_leaf=lambda axis: axis is None,
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError):
         raise ValueError(
-            f"in_axes: expected 0, None, or a pytree of them that is a prefix of data ({error})"
+            "in_axes: expected 0, None, or a pytree of them that is a prefix of data, got "
+            f"{in_axes!r} for {jax.tree.structure(data)}; blocks come from an iterator, iter(blocks)"
         ) from None
     found = [box.axis for box in jax.tree.leaves(axes, is_leaf=lambda x: isinstance(x, _Axis))]
     for axis in found:
@@ -75,6 +76,8 @@ def _slices(data: PyTree, in_axes: PyTree, begin: int) -> Iterator[Slice]:
             f"{sorted(sizes) or 'none'}; in_axes=None marks what all problems share"
         )
     m = sizes.pop()[0]
+    if not m:
+        return
     if not any(isinstance(leaf, np.memmap) for leaf in leaves):
         yield Slice(data, begin, begin + m)
         return
@@ -94,7 +97,11 @@ def _read(leaf: Any, part: slice) -> np.ndarray:
 
 
 class Sink:
-    """Rows of results in memory, or in files of numpy that grow."""
+    """Rows of results in memory, or in files of numpy that grow.
+
+    Until all is written the files are called `NAME.npy.partial`, so that what was interrupted
+    does not look finished; it can be read all the same, as far as it came.
+    """
 
     def __init__(self, folder: str | Path | None) -> None:
         self._folder = None if folder is None else Path(folder)
@@ -111,27 +118,42 @@ class Sink:
                 self._parts.setdefault(name, []).append(rows)
                 continue
             if name not in self._files:
-                self._files[name] = (self._folder / f"{name}.npy").open("w+b")
+                self._files[name] = (self._folder / f"{name}.npy.partial").open("w+b")
                 _head(self._files[name], rows, 0)
             self._files[name].write(np.ascontiguousarray(rows).tobytes())
         self._rows += len(next(iter(columns.values())))
         for name, file in self._files.items():
             _head(file, columns[name], self._rows)
 
-    def close(self) -> dict[str, np.ndarray]:
-        """The arrays: memory maps, where they lie in files."""
+    def __enter__(self) -> Sink:
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the files."""
         for file in self._files.values():
             file.close()
+
+    def finished(self) -> dict[str, np.ndarray]:
+        """The arrays: memory maps, where they lie in files."""
         if not self._rows:
             raise ValueError("data: expected at least one problem, got none")
         if self._folder is not None:
-            return {
-                name: np.load(self._folder / f"{name}.npy", mmap_mode="r") for name in self._files
-            }
+            return _named(self._folder, list(self._files))
         return {
             name: parts[0] if len(parts) == 1 else np.concatenate(parts)
             for name, parts in self._parts.items()
         }
+
+
+def _named(folder: Path, names: list[str]) -> dict[str, np.ndarray]:
+    """Give the files their names, after those of an earlier run are gone, and map them."""
+    paths = {name: folder / f"{name}.npy" for name in names}
+    for path in paths.values():
+        path.unlink(missing_ok=True)
+    for path in paths.values():
+        path.with_name(f"{path.name}.partial").rename(path)
+    return {name: np.load(path, mmap_mode="r") for name, path in paths.items()}
 
 
 def _head(file: BinaryIO, rows: np.ndarray, count: int) -> None:

@@ -116,6 +116,10 @@ class Estimates:
         Raises:
             ValueError: If there is no such outcome.
         """
+        known = [str(outcome) for outcome in Outcome]
+        for outcome in outcomes:
+            if outcome not in known:
+                raise ValueError(f"outcomes: expected some of {known}, got {outcome!r}")
         mask: np.ndarray = np.isin(self.outcome, [Outcome(outcome).code for outcome in outcomes])
         return mask
 
@@ -167,8 +171,14 @@ class Estimates:
 
     def __getitem__(self, index: Any) -> Any:
         """The estimate of one problem, or the estimates of some."""
-        if isinstance(index, (int, np.integer)):
-            return self._one(range(len(self))[int(index)])
+        if isinstance(index, (int, np.integer)) and not isinstance(index, (bool, np.bool_)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"expected a problem below {len(self):,}, got {index}")
+            return self._one(int(index) % len(self))
+        if not isinstance(index, slice) and np.ndim(index) != 1:
+            raise IndexError(
+                f"expected one problem, a slice, a mask or an array of indices, got {index!r}"
+            )
         parts = {
             name: np.asarray(getattr(self, name))[index]
             for name in ("theta", "packed", "outcome", "value", "iterations", "rows", "dof")

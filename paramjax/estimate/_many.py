@@ -66,7 +66,7 @@ def least_squares_many(
         fixed: Names of parameters that stay at their start.
         max_iterations: Of one problem; those that need more end "unfinished".
         out: A folder for the results as files of numpy, read back as memory maps; None for
-            arrays in memory.
+            arrays in memory. Until the end the files are called `NAME.npy.partial`.
         dtype: float64, or float32 where speed matters more than the last digits.
         devices: To spread the problems over; None for the default one.
         threads: Host threads for each device; None for one per core on a processor.
@@ -110,13 +110,13 @@ def least_squares_many(
     )
     precisions = _precisions(weights, sigma)
     solvers = solvers_of(residual_fn, found.parameters, _form(found.parameters))
-    sink = Sink(out)
-    for part in slices_of(data, in_axes):
-        rows = _residuals_of(solvers, found.parameters, part, in_axes, machine.dtype)
-        inputs, axes = _problem(part, in_axes, found, precisions, rows)
-        first = _rows(starts, part, found)
-        sink.add(**_solved(solvers, first, inputs, axes, rows, sigma is not None, machine))
-    columns: Any = sink.close()
+    with Sink(out) as sink:
+        for part in slices_of(data, in_axes):
+            rows = _residuals_of(solvers, found.parameters, part, in_axes, machine.dtype)
+            inputs, axes = _problem(part, in_axes, found, precisions, rows)
+            first = _rows(starts, part, found)
+            sink.add(**_solved(solvers, first, inputs, axes, rows, sigma is not None, machine))
+    columns: Any = sink.finished()
     reference: Any = "t" if sigma is None else "normal"
     return Estimates(**columns, parameters=found.parameters, reference=reference)
 

@@ -141,6 +141,34 @@ def test_blocks_off_the_disk_and_of_an_iterator(tmp_path, monkeypatch):
         np.testing.assert_array_equal(other.outcome, whole.outcome)
 
 
+def test_what_was_interrupted_does_not_look_finished(tmp_path):
+    y = curves(10)
+
+    def blocks(failing):
+        yield {"x": X, "y": y[:4]}
+        yield {"x": X, "y": y[:0]}
+        if failing:
+            raise OSError("no such disk")
+        yield {"x": X, "y": y[4:]}
+
+    with pytest.raises(OSError, match="no such disk"):
+        pj.estimate.least_squares_many(decay, START, blocks(True), in_axes=AXES, out=tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".partial"}
+    with (tmp_path / "theta.npy.partial").open("rb") as file:
+        first = np.load(file)
+    est = pj.estimate.least_squares_many(decay, START, blocks(False), in_axes=AXES, out=tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy"}
+    np.testing.assert_array_equal(est.theta[:4], first)
+    assert len(est) == 10
+    for index in (10, -11, None, 1.5, "x", np.zeros((2, 2), int)):
+        with pytest.raises(IndexError, match="expected"):
+            est[index]
+    with pytest.raises(ValueError, match="expected some of .*'stuck'"):
+        est.where("finished")
+    with pytest.raises(ValueError, match="expected at least one problem"):
+        pj.estimate.least_squares_many(decay, START, {"x": X, "y": y[:0]}, in_axes=AXES)
+
+
 def test_float32_is_float64_to_its_digits():
     data = {"x": X, "y": curves(5)}
     double, single = (

@@ -11,8 +11,8 @@ import numpy as np
 from paramjax._types import PyTree
 from paramjax.estimate.solvers._solver import Inputs
 
-_CACHE_BYTES = 2**20
-"""The rows of a chunk of problems stay below this, so that they stay in a core's cache."""
+_CACHE_BYTES = 2**21
+"""Rows and derivatives of a chunk stay below this, so that they stay in a core's cache."""
 
 _MEMORY_BYTES = 2**31
 """The same of a device that has no such cache, but many cores."""
@@ -71,9 +71,10 @@ def slots_for(problems: Problems, platform: str) -> int:
     """As many as fit a core's cache, or an accelerator's memory."""
     rows = [int(np.prod(leaf.shape[1:])) for leaf in problems.own]
     shared = max((leaf.size for leaf in problems.shared), default=1)
-    numbers = max(sum(rows), shared) + problems.thetas.shape[1] ** 2
+    size = problems.thetas.shape[1]
     if platform != "cpu":
-        return int(max(_MEMORY_BYTES // (8 * numbers), 1))
+        return int(max(_MEMORY_BYTES // (8 * (max(sum(rows), shared) + size**2)), 1))
+    numbers = sum(rows) + size * max(*rows, shared)
     return int(np.clip(2 ** int(np.log2(max(_CACHE_BYTES // (8 * numbers), 1))), _FEWEST, _MOST))
 
 

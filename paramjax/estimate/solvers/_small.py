@@ -18,7 +18,7 @@ from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.solvers._solver import Inputs, Solver, SolverState
 
-MOST_PARAMETERS = 8
+MOST_PARAMETERS = 12
 """More make normal equations that are larger than a program should unroll."""
 
 _FIRST_DAMPING = 1.0

@@ -174,6 +174,9 @@ def _assembled(
     root = vectors[:, kept] / np.sqrt(values[kept]) / lengths[:, None]
     share = np.sqrt(np.sum(vectors[:, ~kept] ** 2, axis=1))  # in the directions left open
     settled, absent = share <= _TOGETHER, share > 1 - _TOGETHER
+    with np.errstate(over="ignore"):
+        vanished = ~np.isfinite(np.sum(root**2, axis=1))  # no number holds the variance
+    settled, absent = settled & ~vanished, absent | vanished
     covariance, determined = np.full((p, p), np.nan), free.copy()
     determined[free] = settled
     covariance[np.ix_(determined, determined)] = scale * root[settled] @ root[settled].T

@@ -50,7 +50,10 @@ def row_influence(est: Estimate, what: str) -> RowInfluence:
     """
     objective = est.objective
     if objective is None:
-        raise ValueError(f"{what}: expected an estimate with its objective, got one without")
+        raise ValueError(
+            f"{what}: expected an estimate with its objective, got one without, such as one of "
+            "least_squares_many; fit that problem by least_squares"
+        )
     least_squares = objective.kind == "residuals"
     refused = ("sandwich", "ridge")
     if (
