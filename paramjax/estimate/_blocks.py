@@ -41,7 +41,7 @@ def leaf_axes(in_axes: PyTree, data: PyTree) -> list[int | None]:
     except (ValueError, TypeError):
         raise ValueError(
             "in_axes: expected 0, None, or a pytree of them that is a prefix of data, got "
-            f"{in_axes!r} for {jax.tree.structure(data)}; blocks come from an iterator, iter(blocks)"
+            f"{in_axes!r} for {jax.tree.structure(data)}; blocks come from an iterator, iter(...)"
         ) from None
     found = [box.axis for box in jax.tree.leaves(axes, is_leaf=lambda x: isinstance(x, _Axis))]
     for axis in found:
