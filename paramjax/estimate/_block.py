@@ -67,10 +67,11 @@ class Block(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Solutions, covariances for residuals of variance 1, and which of them were found well."""
+    """Solutions, covariances for residuals of variance 1, ranks, and which were found well."""
 
     solved: Solved
     packed: np.ndarray
+    rank: np.ndarray
     well: np.ndarray
 
 
@@ -91,11 +92,11 @@ def _solvers(residual_fn: Callable[..., Any], parameters: Parameters) -> Solvers
 
 def solve_block(
     solvers: Solvers, starts: np.ndarray, inputs: Inputs, axes: Inputs, machine: Machine
-) -> tuple[Solved, np.ndarray]:
-    """Solutions, and their covariances for residuals of variance 1 as packed triangles."""
+) -> tuple[Solved, np.ndarray, np.ndarray]:
+    """Solutions, their covariances for variance 1 as packed triangles, and the ranks."""
     if solvers.fast is None:
         found = _thorough(solvers, starts, inputs, axes, machine)
-        return found.solved, found.packed
+        return found.solved, found.packed, found.rank
     found = _fast(solvers, solvers.fast, starts, inputs, axes, machine)
     rest = np.flatnonzero(~found.well)
     if len(rest):
@@ -103,8 +104,8 @@ def solve_block(
         better = _thorough(solvers, first, part, axes, _for_rest(machine))
         for whole, some in zip(found.solved, better.solved, strict=True):
             whole[rest] = some
-        found.packed[rest] = better.packed
-    return found.solved, found.packed
+        found.packed[rest], found.rank[rest] = better.packed, better.rank
+    return found.solved, found.packed, found.rank
 
 
 def _for_rest(machine: Machine) -> Machine:
@@ -152,7 +153,12 @@ def _fast(
     well &= weakest > _WEAK[np.dtype(machine.dtype)]
     if held is not None:
         solved.outcome[well & held.any(axis=1)] = Outcome.AT_BOUND.code
-    return _Found(solved, packed, well)
+    return _Found(solved, packed, _free_of(solved, held).sum(axis=1), well)
+
+
+def _free_of(solved: Solved, held: np.ndarray | None) -> np.ndarray:
+    """Which parameters lie between their bounds, bool[m, p]."""
+    return np.ones(solved.theta.shape, bool) if held is None else ~held
 
 
 def at_bound(theta: np.ndarray, inputs: Inputs) -> np.ndarray | None:
@@ -242,7 +248,8 @@ def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | 
     with np.errstate(all="ignore"):
         scaled = triangles / lengths[:, None, :]
         firm = np.abs(np.diagonal(scaled, axis1=1, axis2=2)).min(axis=1) > _DEPENDENT
-    free = np.ones((m, p), bool) if held is None else ~held
+    free = _free_of(solved, held)
+    rank = free.sum(axis=1)
     firm &= ended & free.all(axis=1) & (solved.outcome != Outcome.SINGULAR.code)
     root = np.linalg.inv(scaled[firm]) / lengths[firm][:, :, None]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -250,8 +257,8 @@ def _with_covariances(solved: Solved, triangles: np.ndarray, held: np.ndarray | 
     firm &= np.isfinite(packed).all(axis=1)
     for at in np.flatnonzero(ended & ~firm):
         found = covariance_of_jacobian(triangles[at], names, at_bound=~free[at])
-        packed[at] = found.covariance[low, high]
+        packed[at], rank[at] = found.covariance[low, high], found.rank
         lost = not (found.determined | ~free[at]).all()
         bound = Outcome.CONVERGED if free[at].all() else Outcome.AT_BOUND
         solved.outcome[at] = (Outcome.SINGULAR if lost else bound).code
-    return _Found(solved, packed, ended)
+    return _Found(solved, packed, rank, ended)

@@ -66,16 +66,33 @@ def slices_of(data: PyTree, in_axes: PyTree) -> Iterator[Slice]:
             begin = part.stop
 
 
-def _slices(data: PyTree, in_axes: PyTree, begin: int) -> Iterator[Slice]:
-    leaves, treedef = jax.tree.flatten(data)
+def problems_in(data: PyTree, in_axes: PyTree) -> int | None:
+    """How many there are; an iterator does not say."""
+    return None if isinstance(data, Iterator) else _size_of(data, in_axes)
+
+
+def _size_of(data: PyTree, in_axes: PyTree) -> int:
+    leaves = jax.tree.leaves(data)
     differs = [axis == 0 for axis in leaf_axes(in_axes, data)]
+    if any(isinstance(leaf, np.ma.MaskedArray) for leaf in leaves):
+        raise TypeError(
+            "data: expected plain arrays, got a masked one, whose mask would be lost; give "
+            "masked rows a weight of 0"
+        )
     sizes = {np.shape(leaf)[:1] for leaf, own in zip(leaves, differs, strict=True) if own}
     if len(sizes) != 1 or () in sizes:
         raise ValueError(
             "data: expected leaves with one leading axis of problems, got leading axes "
             f"{sorted(sizes) or 'none'}; in_axes=None marks what all problems share"
         )
-    m = sizes.pop()[0]
+    return int(sizes.pop()[0])
+
+
+def _slices(data: PyTree, in_axes: PyTree, begin: int) -> Iterator[Slice]:
+    data = jax.tree.map(lambda leaf: leaf.to_numpy() if hasattr(leaf, "to_numpy") else leaf, data)
+    m = _size_of(data, in_axes)
+    leaves, treedef = jax.tree.flatten(data)
+    differs = [axis == 0 for axis in leaf_axes(in_axes, data)]
     if not m:
         return
     if not any(isinstance(leaf, np.memmap) for leaf in leaves):
@@ -109,7 +126,7 @@ class Sink:
             self._folder.mkdir(parents=True, exist_ok=True)
         self._parts: dict[str, list[np.ndarray]] = {}
         self._files: dict[str, BinaryIO] = {}
-        self._rows = 0
+        self.rows = 0
 
     def add(self, **columns: np.ndarray) -> None:
         """Append rows to each of some arrays."""
@@ -121,9 +138,9 @@ class Sink:
                 self._files[name] = (self._folder / f"{name}.npy.partial").open("w+b")
                 _head(self._files[name], rows, 0)
             self._files[name].write(np.ascontiguousarray(rows).tobytes())
-        self._rows += len(next(iter(columns.values())))
+        self.rows += len(next(iter(columns.values())))
         for name, file in self._files.items():
-            _head(file, columns[name], self._rows)
+            _head(file, columns[name], self.rows)
 
     def __enter__(self) -> Sink:
         """Itself."""
@@ -136,7 +153,7 @@ class Sink:
 
     def finished(self) -> dict[str, np.ndarray]:
         """The arrays: memory maps, where they lie in files."""
-        if not self._rows:
+        if not self.rows:
             raise ValueError("data: expected at least one problem, got none")
         if self._folder is not None:
             return _named(self._folder, list(self._files))

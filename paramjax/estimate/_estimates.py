@@ -40,8 +40,8 @@ class Estimates:
         value: Weighted sums of squared residuals, [m].
         iterations: Of the solver, int32[m].
         rows: Observations that count, [m].
-        dof: Degrees of freedom of the residuals, [m]: rows less parameters that are estimated,
-            of which one at a bound is none.
+        dof: Degrees of freedom of the residuals, [m]: rows less directions of the parameters
+            that the data determine; a parameter at a bound is none.
         parameters: Names and shapes of one problem.
         reference: "t" where the variances were estimated, else "normal".
         title: What was estimated.

@@ -12,8 +12,8 @@ import numpy as np
 from paramjax._checks import check_count, check_takes, describe
 from paramjax._programs import kept_on
 from paramjax._types import Array, Params, PyTree
-from paramjax.estimate._block import ENDED, Machine, Solvers, at_bound, solve_block, solvers_of
-from paramjax.estimate._blocks import Sink, Slice, leaf_axes, slices_of
+from paramjax.estimate._block import ENDED, Machine, Solvers, solve_block, solvers_of
+from paramjax.estimate._blocks import Sink, Slice, leaf_axes, problems_in, slices_of
 from paramjax.estimate._constraints import Bounds, Constrained, constrained
 from paramjax.estimate._estimates import Estimates
 from paramjax.estimate._outcome import Outcome
@@ -96,8 +96,6 @@ def least_squares_many(
         ({'converged': 3}, [0.5, 1.0, 2.0])
     """
     check_takes(residual_fn, ("params", "data"), "least_squares_many: residual_fn")
-    if np.dtype(dtype) not in (np.dtype(np.float64), np.dtype(np.float32)):
-        raise TypeError(f"dtype: expected float64 or float32, got {dtype!r}")
     if weights is not None and sigma is not None:
         raise ValueError("weights: expected weights or sigma, got both; sigma is a known precision")
     if not isinstance(data, Iterator):
@@ -105,10 +103,10 @@ def least_squares_many(
     refuse_traced("params0", params0)
     starts, one = _starts(params0, start_axis)
     found = constrained(parameters_of(one), bounds=bounds, fixed=fixed)
-    machine = Machine(
-        np.dtype(dtype), chunk, devices, threads, check_count("max_iterations", max_iterations)
-    )
+    machine = _machine(dtype, chunk, devices, threads, max_iterations)
     precisions = _precisions(weights, sigma)
+    total = problems_in(data, in_axes)
+    _check_total(starts, precisions, total)
     solvers = solvers_of(residual_fn, found.parameters, _form(found.parameters))
     with Sink(out) as sink:
         for part in slices_of(data, in_axes):
@@ -116,9 +114,39 @@ def least_squares_many(
             inputs, axes = _problem(part, in_axes, found, precisions, rows)
             first = _rows(starts, part, found)
             sink.add(**_solved(solvers, first, inputs, axes, rows, sigma is not None, machine))
+        _check_total(starts, precisions, sink.rows if total is None else total)
     columns: Any = sink.finished()
     reference: Any = "t" if sigma is None else "normal"
     return Estimates(**columns, parameters=found.parameters, reference=reference)
+
+
+def _machine(dtype: Any, chunk: Any, devices: Any, threads: Any, max_iterations: Any) -> Machine:
+    """The numbers of slots and threads, checked."""
+    if dtype not in (np.float64, np.float32, "float64", "float32", float):
+        raise TypeError(f"dtype: expected float64 or float32, got {dtype!r}")
+    if devices is not None and not len(devices):
+        raise ValueError("devices: expected at least one, or None for the default one, got none")
+    for name, count in (("chunk", chunk), ("threads", threads)):
+        if count is not None:
+            check_count(name, count)
+    most = check_count("max_iterations", max_iterations)
+    return Machine(np.dtype(dtype), chunk, devices, threads, most)
+
+
+def _check_total(
+    starts: np.ndarray | None, precisions: np.ndarray | None, total: int | None
+) -> None:
+    """Refuse rows of starts or precisions that belong to no problem."""
+    if total is None:
+        return
+    if starts is not None and len(starts) != total:
+        raise ValueError(
+            f"params0: expected a start for each of {total} problems, got {len(starts)} starts"
+        )
+    if precisions is not None and precisions.ndim == 2 and len(precisions) != total:
+        raise ValueError(
+            f"weights, sigma: expected a row for each of {total} problems, got {precisions.shape}"
+        )
 
 
 def _starts(params0: Params, start_axis: int | None) -> tuple[np.ndarray | None, Params]:
@@ -241,14 +269,13 @@ def _solved(
     machine: Machine,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """The columns of the result for one part."""
-    solved, packed = solve_block(solvers, starts, inputs, axes, machine)
+    solved, packed, rank = solve_block(solvers, starts, inputs, axes, machine)
     theta, value, outcome, iterations = solved
     value = 2.0 * value
     count: Any = rows
     if inputs.weights is not None:
         count = (inputs.weights > 0).sum(axis=-1)
-    held = at_bound(theta, inputs)
-    dof = count - starts.shape[1] + (0 if held is None else held.sum(axis=1))
+    dof = count - rank
     with np.errstate(all="ignore"):
         scale = np.ones(len(value)) if known else np.where(dof > 0, value / dof, np.nan)
     ended = np.isin(outcome, ENDED)

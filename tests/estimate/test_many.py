@@ -119,6 +119,7 @@ def test_what_the_data_do_not_determine_is_singular():
         in_axes=AXES,
     )
     assert est.outcomes == {Outcome.SINGULAR: 2}
+    np.testing.assert_array_equal(est.dof, len(X) - 1)  # of rank 1
     assert np.isnan(est.errors).all()
     np.testing.assert_allclose(est.theta[1, :2].sum(), 1.0)
 
@@ -187,10 +188,14 @@ def test_float32_is_float64_to_its_digits():
         ({"in_axes": None}, "in_axes=None marks what all problems share"),
         ({"data": {"x": X, "y": np.zeros((4, 15))}}, "add got incompatible shapes|sub got"),
         ({"weights": -np.ones(16)}, "weights: expected finite numbers from 0"),
-        ({"weights": np.ones((3, 16))}, r"of 16 residuals of every problem, got shape \(3, 16\)"),
+        ({"weights": np.ones((3, 16))}, r"a row for each of 4 problems, got \(3, 16\)"),
         ({"sigma": np.zeros(16)}, "sigma: expected finite numbers above 0"),
         ({"bounds": {"rat": (0, 1)}}, "rate"),
         ({"dtype": np.float16}, "dtype: expected float64 or float32"),
+        ({"chunk": 0}, "chunk: expected a whole number from 1"),
+        ({"devices": []}, "devices: expected at least one"),
+        ({"weights": np.ones((5, 16))}, r"a row for each of 4 problems, got \(5, 16\)"),
+        ({"data": {"x": X, "y": np.ma.masked_array(np.zeros((4, 16)))}}, "got a masked one"),
         ({"start_axis": 0}, "start_axis: expected 0, and leaves of params0 with one leading"),
     ],
 )
