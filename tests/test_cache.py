@@ -43,7 +43,7 @@ def test_the_folder_is_the_users(monkeypatch, tmp_path):
     assert cache_dir() == tmp_path / ".cache" / "paramjax" / "xla"
 
 
-@pytest.mark.parametrize("before", [IMPORT, EARLY])
+@pytest.mark.parametrize("before", [pytest.param(IMPORT, marks=pytest.mark.slow), EARLY])
 def test_the_first_program_after_import_is_kept(tmp_path, before):
     ours = tmp_path / "ours"
     folder, seconds, errors = run(tmp_path, before, PARAMJAX_CACHE_DIR=str(ours))
@@ -54,7 +54,9 @@ def test_the_first_program_after_import_is_kept(tmp_path, before):
 CONFIGURE = "jax.config.update('jax_compilation_cache_dir', {!r})"
 
 
-@pytest.mark.parametrize("when", ["environment", "before", "after"])
+@pytest.mark.parametrize(
+    "when", [pytest.param("environment", marks=pytest.mark.slow), "before", "after"]
+)
 def test_a_cache_of_the_users_is_left_alone(tmp_path, when):
     users, ours = tmp_path / "users", tmp_path / "ours"
     env, text = {"PARAMJAX_CACHE_DIR": str(ours)}, CONFIGURE.format(str(users))

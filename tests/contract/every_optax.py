@@ -181,3 +181,5 @@ MECHANISMS = {
     "schedule_free": "other parameters to evaluate",
 }
 """Representatives, which run with every `make test`, and what each stands for."""
+COMBINED = {"adam", "dpsgd", "lookahead", "MultiSteps", "scale_by_backtracking_linesearch"}
+"""Those of them that run with every `make test` in other surroundings, too."""

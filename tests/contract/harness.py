@@ -15,11 +15,11 @@ RATE = 0.05
 PARAMS, BATCHES = problem()
 
 
-def each(names):
+def each(names, quick=MECHANISMS):
     """One test per name: the representatives always, the others with `make test-all`."""
     return pytest.mark.parametrize(
         "name",
-        [n if n in MECHANISMS else pytest.param(n, marks=pytest.mark.slow) for n in sorted(names)],
+        [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in sorted(names)],
     )
 
 

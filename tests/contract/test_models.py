@@ -25,10 +25,10 @@ def test_every_module_has_a_row():
     assert modules == set(MODELS), "add a row to tests/contract/models.py"
 
 
-def each_model():
+def each_model(quick=REPRESENTATIVES):
     """The representatives always, the others with `make test-all`."""
     slow = pytest.mark.slow
-    rows = [n if n in REPRESENTATIVES else pytest.param(n, marks=slow) for n in sorted(MODELS)]
+    rows = [n if n in quick else pytest.param(n, marks=slow) for n in sorted(MODELS)]
     return pytest.mark.parametrize("name", rows)
 
 
@@ -51,7 +51,7 @@ def first_key(seed):
     return jax.random.split(jax.random.fold_in(jax.random.split(KEY)[1], seed), 3)[0]
 
 
-@each_model()
+@each_model({"BatchNormMLP", "MLP"})
 def test_in_a_population_alone_and_resumed(name, tmp_path):
     """The last trial and seed of a sweep, once more by `fit`, in one go and in two."""
     model = MODELS[name]

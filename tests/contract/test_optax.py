@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from by_hand import MICROBATCHES, accumulated, loss_fn
-from every_optax import DEPRECATED, EXPORTED, FACTORIES, OPTIMIZERS, PER_EXAMPLE
+from every_optax import COMBINED, DEPRECATED, EXPORTED, FACTORIES, OPTIMIZERS, PER_EXAMPLE
 from harness import (
     BATCHES,
     PARAMS,
@@ -47,7 +47,7 @@ def test_equal_bits_where_the_arithmetic_is_equal(name):
     chex.assert_trees_all_equal(state.opt_state, opt_state)
 
 
-@each(OPTIMIZERS - PER_EXAMPLE)
+@each(OPTIMIZERS - PER_EXAMPLE, COMBINED)
 def test_accumulated(name):
     grad_fn = pj.grads.accumulate(loss_fn, MICROBATCHES)
     ours, _ = run(pj.train_step(grad_fn, FACTORIES[name](RATE)))
@@ -64,7 +64,7 @@ def in_bfloat16(params, batch, key):
     return loss_fn(*half, key)[0].astype(jnp.float32), {}
 
 
-@each(OPTIMIZERS)
+@each(OPTIMIZERS, COMBINED)
 def test_mixed_precision(name):
     """The loss in bfloat16, the optimizer in float32."""
     ours, state = run(trainer_of(name, pj.losses.mixed_precision(loss_fn)))
@@ -73,7 +73,7 @@ def test_mixed_precision(name):
     assert_close(ours, by_optax(name, loss=in_bfloat16)[0], rtol=0.05)
 
 
-@each(OPTIMIZERS)
+@each(OPTIMIZERS, COMBINED)
 def test_mapped_over_learning_rates(name):
     def final(rate):
         trainer = trainer_of(name, rate=rate)
@@ -87,7 +87,7 @@ def test_mapped_over_learning_rates(name):
         assert_close(at(both, index), by_optax(name, rate=rate)[0][-1])
 
 
-@each(OPTIMIZERS)
+@each(OPTIMIZERS, COMBINED)
 def test_guarded_averaged_and_resumed(name):
     """In one program: the averages of all steps hold every iterate, so that a guard that let a
     batch of NaN through, or moved a state that it rejected, would show in them.

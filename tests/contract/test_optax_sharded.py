@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from every_optax import MECHANISMS, OPTIMIZERS
+from every_optax import COMBINED, OPTIMIZERS
 from harness import PARAMS, assert_close, by_optax, each
 from simulating import simulating
 
@@ -34,9 +34,9 @@ def sharded(tmp_path_factory):
     return iterates
 
 
-@each(OPTIMIZERS)
+@each(OPTIMIZERS, COMBINED)
 def test_sharded(name, sharded):
-    fast = OPTIMIZERS & set(MECHANISMS)
+    fast = OPTIMIZERS & COMBINED
     arrays = sharded(tuple(sorted(fast if name in fast else OPTIMIZERS - fast)))
     theirs, _ = by_optax(name)
     ours = [

@@ -128,7 +128,9 @@ def test_damaged_idx_is_refused(tmp_path, content, message):
         data.read_idx(tmp_path / "bad")
 
 
-@pytest.mark.parametrize("shape", [(2**28,), (2**31, 2**31), (3,)])
+@pytest.mark.parametrize(
+    "shape", [(2**28,), pytest.param((2**31, 2**31), marks=pytest.mark.slow), (3,)]
+)
 def test_a_small_archive_does_not_become_gigabytes(tmp_path, shape):
     """A quarter of a gigabyte of zeros, in 260 kB."""
     lengths = b"".join(length.to_bytes(4, "big") for length in shape)

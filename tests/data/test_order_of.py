@@ -37,7 +37,7 @@ def sets(order):
 
 
 @pytest.mark.parametrize("last_batch", ["drop", "keep", "pad"])
-@pytest.mark.parametrize("batch_size", [1, 3, 7])
+@pytest.mark.parametrize("batch_size", [pytest.param(1, marks=pytest.mark.slow), 3, 7])
 def test_fit_reads_these_rows(batch_size, last_batch, key):
     run = pj.fit(TRAINER, jnp.zeros(ROWS), DATA, key=key, steps=STEPS, batch_size=batch_size,
                  last_batch=last_batch)  # fmt: skip

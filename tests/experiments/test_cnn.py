@@ -32,6 +32,7 @@ def write_stripes(folder, rows=300):
         write_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
 
 
+@pytest.mark.slow
 def test_cnn_reads_idx_files(tmp_path, capsys):
     write_stripes(tmp_path / "stripes")
     assert example("cnn", data=tmp_path / "stripes", epochs=4, seeds=2, out=tmp_path) == 0

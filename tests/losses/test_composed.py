@@ -62,7 +62,7 @@ def penalised(params, batch, key, compute):
 @pytest.mark.parametrize(
     ("compute", "rtol"),
     # a gradient in bfloat16 may be summed in another order in the two programs
-    [(jnp.float32, 1e-5), (jnp.bfloat16, 2**-8)],
+    [pytest.param(jnp.float32, 1e-5, marks=pytest.mark.slow), (jnp.bfloat16, 2**-8)],
     ids=["float32", "bfloat16"],
 )
 def test_all_of_them_train_as_the_function_written_by_hand(stateful, compute, rtol, key):

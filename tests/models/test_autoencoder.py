@@ -34,6 +34,7 @@ def test_a_linear_autoencoder_is_best_at_the_principal_components():
     assert loss(other)[0] > value
 
 
+@pytest.mark.slow
 def test_a_linear_vae_reaches_probabilistic_principal_components(key):
     noise = VALUES[2:].mean()  # Tipping and Bishop (1999, eq. 8)
     model = VAE((5,), latent=2, features=())

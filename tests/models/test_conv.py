@@ -68,7 +68,7 @@ GEOMETRIES = {
 }
 
 
-FEW = ("square kernel", "depthwise, strides", "sequences")
+FEW = ("square kernel", "depthwise, strides")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from paramjax.models import LSTM
 OURS, THEIRS = LSTM(4), nn.RNN(nn.OptimizedLSTMCell(4))
 
 
-@pytest.mark.parametrize("length", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [1, 4])
 def test_equals_flax_with_first_and_second_derivatives(key, length):
     """A single run and a population; from the same key the same parameters."""
     x = jax.random.normal(key, (2, length, 3))

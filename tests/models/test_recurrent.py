@@ -50,10 +50,8 @@ def test_equals_flaxs_cell_with_first_and_second_derivatives_by_carry_and_length
     assert_close(both[0](params, flat), both[1](params, flat), atol=2e-5)
 
 
-@pytest.mark.parametrize(
-    ("ours", "cell"),
-    [pytest.param(*LAYERS[0], marks=pytest.mark.slow, id="simple"), pytest.param(*LAYERS[1])],
-)
+@pytest.mark.slow
+@LAYERS_BY_NAME
 def test_the_gradient_is_that_of_finite_differences(key, ours, cell):
     with jax.enable_x64(True):
         x = jax.random.normal(key, (2, 3, 2))

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("pyplot", ["", "import matplotlib.pyplot\n"])
+@pytest.mark.parametrize(
+    "pyplot", ["", pytest.param("import matplotlib.pyplot\n", marks=pytest.mark.slow)]
+)
 def test_a_notebook_shows_a_figure_whether_or_not_pyplot_was_imported(pyplot):
     pytest.importorskip("IPython")
     code = f"""{pyplot}

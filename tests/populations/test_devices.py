@@ -64,7 +64,7 @@ def check(mine, other):
 
 
 @pytest.mark.parametrize(
-    "trained", [pytest.param(on_eight_devices, marks=pytest.mark.slow), on_two_processes]
+    "trained", [on_eight_devices, pytest.param(on_two_processes, marks=pytest.mark.slow)]
 )
 def test_several_devices_give_the_table_of_one(expected, trained, tmp_path):
     """Mapped, halved at two rungs, and kept in a store."""

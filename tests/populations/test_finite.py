@@ -48,7 +48,7 @@ def infinite_rate(hp):
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 @pytest.mark.parametrize("make", [nan_gradient, infinite_rate])
-@pytest.mark.parametrize("at", [0, 5, STEPS - 1])
+@pytest.mark.parametrize("at", [0, 5, pytest.param(STEPS - 1, marks=pytest.mark.slow)])
 def test_a_lost_run_keeps_the_parameters_from_before(make, at, layout):
     made = population(make)
     part = made.train(runs(at, 50)[: layout.width], layout)

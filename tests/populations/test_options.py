@@ -40,24 +40,27 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def test_make_trainer_gets_the_very_object(tmp_path):
-    read, space = [], {"option": pj.choice(OPTIONS, static=True)}
+@pytest.mark.parametrize(
+    "options", [OPTIONS[2:18:2], pytest.param(OPTIONS, marks=pytest.mark.slow)], ids=["some", "all"]
+)
+def test_make_trainer_gets_the_very_object(tmp_path, options):
+    read, space = [], {"option": pj.choice(options, static=True)}
 
     def make(hp):
         read.append(hp["option"])
-        rate = 0.1 + 0.01 * next(i for i, own in enumerate(OPTIONS) if own is hp["option"])
+        rate = 0.1 + 0.01 * next(i for i, own in enumerate(options) if own is hp["option"])
         return pj.train_step(loss, optax.sgd(rate))
 
-    few = {"option": pj.choice(OPTIONS[:6], static=True)}
+    few = {"option": pj.choice(options[:3], static=True)}
     for found in (swept(make, space), *[swept(make, few, store=tmp_path) for _ in range(2)]):
         ends = [float(found.params_of(r.trial, 0)[0]) for r in found.records]
         # the error shrinks by 1 - 2 rate at each step
         rates = 0.1 + 0.01 * np.arange(len(ends))
         np.testing.assert_allclose(ends, 1 - 0.9 * (1 - 2 * rates) ** 5, rtol=1e-5)
         written = [record.hyperparameters["option"] for record in found.records]
-        assert all(map(operator.is_, written, OPTIONS))
+        assert all(map(operator.is_, written, options))
         assert found.replay(1, 0).params_distance < 1e-5
-    assert {id(own) for own in read} == set(map(id, OPTIONS))
+    assert {id(own) for own in read} == set(map(id, options))
 
 
 def test_a_float_on_which_others_depend_is_not_rounded():

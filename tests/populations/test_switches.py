@@ -1,5 +1,7 @@
 """JAX's own switches, by which users debug, change no healthy sweep."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,13 +48,19 @@ def switch(request):
     jax.config.update(name, False)
 
 
-LAYOUTS = pytest.mark.parametrize("layout", [Layout(1), Layout(2)], ids=str)
+LAYOUTS = pytest.mark.parametrize(
+    "layout", [Layout(1), pytest.param(Layout(2), marks=pytest.mark.slow)], ids=str
+)
 SWITCHES = ["debug_nans", "debug_infs", "disable_jit", "debug_key_reuse"]
 
 
-@pytest.fixture(scope="module")
-def usual():
-    return {layout: swept(layout) for layout in (Layout(1), Layout(2))}
+usual_of = functools.cache(swept)
+
+
+@pytest.fixture
+def usual(layout):
+    """Without a switch, since it comes before `switch` in the tests."""
+    return usual_of(layout)
 
 
 @LAYOUTS
@@ -63,7 +71,7 @@ def usual():
 )
 def test_a_healthy_sweep_is_what_it_is_without(usual, switch, layout):
     SEEN.clear()
-    found, expected = swept(layout, stopping=pj.tuning.successive_halving(2)), usual[layout]
+    found, expected = swept(layout, stopping=pj.tuning.successive_halving(2)), usual
     for record in found.records:
         which = record.trial, record.seed
         first = found.history["loss"][record.trial, : record.steps]

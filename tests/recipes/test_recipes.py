@@ -36,12 +36,8 @@ def load(name, file):
 record = load("record", DOCS / "record.py")
 PAGES = {name: file for name, file in record.pages().items() if name.startswith("recipes/")}
 RECIPES = [name.removeprefix("recipes/") for name in PAGES]
-QUICK = {
-    "freezing_and_partitioning",
-    "optimistic_gradient",
-    "schedule_free",
-}
-"""Recipes that `make test` runs, of each kind one; `make test-all` runs all."""
+QUICK = {"optimistic_gradient"}
+"""Recipes that `make test` runs; `make test-all` runs all."""
 
 
 @pytest.mark.parametrize(

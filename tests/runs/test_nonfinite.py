@@ -157,12 +157,14 @@ def test_a_rollback_leaves_checkpoints_from_which_it_only_fails_later(tmp_path, 
         tmp_path / folder, every=1, keep=pj.checkpoints.Keep(last=keep)
     )
 
+    trainer = pj.train_step(trap, tx)
+
     def go(folder, *cuts):
         for steps in cuts:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NonFiniteWarning)
                 run = pj.fit(
-                    pj.train_step(trap, tx), start(), DATA, key=KEY, steps=steps,
+                    trainer, start(), DATA, key=KEY, steps=steps,
                     checkpoints=saving(folder), nonfinite=pj.Rollback(),
                 )  # fmt: skip
         return run

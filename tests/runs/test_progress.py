@@ -130,7 +130,10 @@ def open_pipe(monkeypatch):
     return call
 
 
-@pytest.mark.parametrize(("columns", "ending"), [(80, ""), (50, "error"), (120, "interrupt")])
+@pytest.mark.parametrize(
+    ("columns", "ending"),
+    [(80, ""), pytest.param(50, "error", marks=pytest.mark.slow), (120, "interrupt")],
+)
 def test_in_a_terminal_one_tidy_line_is_left_however_the_run_ends(columns, ending):
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))

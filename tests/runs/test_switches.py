@@ -54,7 +54,7 @@ def plain(tmp_path_factory):
     return run(tmp_path_factory.mktemp("plain"), 7)
 
 
-LONG = ("tracer_leaks", "disable_jit", "debug_key_reuse", "debug_infs")
+LONG = ("debug_nans", "tracer_leaks", "disable_jit", "debug_key_reuse", "debug_infs")
 
 
 @pytest.mark.parametrize(

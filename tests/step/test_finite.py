@@ -71,7 +71,10 @@ GUARDS = {
 }
 
 
-@pytest.mark.parametrize("guards", GUARDS)
+@pytest.mark.parametrize(
+    "guards",
+    [n if n in ("none", "both") else pytest.param(n, marks=pytest.mark.slow) for n in GUARDS],
+)
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_with_large_finite_gradients_goes_as_plain_optax(key, case, guards):
     slope, rate, dtype = CASES[case]

@@ -73,7 +73,12 @@ def both(make, averages=HOOKS, batches=BATCHES):
     return metrics
 
 
-@pytest.mark.parametrize("tx", TXS)
+FEW = {"schedule-free", "momentum", "sam", "split"}
+
+
+@pytest.mark.parametrize(
+    "tx", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in TXS]
+)
 def test_complex_parameters_go_as_their_two_parts_under_optimizers(tx):
     both(lambda f, hook_list: pj.train_step(f, TXS[tx], hook_list))
 

@@ -66,7 +66,7 @@ def test_rows_beyond_the_capacity_are_dropped_and_steps_draw_other_rows(key):
     assert (first["rows"] != step(state, jnp.arange(64))[1]["rows"]).any()
 
 
-@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("traced", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_small_rates_are_kept(traced, key):
     """A float32 uniform would draw 2**-23 for any rate below it: here none of 2**20 rows."""
 

@@ -139,7 +139,9 @@ def test_numbers_may_be_traced(name):
     assert any((leaf[0] != leaf[1]).any() for leaf in jax.tree.leaves(population))
 
 
-@pytest.mark.parametrize("tx", PLAIN)
+@pytest.mark.parametrize(
+    "tx", [n if n == "schedule-free" else pytest.param(n, marks=pytest.mark.slow) for n in PLAIN]
+)
 def test_a_run_goes_as_without_them(tx):
     """Each hook alone would leave a trace in the run; all of them together leave none."""
     state, history = train(pj.train_step(in_halves(), TXS[tx], every_hook()))

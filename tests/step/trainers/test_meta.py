@@ -69,7 +69,13 @@ def test_the_gradient_is_the_closed_form_on_quadratics(tasks, params, key, steps
 
 
 @pytest.mark.parametrize(
-    "tx", [optax.adam(0.1), optax.contrib.schedule_free_sgd(0.3)], ids=["adam", "schedule free"]
+    "tx",
+    [
+        pytest.param(optax.adam(0.1), id="adam"),
+        pytest.param(
+            optax.contrib.schedule_free_sgd(0.3), marks=pytest.mark.slow, id="schedule free"
+        ),
+    ],
 )
 def test_the_gradient_equals_finite_differences(key, tx):
     rng = np.random.default_rng(1)

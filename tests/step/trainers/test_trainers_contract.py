@@ -92,7 +92,7 @@ class Case:
         return states, losses
 
 
-QUICK = {"alternating", "federated"}
+QUICK = {"alternating"}
 
 
 @pytest.fixture(

@@ -85,7 +85,9 @@ def states(study):
     return [trial.state for trial in study.trials]
 
 
-@pytest.mark.parametrize(("name", "sampler"), [("s.db", "grid"), ("s.log", "tpe")])
+@pytest.mark.parametrize(
+    ("name", "sampler"), [("s.db", "grid"), pytest.param("s.log", "tpe", marks=pytest.mark.slow)]
+)
 def test_what_a_kill_left_running_is_tried_again(tmp_path, searched, training, name, sampler):
     path = str(tmp_path / name)
     process = training(path, sampler)
@@ -134,7 +136,10 @@ def dying_at(storage, number, monkeypatch):
         monkeypatch.setattr(storage, name, counted(getattr(storage, name)))
 
 
-@pytest.mark.parametrize("number", range(1, 11))
+@pytest.mark.parametrize(
+    "number",
+    [n if n in (1, 6) else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 11)],
+)
 def test_a_kill_between_two_writes_loses_no_place_of_a_grid(
     tmp_path, searched, monkeypatch, number
 ):

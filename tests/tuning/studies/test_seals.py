@@ -31,7 +31,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+FEW = {"a value", "a status", "a parameter", "a trial"}
+
+
+@pytest.mark.parametrize(
+    "change", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in CHANGES]
+)
 def test_what_is_changed_in_the_file_is_noticed(tmp_path, searched, change):
     path = tmp_path / "s.db"
     searched(study_in(path), trials=3, batch=3)
