@@ -24,6 +24,15 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ESTIMATE = [
+    {"_constraints", "_estimate", "_linear_algebra", "_objective", "_outcome", "_parameters"}
+    | {"_transforms", "inputs", "solvers", "summaries", "formulas"},
+    {"uncertainty", "networks"},
+    {"curves", "batches"},
+    {"likelihoods"},
+    {"regression"},
+]
+"""The rooms of `estimate`, which import downwards, too."""
 
 
 def room(path: Path) -> str:
@@ -53,6 +62,18 @@ def test_imports_go_down():
         if other != mine and not (LEVEL[other] < LEVEL[mine] or {mine, other} <= VOCABULARY)
     ]
     assert wrong == []
+
+
+def test_the_rooms_of_estimates_import_downwards():
+    level = {name: at for at, names in enumerate(ESTIMATE) for name in names}
+    for path in (PACKAGE / "estimate").rglob("*.py"):
+        mine = path.relative_to(PACKAGE / "estimate").parts[0].removesuffix(".py")
+        for node in ast.parse(path.read_text()).body if mine != "__init__" else ():
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(
+                "paramjax.estimate."
+            ):
+                other = str(node.module).split(".")[2]
+                assert other == mine or level[other] < level[mine] or level[mine] == 0, path
 
 
 def test_only_models_imports_flax():

@@ -27,7 +27,7 @@ from paramjax.estimate import (
     soft_l1,
     tukey,
 )
-from paramjax.estimate._robust_losses import RobustLoss
+from paramjax.estimate.curves._robust_losses import RobustLoss
 
 _LOSSES: Mapping[str, Callable[[float], RobustLoss]] = {
     "huber": huber,

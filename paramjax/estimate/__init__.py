@@ -1,14 +1,14 @@
 """Estimates of parameters with their uncertainty: least squares, likelihood, intervals."""
 
 from paramjax.estimate._estimate import Estimate, Interval
-from paramjax.estimate._estimates import Estimates
-from paramjax.estimate._least_squares import curve_fit, least_squares
-from paramjax.estimate._likelihood import maximum_likelihood
-from paramjax.estimate._many import least_squares_many
 from paramjax.estimate._outcome import Outcome
-from paramjax.estimate._robust_losses import cauchy, huber, soft_l1, tukey
 from paramjax.estimate._transforms import Transform, positive, unit_interval
+from paramjax.estimate.batches._estimates import Estimates
+from paramjax.estimate.batches._many import least_squares_many
+from paramjax.estimate.curves._least_squares import curve_fit, least_squares
+from paramjax.estimate.curves._robust_losses import cauchy, huber, soft_l1, tukey
 from paramjax.estimate.formulas._formula import Expression, Formula, formula
+from paramjax.estimate.likelihoods._likelihood import maximum_likelihood
 from paramjax.estimate.networks._conformal import (
     ConformalIntervals,
     ConformalSets,

@@ -13,8 +13,8 @@ import numpy as np
 
 from paramjax._checks import leaf_name
 from paramjax._types import Array, Params
-from paramjax.estimate._traced import refuse_traced
 from paramjax.estimate._transforms import Transform
+from paramjax.estimate.inputs._traced import refuse_traced
 
 
 class Held(NamedTuple):

@@ -125,7 +125,7 @@ def test_what_the_data_do_not_determine_is_singular():
 
 
 def test_blocks_off_the_disk_and_of_an_iterator(tmp_path, monkeypatch):
-    monkeypatch.setattr("paramjax.estimate._blocks.ON_DISK", 20)
+    monkeypatch.setattr("paramjax.estimate.batches._blocks.ON_DISK", 20)
     y = curves(50)
     np.save(tmp_path / "y.npy", y)
     mapped = np.load(tmp_path / "y.npy", mmap_mode="r")

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from paramjax.estimate._linear_algebra import combination_words, decompose
-from paramjax.estimate._maximum import Maximum, maximise
 from paramjax.estimate._outcome import Outcome
+from paramjax.estimate.likelihoods._maximum import Maximum, maximise
 from paramjax.estimate.regression._design import (
     Design,
     Missing,

@@ -13,7 +13,7 @@ from scipy import special
 from paramjax._programs import owned_jit
 from paramjax._types import Array, PyTree
 from paramjax.estimate._estimate import Estimate, check_level
-from paramjax.estimate._plain_data import plain_data
+from paramjax.estimate.inputs._plain_data import plain_data
 from paramjax.estimate.uncertainty._delta import propagate_variance
 from paramjax.estimate.uncertainty._refits import (
     objective_of,

@@ -17,7 +17,7 @@ from paramjax._format import number
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params, PyTree
 from paramjax.estimate._estimate import Estimate, Interval, check_level
-from paramjax.estimate._traced import explained
+from paramjax.estimate.inputs._traced import explained
 
 
 @dataclass(frozen=True, eq=False, repr=False)

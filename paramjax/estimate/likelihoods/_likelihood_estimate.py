@@ -11,11 +11,11 @@ from paramjax._checks import describe
 from paramjax._programs import kept_on
 from paramjax._types import PyTree
 from paramjax.estimate._estimate import Estimate
-from paramjax.estimate._maximum import Maximum, information_at
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, slopes
-from paramjax.estimate._traced import explained
+from paramjax.estimate.inputs._traced import explained
+from paramjax.estimate.likelihoods._maximum import Maximum, information_at
 from paramjax.estimate.solvers import Rows
 from paramjax.estimate.uncertainty._information import Covariance, covariance_of_information
 

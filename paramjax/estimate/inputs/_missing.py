@@ -9,7 +9,7 @@ import numpy as np
 
 from paramjax._checks import leaf_name
 from paramjax._types import PyTree
-from paramjax.estimate._plain_data import plain_data
+from paramjax.estimate.inputs._plain_data import plain_data
 
 Missing = Literal["raise", "drop"]
 

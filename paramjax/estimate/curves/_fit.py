@@ -13,14 +13,14 @@ from paramjax._programs import kept_on
 from paramjax._types import Array, PyTree
 from paramjax.estimate._constraints import Constrained
 from paramjax.estimate._estimate import Estimate
-from paramjax.estimate._found import Options, Solution, estimate_of
-from paramjax.estimate._missing import Complete
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome, outcome_of
 from paramjax.estimate._parameters import Parameters
-from paramjax.estimate._plain_data import infinite_in, plain_column
-from paramjax.estimate._starts import best_start
-from paramjax.estimate._traced import explained
+from paramjax.estimate.curves._found import Options, Solution, estimate_of
+from paramjax.estimate.curves._starts import best_start
+from paramjax.estimate.inputs._missing import Complete
+from paramjax.estimate.inputs._plain_data import infinite_in, plain_column
+from paramjax.estimate.inputs._traced import explained
 from paramjax.estimate.solvers import Inputs, Rows, Solver, solve_single
 
 

@@ -12,13 +12,13 @@ from paramjax._programs import kept_on
 from paramjax._types import Array, Key, Params, PyTree
 from paramjax.estimate._constraints import Bounds, constrained
 from paramjax.estimate._estimate import Estimate
-from paramjax.estimate._fit import Pieces, fit
-from paramjax.estimate._found import Options
-from paramjax.estimate._missing import Missing, complete_data
 from paramjax.estimate._parameters import Parameters, parameters_of, slopes_at
-from paramjax.estimate._robust_losses import RobustLoss
-from paramjax.estimate._traced import check_callable_solver, explained
 from paramjax.estimate._transforms import Transform
+from paramjax.estimate.curves._fit import Pieces, fit
+from paramjax.estimate.curves._found import Options
+from paramjax.estimate.curves._robust_losses import RobustLoss
+from paramjax.estimate.inputs._missing import Missing, complete_data
+from paramjax.estimate.inputs._traced import check_callable_solver, explained
 from paramjax.estimate.solvers import Inputs, Solver, levenberg_marquardt
 from paramjax.estimate.solvers._levenberg_marquardt import linearised
 

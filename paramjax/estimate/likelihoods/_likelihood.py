@@ -12,16 +12,20 @@ from paramjax._programs import kept_on
 from paramjax._types import Array, Key, Params, PyTree
 from paramjax.estimate._constraints import Bounds, Constrained, constrained
 from paramjax.estimate._estimate import Estimate
-from paramjax.estimate._likelihood_estimate import Information, likelihood_estimate, row_count
-from paramjax.estimate._maximum import maximise
-from paramjax.estimate._missing import Complete, Missing, complete_data
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, parameters_of
-from paramjax.estimate._plain_data import infinite_in, plain_column
-from paramjax.estimate._starts import best_start
-from paramjax.estimate._traced import check_callable_solver
 from paramjax.estimate._transforms import Transform
+from paramjax.estimate.curves._starts import best_start
+from paramjax.estimate.inputs._missing import Complete, Missing, complete_data
+from paramjax.estimate.inputs._plain_data import infinite_in, plain_column
+from paramjax.estimate.inputs._traced import check_callable_solver
+from paramjax.estimate.likelihoods._likelihood_estimate import (
+    Information,
+    likelihood_estimate,
+    row_count,
+)
+from paramjax.estimate.likelihoods._maximum import maximise
 from paramjax.estimate.solvers import Rows, Solver, lbfgs, newton
 
 LogProb = Callable[[Params, PyTree], Array]

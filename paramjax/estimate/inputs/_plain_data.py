@@ -11,7 +11,7 @@ import numpy as np
 from paramjax._checks import describe, leaf_name
 from paramjax._types import PyTree
 from paramjax.data._frames import is_frame
-from paramjax.estimate._traced import refuse_traced
+from paramjax.estimate.inputs._traced import refuse_traced
 
 
 def plain_data(data: PyTree) -> PyTree:

@@ -12,14 +12,14 @@ import numpy as np
 from paramjax._checks import check_count, check_takes, describe
 from paramjax._programs import kept_on
 from paramjax._types import Array, Params, PyTree
-from paramjax.estimate._block import ENDED, Machine, Solvers, solve_block, solvers_of
-from paramjax.estimate._blocks import Sink, Slice, leaf_axes, problems_in, slices_of
 from paramjax.estimate._constraints import Bounds, Constrained, constrained
-from paramjax.estimate._estimates import Estimates
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, parameters_of
-from paramjax.estimate._plain_data import plain_column
-from paramjax.estimate._traced import explained, refuse_traced
+from paramjax.estimate.batches._block import ENDED, Machine, Solvers, solve_block, solvers_of
+from paramjax.estimate.batches._blocks import Sink, Slice, leaf_axes, problems_in, slices_of
+from paramjax.estimate.batches._estimates import Estimates
+from paramjax.estimate.inputs._plain_data import plain_column
+from paramjax.estimate.inputs._traced import explained, refuse_traced
 from paramjax.estimate.solvers import Inputs
 
 

@@ -11,7 +11,7 @@ from paramjax._types import Array, Key, Params
 from paramjax.estimate._estimate import Estimate
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome, outcome_of
-from paramjax.estimate._robust_losses import RobustLoss
+from paramjax.estimate.curves._robust_losses import RobustLoss
 from paramjax.estimate.solvers import Solved
 from paramjax.estimate.uncertainty._information import Covariance, covariance_of_jacobian
 

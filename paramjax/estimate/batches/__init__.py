@@ -1,0 +1,1 @@
+"""Many independent fits: blocks of problems, on disk or in memory."""

@@ -1,0 +1,1 @@
+"""Least squares: one fit, from its starts to its covariance."""

@@ -1,0 +1,1 @@
+"""What users pass: data, missing rows and functions, read and checked before a fit."""

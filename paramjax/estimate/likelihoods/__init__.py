@@ -1,0 +1,1 @@
+"""Maximum likelihood: any log probability, one fit."""
