@@ -23,7 +23,7 @@ def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
 
 
-TRAINING, COMPARED = blocks("README.md")
+TRAINING, COMPARED, ESTIMATED = blocks("README.md")
 OPTIMIZER = "import optax\nimport paramjax as pj\n\n\n" + COMPARED.partition("problem = ")[0]
 
 
@@ -73,6 +73,17 @@ def test_readmes_comparison_says_a_sentence(trained, capsys):
     assert verdict.decision.replicates == 2
     assert names["verdicts"].results.workloads[0].split == "anew"
     assert verdict.sentence in capsys.readouterr().out
+
+
+def test_readmes_estimate_is_what_its_comments_say(capsys):
+    names = run(ESTIMATED, {"pj": pj})
+    claimed = re.search(r"fastest (\S+) \+- (\S+), half (\S+) \+- (\S+)$", ESTIMATED, re.M)
+    printed = capsys.readouterr().out
+    assert all(number in printed for number in claimed.groups())
+    low, high = re.search(r"# fastest (\S+) to (\S+)$", ESTIMATED, re.M).groups()
+    interval = pj.estimate.profile(names["est"]).interval(0.95)
+    assert f"{interval.low['fastest']:.1f}" == low
+    assert f"{interval.high['fastest']:.1f}" == high
 
 
 def test_contributing_names_files_that_exist():

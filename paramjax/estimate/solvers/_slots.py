@@ -74,8 +74,9 @@ def slots_for(problems: Problems, platform: str) -> int:
     size = problems.thetas.shape[1]
     if platform != "cpu":
         return int(max(_MEMORY_BYTES // (8 * (max(sum(rows), shared) + size**2)), 1))
-    numbers = sum(rows) + size * max(*rows, shared)
-    return int(np.clip(2 ** int(np.log2(max(_CACHE_BYTES // (8 * numbers), 1))), _FEWEST, _MOST))
+    numbers = sum(rows) + size * max([*rows, shared, 1])
+    fewest = int(np.clip(_MEMORY_BYTES // (8 * numbers), 1, _FEWEST))
+    return int(np.clip(2 ** int(np.log2(max(_CACHE_BYTES // (8 * numbers), 1))), fewest, _MOST))
 
 
 class Slots:
