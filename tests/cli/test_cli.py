@@ -34,12 +34,18 @@ def bench(paramjax, mine, folder):
     return lambda *more, out=folder: paramjax("bench", *words, *SMALL, *more, "--out", out)
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    return tmp_path_factory.mktemp("untouched") / "out"
+
+
 @pytest.fixture
-def copied(bench, folder, tmp_path):
+def copied(bench, folder, untouched, tmp_path):
     """A copy of the folder of the small benchmark."""
-    bench()
-    shutil.copytree(folder, tmp_path / "out")
-    return tmp_path / "out"
+    if not untouched.exists():
+        bench()
+        shutil.copytree(folder, untouched)
+    return shutil.copytree(untouched, tmp_path / "out")
 
 
 def words_of(text):

@@ -1,5 +1,6 @@
 """Where a run begins, how long it is, and which rows its steps take."""
 
+import functools
 import itertools
 
 import jax
@@ -22,6 +23,7 @@ def loss_fn(w, batch, key):
     return ((batch["x"] @ w - batch["y"] - noise) ** 2).mean(), {}
 
 
+@functools.cache  # one trainer, so that its programs are compiled once
 def trainer(**options):
     return pj.train_step(loss_fn, optax.adam(RATES), [pj.hooks.ema(0.9)], **options)
 

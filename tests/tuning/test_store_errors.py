@@ -82,7 +82,7 @@ except Exception as error:
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root becomes another user")
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_store_that_may_not_be_written_names_the_rights(swept, tmp_path, there):
     for folder in (tmp_path, *list(tmp_path.parents)[:-2]):
         folder.chmod(0o755)
