@@ -49,9 +49,9 @@ def test_the_loss_is_an_estimate_of_the_smoothed_one(key):
 
 
 def test_chunks_change_nothing_and_bound_the_memory(key):
-    whole = evolution(quartic, population=10, sigma=0.5)(POINT, None, key)
+    whole = jax.jit(evolution(quartic, population=10, sigma=0.5))(POINT, None, key)
     for chunk in (2, 6, 1000):
-        parts = evolution(quartic, population=10, sigma=0.5, chunk=chunk)(POINT, None, key)
+        parts = jax.jit(evolution(quartic, population=10, sigma=0.5, chunk=chunk))(POINT, None, key)
         chex.assert_trees_all_close(parts, whole, rtol=1e-5)
     loss_fn = lambda params, batch, key: (jnp.tanh(params).sum(), {})
     small, large = (

@@ -56,9 +56,9 @@ def test_the_noise_is_gaussian_of_the_stated_deviation():
 def test_chunks_change_nothing_and_bound_the_memory(key):
     noisy = lambda params, batch, key: (linear(params, batch, key)[0] * jax.random.uniform(key), {})
     numbers, rows = {"clip_norm": 2.0, "noise_multiplier": 1.0}, jnp.arange(10.0).reshape(5, 2)
-    whole = private(noisy, **numbers)(PARAMS, rows, key)
+    whole = jax.jit(private(noisy, **numbers))(PARAMS, rows, key)
     for microbatch in (1, 2, 100):
-        parts = private(noisy, **numbers, microbatch=microbatch)(PARAMS, rows, key)
+        parts = jax.jit(private(noisy, **numbers, microbatch=microbatch))(PARAMS, rows, key)
         chex.assert_trees_all_close(parts, whole, rtol=1e-5, atol=1e-6)
     arguments = [jnp.eye(32)] * 3, jnp.ones((64, 32)), key
     small, large = (
