@@ -40,7 +40,7 @@ def mixup(alpha: float | Array, num_classes: int | None = None) -> Augment:
 
     Example:
         >>> batch = {"x": jnp.eye(2), "y": jnp.array([0, 1])}
-        >>> mixed = mixup(1.0, num_classes=2)(jax.random.key(1), batch)
+        >>> mixed = jax.jit(mixup(1.0, num_classes=2))(jax.random.key(1), batch)
         >>> mixed["y"].shape, bool(jnp.allclose(mixed["x"], mixed["y"]))
         ((2, 2), True)
     """

@@ -58,7 +58,7 @@ def roc_auc(
         ValueError: If the shapes do not match or the average is unknown.
 
     Example:
-        >>> float(roc_auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])))
+        >>> float(jax.jit(roc_auc)(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1])))
         0.875
     """
     return _by_class("roc_auc", _area, outputs, labels, average, weight)
@@ -90,7 +90,7 @@ def average_precision(
 
     Example:
         >>> scores, labels = jnp.array([0.1, 0.4, 0.35, 0.8]), jnp.array([0, 0, 1, 1])
-        >>> round(float(average_precision(scores, labels)), 4)
+        >>> round(float(jax.jit(average_precision)(scores, labels)), 4)
         0.8333
     """
     return _by_class("average_precision", _mean_precision, outputs, labels, average, weight)

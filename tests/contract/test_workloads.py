@@ -19,7 +19,7 @@ RATES = {"digits_batchnorm": 0.002, "digits_conv": 0.012, "digits_lstm": 0.012,
 """Learning rates that suit AdamW on 500 steps."""
 
 
-LONG = ("digits_conv", "digits_lstm")
+LONG = ("digits_conv", "digits_lstm", "digits_mlp")
 
 
 @pytest.fixture(

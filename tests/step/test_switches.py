@@ -157,7 +157,7 @@ def test_a_healthy_compiled_step_is_healthy(name):
         few_steps(jax.jit(trainer.step), trainer, params, batch)
 
 
-QUICK = ("accumulate", "best_params", "ema")
+QUICK = ("accumulate",)
 """Cases that are tried without compilation each time; the others take seconds."""
 
 

@@ -18,9 +18,9 @@ from problems import sweep_line
 import paramjax as pj
 
 
-@pytest.fixture(params=["memory", "store"])
-def made(request, line, line_loss, tmp_path):
-    store = None if request.param == "memory" else tmp_path / "store"
+@pytest.fixture(scope="module", params=["memory", "store"])
+def made(request, line, line_loss, tmp_path_factory):
+    store = None if request.param == "memory" else tmp_path_factory.mktemp("made") / "store"
     return sweep_line(line, line_loss, store=store)
 
 

@@ -47,7 +47,7 @@ def lbfgs(rows: Rows, *, memory: int = 20) -> Solver:
     Example:
         >>> rows = lambda theta, data: -0.5 * (data - theta) ** 2
         >>> solver, data = lbfgs(rows), Inputs(jnp.array([1.0, 2.0]))
-        >>> state = solver.init(jnp.zeros(2), data)
+        >>> state = jax.jit(solver.init)(jnp.zeros(2), data)
         >>> step = jax.jit(solver.step)
         >>> for _ in range(4):
         ...     state = step(state, data)

@@ -158,8 +158,15 @@ def run_without_the_third_batch():
 
 
 # skip_spikes rejects the lost step, too, and would hide what the others do with it
-@pytest.mark.parametrize("others", ["all but skip_spikes", "skip_spikes"])
-@pytest.mark.parametrize("order", ["guard first", "guard last"])
+@pytest.mark.parametrize(
+    ("order", "others"),
+    [
+        ("guard first", "all but skip_spikes"),
+        ("guard last", "skip_spikes"),
+        pytest.param("guard first", "skip_spikes", marks=pytest.mark.slow),
+        pytest.param("guard last", "all but skip_spikes", marks=pytest.mark.slow),
+    ],
+)
 def test_a_lost_step_leaves_nothing_behind(others, order):
     chosen = every_hook("skip_nonfinite", "skip_spikes")
     chosen = [HOOKS["skip_spikes"]()] if others == "skip_spikes" else chosen
