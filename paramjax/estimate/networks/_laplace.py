@@ -33,7 +33,6 @@ from paramjax.estimate.networks._network import (
 )
 from paramjax.estimate.networks._predictions import Link
 
-
 _PRECISION = "float32"
 """Of matrix products: the TF32 of GPUs leaves three digits of a curvature."""
 
