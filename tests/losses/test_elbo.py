@@ -107,9 +107,11 @@ def test_the_bound_is_the_elbo_for_one_draw_and_rises_with_draws():
     z = np.sqrt(np.exp(log_variance[0])) * RNG.normal(size=(400, len(X), 2)) + mean
     outputs = z @ principal(2)[0].T + principal(2)[1]
     loss = lambda outputs: negative_elbo(likelihood)((outputs, mean, log_variance), X)
-    elbo = -jax.vmap(loss)(jnp.asarray(outputs)).mean()
+    elbo = -jax.jit(jax.vmap(loss))(jnp.asarray(outputs)).mean()
     bounds = [
-        np.mean(importance_weighted_bound(wide, decode, likelihood, samples=n)(None, X, key))
+        np.mean(
+            jax.jit(importance_weighted_bound(wide, decode, likelihood, samples=n))(None, X, key)
+        )
         for n, key in ((1, jax.random.key(0)), (5, jax.random.key(1)), (500, jax.random.key(2)))
     ]
     # KL(q || p) of two Gaussians with variances 4 and 1 in two dimensions: 2 (3/2 - log 2)

@@ -44,7 +44,7 @@ def test_text_rnn_is_embeddings_a_layer_and_a_dense_one(key, pooling):
     params = drawn(model, key)
     own = params["params"]
     head = jax.tree.map(np.asarray, own["head"])
-    states = GRU(4).apply({"params": own["gru"]}, own["embedding"][TOKENS])
+    states = jax.jit(GRU(4).apply)({"params": own["gru"]}, own["embedding"][TOKENS])
     over = {"last": lambda states: states[-1], "mean": lambda states: states.mean(axis=0)}[pooling]
     rows = [over(states[i, :count]) if count else np.zeros(4) for i, count in enumerate(COUNTS)]
     expected = np.stack(rows) @ head["kernel"] + head["bias"]
@@ -106,7 +106,7 @@ def test_dropout_by_the_name_of_training(key):
     params = drawn(model, key)
     keys = jax.random.split(key, 2000)
     noisy = jax.vmap(lambda key: model.apply(params, TOKENS, train=True, rngs={"dropout": key}))
-    every, plain = jax.jit(noisy)(keys), model.apply(params, TOKENS)
+    every, plain = jax.jit(noisy)(keys), jax.jit(model.apply)(params, TOKENS)
     assert float(every.std(axis=0).min()) > 0.01
     # the head is linear: masks average to the values without; five standard errors
     error = every.std(axis=0) / np.sqrt(len(keys))
