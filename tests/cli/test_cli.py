@@ -92,7 +92,7 @@ def test_what_is_finished_is_not_trained_again(bench, folder):
     assert (folder / "verdicts.json").read_bytes() == verdicts
 
 
-@pytest.mark.parametrize("width", [80, 132])
+@pytest.mark.parametrize("width", [80, pytest.param(132, marks=pytest.mark.slow)])
 def test_what_is_printed_fits_the_terminal(bench, folder, paramjax, monkeypatch, width):
     bench()
     printed = io.StringIO()

@@ -51,7 +51,7 @@ def first_key(seed):
     return jax.random.split(jax.random.fold_in(jax.random.split(KEY)[1], seed), 3)[0]
 
 
-@each_model({"BatchNormMLP", "MLP"})
+@each_model({"BatchNormMLP"})
 def test_in_a_population_alone_and_resumed(name, tmp_path):
     """The last trial and seed of a sweep, once more by `fit`, in one go and in two."""
     model = MODELS[name]

@@ -43,7 +43,7 @@ print(f"{2 * x:>8} twice")
 """
 
 
-QUICK = {"corrections", "howto/debugging_nan"}
+QUICK = {"howto/debugging_nan"}
 """Pages that `make test` runs; `make docs` and `make test-all` run all."""
 
 

@@ -59,7 +59,7 @@ def unstated(grad_fn):
     return pj.GradFn(estimate)
 
 
-QUICK = {"accumulate", "evolution", "private"}
+QUICK = {"accumulate", "private"}
 
 
 @pytest.mark.parametrize(
