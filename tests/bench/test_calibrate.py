@@ -44,6 +44,7 @@ def test_conditional_spaces_are_renamed_whole():
     assert space["copy_momentum"].parent == "copy_rule"
 
 
+@pytest.mark.slow  # the example of `calibrate` is a quick one
 def test_the_null_and_the_handicaps_of_a_small_problem(workload, tmp_path):
     plan = Plan(
         workloads=[workload], entries=[entry_of("sgd", sgd), entry_of("wrong", wrong)],

@@ -18,7 +18,7 @@ import paramjax as pj
 from paramjax.optim import CATALOGUE, STANDARD, get
 from paramjax.space import check_space
 
-QUICK = {*STANDARD, "lamb", "prodigy", "dog", "cocob", "momo", "schedule_free_adamw"}
+QUICK = {*STANDARD, "prodigy", "momo", "schedule_free_adamw"}
 
 
 def each(names):

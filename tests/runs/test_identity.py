@@ -1,5 +1,6 @@
 """A run is named by all that it was given: equal goes on, unequal is refused with what differs."""
 
+import functools
 import itertools
 
 import jax
@@ -39,21 +40,24 @@ def go(folder, steps, *, trainer=TRAINER, start=0.0, data=DATA, validation=None,
     )  # fmt: skip
 
 
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("first", "then", "message"),
     [
         (None, {}, "validation every: nothing in the checkpoint, 1 now"),
-        ({}, None, "validation every: 1 in the checkpoint, nothing now"),
+        slow({}, None, "validation every: 1 in the checkpoint, nothing now"),
         ({"early_stopping": None}, {}, r"early_stopping: null in the .*\{.*.patience.: 15"),
         (
             {"early_stopping": pj.EarlyStopping(15, restore_best=False)}, {},
             "early_stopping: .*false.*true",
         ),
-        ({}, {"early_stopping": pj.EarlyStopping(15, 0.5)}, "min_delta.: 0.0.*min_delta.: 0.5"),
+        slow({}, {"early_stopping": pj.EarlyStopping(15, 0.5)}, "min_delta.: 0.0.*min_delta.: 0.5"),
         ({}, {"metric": "level"}, "validation metric: .loss. in the checkpoint, .level. now"),
-        ({}, {"maximise": True}, "validation maximise: false in the checkpoint, true now"),
+        slow({}, {"maximise": True}, "validation maximise: false in the checkpoint, true now"),
         ({}, {"data": 2 * DATA}, r"validation data .*: .float32\[4\] .* in the checkpoint"),
-        ({}, {"every": 2}, "validation every: 1 in the checkpoint, 2 now"),
+        slow({}, {"every": 2}, "validation every: 1 in the checkpoint, 2 now"),
         ({}, {"batch_size": 2}, "validation batch_size: null in the checkpoint, 2 now"),
         (
             {}, {"evaluate": lambda w, batch: {"loss": (w - 3.0) ** 2 + 0.0 * batch.sum()}},

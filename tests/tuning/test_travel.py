@@ -18,7 +18,7 @@ from problems import sweep_line
 import paramjax as pj
 
 
-@pytest.fixture(scope="module", params=["memory", "store"])
+@pytest.fixture(scope="module", params=["memory", pytest.param("store", marks=pytest.mark.slow)])
 def made(request, line, line_loss, tmp_path_factory):
     store = None if request.param == "memory" else tmp_path_factory.mktemp("made") / "store"
     return sweep_line(line, line_loss, store=store)

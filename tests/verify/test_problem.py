@@ -24,6 +24,7 @@ def problem():
     return make_problem(3)
 
 
+@pytest.mark.slow
 def test_it_learns_and_uses_every_kind_of_state(problem):
     names = flatten(runs.whole(problem, 600))
     loss = names["history/loss"]
