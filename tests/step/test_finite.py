@@ -116,7 +116,7 @@ def test_private_clipping_bounds_rows_of_any_size(key, size):
     assert float(metrics["clipped"]) == (0.5 if size > 2 else 0.0)
 
 
-@pytest.mark.parametrize("size", [1e-25, 1.0, 1e25])
+@pytest.mark.parametrize("size", [1e-25, pytest.param(1.0, marks=pytest.mark.slow), 1e25])
 @pytest.mark.parametrize("combine", ["project_conflicting", "conflict_averse"])
 def test_surgery_does_not_depend_on_the_size_of_the_gradients(key, combine, size):
     rule = pj.grads.project_conflicting

@@ -28,11 +28,19 @@ def make_trainer(hyperparameters):
     return pj.train_step(loss_fn, optax.sgd(hyperparameters["rate"]))
 
 
+def init(key):
+    return {"w": jax.random.normal(key, (3,))}
+
+
+def evaluate(params, batch):
+    return loss_fn(params, batch, None)
+
+
 def problem(**changes):
     return pj.Problem(
         **{
-            "init": lambda key: {"w": jax.random.normal(key, (3,))}, "data": DATA,
-            "evaluate": lambda params, batch: loss_fn(params, batch, None),
+            "init": init, "data": DATA,
+            "evaluate": evaluate,
         } | changes,
     )  # fmt: skip
 
