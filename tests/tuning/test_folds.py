@@ -73,7 +73,7 @@ def test_a_trial_has_the_numbers_of_its_cross_validation(folds, batch_size):
         for fold in range(folds):
             weights = found.params_of(trial, 0, fold)["w"]
             np.testing.assert_allclose(weights, alone.params["w"][fold], rtol=1e-5)
-            if fold == trial:  # each is compiled anew
+            if fold == trial or (folds, batch_size) != (4, 4):  # each is compiled anew
                 assert found.replay(trial, 0, fold).params_distance < 1e-5
 
 
