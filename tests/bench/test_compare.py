@@ -151,6 +151,7 @@ def test_one_replicate_gives_no_verdict_and_says_why(problem):
     assert "one replicate" in verdict.decision.reason
 
 
+@pytest.mark.slow
 def test_undecided_optimizers_get_more_replicates_and_the_others_none(problem):
     rough = comparison(
         problem, {"sgd": sgd, "wrong": wrong, "half": lambda learning_rate: optax.sgd(
@@ -245,6 +246,7 @@ def test_an_older_records_file_is_refused(problem, tmp_path):
         comparison(problem, {"sgd": sgd, "slow": slow}, store=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_state_made_of_the_parameters_is_that_of_each_seed(problem):
     """A teacher that begins as a copy: its distance is 0 where a common one is at another."""
 

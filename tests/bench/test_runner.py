@@ -104,6 +104,7 @@ def with_options():
     return of_options
 
 
+@pytest.mark.slow
 def test_options_are_the_same_in_the_next_process(trained, tmp_path):
     made, first, notices = trained(with_options())
     assert made == {"sgd": 8, "mine": 8}

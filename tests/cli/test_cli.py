@@ -106,6 +106,7 @@ def test_what_is_printed_fits_the_terminal(bench, folder, paramjax, monkeypatch,
     assert sum("sign_error" in line and "worse" in line for line in lines) >= 2
 
 
+@pytest.mark.slow
 def test_a_margin_of_the_command_line_decides(bench, copied):
     code, out, _ = bench("--margin", "1e6", out=copied)
     assert code == 3
@@ -114,6 +115,7 @@ def test_a_margin_of_the_command_line_decides(bench, copied):
     assert "sgd and mine.py:sign_error are within 1e6 of adamw in test loss on tiny" in said
 
 
+@pytest.mark.slow
 def test_one_replicate_gives_no_verdict_and_the_reason(bench, copied):
     out = words_of(bench("--replicates", "1", out=copied).out)
     assert "1 replicate, paired with those of adamw" in out
@@ -141,6 +143,7 @@ def test_every_key_of_a_folder_is_said(bench, copied):
     assert "with --replicates 2 no optimizer can be better or worse: take 6 or more" in err
 
 
+@pytest.mark.slow
 def test_damaged_records_are_said_and_not_trained_upon(bench, copied, paramjax):
     store = copied / "records" / "tiny" / "sgd.sqlite"
     with closing(sqlite3.connect(store)) as db, db:
@@ -171,6 +174,7 @@ def test_report_of_a_broken_folder(paramjax, copied, name, content, message):
     assert message in err
 
 
+@pytest.mark.slow
 def test_records_of_the_old_protocol_are_refused_or_replaced(bench, paramjax, tmp_path):
     (tmp_path / "records.sqlite").write_text("")
     code, _, err = bench(out=tmp_path)

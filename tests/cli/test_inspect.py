@@ -178,6 +178,7 @@ def test_what_vanishes_while_it_is_measured_is_left_out(paramjax, run, monkeypat
     assert [line.split()[0] for line in rows(out, "good")] == ["6", "9"]
 
 
+@pytest.mark.slow
 def test_no_device_is_started(run):
     environment = {**os.environ, "JAX_PLATFORMS": "none_such", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "paramjax", "inspect", str(run[0]), "--leaves"]

@@ -136,6 +136,7 @@ def test_pickles_leave_the_objective_and_copies_keep_it():
     assert pickle.loads(pickle.dumps(pj.estimate.positive)) == pj.estimate.positive
 
 
+@pytest.mark.slow
 def test_no_refit_spreads_what_is_not_determined():
     est = pj.estimate.curve_fit(
         lambda params, x: (params["a"] + params["b"]) * x + params["c"], {**START, "c": 0.0}, X, Y

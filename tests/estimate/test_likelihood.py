@@ -122,6 +122,7 @@ def test_likelihood_without_maximum_is_reported():
     assert "a, b: the likelihood rises without end" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_lbfgs_finds_what_newton_finds(est):
     found = maximum_likelihood(normal, START, Y, transforms=SD, solver=pj.estimate.solvers.lbfgs)
     assert found.outcome is Outcome.CONVERGED

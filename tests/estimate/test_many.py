@@ -170,6 +170,7 @@ def test_what_was_interrupted_does_not_look_finished(tmp_path):
         pj.estimate.least_squares_many(decay, START, {"x": X, "y": y[:0]}, in_axes=AXES)
 
 
+@pytest.mark.slow
 def test_float32_is_float64_to_its_digits():
     data = {"x": X, "y": curves(16)}
     double = pj.estimate.least_squares_many(decay, START, data, in_axes=AXES)

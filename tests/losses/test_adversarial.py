@@ -122,6 +122,7 @@ def test_each_player_meets_its_own_rows_and_weights():
     np.testing.assert_allclose([loss, slopes["generator"]], [-3.0, -0.5])
 
 
+@pytest.mark.slow
 def test_a_generator_finds_the_mean_in_turns_and_at_once(key):
     x = 3.0 + jax.random.normal(key, (512, 1))
     losses = adversarial(shift, score, 1, wasserstein_pair)

@@ -3,6 +3,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 import optax
+import pytest
 from refusing import assert_refused
 
 import paramjax as pj
@@ -49,6 +50,7 @@ def test_both_modes_equal_flax_by_hand_and_state_goes_on(sine, key):
     assert (other["Dense_0"]["kernel"] != net.params["Dense_0"]["kernel"]).all()
 
 
+@pytest.mark.slow
 def test_a_population_starts_and_draws_by_its_seeds(sine, key):
     """Each seed has its own start and dropout; the losses of the first steps tell them apart."""
     net = from_linen(MLP((8, 1), batch_norm=True, dropout=0.5), sine["x"], key)

@@ -30,6 +30,7 @@ def test_of_equal_values_the_first_gets_the_gradient():
     np.testing.assert_array_equal(gradient, jax.grad(lambda x: theirs(x).sum())(x))
 
 
+@pytest.mark.slow
 def test_forward_mode_and_hessian_vector_product(key):
     x, change = jax.random.normal(key, (2, 1, 4, 6, 2))
     # finite differences: the maximum is linear near a point without ties

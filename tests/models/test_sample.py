@@ -121,6 +121,7 @@ def test_a_cache_of_another_batch_is_refused(params):
         MODEL.apply(params, PROMPT, MODEL.zero_cache(3))
 
 
+@pytest.mark.slow
 def test_initialisers_by_name_are_scaled_on_the_residual_stream():
     """Glorot's uniform numbers end at sqrt(6 / (inputs + outputs)); one layer: 1 / sqrt(2)."""
     plain = Transformer(vocabulary=7, width=16, layers=1, heads=2, length=9)

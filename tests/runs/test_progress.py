@@ -323,6 +323,7 @@ def test_the_line_of_a_notebook_leaves_nothing_of_the_one_before(monkeypatch, ca
     assert all(len(new) >= len(old) for old, new in itertools.pairwise(drawn[:2]))
 
 
+@pytest.mark.slow
 def test_rich_is_imported_only_where_something_is_shown():
     code = (
         "import sys; from paramjax.runs._progress import Progress\n"

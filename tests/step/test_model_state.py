@@ -77,6 +77,7 @@ def assert_equals(params, model_state, losses, expected):
     chex.assert_trees_all_close((params, model_state), expected[:2], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_batch_statistics_and_dropout_in_a_run(sine, start, key):
     """`fit` starts at the given state, and its last state is the one to evaluate with."""
     trainer = pj.train_step(net_loss, TX, stateful=True)

@@ -82,6 +82,7 @@ def ridgeless(rows):
     return np.linalg.lstsq(DATA["x"][rows], DATA["y"][rows], rcond=None)[0]
 
 
+@pytest.mark.slow
 def test_long_training_is_least_squares_without_the_fold():
     """Each fold's parameters and loss from the normal equations; the best by their mean."""
     found = swept(4, trials=[{"rate": 0.001}, {"rate": 0.1}], steps=300, seeds=2)
@@ -119,6 +120,7 @@ def test_labels_are_spread_and_own_folds_are_taken():
     assert [record.fold for record in found.records] == [0, 1, 2] * 2
 
 
+@pytest.mark.slow
 def test_folds_stop_early_and_go_on_from_a_store(tmp_path):
     halving = functools.partial(
         swept, 4, stopping=pj.tuning.successive_halving(2, least_steps=6), store=tmp_path,

@@ -90,6 +90,7 @@ def test_options_travel_as_far_as_pickle_takes_them(kind):
     assert copied is made.records[0].hyperparameters["activation"]
 
 
+@pytest.mark.slow
 def test_folds_travel():
     data = np.arange(8, dtype=np.float32)
     made = pj.sweep(

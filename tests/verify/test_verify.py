@@ -167,6 +167,7 @@ def test_children_share_the_memory_of_an_accelerator(monkeypatch):
     assert simulated["JAX_PLATFORMS"] == "cpu"
 
 
+@pytest.mark.slow
 def test_a_trainer_with_hidden_randomness_does_not_keep_the_promise():
     """The program itself differs from run to run: what `verify` is there to find."""
     drawn = itertools.count(1)

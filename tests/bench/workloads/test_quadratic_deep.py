@@ -61,6 +61,7 @@ def test_its_best_loss_is_known(quadratic):
     assert abs(least - 0.18 * np.trace(hessian())) < 3 * deviation
 
 
+@pytest.mark.slow
 def test_plain_descent_ends_where_deepobs_published_it(quadratic):
     """SGD at 0.0158 for 100 epochs: 87.40, with a deviation of 0.17 over ten seeds."""
     rows = jnp.asarray(quadratic.data["x"])

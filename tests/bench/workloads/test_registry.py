@@ -110,6 +110,7 @@ def test_an_unknown_name_names_the_nearest():
         find_workload("digit_mlp")
 
 
+@pytest.mark.slow
 def test_listing_workloads_loads_no_data():
     code = "import sys; import paramjax.bench.workloads; print('sklearn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -115,6 +115,7 @@ def test_gamma_on_scotland(link):
     np.testing.assert_allclose(observed.errors, errors, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [40, pytest.param(1, marks=pytest.mark.slow)])
 def test_counts_on_randhie(step):
     X, y, design = (part[::step] for part in table("randhie"))

@@ -53,6 +53,7 @@ def test_the_noise_is_gaussian_of_the_stated_deviation():
     assert stats.kstest(noise / (sigma * clip / size), "norm").pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_chunks_change_nothing_and_bound_the_memory(key):
     noisy = lambda params, batch, key: (linear(params, batch, key)[0] * jax.random.uniform(key), {})
     numbers, rows = {"clip_norm": 2.0, "noise_multiplier": 1.0}, jnp.arange(10.0).reshape(5, 2)

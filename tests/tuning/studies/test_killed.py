@@ -85,6 +85,7 @@ def states(study):
     return [trial.state for trial in study.trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sampler"), [("s.db", "grid"), pytest.param("s.log", "tpe", marks=pytest.mark.slow)]
 )

@@ -110,6 +110,7 @@ print(*sorted({record.trial for record in result.records}))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_study(tmp_path):
     """One is this one, which begins once the other has asked for trials."""
     path = str(tmp_path / "journal.log")
