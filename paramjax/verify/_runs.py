@@ -50,17 +50,17 @@ def everything(result: Fit) -> dict[str, Any]:
     }
 
 
-def resumed(problem: ReferenceProblem, steps: int, folder: Path) -> Fit:
-    """The run from its newest checkpoint, if there is one, to the end."""
-    every = max(1, steps // CHECKPOINTS)
-    saving = Checkpoints(folder, every=every)
-    return run(problem, steps, checkpoints=saving, validation=_validation(problem, steps))
+def resumed(problem: ReferenceProblem, steps: int, folder: Path, end: int | None = None) -> Fit:
+    """The run of so many steps from its newest checkpoint, if there is one, to a step or its end."""
+    end = steps if end is None else end
+    saving = Checkpoints(folder, every=max(1, end // CHECKPOINTS))
+    return run(problem, end, checkpoints=saving, validation=_validation(problem, steps))
 
 
 def cut(problem: ReferenceProblem, steps: int, folder: Path) -> Fit:
     """The run, ended and resumed at three steps that coincide with nothing else in it."""
     for end in (steps // 7, steps // 3 + 1, steps - 1, steps):
-        result = resumed(problem, max(1, end), folder)
+        result = resumed(problem, steps, folder, max(1, end))
     return result
 
 
