@@ -51,7 +51,7 @@ def everything(result: Fit) -> dict[str, Any]:
 
 
 def resumed(problem: ReferenceProblem, steps: int, folder: Path, end: int | None = None) -> Fit:
-    """The run of so many steps from its newest checkpoint, if there is one, to a step or its end."""
+    """The run of so many steps from its newest checkpoint, if any, up to a step or to its end."""
     end = steps if end is None else end
     saving = Checkpoints(folder, every=max(1, end // CHECKPOINTS))
     return run(problem, end, checkpoints=saving, validation=_validation(problem, steps))
