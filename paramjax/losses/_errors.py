@@ -107,8 +107,8 @@ def pinball(
     Args:
         predictions: [batch], or [batch, d] for d quantiles, real.
         targets: [batch].
-        quantile: A number from 0 to 1, or d of them: `functools.partial(pinball, quantile=(0.05,
-            0.95))` trains the two outputs that `pj.estimate.quantile_score` takes.
+        quantile: A number from 0 to 1, or d of them: (0.05, 0.95), bound by `functools.partial`,
+            trains the two outputs that `pj.estimate.quantile_score` takes.
 
     Returns:
         [batch].

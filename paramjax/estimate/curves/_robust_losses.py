@@ -18,7 +18,7 @@ RobustLoss = Callable[[Array], Array]
 
 
 def huber(scale: float = 1.0) -> RobustLoss:
-    """Quadratic up to the scale, linear beyond: 2 scale |r| - scale^2.
+    """Quadratic up to the scale, linear beyond: `2 scale |r| - scale^2`.
 
     Huber (1964), "Robust estimation of a location parameter".
 

@@ -77,11 +77,12 @@ class Formula:
 def formula(text: str) -> Formula:
     """Read a formula: arithmetic, functions and names, and nothing else.
 
-    Signs are + - * / ^ (or **) with the precedence of mathematics: -x^2 is -(x^2), and 2^3^2 is
-    2^(3^2). Parentheses may be written as brackets, as in exp[-b*x]. Functions are exp, expm1,
-    log or ln (natural), log1p, log2, log10, sqrt, cbrt, sin, cos, tan, sinh, cosh, tanh, the
-    inverses of these six (arctan or atan), atan2, abs, erf, erfc, gamma, lgamma, sigmoid, pow,
-    min and max; constants pi and e. A name of other characters stands between backticks.
+    Signs are `+ - * / ^` (or `**`) with the precedence of mathematics: `-x^2` is `-(x^2)`, and
+    `2^3^2` is `2^(3^2)`. Parentheses may be written as brackets, as in exp[-b*x]. Functions are
+    exp, expm1, log or ln (natural), log1p, log2, log10, sqrt, cbrt, sin, cos, tan, sinh, cosh,
+    tanh, the inverses of these six (arctan or atan), atan2, abs, erf, erfc, gamma, lgamma,
+    sigmoid, pow, min and max; constants pi and e. A name of other characters stands between
+    backticks.
 
     The text is read by an own grammar; no part of it is executed as Python.
 
