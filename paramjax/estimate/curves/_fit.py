@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from paramjax._checks import describe
-from paramjax._programs import kept_on
 from paramjax._types import Array, PyTree
 from paramjax.estimate._constraints import Constrained
 from paramjax.estimate._estimate import Estimate
@@ -20,7 +18,7 @@ from paramjax.estimate.curves._found import Options, Solution, estimate_of
 from paramjax.estimate.curves._starts import best_start
 from paramjax.estimate.inputs._missing import Complete
 from paramjax.estimate.inputs._plain_data import infinite_in, plain_column
-from paramjax.estimate.inputs._traced import explained
+from paramjax.estimate.inputs._traced import traced_rows
 from paramjax.estimate.solvers import Inputs, Rows, Solver, solve_single
 
 
@@ -100,14 +98,7 @@ def _standardised(options: Options) -> bool:
 
 def _rows_of(rows: Rows, parameters: Parameters, data: PyTree) -> int:
     """How many residuals there are, traced once for the shapes of the data."""
-    leaves, treedef = jax.tree.flatten(data)
-    shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)
-
-    def shape() -> Any:
-        with jax.enable_x64(True), explained("residual_fn"):
-            return jax.eval_shape(rows, np.zeros(parameters.size), data)
-
-    found = kept_on(rows, ("residuals", treedef, shapes), shape)
+    found = traced_rows("residual_fn", rows, parameters.size, data)
     if getattr(found, "ndim", None) != 1:
         raise ValueError(
             f"residual_fn: expected residuals [n], got {describe(found)}; ravel them in residual_fn"

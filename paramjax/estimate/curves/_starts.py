@@ -44,8 +44,7 @@ def best_start(
     if objective.low is not None or objective.high is not None:
         thetas = np.clip(thetas, objective.low, objective.high)
     solved = objective.solve_many(thetas)
-    sign = 1.0
-    values = np.where(solved.outcome == Outcome.NONFINITE.code, np.inf, sign * solved.value)
+    values = np.where(solved.outcome == Outcome.NONFINITE.code, np.inf, solved.value)
     if not np.isfinite(values).any():
         return first, ()
     return solved.theta[np.argmin(values)], (_note(values, solved.outcome),)

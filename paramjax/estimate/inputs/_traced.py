@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 
 from paramjax._checks import describe
+from paramjax._programs import kept_on
+from paramjax._types import PyTree
 
 
 @contextlib.contextmanager
@@ -61,3 +64,15 @@ def refuse_traced(name: str, value: Any) -> None:
             f"{name}: expected numbers, got traced ones; call it outside of jax.jit, jax.grad and "
             "jax.vmap, for it computes on the host; least_squares_many fits many problems at once"
         )
+
+
+def traced_rows(name: str, rows: Callable[..., Any], size: int, data: PyTree) -> Any:
+    """What the rows of `size` parameters are, traced once for the shapes of the data."""
+    leaves, treedef = jax.tree.flatten(data)
+    shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)
+
+    def shape() -> Any:
+        with jax.enable_x64(True), explained(name):
+            return jax.eval_shape(rows, np.zeros(size), data)
+
+    return kept_on(rows, (name, treedef, shapes), shape)

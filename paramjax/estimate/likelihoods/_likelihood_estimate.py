@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-import jax
 import numpy as np
 
 from paramjax._checks import describe
-from paramjax._programs import kept_on
 from paramjax._types import PyTree
 from paramjax.estimate._estimate import Estimate
 from paramjax.estimate._objective import Objective
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate._parameters import Parameters, slopes
-from paramjax.estimate.inputs._traced import explained
+from paramjax.estimate.inputs._traced import traced_rows
 from paramjax.estimate.likelihoods._maximum import Maximum, information_at
 from paramjax.estimate.solvers import Rows
 from paramjax.estimate.uncertainty._information import Covariance, covariance_of_information
@@ -35,14 +33,7 @@ _INVERTED = 2000
 
 def row_count(rows: Rows, parameters: Parameters, data: PyTree) -> int:
     """How many log probabilities there are, traced once for the shapes of the data."""
-    leaves, treedef = jax.tree.flatten(data)
-    shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in leaves)
-
-    def shape() -> Any:
-        with jax.enable_x64(True), explained("log_prob_fn"):
-            return jax.eval_shape(rows, np.zeros(parameters.size), data)
-
-    found = kept_on(rows, ("log_prob", treedef, shapes), shape)
+    found = traced_rows("log_prob_fn", rows, parameters.size, data)
     if getattr(found, "ndim", None) != 1:
         raise ValueError(
             "log_prob_fn: expected the log probability of each observation, [n], got "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from paramjax._types import Array, PyTree
 from paramjax.estimate._outcome import Outcome
 from paramjax.estimate.solvers._slots import Problems, Slots, problems_of, slots_for
 from paramjax.estimate.solvers._solver import Inputs, Solved, Solver, SolverState
+from paramjax.populations.planning._guess import cores
 
 _STRAGGLERS = 1 / 4
 """A chunk comes back when no more than this share of its slots still runs."""
@@ -104,7 +104,7 @@ def solve_and_keep(
     platform = devices[0].platform if devices else jax.default_backend()
     size = min(chunk or slots_for(problems, platform), -(-m // len(devices or [None])))
     problems = problems if size == m else problems.on_host()
-    if threads is None:
+    if threads is None:  # inside a loop XLA runs small operations on one core
         threads = cores() if devices is None and platform == "cpu" else 1
     workers = [device for _ in range(threads) for device in devices or [None]][: -(-m // size)]
     with jax.enable_x64(True):
@@ -150,16 +150,6 @@ class _Work:
         self.found.theta[at], self.found.value[at] = numbers[:, :p], numbers[:, p]
         self.found.outcome[at], self.found.iterations[at] = counts[:, 0], counts[:, 1]
         self.kept[at] = numbers[:, p + 1 :]
-
-
-def cores() -> int:
-    """Of this process.
-
-    Inside a loop XLA runs small operations on one core, so each core gets a thread of its own.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _run(workers: list[Callable[[], None]], work: _Work) -> None:
