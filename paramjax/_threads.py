@@ -7,8 +7,11 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+_R = TypeVar("_R")
 
 _PREFIX = "paramjax worker"
 
@@ -34,6 +37,25 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
         raise
     finally:
         pool.shutdown(wait=wait, cancel_futures=not wait)
+
+
+def started(function: Callable[..., _R], *args: Any) -> Future[_R]:
+    """What a function of numpy returns, computed in a thread of its own, which nobody need end.
+
+    Example:
+        >>> started(abs, -1).result()
+        1
+    """
+    future: Future[_R] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="paramjax numpy").start()
+    return future
 
 
 def leave_if_busy(code: int = INTERRUPTED) -> None:

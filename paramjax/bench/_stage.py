@@ -164,7 +164,7 @@ def _window(workload: Workload, splits: Splits, protocol: Protocol, replicates: 
     starts = pending_starts(workload.init, protocol.keyed("starts"), seeds)
     train = problem.data.rows
     orders = Orders(
-        lambda: starts.made().data_key, len(seeds), train.shape[1],
+        starts.data_key, len(seeds), train.shape[1],
         _batch_size(workload, train.shape[1]), protocol.steps, train,
     )  # fmt: skip
     test = rows(splits.eval_data, splits.test)

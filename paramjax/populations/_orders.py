@@ -1,35 +1,48 @@
-"""The rows that each seed reads at each step, drawn in blocks of epochs that fit in memory."""
+"""The rows that each seed reads at each step, drawn on the host in blocks that fit in memory.
+
+They are those of `paramjax.data.batch_order`, bit for bit, made by numpy ahead of need: nothing
+is compiled for them, and the machine that trains does not wait.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._threads import started
+from paramjax._threefry import Words, fold_in, permutations, words
 from paramjax._types import Array, Key
-from paramjax.data._sampler import epoch_batches, steps_per_epoch
-from paramjax.populations._compiler_options import jit_to_run_once
+from paramjax.data._sampler import steps_per_epoch
 
 BLOCK_BYTES = 2**26
 """Bytes of a block of the order, 64 MiB; a block holds at least one epoch."""
+
+_DRAWN = 2**18
+"""Rows that are drawn at once: what numpy makes on the way takes some ten times their bytes."""
 
 
 class Orders:
     """The order of batches of several seeds; safe to use from several threads."""
 
     def __init__(
-        self, data_key: Callable[[], Key], seeds: int, rows: int, batch_size: int | None,
-        steps: int, seed_rows: Array | None = None,
+        self, data_key: Key, seeds: int, rows: int, batch_size: int | None,
+        steps: int, seed_rows: Array | np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self.batch_size = batch_size
-        self._data_key, self._seeds, self._seed_rows = data_key, seeds, seed_rows
+        self._keys, self._seeds = words(data_key), seeds
+        self._seed_rows = None if seed_rows is None else np.asarray(seed_rows)
         self._rows, self._steps = rows, steps
+        self._drawn: dict[int, Future[np.ndarray]] = {}
         self._blocks: dict[int, Array] = {}
         self._lock = threading.Lock()
+        config: Any = jax.config
+        # of the thread in which the trainer is traced; those that draw have no setting
+        self._partitionable = bool(config.jax_threefry_partitionable)
         self.length = steps
         if batch_size is not None:
             per_epoch = steps_per_epoch(rows, batch_size)
@@ -53,6 +66,12 @@ class Orders:
         )
         return block
 
+    def ahead(self, step: int = 0) -> None:
+        """Begin to draw the block that holds a step, in a thread of its own."""
+        if self.batch_size is not None and step < self._steps:
+            with self._lock:
+                self._begun(step // self.length)
+
     def block(self, step: int) -> Array | None:
         """The block that holds a step; None if each step reads all rows."""
         if self.batch_size is None:
@@ -60,30 +79,44 @@ class Orders:
         number = step // self.length
         with self._lock:
             if number not in self._blocks:
-                first = number * self._epochs
-                draw = jit_to_run_once(_draw, "rows", "batch_size", "epochs", "steps")
-                drawn = draw(
-                    self._data_key(), np.int32(first), self._seed_rows, rows=self._rows,
-                    batch_size=self.batch_size, epochs=self._epochs, steps=self.length,
-                )  # fmt: skip
+                drawn = self._begun(number).result()
+                del self._drawn[number]
                 kept = list(self._blocks.items())[-1:]
-                self._blocks = {**dict(kept), number: drawn}
+                self._blocks = {**dict(kept), number: jax.device_put(drawn)}
+                if (number + 1) * self.length < self._steps:
+                    self._begun(number + 1)
             return self._blocks[number]
 
     def offset(self, step: int) -> int:
         """The index of a step in its block."""
         return step % self.length
 
+    def _begun(self, number: int) -> Future[np.ndarray]:
+        """A block that is being drawn, or waits to be put on the device."""
+        if number not in self._drawn and number not in self._blocks:
+            # no other one is needed soon
+            self._drawn = {number: started(self._draw, number * self._epochs)}
+        return self._drawn[number]
 
-def _draw(
-    data_key: Key, first: Array, seed_rows: Array | None, *, rows: int, batch_size: int,
-    epochs: int, steps: int,
-) -> Array:  # fmt: skip
-    """The first steps of some epochs of every seed, int32[steps, seeds, batch]."""
+    def _draw(self, first: int) -> np.ndarray:
+        """The steps of a block from an epoch on, int32[steps, seeds, batch]."""
+        assert self.batch_size is not None
+        shape = self.length, self._seeds, self.batch_size
+        block = np.empty(shape, np.int32)
+        with jax.threefry_partitionable(self._partitionable):
+            for index, key in enumerate(self._keys):
+                drawn = _epochs(key, first, self._epochs, self._rows, self.batch_size)
+                own = drawn[: self.length]
+                block[:, index] = own if self._seed_rows is None else self._seed_rows[index][own]
+        return block
 
-    def one(seed: tuple[Key, Array | None]) -> Array:
-        key, own = seed
-        drawn = epoch_batches(key, first, epochs, rows, batch_size)[0][:steps]
-        return drawn if own is None else own[drawn]
 
-    return jnp.swapaxes(jax.lax.map(one, (data_key, seed_rows)), 0, 1)
+def _epochs(key: Words, first: int, epochs: int, rows: int, batch_size: int) -> np.ndarray:
+    """The batches of consecutive epochs of a seed, int32[steps, batch]."""
+    used = steps_per_epoch(rows, batch_size) * batch_size
+    at_once = max(1, _DRAWN // rows)
+    parts = [
+        permutations(fold_in(key, np.arange(start, min(start + at_once, first + epochs))), rows)
+        for start in range(first, first + epochs, at_once)
+    ]
+    return np.concatenate(parts)[:, :used].reshape(-1, batch_size)

@@ -257,9 +257,9 @@ class Population:
         starts = self._starts_of(fixed)
         batch_size = self._batch_size(fixed)
         orders = self._orders or Orders(
-            lambda: starts.made().data_key, len(self.seeds), self._rows(), batch_size, self.steps,
-            self._seed_rows,
-        )  # fmt: skip
+            starts.data_key, len(self.seeds), self._rows(), batch_size, self.steps, self._seed_rows
+        )
+        orders.ahead()
         traced = self._trace(fixed, starts, run, eval_data)
         if traced.plateaus:
             check_plateau(self.problem, traced.evaluate.out)
@@ -273,8 +273,7 @@ class Population:
                 "batch_size: this trainer draws its own rows at a rate of the whole data; leave "
                 f"batch_size out and the data unsplit, got batches of {batch_size} rows"
             )
-        there = PendingStarts(lambda: placed(starts.made(), self.mesh, split=False), starts.shapes)
-        shared = Shared(there, self._model_state, self.data, eval_data)
+        shared = Shared(starts.placed(self.mesh), self._model_state, self.data, eval_data)
         return StructureGroup(
             traced, self.space, self.seeds, shared, orders, self.evaluation_steps, mesh=self.mesh,
             plateau=self._plateau,

@@ -1,4 +1,4 @@
-"""Initial parameters and keys of the seeds: one program, compiled once and shared.
+"""Initial parameters and keys of the seeds: keys on the host, parameters by one program.
 
 Initial parameters and the order of batches depend on the seed alone, so all trials and all
 optimizers with one seed are paired.
@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 
-from paramjax._checks import check_seed
-from paramjax._types import Array, Key, Params
+from paramjax._checks import check_key, check_seed
+from paramjax._host_keys import as_key
+from paramjax._threefry import fold_in, split, words
+from paramjax._types import Key, Params
 from paramjax.populations._compiler_options import owned_jit_to_run_once
+from paramjax.populations._devices import placed
 
 
 class Starts(NamedTuple):
@@ -33,11 +37,18 @@ class Starts(NamedTuple):
 
 
 class PendingStarts:
-    """Starts that are computed when first asked for; safe to use from several threads."""
+    """Starts whose parameters are computed when first asked for; safe to use from several threads.
 
-    def __init__(self, make: Callable[[], Starts], shapes: Starts) -> None:
-        self.shapes = shapes
-        self._make = make
+    Attributes:
+        shapes: Shapes and dtypes of the starts.
+        key: The keys of the states, [seeds].
+        data_key: The keys of the orders, [seeds].
+    """
+
+    def __init__(self, params: Callable[[], Params], shapes: Params, key: Key, data_key: Key):
+        self.shapes = Starts(shapes, *jax.eval_shape(lambda *same: same, key, data_key))
+        self.key, self.data_key = key, data_key
+        self._params = params
         self._made: Starts | None = None
         self._lock = threading.Lock()
 
@@ -46,22 +57,36 @@ class PendingStarts:
         """The starts as pending ones, whether or not they are computed already."""
         if isinstance(starts, PendingStarts):
             return starts
-        return cls(lambda: starts, jax.eval_shape(lambda same: same, starts))
+        shapes = jax.eval_shape(lambda same: same, starts.params)
+        return cls(lambda: starts.params, shapes, starts.key, starts.data_key)
+
+    def with_data_key(self, data_key: Key) -> PendingStarts:
+        """The same starts, with other orders."""
+        return PendingStarts(lambda: self.made().params, self.shapes.params, self.key, data_key)
+
+    def placed(self, mesh: Mesh | None) -> PendingStarts:
+        """The same starts, on all devices."""
+        keys = placed((self.key, self.data_key), mesh, split=False)
+        return PendingStarts(
+            lambda: placed(self.made().params, mesh, split=False), self.shapes.params, *keys
+        )
 
     def made(self) -> Starts:
         """The starts."""
         with self._lock:
             if self._made is None:
-                self._made = self._make()
+                self._made = Starts(self._params(), self.key, self.data_key)
             return self._made
 
 
 def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
     """The starts of every seed, traced now and computed later, while other programs compile."""
-    numbers = jnp.array([check_seed(seed) for seed in seeds], jnp.uint32)
-    prepare = owned_jit_to_run_once(_prepare).of(init)
-    shapes = prepare.eval_shape(key, numbers)
-    return PendingStarts(lambda: prepare(key, numbers), shapes)
+    numbers = np.array([check_seed(seed) for seed in seeds], np.uint32)
+    drawn = split(fold_in(words(check_key(key)), numbers), 3)
+    init_key, state_key, data_key = (as_key(drawn[:, index]) for index in range(3))
+    initialise = owned_jit_to_run_once(_initialise).of(init)
+    shapes = initialise.eval_shape(init_key)
+    return PendingStarts(lambda: initialise(init_key), shapes, state_key, data_key)
 
 
 def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:
@@ -76,7 +101,8 @@ def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
         Initial parameters and keys, leaves [seeds, ...] in the order of `seeds`.
 
     Raises:
-        ValueError: If a seed is out of range.
+        TypeError: If the key is a legacy one.
+        ValueError: If a seed is out of range, or the key is no threefry key.
 
     Example:
         >>> draw = lambda key: jax.random.normal(key, (2,))
@@ -86,11 +112,8 @@ def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
     return pending_starts(init, key, seeds).made()
 
 
-def _prepare(init: Callable[[Key], Params], key: Key, seeds: Array) -> Starts:
-    def one(seed: Array) -> Starts:
-        init_key, state_key, data_key = jax.random.split(jax.random.fold_in(key, seed), 3)
-        return Starts(init(init_key), state_key, data_key)
-
+def _initialise(init: Callable[[Key], Params], key: Key) -> Params:
+    """The parameters of every seed, one after the other inside one program."""
     # not vmap: it would unroll the generator and compile it once for every seed
-    starts: Starts = jax.lax.map(one, seeds)
-    return starts
+    params: Params = jax.lax.map(init, key)
+    return params

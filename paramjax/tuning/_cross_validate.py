@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._checks import check_count, check_key, describe, nearest
+from paramjax._host_keys import split_key
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
 from paramjax.data._sampler import batch_order
@@ -118,7 +119,7 @@ def cross_validate(
         with_structure(function, hyperparameters, inputs)
         for function, inputs in ((problem.init, 1), (measured, 2 + stateful))
     )
-    fold_key, start_key, order_key = jax.random.split(key, 3)
+    fold_key, start_key, order_key = split_key(key, 3)
     fold = fold_of_each_row(folds, rows, fold_key, stratify)
     groups = fold_groups(fold)
     _check_batch(trainer, batch_size, min(group.train.shape[1] for group in groups))

@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._host_keys import fold_in_key, split_key
 from paramjax._types import Hyperparameters, Key, PyTree
 from paramjax.populations._devices import mesh_of_runs
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer, Population, SingleRun
 from paramjax.populations._problem import Problem, needs_structure
 from paramjax.populations._seed_rows import SeedRows
-from paramjax.populations._starts import PendingStarts, Starts, pending_starts
+from paramjax.populations._starts import PendingStarts, pending_starts
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
 from paramjax.space._distribution import Space
@@ -83,7 +84,7 @@ def fold_population(
     """
     rows = problem.check()
     check_held_out(problem)
-    fold_key, start_key, order_key = jax.random.split(key, 3)
+    fold_key, start_key, order_key = split_key(key, 3)
     fold = fold_of_each_row(folds, rows, fold_key, stratify)
     count = int(fold.max()) + 1
     if isinstance(problem.batch_size, int):
@@ -115,13 +116,8 @@ def _starts(
     init = problem.init
 
     def keyed(init: Callable[..., Any]) -> PendingStarts:
-        drawn = pending_starts(init, start_key, numbers)
-
-        def made() -> Starts:
-            own = jax.vmap(jax.random.fold_in, (None, 0))(order_key, jnp.asarray(numbers))
-            return drawn.made()._replace(data_key=own)
-
-        return PendingStarts(made, drawn.shapes)
+        own = fold_in_key(order_key, numbers)
+        return pending_starts(init, start_key, numbers).with_data_key(own)
 
     if not needs_structure(init, 1):
         return keyed(init)

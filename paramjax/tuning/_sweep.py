@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from paramjax._checks import check_key
 from paramjax._files import absolute_path
+from paramjax._host_keys import split_key
 from paramjax._types import Array, Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
@@ -120,7 +120,7 @@ def sweep(
         absolute_path("store", store)
     if fresh and store is None:
         raise ValueError("fresh: expected a store to start over; pass store= too, or drop fresh")
-    design_key, run_key = jax.random.split(key)
+    design_key, run_key = split_key(key)
     drawn = tried(trials, space, design_key)
     schedule = None if stopping is None else schedule_of(stopping, len(drawn), steps)
     population = new_population(

@@ -116,7 +116,7 @@ def single(problem: ReferenceProblem) -> Mapped:
     """The same runs, one after the other: leaves [runs, ...]."""
     starts = _starts(problem)
     data = jax.tree.map(jnp.asarray, problem.data)
-    order = Orders(lambda: starts.data_key, len(starts.key), ROWS, BATCH_SIZE, STEPS).block(0)
+    order = Orders(starts.data_key, len(starts.key), ROWS, BATCH_SIZE, STEPS).block(0)
     assert order is not None
 
     @jax.jit

@@ -123,7 +123,7 @@ def test_orders_drawn_by_blocks_are_the_whole_order(line, line_loss, monkeypatch
     whole = np.stack([batch_order(key, 10, 3, 25) for key in keys], axis=1)
     in_one = train(population(line, line_loss), RUNS[:2], Layout(1))
     monkeypatch.setattr(orders_module, "BLOCK_BYTES", 4 * 9 * 2 * 2)
-    orders = orders_module.Orders(lambda: keys, len(keys), 10, 3, 25)
+    orders = orders_module.Orders(keys, len(keys), 10, 3, 25)
     assert orders.ends == [6, 12, 18, 24, 25]
     for step in range(25):
         np.testing.assert_array_equal(orders.block(step)[orders.offset(step)], whole[step])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
-
 from paramjax._checks import check_count, check_key
+from paramjax._host_keys import split_key
 from paramjax._types import Key
 from paramjax.populations._execution import Execution
 from paramjax.populations._population import MakeTrainer
@@ -129,7 +128,7 @@ def search(
     space = check_space(space)
     check_count("trials", trials)
     check_count("batch", batch)
-    probe_key, run_key = jax.random.split(key)
+    probe_key, run_key = split_key(key)
     population = new_population(
         make_trainer, space, problem, seeds=seeds, steps=steps, key=run_key,
         evaluations=evaluations, execution=execution,
