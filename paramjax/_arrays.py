@@ -26,6 +26,16 @@ def numbers(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
+def on_device(leaf: Any) -> Any:
+    """`jnp.asarray`, without the program that it compiles for each shape of numpy's arrays.
+
+    Example:
+        >>> on_device(np.ones(2)).dtype
+        dtype('float32')
+    """
+    return jax.device_put(leaf) if isinstance(leaf, np.ndarray) else jnp.asarray(leaf)
+
+
 def place(leaf: Any, sharding: jax.sharding.Sharding) -> Any:
     """An array on the devices of a sharding; where those span processes, each holds all of it.
 

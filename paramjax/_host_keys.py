@@ -17,7 +17,8 @@ def as_key(numbers: Words) -> Key:
         >>> bool(as_key(words(jax.random.key(7))) == jax.random.key(7))
         True
     """
-    key: Key = jax.random.wrap_key_data(numbers, impl="threefry2x32")
+    wrap: Any = jax.random.wrap_key_data
+    key: Key = wrap(numbers, impl="threefry2x32")
     return key
 
 

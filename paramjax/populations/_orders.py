@@ -105,13 +105,13 @@ class Orders:
         block = np.empty(shape, np.int32)
         with jax.threefry_partitionable(self._partitionable):
             for index, key in enumerate(self._keys):
-                drawn = _epochs(key, first, self._epochs, self._rows, self.batch_size)
+                drawn = epoch_batches(key, first, self._epochs, self._rows, self.batch_size)
                 own = drawn[: self.length]
                 block[:, index] = own if self._seed_rows is None else self._seed_rows[index][own]
         return block
 
 
-def _epochs(key: Words, first: int, epochs: int, rows: int, batch_size: int) -> np.ndarray:
+def epoch_batches(key: Words, first: int, epochs: int, rows: int, batch_size: int) -> np.ndarray:
     """The batches of consecutive epochs of a seed, int32[steps, batch]."""
     used = steps_per_epoch(rows, batch_size) * batch_size
     at_once = max(1, _DRAWN // rows)

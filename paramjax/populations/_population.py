@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
+from paramjax._arrays import on_device
+from paramjax._threefry import words
 from paramjax._types import Array, Hyperparameters, Key, ModelState, Params, PyTree
-from paramjax.data._sampler import batch_order
+from paramjax.data._sampler import steps_per_epoch
 from paramjax.populations._devices import placed
 from paramjax.populations._execution import Layout
-from paramjax.populations._orders import Orders
+from paramjax.populations._orders import Orders, epoch_batches
 from paramjax.populations._outcome import ChunkResult
 from paramjax.populations._problem import Problem, check_plateau, rows_a_step, task_of
 from paramjax.populations._programs import Plateau, Shared
@@ -46,7 +49,7 @@ class SingleRun(NamedTuple):
     params: Params
     model_state: ModelState  # that the run begins with
     data: PyTree
-    order: Callable[[int], Array | None]  # (steps) -> int32[steps, batch]; None reads all rows
+    order: Callable[[int], np.ndarray | None]  # (steps) -> int32[steps, batch]; None reads all rows
     score: Callable[[TrainState], Array]  # of an evaluation, the lower the better
     scored: frozenset[int]  # steps after which plateaus are told the score
 
@@ -113,10 +116,10 @@ class Population:
         self._plateau = Plateau(frozenset(regular), problem.metric, problem.maximise)
         self._make_trainer, self._starts, self._orders = make_trainer, starts, orders
         model_state = () if callable(problem.model_state) else problem.model_state
-        arrays = jax.tree.map(jnp.asarray, (model_state, all_rows(problem.data)))
+        arrays = jax.tree.map(on_device, (model_state, all_rows(problem.data)))
         self._model_state, self.data = placed(arrays, mesh, split=False)
         own = problem.data.rows if isinstance(problem.data, SeedRows) else None
-        self._seed_rows = None if own is None else jnp.asarray(own, jnp.int32)
+        self._seed_rows = None if own is None else np.asarray(own, np.int32)
         self.eval_data = placed(problem.eval_data, mesh, split=False)
         self.read: set[str] = set()
         self._structure_groups: dict[Any, StructureGroup] = {}
@@ -231,10 +234,11 @@ class Population:
             lambda leaf: leaf[index], (starts.params, starts.key, starts.data_key)
         )
 
-        def order(steps: int) -> Array | None:
+        def order(steps: int) -> np.ndarray | None:
             if batch_size is None or steps == 0:
-                return None if batch_size is None else jnp.zeros((0, batch_size), jnp.int32)
-            drawn = batch_order(data_key, self._rows(), batch_size, steps)
+                return None if batch_size is None else np.zeros((0, batch_size), np.int32)
+            epochs = -(-steps // steps_per_epoch(self._rows(), batch_size))
+            drawn = epoch_batches(words(data_key), 0, epochs, self._rows(), batch_size)[:steps]
             return drawn if self._seed_rows is None else self._seed_rows[index][drawn]
 
         values = {**hyperparameters, **fixed.unread()}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import on_device
 from paramjax._checks import check_count, check_key, describe, nearest
 from paramjax._host_keys import split_key
 from paramjax._programs import owned_jit
@@ -126,7 +127,7 @@ def cross_validate(
     fold_numbers = np.concatenate([group.fold for group in groups])
     in_order = np.argsort(fold_numbers)
     starts = prepare_starts(init, start_key, fold_numbers.tolist())
-    data = jax.tree.map(jnp.asarray, problem.data)
+    data = jax.tree.map(on_device, problem.data)
     model_states = _model_states(problem, hyperparameters, trainer, starts)
 
     def begun_folds() -> tuple[Carry, Array | None]:

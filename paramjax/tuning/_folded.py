@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import on_device
 from paramjax._host_keys import fold_in_key, split_key
 from paramjax._types import Hyperparameters, Key, PyTree
 from paramjax.populations._devices import mesh_of_runs
@@ -89,15 +89,15 @@ def fold_population(
     count = int(fold.max()) + 1
     if isinstance(problem.batch_size, int):
         check_rows_a_step(problem.batch_size, rows - int(np.bincount(fold).max()))
-    data = jax.tree.map(jnp.asarray, problem.data)
+    data = jax.tree.map(on_device, problem.data)
     members = []
     for group in fold_groups(fold):
         # seed by seed, so that every member has each seed of its folds
         numbers = [s * count + int(f) for s in range(seeds) for f in group.fold]
         own = dataclasses.replace(
             problem,
-            data=SeedRows(data, jnp.asarray(np.tile(group.train, (seeds, 1)))),
-            eval_data=SeedRows(data, jnp.asarray(np.tile(group.held_out, (seeds, 1)))),
+            data=SeedRows(data, on_device(np.tile(group.train, (seeds, 1)))),
+            eval_data=SeedRows(data, on_device(np.tile(group.held_out, (seeds, 1)))),
         )
         members.append(
             Population(
