@@ -10,31 +10,28 @@ from paramjax import _cache as _cache  # on from here
 from paramjax import (
     checkpoints,
     data,
-    explain,
     logs,
     losses,
     metrics,
     optim,
-    populations,
     runs,
     space,
     step,
-    tuning,
 )
 from paramjax._namespaces import __dir__ as __dir__
 from paramjax._namespaces import __getattr__ as __getattr__
 from paramjax._version import __version__ as __version__
 from paramjax.checkpoints import Checkpoints
-from paramjax.populations import Execution, Problem
 from paramjax.runs import EarlyStopping, Fit, NonFiniteError, Rollback, Status, Validation, fit
 from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.step import GradFn, Trainer, TrainState, gradient, grads, hooks, train_step, trainers
 from paramjax.step.hooks import Hook
-from paramjax.tuning import Sweep, cross_validate, search, sweep
 
 if TYPE_CHECKING:
-    from paramjax import bench, estimate, models, plots, verify
+    from paramjax import bench, estimate, explain, models, plots, populations, tuning, verify
     from paramjax.bench import compare
+    from paramjax.populations import Execution, Problem
+    from paramjax.tuning import Sweep, cross_validate, search, sweep
 
 __all__ = [
     "Checkpoints",

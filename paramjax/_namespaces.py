@@ -4,10 +4,20 @@ import importlib
 import sys
 from typing import Any
 
-LAZY = ("bench", "estimate", "models", "plots", "verify")
-"""They load flax, scikit-learn or figures, which take a tenth of a second or more."""
+LAZY = (
+    "bench", "estimate", "explain", "models", "plots", "populations", "tuning", "verify",
+)  # fmt: skip
+"""What a single run does without: flax, scikit-learn, figures, and a tenth of our own files."""
 
-LAZY_NAMES = {"compare": "paramjax.bench"}
+LAZY_NAMES = {
+    "Execution": "paramjax.populations",
+    "Problem": "paramjax.populations",
+    "Sweep": "paramjax.tuning",
+    "compare": "paramjax.bench",
+    "cross_validate": "paramjax.tuning",
+    "search": "paramjax.tuning",
+    "sweep": "paramjax.tuning",
+}
 """Names of the top level that live in such a namespace."""
 
 MOVED = {

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
-from http.client import HTTPException
 from pathlib import Path
-
-import platformdirs
 
 from paramjax._files import atomic_write, make_folder
 from paramjax._version import __version__
@@ -41,6 +37,8 @@ class DataNotFoundError(FileNotFoundError):
 
 def user_cache() -> Path:
     """Where downloaded data sets are kept."""
+    import platformdirs  # takes 5 ms, which others save
+
     return Path(platformdirs.user_cache_dir("paramjax", appauthor=False)) / "data"
 
 
@@ -74,6 +72,8 @@ def download(
 
 def _fetched(source: Source, places: list[Path], part: Published) -> tuple[bytes, str]:
     """A file's bytes as published, and the address that they came from."""
+    from http.client import HTTPException
+
     failures = []
     for address in source.addresses:
         url = f"{address}/{part.name}{part.packed}"
@@ -86,6 +86,8 @@ def _fetched(source: Source, places: list[Path], part: Published) -> tuple[bytes
 
 def _get(url: str, *, most: int) -> bytes:
     """What a server sends, if it is whole."""
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": f"paramjax/{__version__}"})
     end = time.monotonic() + LONGEST
     received = bytearray()

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import os
-import tarfile
 import zlib
 from pathlib import Path
 
@@ -134,6 +133,8 @@ def _unpacked(part: Published, content: bytes, origin: str) -> bytes:
 
 def _members(source: Source, archive: bytes) -> list[bytes]:
     """The files of the data set out of a checked tar file."""
+    import tarfile
+
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         by_name = {Path(member.name).name: member for member in tar if member.isfile()}
         opened = [tar.extractfile(by_name[part.name]) for part in source.files]

@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Primitive
 
 from paramjax._types import Array
 from paramjax.models._convolution_forms import (
@@ -28,7 +27,7 @@ from paramjax.models._convolution_forms import (
     correlate_in_chunks,
     kernel_shape,
 )
-from paramjax.models._primitives import bind, lower, new_primitive, transpose_bilinear
+from paramjax.models._primitives import Primitive, bind, lower, new_primitive, transpose_bilinear
 
 Form = Callable[..., Array]
 """`(images, kernel or output's gradient, window) -> output or kernel's gradient`."""

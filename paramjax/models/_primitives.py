@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from paramjax._types import Array
+
+if TYPE_CHECKING:
+    from jax.extend.core import Primitive
+else:  # of the same type, whose module takes 50 ms to import
+    Primitive = type(jax.lax.add_p)
 
 
 def new_primitive(

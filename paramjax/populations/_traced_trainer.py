@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 
 from paramjax._checks import describe, leaf_name, nearest
@@ -121,7 +121,7 @@ def _weak(number: Any) -> Any:
 def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
     """Trace a function whose first input are the hyperparameters; calls evaluate its jaxpr."""
     closed, out = jax.make_jaxpr(function, return_shape=True)(*shapes)
-    flat = jax.extend.core.jaxpr_as_fun(closed)
+    flat = partial(jax.core.eval_jaxpr, closed.jaxpr, closed.consts)
     forms, tree = jax.tree.flatten(out)
 
     def call(*inputs: Any) -> Any:

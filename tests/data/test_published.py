@@ -9,6 +9,7 @@ import threading
 import time
 
 import numpy as np
+import platformdirs
 import pytest
 
 from paramjax import data
@@ -61,7 +62,7 @@ def cache(tmp_path, monkeypatch):
     for name in ("PARAMJAX_DATA", "PARAMJAX_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(_download.platformdirs, "user_cache_dir", lambda *_, **__: tmp_path / "c")
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: tmp_path / "c")
     return tmp_path / "c" / "data"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,6 +63,8 @@ def median_stopping(first: int | None = None, every: int | None = None) -> Media
 
 
 def _keep(step: int, scores: Mapping[int, Sequence[float]]) -> list[int]:
+    import statistics
+
     del step
     going = {trial: own for trial, own in scores.items() if math.isfinite(own[-1])}
     averages = {trial: statistics.fmean(own) for trial, own in going.items()}
