@@ -12,7 +12,7 @@ from jax.interpreters import ad, batching, mlir
 from paramjax._types import Array
 
 if TYPE_CHECKING:
-    from jax.extend.core import Primitive
+    from jax.extend.core import Primitive as Primitive
 else:  # of the same type, whose module takes 50 ms to import
     Primitive = type(jax.lax.add_p)
 
