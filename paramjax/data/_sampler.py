@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax import _threefry
 from paramjax._checks import check_count, check_key, check_seed
+from paramjax._threefry import Words, words
 from paramjax._types import Array, Key
 
 LastBatch = Literal["drop", "keep", "pad"]
@@ -107,19 +109,52 @@ def order_of(
         return np.tile(np.arange(rows, dtype=np.int32), (steps, 1))
     per_epoch = steps_per_epoch(rows, check_count("batch_size", batch_size), last_batch)
     epochs = -(-steps // per_epoch)
-    data_key = _data_key(key, seed)
-    drawn, _ = epoch_batches(data_key, 0, epochs, rows, batch_size, last_batch, shuffle)
+    order = host_batches(_data_key(key, seed), 0, epochs, rows, batch_size, last_batch, shuffle)
     place = np.arange(per_epoch * batch_size).reshape(per_epoch, batch_size)
-    valid = np.tile(place < rows, (epochs, 1))
-    return np.where(valid, np.asarray(drawn), np.int32(-1))[:steps]
+    return np.where(np.tile(place < rows, (epochs, 1)), order, np.int32(-1))[:steps]
 
 
-def _data_key(key: Key, seed: int | None) -> Key:
+def _data_key(key: Key, seed: int | None) -> Words:
     """The key of the data in a run of `fit`, or in that of a seed of `sweep` or `search`."""
-    if seed is None:
-        return jax.random.split(key)[1]
-    run_key = jax.random.split(key)[1]
-    return jax.random.split(jax.random.fold_in(run_key, np.uint32(check_seed(seed))), 3)[2]
+    own: Words = _threefry.split(words(key))[1]
+    if seed is not None:
+        own = _threefry.split(_threefry.fold_in(own, check_seed(seed)), 3)[2]
+    return own
+
+
+def host_batches(
+    data_key: Words,
+    first: int,
+    epochs: int,
+    rows: int,
+    batch_size: int,
+    last: LastBatch = "drop",
+    shuffle: bool = True,
+) -> np.ndarray:
+    """The batches of `epochs` consecutive epochs, made by numpy: int32[steps, batch_size].
+
+    They are those of `batch_order`, to the bit. A kept or padded last batch is filled with the
+    rows that come first in the same epoch. Without shuffling, each epoch takes the rows in their
+    order.
+
+    Raises:
+        ValueError: If a batch is larger than the data.
+
+    Example:
+        >>> batches = host_batches(words(jax.random.key(0)), 0, 1, 5, 3, "pad")
+        >>> sorted(batches.reshape(-1)[:5].tolist()), batches[1, 2] == batches[0, 0]
+        ([0, 1, 2, 3, 4], np.True_)
+    """
+    taken = steps_per_epoch(rows, batch_size, last) * batch_size
+    if shuffle:
+        orders = _threefry.permutations(
+            _threefry.fold_in(data_key, np.arange(first, first + epochs)), rows
+        )
+    else:
+        orders = np.tile(np.arange(rows, dtype=np.int32), (epochs, 1))
+    if taken > rows:
+        orders = np.concatenate([orders, orders[:, : taken - rows]], axis=1)
+    return orders[:, :taken].reshape(-1, batch_size)
 
 
 def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int:

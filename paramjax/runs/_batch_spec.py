@@ -1,8 +1,7 @@
-"""Which rows each step of a run takes: a function of key and step, drawn by blocks of epochs."""
+"""How the data of a run is cut into batches, and the batch of one step."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
-from paramjax._types import Array, Batch, Key, PyTree
-from paramjax.data._sampler import LastBatch, epoch_batches, steps_per_epoch
+from paramjax._types import Array, Batch, PyTree
+from paramjax.data._sampler import LastBatch, steps_per_epoch
 from paramjax.step._state import Trainer, TrainState
 
-_ORDER_SIZE = 2**14
-"""Row numbers that one block of epochs holds at least: 64 KiB."""
+_ORDER_SIZE = 2**20
+"""Row numbers of a block of the order, about: 4 MiB. A chunk of steps ends with its block."""
 
 WEIGHT = "weight"
 """The name under which a padded batch holds the weights of its rows."""
@@ -52,71 +51,39 @@ class BatchSpec(NamedTuple):
         return self.last == "keep" and self.rows % (self.batch_size or self.rows) != 0
 
     @property
-    def epochs(self) -> int:
-        """Epochs whose order is drawn at once: many small ones, or a single large one."""
-        return 1 if self.has_rest else max(1, _ORDER_SIZE // self.rows)
+    def block_epochs(self) -> int:
+        """Epochs whose order is handed to the device at once: many small ones, or a large one."""
+        return max(1, _ORDER_SIZE // (self.per_epoch * (self.batch_size or 1)))
+
+    @property
+    def block_steps(self) -> int:
+        """Steps of a block."""
+        return self.block_epochs * self.per_epoch
 
 
-class Cursor(NamedTuple):
-    """The order of the data in a block of epochs.
+def batch_at(spec: BatchSpec, data: PyTree, rows: Array | None, index: Array | int) -> Batch:
+    """The batch of one step, leaves [batch, ...].
 
-    Attributes:
-        block: Number of the block, int32[]; -1 before the first.
-        rows: Rows of each step, int32[steps of the block, batch].
-        weight: Weight of each row where the last batch is padded, else None.
+    Args:
+        spec: How the data is cut into batches.
+        data: Leaves [rows, ...], or a stack of batches of a stream [steps, batch, ...].
+        rows: Rows of the steps of a block, int32[steps, batch]; None without a batch size.
+        index: Number of the step in the block or in the stack.
     """
-
-    block: Array
-    rows: Array
-    weight: Array | None
-
-
-def first_cursor(spec: BatchSpec, data_key: Key) -> Cursor | None:
-    """A cursor that holds no block yet; None where each step takes all rows."""
-    if spec.batch_size is None:
-        return None
-    shapes = jax.eval_shape(functools.partial(_block, spec, data_key), jnp.int32(0))
-    cursor: Cursor = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return cursor._replace(block=jnp.int32(-1))
+    if rows is None:
+        return data if spec.rows else jax.tree.map(lambda leaf: leaf[index], data)
+    batch = jax.tree.map(lambda leaf: leaf[rows[index]], data)
+    if spec.last != "pad":
+        return batch
+    size = rows.shape[1]
+    place = index % spec.per_epoch * size + jnp.arange(size)
+    return {**batch, WEIGHT: (place < spec.rows).astype(jnp.float32)}
 
 
-def cursor_at(spec: BatchSpec, data_key: Key, cursor: Cursor, step: Array) -> tuple[Cursor, Array]:
-    """The cursor at a step of the run, and minus the index of the step in its block, int32[].
-
-    Example:
-        >>> spec, key = BatchSpec(rows=20_000, batch_size=4), jax.random.key(0)
-        >>> cursor, first = cursor_at(spec, key, first_cursor(spec, key), jnp.int32(5003))
-        >>> int(cursor.block), int(first)
-        (1, -3)
-    """
-    steps = spec.per_epoch * spec.epochs
-    block = step // steps
-    cursor = jax.lax.cond(
-        block == cursor.block, lambda: cursor, lambda: _block(spec, data_key, block)
-    )
-    return cursor, block * steps - step
-
-
-def _block(spec: BatchSpec, data_key: Key, block: Array) -> Cursor:
-    assert spec.batch_size is not None
-    drawn = epoch_batches(
-        data_key, block * spec.epochs, spec.epochs, spec.rows, spec.batch_size, spec.last,
-        spec.shuffle,
-    )  # fmt: skip
-    return Cursor(block, *drawn)
-
-
-def batch_at(data: PyTree, cursor: Cursor, index: Array | int) -> Batch:
-    """The batch of one step of a block, leaves [batch, ...]."""
-    batch = jax.tree.map(lambda leaf: leaf[cursor.rows[index]], data)
-    return batch if cursor.weight is None else {**batch, WEIGHT: cursor.weight[index]}
-
-
-def rest_batch(spec: BatchSpec, data: PyTree, cursor: Cursor) -> Batch:
+def rest_batch(spec: BatchSpec, data: PyTree, rows: Array, index: Array) -> Batch:
     """The rows left at the end of an epoch, fewer than a batch."""
-    assert spec.batch_size is not None
-    rows = cursor.rows[-1, : spec.rows % spec.batch_size]
-    return jax.tree.map(lambda leaf: leaf[rows], data)
+    rest = rows[index, : spec.rows % rows.shape[1]]
+    return jax.tree.map(lambda leaf: leaf[rest], data)
 
 
 def batch_shapes(spec: BatchSpec, data: PyTree) -> Batch:
@@ -128,11 +95,8 @@ def batch_shapes(spec: BatchSpec, data: PyTree) -> Batch:
     """
 
     def batch(data: PyTree) -> Batch:
-        if spec.batch_size is None:
-            return data
-        rows = jnp.zeros(spec.batch_size, jnp.int32)
-        cursor = Cursor(rows[0], rows[None], jnp.ones((1, *rows.shape)))
-        return batch_at(data, cursor if spec.last == "pad" else cursor._replace(weight=None), 0)
+        rows = None if spec.batch_size is None else jnp.zeros((1, spec.batch_size), jnp.int32)
+        return batch_at(spec, data, rows, 0)
 
     return jax.eval_shape(batch, data)
 

@@ -7,7 +7,7 @@ length: where a run is cut, for a validation, a checkpoint or by a kill, never c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +16,7 @@ import numpy as np
 from paramjax._checks import is_key
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
-from paramjax.runs._batch_spec import (
-    BatchSpec,
-    Cursor,
-    batch_at,
-    cursor_at,
-    first_cursor,
-    rest_batch,
-)
+from paramjax.runs._batch_spec import BatchSpec, batch_at, rest_batch
 from paramjax.runs._until_nonfinite import (
     Attempt,
     attempt_step,
@@ -54,7 +47,6 @@ class Chunk(NamedTuple):
 
     Attributes:
         state: The state after its last step.
-        cursor: Where the order of the data stands, None for whole data and streams.
         done: Finite steps, int32[].
         ok: Whether all of them were, bool[]. One that was not is the last step, and its
             metrics lie behind those of the finite ones.
@@ -64,7 +56,6 @@ class Chunk(NamedTuple):
     """
 
     state: TrainState
-    cursor: Cursor | None
     done: Array
     ok: Array
     sound: Array
@@ -100,107 +91,87 @@ class ChunkSizing:
         self.steps = max(1, min(wanted, _GROWTH * max(steps, self.steps)))
 
 
-@owned_jit(static=2)
-def begin(
-    trainer: Trainer, spec: BatchSpec, params: Params, model_state: ModelState, key: Key
-) -> tuple[TrainState, Cursor | None, Key]:
-    """The first state of a run, the cursor before its first step, and the key of the data."""
-    state_key, data_key = jax.random.split(key)
+@owned_jit()
+def begin(trainer: Trainer, params: Params, model_state: ModelState, state_key: Key) -> TrainState:
+    """The first state of a run."""
     state = trainer.init(state_key, params, model_state)
     # in memory of its own, because chunks take their state's memory over
-    copied = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), state)
-    return copied, first_cursor(spec, data_key), data_key
+    copied: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), state)
+    return copied
 
 
 def advance(
     trainer: Trainer,
     spec: BatchSpec,
     state: TrainState,
-    cursor: Cursor | None,
     data: PyTree,
-    data_key: Key,
-    start: int,
+    rows: Array | None,
+    first: int,
     steps: int,
 ) -> Chunk:
-    """At most `steps` steps after `start`, on data [rows, ...] on the device.
+    """At most `steps` steps; where the spec does not say stop, the memory of the state is reused.
 
-    The memory of the state is taken over unless the spec says stop.
+    Args:
+        trainer: What a step is.
+        spec: How the data is cut into batches.
+        state: The state before the first step.
+        data: Leaves [rows, ...], or a stack of batches of a stream [steps, batch, ...].
+        rows: Rows of each step of a block, int32[steps, batch]; None without a batch size.
+        first: Number of the first step in the block or in the stack, in which the others lie, too.
+        steps: Most steps, positive.
     """
-    program = _on_data if spec.stop else _on_data_in_place
     # numbers of numpy, for those of jax would be put on the device by programs of their own
-    numbers = np.int32(start), np.int32(steps)
-    chunk: Chunk = program(trainer, spec, state, cursor, data, data_key, *numbers)
+    numbers = np.int32(first), np.int32(steps)
+    chunk: Chunk = program_of(trainer, spec)(state, data, rows, *numbers)
     return chunk
 
 
-def advance_on(
-    trainer: Trainer, spec: BatchSpec, state: TrainState, batches: Batch, first: int, steps: int
-) -> Chunk:
-    """At most `steps` steps on a stack of batches [stack, batch, ...] of a stream, from `first`.
-
-    The memory of the state is taken over unless the spec says stop.
-    """
-    program = _on_stack if spec.stop else _on_stack_in_place
-    chunk: Chunk = program(trainer, spec, state, batches, np.int32(first), np.int32(steps))
-    return chunk
+def program_of(trainer: Trainer, spec: BatchSpec) -> Any:
+    """The jitted function of a chunk, of all but trainer and spec."""
+    return (_chunk if spec.stop else _chunk_in_place).of(trainer, spec)
 
 
-def _steps_on_data(
+def _steps(
     trainer: Trainer,
     spec: BatchSpec,
     state: TrainState,
-    cursor: Cursor | None,
     data: PyTree,
-    data_key: Key,
-    start: Array,
+    rows: Array | None,
+    first: Array,
     steps: Array,
 ) -> Chunk:
-    if spec.batch_size is None:
-        step = _Step(trainer, spec, state, data)
-        return step.chunk(step.until(steps, lambda done: data, step.begin(state)))
-    assert cursor is not None
-    step = _Step(trainer, spec, state, batch_at(data, cursor, 0))
+    def batch(done: Array) -> Batch:
+        return batch_at(spec, data, rows, first + done)
+
+    stack = [] if spec.rows else jax.tree.leaves(data)
+    most = stack[0].shape[0] if stack else _CHUNK_STEPS
+    step = _Step(trainer, spec, state, batch(jnp.int32(0)), most)
+    if rows is None or not spec.has_rest:
+        return step.chunk(step.until(steps, batch, step.begin(state)))
     steps = jnp.minimum(steps, step.capacity)
 
-    def block(inputs: tuple[Attempt, Cursor]) -> tuple[Attempt, Cursor]:
-        attempt, cursor = inputs
-        cursor, first = cursor_at(spec, data_key, cursor, start + attempt.done)
-        first = first + attempt.done  # the chunk's step at which the block begins
-        end = jnp.minimum(steps, first + len(cursor.rows))
-        full = end if not spec.has_rest else jnp.minimum(end, first + len(cursor.rows) - 1)
-        attempt = step.until(full, lambda done: batch_at(data, cursor, done - first), attempt)
-        if spec.has_rest:
-            attempt = jax.lax.cond(
-                attempt.ok & (attempt.done < end),
-                lambda attempt: step.once(rest_batch(spec, data, cursor), attempt),
-                lambda attempt: attempt,
-                attempt,
-            )
-        return attempt, cursor
+    def epoch(attempt: Attempt) -> Attempt:
+        rest = spec.per_epoch - 1 - (first + attempt.done) % spec.per_epoch
+        attempt = step.until(jnp.minimum(steps, attempt.done + rest), batch, attempt)
+        attempt = jax.lax.cond(
+            attempt.ok & (attempt.done < steps),
+            lambda attempt: step.once(rest_batch(spec, data, rows, first + attempt.done), attempt),
+            lambda attempt: attempt,
+            attempt,
+        )
+        return attempt
 
     return step.chunk(
-        *jax.lax.while_loop(
-            lambda inputs: inputs[0].ok & (inputs[0].done < steps),
-            block,
-            (step.begin(state), cursor),
+        jax.lax.while_loop(
+            lambda attempt: attempt.ok & (attempt.done < steps), epoch, step.begin(state)
         )
     )
 
 
-def _steps_on_stack(
-    trainer: Trainer, spec: BatchSpec, state: TrainState, batches: Batch, first: Array, steps: Array
-) -> Chunk:
-    def batch(done: Array) -> Batch:
-        return jax.tree.map(lambda leaf: leaf[first + done], batches)
-
-    most = jax.tree.leaves(batches)[0].shape[0]
-    step = _Step(trainer, spec, state, jax.tree.map(lambda leaf: leaf[0], batches), most)
-    return step.chunk(step.until(steps, batch, step.begin(state)))
-
-
-_shared, _in_place = owned_jit(static=2), owned_jit(static=2, donate_argnames="state")
-_on_data, _on_data_in_place = _shared(_steps_on_data), _in_place(_steps_on_data)
-_on_stack, _on_stack_in_place = _shared(_steps_on_stack), _in_place(_steps_on_stack)
+_chunk, _chunk_in_place = (
+    owned_jit(static=2)(_steps),
+    owned_jit(static=2, donate_argnames="state")(_steps),
+)
 
 
 class _Step:
@@ -212,7 +183,7 @@ class _Step:
         spec: BatchSpec,
         state: TrainState,
         batch: Batch,
-        most: int = _CHUNK_STEPS,
+        most: int,
     ) -> None:
         # compiled within, so that asking for the shapes and running trace it once together
         self._step, self._eval_params = jax.jit(trainer.step), trainer.eval_params
@@ -247,10 +218,10 @@ class _Step:
         """One step."""
         return attempt_step(self._step, batch, self._finite, attempt)
 
-    def chunk(self, attempt: Attempt, cursor: Cursor | None = None) -> Chunk:
+    def chunk(self, attempt: Attempt) -> Chunk:
         """What the attempt leaves."""
         state = attempt.state
         # once a chunk, so that the steps pay nothing for it
         sound = count_nonfinite(state.params) <= self._masked
         sound &= count_nonfinite(self._eval_params(state)) <= self._masked
-        return Chunk(state, cursor, attempt.done, attempt.ok, sound, attempt.metrics)
+        return Chunk(state, attempt.done, attempt.ok, sound, attempt.metrics)

@@ -14,6 +14,7 @@ import numpy as np
 
 from paramjax._checks import check_key
 from paramjax._status import Status
+from paramjax._threefry import split, words
 from paramjax._types import Key, ModelState, Params
 from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.checkpoints._store import CheckpointStore
@@ -27,6 +28,7 @@ from paramjax.runs._identity import check_agreement, identity, runtime, spans_pr
 from paramjax.runs._inputs import Inputs, RunConfig, start_identity, validation_identity
 from paramjax.runs._interrupt import Interrupts, InterruptWarning
 from paramjax.runs._nonfinite import NonFiniteError, Rollback, judge_losses
+from paramjax.runs._order import Order
 from paramjax.runs._preflight import (
     batch_spec,
     check_rates,
@@ -153,8 +155,9 @@ def fit(
     start = checked_start(trainer, params, model_state, state)
     steps = steps_of(trainer, spec, data, steps, epochs)
     check_source(data, nonfinite)
-    begin = functools.partial(first_state, trainer, spec, start, key)
-    first, cursor, data_key = begin()
+    state_key, data_key = split(words(key))
+    begin = functools.partial(first_state, trainer, start, state_key)
+    first = begin()
     joint = spans_processes(first)
     if joint:
         # only a program over several processes can mix what each of them was given
@@ -165,7 +168,10 @@ def fit(
     if streamed:
         source = StreamSource(trainer, spec, data, placer(first, private=True), steps)
     else:
-        source = ArraySource(trainer, spec, placer(first)(data), cursor, data_key)
+        order = None
+        if spec.batch_size is not None:
+            order = Order(spec, data_key, steps, placer(first, private=True))
+        source = ArraySource(trainer, spec, placer(first)(data), order)
         if spec.last == "pad":
             check_weight_is_read(trainer, first, source.form)
     validator = _validator(trainer, validation, first)
@@ -186,7 +192,7 @@ def fit(
             store = opened.enter_context(_store(checkpoints, made_of, joint))
         background = Background(logs if jax.process_index() == 0 or not joint else ())
         opened.enter_context(contextlib.closing(background))
-        run = TrainLoop(config, first, source, validator, store, background, lambda: begin()[0])
+        run = TrainLoop(config, first, source, validator, store, background, begin)
         del first  # its memory is taken over by the first chunk
         if store is not None:
             run.restore()

@@ -10,6 +10,7 @@ from paramjax._status import Status
 from paramjax._types import Batch
 from paramjax.checkpoints._store import CheckpointStore
 from paramjax.logs._background import Background
+from paramjax.runs._ahead import Ahead
 from paramjax.runs._chunks import ChunkSizing
 from paramjax.runs._history import History
 from paramjax.runs._identity import program
@@ -41,6 +42,7 @@ class SavedRun:
         self._begin, self._first_position = begin, source.position()
         self._chunk_sizing, self._rollbacks = ChunkSizing(), Rollbacks()
         self._unsound: str | None = None
+        self._ahead: Ahead | None = None
         self._saved_form: Any = None
         self._saved_at, self._saved_step = time.monotonic(), -1
 

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding
 
-from paramjax._arrays import partition_spec, place
+from paramjax._arrays import on_device, partition_spec, place
 from paramjax._checks import INT32_MAX
-from paramjax._types import Batch, Key, PyTree
+from paramjax._types import Array, Batch, PyTree
 from paramjax.data.streams._batches import Stack
 from paramjax.data.streams._cursor import start_position
 from paramjax.data.streams._prefetch import Prefetcher
-from paramjax.runs._batch_spec import BatchSpec, Cursor, batch_shapes
-from paramjax.runs._chunks import Chunk, advance, advance_on
+from paramjax.runs._ahead import Ahead
+from paramjax.runs._batch_spec import BatchSpec, batch_shapes
+from paramjax.runs._chunks import Chunk, advance, program_of
+from paramjax.runs._order import Order
 from paramjax.step._state import Trainer, TrainState
 
 _WAIT_SECONDS = 0.1
@@ -25,13 +27,14 @@ _WAIT_SECONDS = 0.1
 
 
 class ArraySource:
-    """Batches of data [rows, ...] on the device; their order is a function of key and epoch."""
+    """Batches of data [rows, ...] on the device; without an order each step takes all of them."""
 
     def __init__(
-        self, trainer: Trainer, spec: BatchSpec, data: PyTree, cursor: Cursor | None, data_key: Key
+        self, trainer: Trainer, spec: BatchSpec, data: PyTree, order: Order | None
     ) -> None:
-        self._trainer, self._spec, self._data = trainer, spec, data
-        self._cursor, self._data_key = cursor, data_key
+        self._trainer, self._spec, self._data, self._order = trainer, spec, data, order
+        self._rows: Array | None = None
+        self._first = 0
 
     @property
     def form(self) -> Batch:
@@ -43,21 +46,26 @@ class ArraySource:
         """Whether the form of a batch is known before the first one is there."""
         return True
 
+    def ahead(self, state: TrainState, step: int) -> Ahead:
+        """The program of the steps after `step`, which is being compiled."""
+        rows = None if self._order is None else self._order.begin(step)
+        numbers = np.int32(0), np.int32(0)
+        return Ahead(program_of(self._trainer, self._spec), state, self._data, rows, *numbers)
+
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
-        """Batches are always at hand."""
+        """Have the rows of the next steps at hand."""
+        if self._order is not None:
+            self._rows, self._first = self._order.at(step)
         return True
 
     def available(self) -> int:
-        """Steps whose batches are at hand."""
-        return INT32_MAX
+        """Steps whose batches are at hand, positive after `prepare`."""
+        return INT32_MAX if self._rows is None else len(self._rows) - self._first
 
-    def advance(self, state: TrainState, start: int, most: int) -> Chunk:
-        """At most `most` steps after `start`."""
-        chunk = advance(
-            self._trainer, self._spec, state, self._cursor, self._data, self._data_key, start, most
-        )
-        self._cursor = chunk.cursor
-        return chunk
+    def advance(self, state: TrainState, most: int) -> Chunk:
+        """At most `most` steps, which must be available."""
+        inputs = self._data, self._rows, self._first, most
+        return advance(self._trainer, self._spec, state, *inputs)
 
     def taken(self, steps: int) -> None:
         """Nothing to do for steps that were accepted."""
@@ -67,10 +75,12 @@ class ArraySource:
         return None
 
     def rewind(self, step: int, position: Any) -> None:
-        """Nothing to do: the next chunk is given its start."""
+        """Nothing to do: `prepare` is given the next step."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Draw no more rows."""
+        if self._order is not None:
+            self._order.close()
 
 
 class StreamSource:
@@ -105,6 +115,9 @@ class StreamSource:
         """Whether the form of a batch is known before the first one is there."""
         return False
 
+    def ahead(self, state: TrainState, step: int) -> None:
+        """Nothing: what the program is given shows with the first batch."""
+
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """Wait for a batch; return False if the run is interrupted meanwhile."""
         if self._prefetcher is None:
@@ -122,11 +135,11 @@ class StreamSource:
         """Steps whose batches are at hand, positive after `prepare`."""
         return 0 if self._stack is None else self._stack.filled - self._used
 
-    def advance(self, state: TrainState, start: int, most: int) -> Chunk:
+    def advance(self, state: TrainState, most: int) -> Chunk:
         """At most `most` steps, which must be available."""
         assert self._stack is not None
-        del start
-        return advance_on(self._trainer, self._spec, state, self._stack.batches, self._used, most)
+        inputs = self._stack.batches, None, self._used, most
+        return advance(self._trainer, self._spec, state, *inputs)
 
     def taken(self, steps: int) -> None:
         """Move on behind the batches of steps that were accepted."""
@@ -173,7 +186,7 @@ def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], Py
     shardings = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(state))
     meshes = [s.mesh for s in shardings if isinstance(s, NamedSharding) and s.mesh.size > 1]
     if not meshes:
-        return jax.device_put if private else lambda data: jax.tree.map(jnp.asarray, data)
+        return jax.device_put if private else lambda data: jax.tree.map(on_device, data)
     whole = NamedSharding(meshes[0], partition_spec())
     return lambda data: jax.tree.map(lambda leaf: _replicated(leaf, whole), data)
 
@@ -182,4 +195,4 @@ def _replicated(leaf: Any, sharding: NamedSharding) -> Any:
     """The array on every device of a mesh, also of one that spans processes."""
     if not getattr(leaf, "is_fully_addressable", True):
         return leaf  # spread by the user already
-    return place(jnp.asarray(leaf), sharding)
+    return place(on_device(leaf), sharding)

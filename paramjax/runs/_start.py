@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from paramjax._arrays import own_copy
 from paramjax._checks import check_params, check_takes, is_key, leaf_name
+from paramjax._threefry import Words
 from paramjax._types import Key, ModelState, Params, PyTree
-from paramjax.runs._batch_spec import BatchSpec, Cursor, first_cursor
 from paramjax.runs._chunks import begin
 from paramjax.runs._preflight import check_model_state
 from paramjax.step._state import Trainer, TrainState
@@ -51,26 +51,24 @@ def checked_start(
     return Start(params, model_state)
 
 
-def first_state(
-    trainer: Trainer, spec: BatchSpec, start: Start, key: Key
-) -> tuple[TrainState, Cursor | None, Key]:
-    """The first state of a run, the cursor before its first step, and the key of the data."""
+def first_state(trainer: Trainer, start: Start, state_key: Words) -> TrainState:
+    """The first state of a run, in memory that chunks may take over."""
+    key = jax.random.wrap_key_data(jax.device_put(state_key))
     if start.state is None:
-        begun = begin(trainer, spec, start.params, start.model_state, key)
-    else:
-        begun = _begin_at(spec, start.state, key)
-    state, cursor, data_key = begun
-    return state, cursor, data_key
+        begun: TrainState = begin(trainer, start.params, start.model_state, key)
+        return begun
+    leaves = jax.tree.leaves(start.state)
+    if any(getattr(leaf, "committed", False) for leaf in leaves):
+        copied: TrainState = _copied(start.state, key)  # the key, too, where the others lie
+        return copied
+    copied = jax.tree.map(own_copy, start.state)
+    return copied._replace(key=key)
 
 
-@functools.partial(jax.jit, static_argnames="spec")
-def _begin_at(
-    spec: BatchSpec, state: TrainState, key: Key
-) -> tuple[TrainState, Cursor | None, Key]:
-    """As `begin`: the same halves of the key, and memory that chunks may take over."""
-    state_key, data_key = jax.random.split(key)
+@jax.jit
+def _copied(state: TrainState, key: Key) -> TrainState:
     copied: TrainState = jax.tree.map(lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), state)
-    return copied._replace(key=state_key), first_cursor(spec, data_key), data_key
+    return copied._replace(key=key)
 
 
 def _check_state(trainer: Trainer, params: Any, model_state: Any, state: Any) -> None:

@@ -41,6 +41,8 @@ class TrainLoop(SavedRun):
 
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
+        if self._ended() is None:
+            self._ahead = self._source.ahead(self._state, self.step)
         if self._source.knows_form or self._ended() is None:
             self._prepare(interrupts)  # refuses another program before a log is cut to this step
         elif self._saved_form is not None:  # of a stream from which nothing is to be read
@@ -111,8 +113,11 @@ class TrainLoop(SavedRun):
         return most, save, received
 
     def _advance(self, most: int) -> None:
+        if self._ahead is not None:
+            self._ahead.wait()
+            self._ahead = None
         before = time.perf_counter()
-        chunk = self._source.advance(self._state, self.step, most)
+        chunk = self._source.advance(self._state, most)
         done, ok, sound, metrics = jax.device_get(
             (chunk.done, chunk.ok, chunk.sound, chunk.metrics)
         )
@@ -146,7 +151,7 @@ class TrainLoop(SavedRun):
         """The state so many steps into the last chunk, and whether its parameters are finite."""
         if steps == 0:
             return self._state, True  # otherwise the chunk before had ended the run
-        chunk = self._source.advance(self._state, self.step, steps)
+        chunk = self._source.advance(self._state, steps)
         return chunk.state, bool(jax.device_get(chunk.sound))
 
     def _warn_of_unsound(self) -> None:

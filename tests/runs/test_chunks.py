@@ -8,9 +8,11 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.data._sampler import epoch_batches
-from paramjax.runs._batch_spec import BatchSpec
-from paramjax.runs._chunks import advance, advance_on, begin
+from paramjax._threefry import words
+from paramjax.data._sampler import host_batches
+from paramjax.runs._batch_spec import BatchSpec, batch_at
+from paramjax.runs._chunks import advance, begin
+from paramjax.runs._order import Order
 
 ROWS, STEPS = 10, 12
 DATA = {
@@ -32,16 +34,20 @@ def trainer():
 
 
 def run(trainer, plan, cuts, key):
-    state, cursor, data_key = begin(trainer, plan, jnp.zeros(3), (), key)
+    state_key, data_key = jax.random.split(key)
+    state = begin(trainer, jnp.zeros(3), (), state_key)
     data, losses, done = jax.tree.map(jnp.asarray, DATA), [], 0
+    order = Order(plan, words(data_key), STEPS, jax.device_put)
     for most in itertools.cycle(cuts):
         most = min(most, STEPS - done)
-        chunk = advance(trainer, plan, state, cursor, data, data_key, done, most)
-        state, cursor = chunk.state, chunk.cursor
+        rows, first = (None, 0) if plan.batch_size is None else order.at(done)
+        chunk = advance(trainer, plan, state, data, rows, first, most)
+        state = chunk.state
         assert int(chunk.done) == most
         losses.append(np.array(chunk.metrics["loss"][:most]))
         done += most
         if done == STEPS:
+            order.close()
             return state, np.concatenate(losses)
 
 
@@ -97,18 +103,29 @@ def test_however_a_run_is_cut_its_bits_are_those_of_the_whole(trainer, key, size
 
 
 def test_padding_comes_from_the_same_epoch_and_weighs_nothing(key):
-    rows, weight = epoch_batches(key, 3, 1, 10, 4, "pad")
+    rows = host_batches(words(key), 3, 1, 10, 4, "pad")
     order = jax.random.permutation(jax.random.fold_in(key, 3), 10)
     np.testing.assert_array_equal(rows.reshape(-1), [*order, *order[:2]])
-    np.testing.assert_array_equal(weight.reshape(-1), [1.0] * 10 + [0.0] * 2)
+    weights = [batch_at(BatchSpec(10, 4, "pad"), DATA, rows, n)["weight"] for n in range(3)]
+    np.testing.assert_array_equal(np.ravel(weights), [1.0] * 10 + [0.0] * 2)
+
+
+def test_the_order_of_a_later_block_does_not_depend_on_where_it_is_begun(key):
+    plan = BatchSpec(rows=300_000, batch_size=70_000, last="keep")
+    order = Order(plan, words(key), 40, jax.device_put)
+    rows, first = order.at(17)
+    expected = jax.random.permutation(jax.random.fold_in(key, 3), 300_000)
+    assert (plan.block_steps, first) == (10, 7)
+    np.testing.assert_array_equal(rows[5:9].reshape(-1), expected[:280_000])
+    order.close()
 
 
 def test_a_stack_of_batches_gives_the_same_wherever_it_is_cut(trainer, key):
-    state, _, _ = begin(trainer, BatchSpec(), jnp.zeros(3), (), key)
+    state = begin(trainer, jnp.zeros(3), (), key)
     stack = jax.tree.map(lambda leaf: jnp.stack([leaf[:4], leaf[3:7], leaf[6:]]), DATA)
-    once = advance_on(trainer, BatchSpec(), state, stack, 0, 3)
-    first = advance_on(trainer, BatchSpec(), state, stack, 0, 1)
-    second = advance_on(trainer, BatchSpec(), first.state, stack, 1, 2)
+    once = advance(trainer, BatchSpec(), state, stack, None, 0, 3)
+    first = advance(trainer, BatchSpec(), state, stack, None, 0, 1)
+    second = advance(trainer, BatchSpec(), first.state, stack, None, 1, 2)
     chex.assert_trees_all_equal(once.state, second.state)
     assert int(once.done) == 3
 
@@ -116,13 +133,13 @@ def test_a_stack_of_batches_gives_the_same_wherever_it_is_cut(trainer, key):
 def test_a_step_that_is_not_finite_ends_the_chunk_with_its_metrics(key):
     trainer = pj.train_step(lambda w, batch, key: (w**2 + jnp.log(w - 1), {}), optax.sgd(1.0))
     plan = BatchSpec(rows=1)
-    state, _, data_key = begin(trainer, plan, jnp.float32(2.0), (), key)
-    chunk = advance(trainer, plan, state, None, jnp.ones(1), data_key, 0, 9)
+    state = begin(trainer, jnp.float32(2.0), (), key)
+    chunk = advance(trainer, plan, state, jnp.ones(1), None, 0, 9)
     # 2 -> 2 - (4 + 1) = -3, whose logarithm is none
     assert not bool(chunk.ok)
     assert int(chunk.done) == 1
     assert np.isfinite(chunk.metrics["loss"][0])
     assert np.isnan(chunk.metrics["loss"][1])
     assert float(state.params) == 2.0  # what the chunk started from is still there
-    onwards = advance(trainer, plan._replace(stop=False), state, None, jnp.ones(1), data_key, 0, 9)
+    onwards = advance(trainer, plan._replace(stop=False), state, jnp.ones(1), None, 0, 9)
     assert int(onwards.done) == 9

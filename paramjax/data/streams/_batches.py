@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import aligned
 from paramjax._checks import describe, leaf_name
 from paramjax._types import Batch, PyTree
 from paramjax.data._casts import check_range, check_resolution
@@ -24,9 +25,6 @@ _STACK_BYTES = 2**24
 The best of 1, 4, 8, 16, 32 and 64 MB for an MLP on batches of 1.5 MB: with less the host waits
 more often for the metrics of a stack, with more its batches have left the cache when they are used.
 """
-
-_ALIGNMENT = 64
-"""Bytes; XLA on a CPU takes over an array that begins at a multiple without a copy."""
 
 
 class StreamChanged(ValueError):
@@ -152,7 +150,7 @@ class StackBuilder:
         self.positions: list[JSON] = []
         self._tree = form.tree
         self._leaves = [
-            _aligned((self.size, *shape), dtype)
+            aligned((self.size, *shape), dtype)
             for shape, dtype in zip(form.shapes, form.dtypes, strict=True)
         ]
 
@@ -170,11 +168,3 @@ class StackBuilder:
 
 def _described(name: str, step: int) -> str:
     return f"data: leaf {name} of batch {step} of the stream"
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array; its pages cost nothing before they are written."""
-    nbytes = math.prod(shape) * dtype.itemsize
-    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % _ALIGNMENT
-    return memory[first : first + nbytes].view(dtype).reshape(shape)
