@@ -27,16 +27,6 @@ def numbers(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
-def on_device(leaf: Any) -> Any:
-    """`jnp.asarray`, without the program that it compiles for each shape of numpy's arrays.
-
-    Example:
-        >>> on_device(np.ones(2)).dtype
-        dtype('float32')
-    """
-    return jax.device_put(leaf) if isinstance(leaf, np.ndarray) else jnp.asarray(leaf)
-
-
 def place(leaf: Any, sharding: jax.sharding.Sharding) -> Any:
     """An array on the devices of a sharding; where those span processes, each holds all of it.
 
@@ -70,15 +60,16 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 def on_device(leaf: Any) -> Any:
     """An array of JAX as it is; any other copied to the device, which compiles nothing.
 
+    `jnp.asarray` compiles a program for each shape, and `jax.device_put` shares the memory.
+
     Example:
         >>> on_device(np.ones(2)).dtype
         dtype('float32')
     """
-    if isinstance(leaf, jax.Array):
-        return leaf
-    array = np.asarray(leaf)
-    copied = aligned(array.shape, array.dtype)
-    copied[...] = array
+    if not isinstance(leaf, np.ndarray):
+        return jax.device_put(leaf)
+    copied = aligned(leaf.shape, leaf.dtype)
+    copied[...] = leaf
     return jax.device_put(copied)
 
 
