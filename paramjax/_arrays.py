@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from paramjax._checks import is_key
+from paramjax._types import PyTree
 
 partition_spec: Callable[..., PartitionSpec] = PartitionSpec
 """The specification of a sharding; JAX leaves its constructor without types."""
@@ -25,6 +26,11 @@ def numbers(leaf: Any) -> Any:
         ([0, 7], 0.5)
     """
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
+
+
+def nbytes(tree: PyTree) -> int:
+    """Bytes of the arrays of a tree, which may be shapes alone."""
+    return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))
 
 
 def place(leaf: Any, sharding: jax.sharding.Sharding) -> Any:
@@ -50,10 +56,10 @@ _ALIGNMENT = 64
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An uninitialised array; its pages cost nothing before they are written."""
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(nbytes + _ALIGNMENT, np.uint8)
+    count = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(count + _ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % _ALIGNMENT
-    array: np.ndarray = memory[first : first + nbytes].view(dtype).reshape(shape)
+    array: np.ndarray = memory[first : first + count].view(dtype).reshape(shape)
     return array
 
 

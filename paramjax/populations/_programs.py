@@ -19,6 +19,7 @@ from paramjax.populations import _mapped_loop as loop
 from paramjax.populations import _single_run as single
 from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, for_backend
 from paramjax.populations._devices import fetched, over_devices, placed
+from paramjax.populations._first_state import HostStart
 from paramjax.populations._mapped_loop import Carry, Reading
 from paramjax.populations._orders import Orders
 from paramjax.populations._starts import PendingStarts
@@ -64,6 +65,7 @@ class Programs:
         self.compile_seconds = 0.0
         self._mapped = width > 1
         self._positions = _handed_on(traced)
+        self._host = HostStart.of(traced, self.runs)
         self._compiled: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -76,10 +78,8 @@ class Programs:
                 return
             start = time.perf_counter()
             seed_index = np.zeros(self.runs, np.int32)
-            inputs = self._begin_inputs(numbers, seed_index, made=self.mesh is not None)
-            carry = self._carry(*inputs)
+            carry, needed = self._first_carry(numbers, seed_index)
             order = self.orders.shape if self.mesh is None else self.orders.block(0)
-            needed = {"begin": inputs}
             if self._positions is None:
                 needed["finish"] = (placed(numbers, self.mesh, split=True), carry)
             if self.plateau is not None:
@@ -90,6 +90,12 @@ class Programs:
 
     def begin(self, numbers: Numbers, seed_index: np.ndarray) -> Carry:
         """The carry before the first step."""
+        if self._host is not None:
+            whole = self._host.carry(
+                numbers, seed_index, self.shared.starts, self.shared.model_state
+            )
+            placed_carry: Carry = placed(whole, self.mesh, split=True)
+            return placed_carry
         carry: Carry = self._run("begin", *self._begin_inputs(numbers, seed_index))
         return carry
 
@@ -167,12 +173,19 @@ class Programs:
         metrics: Metrics = placed(zeros, self.mesh, split=True)
         return metrics
 
-    def _carry(self, *inputs: Any) -> Any:
-        """The first carry; its shapes suffice on the default device, a mesh needs its sharding."""
+    def _first_carry(self, numbers: Numbers, seed_index: np.ndarray) -> tuple[Any, dict[str, Any]]:
+        """The first carry, and the inputs of the program that makes it, if one has to.
+
+        Its shapes suffice on the default device; a mesh needs its sharding.
+        """
+        if self._host is not None:
+            made = self.mesh is not None
+            return (self.begin(numbers, seed_index) if made else self._host.shapes()), {}
+        needed = {"begin": self._begin_inputs(numbers, seed_index, made=self.mesh is not None)}
         if self.mesh is None:
-            return jax.eval_shape(self._function("begin"), *inputs)
-        self._compile_all({"begin": inputs})
-        return self._run("begin", *inputs)
+            return jax.eval_shape(self._function("begin"), *needed["begin"]), needed
+        self._compile_all(needed)
+        return self._run("begin", *needed["begin"]), {}
 
     def _compile_all(self, needed: dict[str, tuple[Any, ...]]) -> None:
         """Compile programs side by side, name -> inputs, unless they are compiled already.

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from paramjax._checks import check_key, check_seed
 from paramjax._host_keys import as_key
-from paramjax._threefry import fold_in, split, words
+from paramjax._threefry import Words, fold_in, split, words
 from paramjax._types import Key, Params
 from paramjax.populations._compiler_options import owned_jit_to_run_once
 from paramjax.populations._devices import placed
@@ -48,8 +48,9 @@ class PendingStarts:
     def __init__(self, params: Callable[[], Params], shapes: Params, key: Key, data_key: Key):
         self.shapes = Starts(shapes, *jax.eval_shape(lambda *same: same, key, data_key))
         self.key, self.data_key = key, data_key
-        self._params = params
+        self._params, self._origin = params, self
         self._made: Starts | None = None
+        self._hosted: tuple[Words, Params] | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -67,9 +68,20 @@ class PendingStarts:
     def placed(self, mesh: Mesh | None) -> PendingStarts:
         """The same starts, on all devices."""
         keys = placed((self.key, self.data_key), mesh, split=False)
-        return PendingStarts(
+        there = PendingStarts(
             lambda: placed(self.made().params, mesh, split=False), self.shapes.params, *keys
         )
+        there._origin = self
+        return there
+
+    def on_host(self) -> tuple[Words, Params]:
+        """The words of the states' keys, [seeds, 2], and the parameters, as numpy arrays."""
+        own = self._origin
+        params = own.made().params
+        with self._lock:
+            if self._hosted is None:
+                self._hosted = words(own.key), jax.device_get(params)
+            return self._hosted
 
     def made(self) -> Starts:
         """The starts."""

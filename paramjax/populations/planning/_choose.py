@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from paramjax._arrays import nbytes
 from paramjax._format import byte_size
 from paramjax._threads import workers
 from paramjax.populations._execution import Layout
@@ -27,7 +28,6 @@ from paramjax.populations.planning._memory import (
     MemoryLimit,
     memory_in_use,
     memory_limit,
-    nbytes,
 )
 from paramjax.space._tracing import structure
 

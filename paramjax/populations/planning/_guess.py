@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 
+from paramjax._arrays import nbytes
 from paramjax.populations._execution import Layout
 from paramjax.populations._structure_group import StructureGroup
-from paramjax.populations.planning._memory import nbytes
 
 SINGLE = 200_000
 """Operations a step from which on a single run keeps a core of a CPU busy."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from paramjax._arrays import nbytes
 from paramjax._threads import workers
 from paramjax.populations._execution import Layout
 from paramjax.populations._population import Population
 from paramjax.populations._structure_group import StructureGroup
 from paramjax.populations._trial_run import TrialRun
-from paramjax.populations.planning._memory import nbytes
 
 _SECONDS = 0.05
 """How long a trial of a layout shall take; half of it suffices."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from paramjax._checks import describe
 from paramjax._format import byte_size
-from paramjax._types import PyTree
 
 MemoryLimit = int | Literal["auto"]
 """Bytes that may be taken, or `auto` for most of what is free."""
@@ -80,8 +79,3 @@ def _available() -> int:
 def _device_stats() -> Any:
     device = jax.local_devices()[0]
     return None if device.platform == "cpu" else device.memory_stats()
-
-
-def nbytes(tree: PyTree) -> int:
-    """Bytes of the arrays of a tree, which may be shapes alone."""
-    return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))
