@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import aligned
 from paramjax._threads import started
 from paramjax._threefry import Words, fold_in, permutations, words
 from paramjax._types import Array, Key
@@ -102,7 +103,7 @@ class Orders:
         """The steps of a block from an epoch on, int32[steps, seeds, batch]."""
         assert self.batch_size is not None
         shape = self.length, self._seeds, self.batch_size
-        block = np.empty(shape, np.int32)
+        block = aligned(shape, np.int32)  # so that a CPU takes it as it is
         with jax.threefry_partitionable(self._partitionable):
             for index, key in enumerate(self._keys):
                 drawn = epoch_batches(key, first, self._epochs, self._rows, self.batch_size)
