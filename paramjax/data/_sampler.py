@@ -58,8 +58,10 @@ def batch_order(key: Key, rows: int, batch_size: int, steps: int) -> Array:
         >>> batch_order(jax.random.key(0), rows=10, batch_size=3, steps=7).shape
         (7, 3)
     """
-    epochs = -(-steps // steps_per_epoch(rows, batch_size))
-    return epoch_batches(key, 0, epochs, rows, batch_size)[0][:steps]
+    per_epoch = steps_per_epoch(rows, batch_size)
+    epochs = jnp.arange(-(-steps // per_epoch))
+    orders = jax.vmap(lambda epoch: epoch_order(key, epoch, rows))(epochs)
+    return orders[:, : per_epoch * batch_size].reshape(-1, batch_size)[:steps]
 
 
 def order_of(
@@ -173,41 +175,3 @@ def steps_per_epoch(rows: int, batch_size: int, last: LastBatch = "drop") -> int
             "take a smaller batch, or None for the whole data at each step"
         )
     return rows // batch_size if last == "drop" else -(-rows // batch_size)
-
-
-def epoch_batches(
-    key: Key,
-    first: Array | int,
-    epochs: int,
-    rows: int,
-    batch_size: int,
-    last: LastBatch = "drop",
-    shuffle: bool = True,
-) -> tuple[Array, Array | None]:
-    """The batches of `epochs` consecutive epochs, and the weights of rows if some are padding.
-
-    A kept or padded last batch is filled with the rows that come first in the same epoch; the
-    caller cuts them off a kept one. Without shuffling, each epoch takes the rows in their order.
-
-    Returns:
-        int32[steps, batch_size]; and float32[steps, batch_size], 1 for rows and 0 for padding,
-        or None if nothing is padded.
-
-    Raises:
-        ValueError: If a batch is larger than the data.
-
-    Example:
-        >>> batches, weight = epoch_batches(jax.random.key(0), 0, 1, 5, 3, "pad")
-        >>> sorted(batches.reshape(-1)[:5].tolist()), weight[1].tolist()
-        ([0, 1, 2, 3, 4], [1.0, 1.0, 0.0])
-    """
-    index = jnp.arange(steps_per_epoch(rows, batch_size, last) * batch_size)
-    if shuffle:
-        orders = jax.vmap(lambda epoch: epoch_order(key, epoch, rows))(first + jnp.arange(epochs))
-    else:
-        orders = jnp.tile(jnp.arange(rows, dtype=jnp.int32), (epochs, 1))
-    batches = orders[:, index % rows].reshape(-1, batch_size)
-    if last != "pad":
-        return batches, None
-    weight = (index < rows).astype(jnp.float32).reshape(-1, batch_size)
-    return batches, jnp.tile(weight, (epochs, 1))

@@ -179,7 +179,7 @@ def placer(state: TrainState, *, private: bool = False) -> Callable[[PyTree], Py
 
     Example:
         >>> from paramjax import TrainState
-        >>> state = TrainState(jnp.int32(0), jnp.zeros(2), (), (), (), jax.random.key(0))
+        >>> state = TrainState(0, np.zeros(2), (), (), (), jax.random.key(0))
         >>> placer(state)({"x": [1.0, 2.0]})["x"][0].dtype
         dtype('float32')
     """
