@@ -16,8 +16,6 @@ import itertools
 import os
 import platform
 import statistics
-import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("PARAMJAX_CACHE_DIR", "off")
@@ -37,44 +35,20 @@ from convolutions_sides import (
     program,
     seconds,
 )
+from rounds import in_turn, ratio, wait_until_idle
 
 ENGINE = f"`pj.sweep`, {RUNS} runs"
 KEPT = "## What was found"
-
-
-def wait_until_idle(most=3.0):
-    """Wait until nine tenths of the machine are free, for three seconds at most."""
-    end = time.monotonic() + most
-    while sys.platform == "linux" and time.monotonic() < end:
-        before = _processor_times()
-        time.sleep(0.3)
-        after = _processor_times()
-        idle, whole = (b - a for a, b in zip(before, after, strict=True))
-        if idle >= 0.9 * whole:
-            return
-
-
-def _processor_times():
-    words = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
-    values = [int(word) for word in words]
-    return values[3] + values[4], sum(values[:8])
 
 
 def interleaved(measures, rounds):
     """The seconds of each measure in each round, each first in turn."""
     times = {name: [] for name in measures}
     for turn in range(rounds):
-        for name in list(measures)[:: 1 if turn % 2 == 0 else -1]:
+        for name in in_turn(measures, turn):
             wait_until_idle()
             times[name].append(measures[name]())
     return times
-
-
-def ratio(own, other):
-    """The median of rounds' ratios, with quartiles."""
-    ratios = sorted(a / b for a, b in zip(own, other, strict=True))
-    low, middle, high = (ratios[round(q * (len(ratios) - 1))] for q in (0.25, 0.5, 0.75))
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def network(args):

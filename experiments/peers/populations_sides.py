@@ -1,10 +1,11 @@
 """The same population of digits MLPs trained by us and by others; one side a process.
 
-    python populations_sides.py SIDE RUNS STEPS
+    python populations_sides.py SIDE RUNS STEPS [FILE]
 
-64-128-128-10, batch 128, AdamW with clipping at norm 1; learning rates from 1e-5 to 1. Prints
-JSON: seconds of training (compiled and warm where the side has such a thing) and a checksum. Run
-it through populations.py, which measures whole processes.
+64-128-128-10, batch 128, AdamW with clipping at norm 1; learning rates from 1e-5 to 1. The images
+are written to the file, or read from it where it is there, so that interpreters without
+scikit-learn train on the same. Prints JSON: seconds of training and the least loss of all runs
+and steps. Run it through all.py, which measures whole processes.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import numpy as np
 
 BATCH, CLASSES = 128, 10
+FILE = None
+"""Where the images are, if a process is told."""
 
 
 def digits():
     """1,797 images of 8x8, scaled to [0, 1]; drawn at random where scikit-learn is not there."""
+    if FILE and os.path.exists(FILE):
+        with np.load(FILE) as kept:
+            return kept["x"], kept["y"]
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError:
@@ -105,7 +111,7 @@ def ours(runs, steps):
         lambda hp: pj.train_step(loss_fn, chain(hp["learning_rate"])),
         {"learning_rate": pj.log_uniform(1e-5, 1.0)},
         pj.Problem(init=init, data={"x": x, "y": y}, batch_size=BATCH),
-        trials=runs // 3,
+        trials=[{"learning_rate": float(rate)} for rate in rates(runs)[::3]],
         seeds=3,
         steps=steps,
         key=jax.random.key(0),
@@ -119,18 +125,17 @@ def by_hand(runs, steps, *, layout):
     from concurrent.futures import ThreadPoolExecutor
 
     _, _, init, jax = jax_parts()
-    import jax.numpy as jnp
-
     train, rows = training(), len(digits()[0])
     starts = jax.jit(lambda: jax.lax.map(init, jax.random.split(jax.random.key(0), 3)))()
-    order = jnp.stack([orders(seed, rows, steps) for seed in range(3)])
+    starts = jax.device_get(starts)  # numpy takes a run's part without a program
+    order = np.stack([orders(seed, rows, steps) for seed in range(3)])
     width, workers = layout
     program = jax.jit(jax.vmap(train) if width > 1 else train)
     own = rates(runs)
 
     def call(first):
         seeds = np.arange(first, first + width) % 3
-        rate = jnp.asarray(own[first : first + width])
+        rate = own[first : first + width]
         if width == 1:
             rate, seeds = rate[0], seeds[0]
         params = jax.tree.map(lambda leaf: leaf[seeds], starts)
@@ -229,7 +234,21 @@ SIDES = {
 }
 
 
+def main():
+    """Write the images, or train by a side, and print what came out."""
+    global FILE
+    name, runs, steps, *rest = sys.argv[1:]
+    FILE = rest[0] if rest else None
+    if name == "write":
+        x, y = digits()
+        np.savez(FILE, x=x, y=y)
+        return
+    counted = dict
+    if name != "PyTorch eager":
+        from sides.compilations import compilations as counted
+    taken, best = SIDES[name](int(runs), int(steps))
+    print(json.dumps({"seconds": taken, "loss": best, **counted()}))
+
+
 if __name__ == "__main__":
-    name, runs, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    taken, best = SIDES[name](runs, steps)
-    print(json.dumps({"seconds": taken, "best": best}))
+    main()
