@@ -6,6 +6,7 @@ is compiled for them, and the machine that trains does not wait.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import Future
 from typing import Any
@@ -16,9 +17,9 @@ import numpy as np
 
 from paramjax._arrays import aligned
 from paramjax._threads import started
-from paramjax._threefry import Words, fold_in, permutations, words
+from paramjax._threefry import words
 from paramjax._types import Array, Key
-from paramjax.data._sampler import steps_per_epoch
+from paramjax.data._sampler import host_batches, steps_per_epoch
 
 BLOCK_BYTES = 2**26
 """Bytes of a block of the order, 64 MiB; a block holds at least one epoch."""
@@ -46,10 +47,10 @@ class Orders:
         self._partitionable = bool(config.jax_threefry_partitionable)
         self.length = steps
         if batch_size is not None:
-            per_epoch = steps_per_epoch(rows, batch_size)
-            epochs = max(1, BLOCK_BYTES // (4 * per_epoch * batch_size * seeds))
-            self._epochs = min(epochs, -(-steps // per_epoch))
-            self.length = min(steps, self._epochs * per_epoch)
+            self._per_epoch = steps_per_epoch(rows, batch_size)
+            epochs = max(1, BLOCK_BYTES // (4 * self._per_epoch * batch_size * seeds))
+            self._epochs = min(epochs, -(-steps // self._per_epoch))
+            self.length = min(steps, self._epochs * self._per_epoch)
 
     @property
     def ends(self) -> list[int]:
@@ -102,22 +103,19 @@ class Orders:
     def _draw(self, first: int) -> np.ndarray:
         """The steps of a block from an epoch on, int32[steps, seeds, batch]."""
         assert self.batch_size is not None
-        shape = self.length, self._seeds, self.batch_size
-        block = aligned(shape, np.int32)  # so that a CPU takes it as it is
+        # aligned, so that a CPU takes it as it is
+        block = aligned((self.length, self._seeds, self.batch_size), np.int32)
+        at_once = max(1, _DRAWN // self._rows)
         with jax.threefry_partitionable(self._partitionable):
-            for index, key in enumerate(self._keys):
-                drawn = epoch_batches(key, first, self._epochs, self._rows, self.batch_size)
-                own = drawn[: self.length]
-                block[:, index] = own if self._seed_rows is None else self._seed_rows[index][own]
+            for seed, epoch in itertools.product(
+                range(self._seeds), range(0, self._epochs, at_once)
+            ):
+                epochs = min(at_once, self._epochs - epoch)
+                drawn = host_batches(
+                    self._keys[seed], first + epoch, epochs, self._rows, self.batch_size
+                )
+                if self._seed_rows is not None:
+                    drawn = self._seed_rows[seed][drawn]
+                part = block[epoch * self._per_epoch :][: len(drawn), seed]
+                part[...] = drawn[: len(part)]
         return block
-
-
-def epoch_batches(key: Words, first: int, epochs: int, rows: int, batch_size: int) -> np.ndarray:
-    """The batches of consecutive epochs of a seed, int32[steps, batch]."""
-    used = steps_per_epoch(rows, batch_size) * batch_size
-    at_once = max(1, _DRAWN // rows)
-    parts = [
-        permutations(fold_in(key, np.arange(start, min(start + at_once, first + epochs))), rows)
-        for start in range(first, first + epochs, at_once)
-    ]
-    return np.concatenate(parts)[:, :used].reshape(-1, batch_size)

@@ -14,10 +14,10 @@ from jax.sharding import Mesh
 from paramjax._arrays import on_device
 from paramjax._threefry import words
 from paramjax._types import Array, Hyperparameters, Key, ModelState, Params, PyTree
-from paramjax.data._sampler import steps_per_epoch
+from paramjax.data._sampler import host_batches, steps_per_epoch
 from paramjax.populations._devices import placed
 from paramjax.populations._execution import Layout
-from paramjax.populations._orders import Orders, epoch_batches
+from paramjax.populations._orders import Orders
 from paramjax.populations._outcome import ChunkResult
 from paramjax.populations._problem import Problem, check_plateau, rows_a_step, task_of
 from paramjax.populations._programs import Plateau, Shared
@@ -238,7 +238,7 @@ class Population:
             if batch_size is None or steps == 0:
                 return None if batch_size is None else np.zeros((0, batch_size), np.int32)
             epochs = -(-steps // steps_per_epoch(self._rows(), batch_size))
-            drawn = epoch_batches(words(data_key), 0, epochs, self._rows(), batch_size)[:steps]
+            drawn = host_batches(words(data_key), 0, epochs, self._rows(), batch_size)[:steps]
             return drawn if self._seed_rows is None else self._seed_rows[index][drawn]
 
         values = {**hyperparameters, **fixed.unread()}

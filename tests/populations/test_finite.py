@@ -7,7 +7,9 @@ import optax
 import pytest
 
 import paramjax as pj
-from paramjax.populations import Layout, Population, TrialRun, prepare_starts, records
+
+# steps of a block are no argument: 1 on a CPU
+from paramjax.populations import Layout, Population, TrialRun, _mapped_loop, prepare_starts, records
 
 STEPS = 12
 LAYOUTS = [Layout(1), Layout(1, stepwise=True), Layout(2), Layout(2, stepwise=True)]
@@ -85,6 +87,20 @@ def test_a_run_that_begins_with_nan_is_lost_by_its_first_step():
 
 
 MENDED = optax.chain(optax.zero_nans(), optax.sgd(1.0))
+
+
+def test_in_blocks_of_steps_as_on_accelerators_it_is_the_same(monkeypatch):
+    """Segments of 3, 4 and 5 steps in blocks of 4; the last steps of a block change nothing."""
+    monkeypatch.setattr(_mapped_loop, "steps_of_block", lambda capacity: 4)
+    for make, times in ((nan_gradient, 1), (infinite_rate, 2)):
+        part = population(make, rungs=(3, 7)).train(runs(5, 50, 3, 7), Layout(4))
+        assert part.params.tolist() == part.steps.tolist() == [5, STEPS, 3, 7]
+        assert part.alive.tolist() == [False, True, False, False]
+        assert part.computed.tolist() == [times * STEPS] * 4
+        steps = -np.arange(float(STEPS))
+        for at, losses in zip([5, STEPS, 3, 7], part.history["loss"], strict=True):
+            np.testing.assert_array_equal(losses[: at + 1], steps[: at + 1])
+            assert np.isnan(losses[at + 1 :]).all()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
