@@ -137,7 +137,10 @@ class Measurement:
         else:
             file = HERE / "sides" / side.file
             words = (row, str(self.folder / f"{row}.npz"), *side.words, *words)
-        return [python, str(file), *words], self.peers.environment(side.needs, cache)
+        environment = self.peers.environment(side.needs, cache)
+        if "--steady" in words:  # several processes share an accelerator's memory
+            environment.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.18")
+        return [python, str(file), *words], environment
 
     def prepare(self, row):
         """Write a row's data, start and order, once."""
@@ -283,20 +286,19 @@ def one(measurement, row, name):
 
 
 def measure(measurement, args, peers, write):
-    """All rows, within the limit; the page is written after each. Whether all is done."""
+    """All rows, within the limit; the page is written as it grows. Whether all is done."""
     end = time.monotonic() + args.limit
     for row in args.rows:
         measurement.prepare(row)
         for call in pending(measurement, row, names_of(row, args, peers), args):
             if time.monotonic() > end:
-                write()
                 return False
             try:
                 call()
             except RuntimeError as error:  # costs only itself
                 print(f"  {row}: {error}", flush=True)
             measurement.keep()
-        write()
+            write()
     return True
 
 
@@ -311,8 +313,9 @@ def arguments(words=None):
     parser.add_argument("--sides", nargs="*", choices={**SIDES, **POPULATION}, default=[])
     parser.add_argument("--rounds", type=int, default=0, help="of whole processes, for each row")
     parser.add_argument("--turns", type=int, default=TURNS, help="in steady state")
+    parser.add_argument("--accelerator", action="store_true", help="compare with its targets")
     parser.add_argument("--machine", default="this machine", help="its name on the page")
-    parser.add_argument("--out", type=Path, help="a Markdown file, written after each row")
+    parser.add_argument("--out", type=Path, help="a Markdown file, written as it grows")
     parser.add_argument("--folder", type=Path, help="where to keep what was measured, to go on")
     parser.add_argument("--limit", type=float, default=1e9, help="seconds; nothing begins later")
     parser.add_argument("--runs", type=int, default=192, help="of the population")

@@ -21,8 +21,8 @@ def page(rows, args, versions, sides_of):
     for row, kept in rows.items():
         if kept.get("whole") or kept.get("steady"):
             lines += _table(row, kept, sides_of(row), args)
-    lines += _targets(rows)
-    lines += [f"\n{name} was not there.\n" for name, found in versions.items() if found is None]
+    lines += _targets(rows, args.accelerator)
+    lines += [f"{name} was not there.\n" for name, found in versions.items() if found is None]
     return "\n".join(lines)
 
 
@@ -108,15 +108,26 @@ def _alike(row, kept, name):
     return None in (loss, other) or abs(loss - other) <= TOLERANCE.get(row, 0.03) * abs(other)
 
 
-def _targets(rows):
+def _targets(rows, accelerator):
     lines = ["## Targets", "", "| | measured | at most | |", "|---|---|---|---|"]
     for row, kept in rows.items():
-        for name, measured, most in _questions(row, kept):
+        for name, measured, most in (_there if accelerator else _questions)(row, kept):
             middle = measured[1]
             missed = f"missed, by {middle / most - 1:.0%}" if most else "missed"
             held = "held" if middle <= most else missed
             lines.append(f"| {row}: {name} | {spread(measured)} | {most:g} | {held} |")
     return [*lines, ""]
+
+
+def _there(row, kept):
+    """What is asked of a row on an accelerator."""
+    steady = kept.get("steady", {})
+    if "ours" in steady and (best := _best(steady)):
+        yield "a step, of the best form by hand", quartiles(steady["ours"], steady[best]), 1.1
+    whole = {name: _seconds(kept, name) for name in kept.get("whole", {})}
+    if row == "population" and {"ours", "by_hand_vmapped"} <= set(whole):
+        ratios = quartiles(whole["ours"], whole["by_hand_vmapped"])
+        yield "whole process, of the vmapped scan by hand", ratios, SWEEP
 
 
 def _questions(row, kept):

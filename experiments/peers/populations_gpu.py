@@ -26,6 +26,7 @@ from populations import added, kept_programs, swept
 from populations_sides import CLASSES, jax_parts, orders, training
 from populations_sides import digits as load
 
+import paramjax as pj
 from paramjax.populations import Layout
 
 SIZES = (1, 16, 256, 4096, 16384)
@@ -171,7 +172,10 @@ def rows(args):
     lines = [f"\n## Two layouts, row by row\n\n16 runs of {args.steps} steps.\n"]
     for precision in ("default", "highest"):
         with jax.default_matmul_precision(precision):
-            both = [swept(16, args.steps, layout=Layout(width)).to_frame() for width in (16, 1)]
+            both = [
+                swept(16, args.steps, execution=pj.Execution(layout=Layout(width))).to_frame()
+                for width in (16, 1)
+            ]
         mapped, single = (frame["loss"].to_numpy() for frame in both)
         apart = np.abs(mapped - single) / np.maximum(np.abs(single), 1e-6)
         same = both[0][["trial", "seed"]].equals(both[1][["trial", "seed"]])
