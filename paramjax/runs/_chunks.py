@@ -21,7 +21,6 @@ from paramjax.runs._until_nonfinite import (
     Attempt,
     attempt_step,
     attempt_until,
-    count_nonfinite,
 )
 from paramjax.step._metrics import check_metrics
 from paramjax.step._state import Trainer, TrainState
@@ -50,15 +49,12 @@ class Chunk(NamedTuple):
         done: Finite steps, int32[].
         ok: Whether all of them were, bool[]. One that was not is the last step, and its
             metrics lie behind those of the finite ones.
-        sound: Whether the parameters of the state are as finite as before the chunk, and those to
-            evaluate, bool[]: masks of -inf among them are no fault.
         metrics: Name -> [capacity, ...], of which the first `done` are valid.
     """
 
     state: TrainState
     done: Array
     ok: Array
-    sound: Array
     metrics: Metrics
 
 
@@ -186,8 +182,7 @@ class _Step:
         most: int,
     ) -> None:
         # compiled within, so that asking for the shapes and running trace it once together
-        self._step, self._eval_params = jax.jit(trainer.step), trainer.eval_params
-        self._masked = count_nonfinite(state.params)
+        self._step = jax.jit(trainer.step)
         _, self._shapes = jax.eval_shape(self._step, state, batch)
         check_metrics("trainer", self._shapes)
         if "loss" not in self._shapes:
@@ -220,8 +215,4 @@ class _Step:
 
     def chunk(self, attempt: Attempt) -> Chunk:
         """What the attempt leaves."""
-        state = attempt.state
-        # once a chunk, so that the steps pay nothing for it
-        sound = count_nonfinite(state.params) <= self._masked
-        sound &= count_nonfinite(self._eval_params(state)) <= self._masked
-        return Chunk(state, attempt.done, attempt.ok, sound, attempt.metrics)
+        return Chunk(attempt.state, attempt.done, attempt.ok, attempt.metrics)

@@ -48,9 +48,8 @@ class Order:
         config: Any = jax.config
         self._partitionable: bool = config.jax_threefry_partitionable
 
-    def begin(self, step: int) -> Array:
-        """Have the block of a step drawn; a block of its shape on the devices, of any rows."""
-        self._draw(step // self._spec.block_steps)
+    def blank(self) -> Array:
+        """A block of any rows, of which the program of the steps is compiled."""
         blank: Array = self._place(aligned((self._spec.block_steps, self._width), np.int32))
         return blank
 

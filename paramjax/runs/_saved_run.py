@@ -10,8 +10,8 @@ from paramjax._status import Status
 from paramjax._types import Batch
 from paramjax.checkpoints._store import CheckpointStore
 from paramjax.logs._background import Background
-from paramjax.runs._ahead import Ahead
 from paramjax.runs._chunks import ChunkSizing
+from paramjax.runs._faults import Faults
 from paramjax.runs._history import History
 from paramjax.runs._identity import program
 from paramjax.runs._inputs import RunConfig, check_saved
@@ -42,7 +42,8 @@ class SavedRun:
         self._begin, self._first_position = begin, source.position()
         self._chunk_sizing, self._rollbacks = ChunkSizing(), Rollbacks()
         self._unsound: str | None = None
-        self._ahead: Ahead | None = None
+        self._faults = Faults(config.trainer, state, computed=validator.computes(state))
+        self._counted: tuple[Any, int] = (None, 0)
         self._saved_form: Any = None
         self._saved_at, self._saved_step = time.monotonic(), -1
 

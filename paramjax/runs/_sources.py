@@ -35,6 +35,7 @@ class ArraySource:
         self._trainer, self._spec, self._data, self._order = trainer, spec, data, order
         self._rows: Array | None = None
         self._first = 0
+        self._ahead: Ahead | None = None
 
     @property
     def form(self) -> Batch:
@@ -46,11 +47,11 @@ class ArraySource:
         """Whether the form of a batch is known before the first one is there."""
         return True
 
-    def ahead(self, state: TrainState, step: int) -> Ahead:
-        """The program of the steps after `step`, which is being compiled."""
-        rows = None if self._order is None else self._order.begin(step)
-        numbers = np.int32(0), np.int32(0)
-        return Ahead(program_of(self._trainer, self._spec), state, self._data, rows, *numbers)
+    def ahead(self, state: TrainState) -> None:
+        """Begin to compile the steps."""
+        rows = None if self._order is None else self._order.blank()
+        program, numbers = program_of(self._trainer, self._spec), (np.int32(0), np.int32(0))
+        self._ahead = Ahead(program, state, self._data, rows, *numbers)
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """Have the rows of the next steps at hand."""
@@ -64,6 +65,8 @@ class ArraySource:
 
     def advance(self, state: TrainState, most: int) -> Chunk:
         """At most `most` steps, which must be available."""
+        if self._ahead is not None:
+            self._ahead.wait()
         inputs = self._data, self._rows, self._first, most
         return advance(self._trainer, self._spec, state, *inputs)
 
@@ -115,7 +118,7 @@ class StreamSource:
         """Whether the form of a batch is known before the first one is there."""
         return False
 
-    def ahead(self, state: TrainState, step: int) -> None:
+    def ahead(self, state: TrainState) -> None:
         """Nothing: what the program is given shows with the first batch."""
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:

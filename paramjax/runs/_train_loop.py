@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from paramjax._status import Status
+from paramjax._types import PyTree
 from paramjax.optim import has_plateau, lower_rate, update_plateau
 from paramjax.runs._chunks import REFUSING
 from paramjax.runs._identity import agreed
@@ -42,7 +43,8 @@ class TrainLoop(SavedRun):
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
         if self._ended() is None:
-            self._ahead = self._source.ahead(self._state, self.step)
+            for compiles in (self._source, self._faults, self._validator):
+                compiles.ahead(self._state)
         if self._source.knows_form or self._ended() is None:
             self._prepare(interrupts)  # refuses another program before a log is cut to this step
         elif self._saved_form is not None:  # of a stream from which nothing is to be read
@@ -113,18 +115,15 @@ class TrainLoop(SavedRun):
         return most, save, received
 
     def _advance(self, most: int) -> None:
-        if self._ahead is not None:
-            self._ahead.wait()
-            self._ahead = None
+        self._masked()  # before the memory of the state is taken over
         before = time.perf_counter()
         chunk = self._source.advance(self._state, most)
-        done, ok, sound, metrics = jax.device_get(
-            (chunk.done, chunk.ok, chunk.sound, chunk.metrics)
-        )
-        done, after = int(done), chunk.state
+        after, seen = chunk.state, self._faults.seen(chunk.state)
+        done, ok, metrics, seen = jax.device_get((chunk.done, chunk.ok, chunk.metrics, seen))
+        done = int(done)
         self._chunk_sizing.measured(max(1, done), time.perf_counter() - before)
         # the same steps once more, up to the one that was not finite
-        state, sound = (after, bool(sound)) if ok else self._again(done)
+        state, sound = (after, self._is_sound(after, seen)) if ok else self._again(done)
         if not sound and self._config.nonfinite == "warn":
             self._unsound = self._unsound or explain_params(state, self.step + done)
         elif not sound:
@@ -151,8 +150,21 @@ class TrainLoop(SavedRun):
         """The state so many steps into the last chunk, and whether its parameters are finite."""
         if steps == 0:
             return self._state, True  # otherwise the chunk before had ended the run
-        chunk = self._source.advance(self._state, steps)
-        return chunk.state, bool(jax.device_get(chunk.sound))
+        state = self._source.advance(self._state, steps).state
+        return state, self._is_sound(state, jax.device_get(self._faults.seen(state)))
+
+    def _masked(self) -> int:
+        """How many parameters are not finite before a chunk, such as masks of -inf."""
+        if self._counted[0] is not self._state:
+            seen = jax.device_get(self._faults.seen(self._state))
+            self._counted = self._state, self._faults.counts(seen)[0]
+        return self._counted[1]
+
+    def _is_sound(self, state: TrainState, seen: PyTree) -> bool:
+        """Whether no more parameters are not finite than before the chunk that made a state."""
+        counts, masked = self._faults.counts(seen), self._masked()
+        self._counted = state, counts[0]
+        return max(counts) <= masked
 
     def _warn_of_unsound(self) -> None:
         if jax.tree.leaves(self._state.model_state) and self._unsound is None:

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._checks import is_key
-from paramjax._types import Array, Batch, Metrics, PyTree
+from paramjax._types import Array, Batch, Metrics
 from paramjax.step._state import TrainState
 
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
@@ -61,30 +60,6 @@ def attempt_until(
         lambda attempt: attempt_step(step, batch(attempt.done), finite, attempt),
         attempt,
     )
-
-
-_SMALL = 2**16
-"""Entries of a leaf that is not counted together with others, for each is one kernel to compile."""
-
-
-def count_nonfinite(tree: PyTree) -> Array:
-    """How many numbers of a tree are not finite, float32[], for an integer could wrap to none.
-
-    Example:
-        >>> float(count_nonfinite({"w": jnp.array([0.0, jnp.nan, -jnp.inf]), "n": 3}))
-        2.0
-    """
-    found = [~jnp.isfinite(leaf) for leaf in jax.tree.leaves(tree) if _is_inexact(leaf)]
-    small = [mask.ravel() for mask in found if mask.size < _SMALL]
-    parts = [mask for mask in found if mask.size >= _SMALL]
-    if small:
-        parts.append(jnp.concatenate(small))
-    counts = [part.sum(dtype=jnp.float32) for part in parts]
-    return jnp.asarray(sum(counts), jnp.float32)
-
-
-def _is_inexact(leaf: Any) -> bool:
-    return not is_key(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 
 
 def no_metrics(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:

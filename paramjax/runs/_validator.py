@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import own_copy
 from paramjax._checks import is_key
 from paramjax._hashes import program_hash
-from paramjax._programs import owned_jit
+from paramjax._programs import OwnedJit, owned_jit
 from paramjax._types import ModelState, Params, PyTree
+from paramjax.runs._ahead import Ahead
 from paramjax.runs._evaluate import evaluate_in_batches, measured, static_arguments
 from paramjax.runs._history import History
 from paramjax.runs._validation import Validation
@@ -75,6 +77,7 @@ class Validator:
         self._trainer, self._validation, self._data = trainer, validation, data
         self._best, self._best_pair = Best(), Evaluated(None, None)
         self._computes: bool | None = None
+        self._ahead: dict[str, Ahead] = {}
         self.history = History()
 
     @property
@@ -96,6 +99,14 @@ class Validator:
             return None
         return step - step % self._validation.every + self._validation.every
 
+    def ahead(self, state: TrainState) -> None:
+        """Begin to compile what measures, and what computes the parameters to evaluate."""
+        if self._validation is not None:
+            measure = evaluate_in_batches.of(*static_arguments(self._trainer, self._validation))
+            self._ahead["measure"] = Ahead(measure, state, self._data)
+        if self.computes(state):
+            self._ahead["pair"] = Ahead(self._pair_program.of(self._trainer), state)
+
     def is_due(self, step: int) -> bool:
         """Whether there is to be a validation after so many steps."""
         return self._validation is not None and step % self._validation.every == 0
@@ -108,6 +119,7 @@ class Validator:
         """The metrics of a state after `step` steps, and its score, the lower the better."""
         validation = self._validation
         assert validation is not None
+        self._wait("measure")
         values = measured(self._trainer, validation, state, self._data)
         row = {"step": np.array([step], np.int64)}
         self.history.append(row | {name: value[None] for name, value in values.items()})
@@ -115,21 +127,20 @@ class Validator:
         early, score = validation.early_stopping, validation.score(metrics)
         self._best = self._best.after(score, step, early.min_delta if early else 0.0)
         if self._best.step == step and self._restores_best:
-            self._best_pair = _eval_copy(self._trainer, state)
+            self._best_pair = self._own_pair(state)
         return metrics, score
 
     def evaluated(self, state: TrainState) -> Evaluated:
         """The parameters to evaluate with their model state: the best where it is restored."""
         if self._restores_best and math.isfinite(self._best.score):
             return self._best_pair
-        if not self._evaluation_computes(state):
+        if not self.computes(state):
             return _pair(self._trainer, state)  # nothing to compute, so nothing to compile
-        computed: Evaluated = _eval_pair(self._trainer, state)
-        return computed
+        return self._computed(state)
 
     def chooses_model_state(self, state: TrainState) -> bool:
         """Whether the model state to evaluate may be another than that of the last step."""
-        if self._restores_best or self._evaluation_computes(state):
+        if self._restores_best or self.computes(state):
             return True
         chosen, own = self._trainer.eval_model_state(state), state.model_state
         leaves = map(jax.tree.leaves, (chosen, own))
@@ -163,12 +174,32 @@ class Validator:
         self.history, self._best = History(history), Best.from_json(written)
         self._best_pair = pair
 
-    def _evaluation_computes(self, state: TrainState) -> bool:
+    def computes(self, state: TrainState) -> bool:
         """Whether parameters to evaluate, or their model state, must be computed."""
         if self._computes is None:  # asked once, for each trace stays in the caches of JAX
             traced = jax.make_jaxpr(lambda state: _pair(self._trainer, state))(state)
             self._computes = bool(traced.eqns)
         return self._computes
+
+    def _own_pair(self, state: TrainState) -> Evaluated:
+        """What is evaluated, in memory of its own: the state's will be taken over."""
+        if self.computes(state):
+            return self._computed(state)
+        copied: Evaluated = jax.tree.map(own_copy, _pair(self._trainer, state))
+        return copied
+
+    def _computed(self, state: TrainState) -> Evaluated:
+        self._wait("pair")
+        computed: Evaluated = self._pair_program(self._trainer, state)
+        return computed
+
+    @property
+    def _pair_program(self) -> OwnedJit[Evaluated]:
+        return _eval_copy if self._restores_best else _eval_pair
+
+    def _wait(self, name: str) -> None:
+        if name in self._ahead:
+            self._ahead.pop(name).wait()
 
     @property
     def _restores_best(self) -> bool:
@@ -187,7 +218,6 @@ def _eval_pair(trainer: Trainer, state: TrainState) -> Evaluated:
 
 @owned_jit()
 def _eval_copy(trainer: Trainer, state: TrainState) -> Evaluated:
-    """What is evaluated, in memory of its own: the state's will be taken over."""
     copies: Evaluated = jax.tree.map(
         lambda leaf: leaf if is_key(leaf) else jnp.copy(leaf), _pair(trainer, state)
     )
