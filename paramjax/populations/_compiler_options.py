@@ -29,26 +29,38 @@ def for_backend(options: Options) -> Options | None:
     return {name: value for name, value in options.items() if _is_known(name, value)}
 
 
+def compiled(lowered: Any, options: Options) -> Any:
+    """A lowered program compiled with the options that this JAX knows, on a CPU."""
+    if jax.default_backend() != "cpu":
+        return lowered.compile()
+    try:
+        return lowered.compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError as error:
+        if _UNKNOWN not in str(error):
+            raise
+    return lowered.compile(compiler_options=for_backend(options))
+
+
+_UNKNOWN = "No such compile option"
+"""What XLA says of an option that it does not know, before it compiles anything."""
+
+
 @functools.cache
 def _is_known(name: str, value: Any) -> bool:
     """Whether XLA takes the option; their names change between versions."""
     try:
         jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
     except jax.errors.JaxRuntimeError as error:
-        if "No such compile option" not in str(error):
+        if _UNKNOWN not in str(error):
             raise
         return False
     return True
 
 
 @functools.cache
-def jit_to_run_once(function: Callable[..., Any], *static_argnames: str) -> Any:
-    """`jax.jit` for a program that runs once, whose time is spent on compilation."""
-    options = for_backend(RUN_ONCE)
-    return jax.jit(function, static_argnames=static_argnames, compiler_options=options)
-
-
-@functools.cache
 def owned_jit_to_run_once(function: Callable[..., Any]) -> OwnedJit[Any]:
-    """The same, for programs that go with the function that is their first argument."""
+    """`jax.jit` for a program that runs once, whose time is spent on compilation.
+
+    It goes with the function that is its first argument.
+    """
     return owned_jit(compiler_options=for_backend(RUN_ONCE))(function)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from paramjax._arrays import nbytes
 from paramjax._arrays import numbers as bare
 from paramjax._checks import is_key
 from paramjax._types import Array, Batch, Metrics, ModelState, Params, PyTree
@@ -123,7 +124,7 @@ def advance(
         after: tuple[Array, Carry, Metrics] = turns(0, block, lambda _, loop: body(loop), loop)
         return after
 
-    block = steps_of_block(capacity)
+    block = steps_of_block(traced.kept.out[0], len(carry.alive), capacity)
     # with room for what is written behind the segment
     history = room(traced.step.out[1], (capacity + (block > 1), *carry.alive.shape))
     turn = body if block == 1 else several
@@ -131,19 +132,29 @@ def advance(
     return carry, history, jnp.full(carry.alive.shape, done)
 
 
-_BLOCKS = range(32, 129)
+_BLOCK_STEPS = range(32, 129)
+
+_BLOCK_BYTES = 2**32
+"""Bytes of parameters in all steps of a block at most: where a step takes a millisecond, looking
+after a few of them costs little."""
 
 
-def steps_of_block(capacity: int) -> int:
+def steps_of_block(params: Params, runs: int, capacity: int) -> int:
     """Steps that are computed before the loop looks whether there are more to come.
 
     The host of an accelerator decides about each turn of a while loop, which costs 0.1 ms; the
     turns of a loop of known length it starts without looking. So a block has as many steps as
     leave the fewest behind a segment of the longest kind. A CPU looks after each step.
+
+    Args:
+        params: Those of a run.
+        runs: Runs that a device maps.
+        capacity: Steps of the longest segment.
     """
     if jax.default_backend() == "cpu":
         return 1
-    return min(capacity, min(_BLOCKS, key=lambda block: (-capacity % block, -block)))
+    most = min(capacity, max(1, _BLOCK_BYTES // max(1, runs * nbytes(params))))
+    return min(most, min(_BLOCK_STEPS, key=lambda block: (-capacity % block, -block)))
 
 
 def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:

@@ -17,7 +17,7 @@ from paramjax._threads import workers
 from paramjax._types import Array, Metrics, ModelState, Params, PyTree
 from paramjax.populations import _mapped_loop as loop
 from paramjax.populations import _single_run as single
-from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, for_backend
+from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, compiled
 from paramjax.populations._devices import fetched, over_devices, placed
 from paramjax.populations._first_state import HostStart
 from paramjax.populations._mapped_loop import Carry, Reading
@@ -69,6 +69,15 @@ class Programs:
         self._compiled: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    @property
+    def block(self) -> int:
+        """Steps that a segment computes at least."""
+        if not self._mapped:
+            return 1
+        devices = 1 if self.mesh is None else self.mesh.size
+        params = self.traced.kept.out[0]
+        return loop.steps_of_block(params, self.runs // devices, self.capacity)
 
     def compile(self, numbers: Numbers, *, stepwise: bool) -> None:
         """Compile the programs that a layout needs, unless they are compiled already."""
@@ -152,9 +161,9 @@ class Programs:
     def bytes_of_a_call(self) -> int:
         """Bytes of one call under way, without the inputs that all calls share."""
         own = 0
-        for compiled in self._compiled.values():
-            sized = isinstance(compiled, jax.stages.Compiled)
-            analysis = compiled.memory_analysis() if sized else None
+        for program in self._compiled.values():
+            sized = isinstance(program, jax.stages.Compiled)
+            analysis = program.memory_analysis() if sized else None
             if analysis is not None:
                 own = max(own, analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
         return int(own)
@@ -200,8 +209,9 @@ class Programs:
             for name, inputs in needed.items()
             if name not in self._compiled
         }
+        options = [_FUNCTIONS[name][-1] for name in lowered]
         with workers(max(1, len(lowered))) as pool:
-            done = pool.map(_compiled, lowered.values())
+            done = pool.map(_compiled, lowered.values(), options)
             self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
@@ -215,24 +225,22 @@ class Programs:
     def _function(self, name: str) -> Any:
         """The jitted function of a program, under the name that a profile shows."""
         if name not in self._functions:
-            function, split, donated, options = _FUNCTIONS[name]
+            function, split, donated, _ = _FUNCTIONS[name]
             first = self.plateau if name == "tell" else self.traced
             local = functools.partial(function, first, self._mapped, self.capacity)
             over = over_devices(_named(local, name), self.mesh, split)
-            self._functions[name] = jax.jit(
-                over, donate_argnums=donated, compiler_options=for_backend(options)
-            )
+            self._functions[name] = jax.jit(over, donate_argnums=donated)
         return self._functions[name]
 
 
-def _compiled(lowered: Any) -> Any:
+def _compiled(lowered: Any, options: Options) -> Any:
     """Compile; threads with the same program wait for each other.
 
     JAX writes an entry of its cache in place, so another thread could read half of it.
     """
     text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
     with _LOCKS[hash(text) % len(_LOCKS)]:
-        return lowered.compile()
+        return compiled(lowered, options)
 
 
 def _begin(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Carry:

@@ -6,7 +6,12 @@ import pytest
 from paramjax.models import Conv
 
 # what a layout is guessed by and how programs are compiled shows in nothing but time
-from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, for_backend, jit_to_run_once
+from paramjax.populations._compiler_options import (
+    RUN_OFTEN,
+    RUN_ONCE,
+    compiled,
+    for_backend,
+)
 from paramjax.populations.planning._guess import operations
 
 BATCH, SIDE, CHANNELS, FEATURES = 2, 8, 3, 5
@@ -35,14 +40,15 @@ def noise(key, rows):
 
 
 def test_a_program_that_runs_once_gives_the_bits_of_another(key):
-    hurried = jit_to_run_once(noise, "rows")
-    assert hurried is jit_to_run_once(noise, "rows")
     as_users_compile = {"xla_backend_optimization_level": 3}
-    expected = jax.jit(noise, static_argnums=1, compiler_options=as_users_compile)(key, 50)
-    jax.tree.map(np.testing.assert_array_equal, hurried(key, rows=50), expected)
+    lowered = jax.jit(noise, static_argnums=1).lower(key, 50)
+    hurried, expected = (compiled(lowered, own)(key) for own in (RUN_ONCE, as_users_compile))
+    jax.tree.map(np.testing.assert_array_equal, hurried, expected)
 
 
 def test_only_options_that_this_backend_knows_are_passed(monkeypatch):
+    lowered = jax.jit(lambda x: x + 1).lower(1.0)
+    assert compiled(lowered, {**RUN_OFTEN, "xla_cpu_of_another_version": 1})(1.0) == 2.0
     assert for_backend({"xla_cpu_of_another_version": 1}) == {}
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_backend_optimization_level"):
         for_backend({"xla_backend_optimization_level": "much"})

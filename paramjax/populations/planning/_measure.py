@@ -33,9 +33,10 @@ def seconds_a_step(
             list(pool.map(trial, [count] * layout.workers))
             return time.perf_counter() - start
 
-        seconds(1)
-        count, base = 1, seconds(0)
-        taken = seconds(1) - base
+        count = 1 if layout.stepwise else programs.block
+        seconds(count)
+        base = seconds(0)
+        taken = seconds(count) - base
         while taken < _SECONDS / 2 and count < most:
             count = min(most, max(2 * count, int(count * _SECONDS / max(taken, 1e-6))))
             taken = seconds(count) - base
