@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -126,11 +126,11 @@ def _converted(equation: Any, x: Any) -> Any:
     dtype = np.dtype(equation.params["new_dtype"])
     if x.dtype == dtype:
         return x
-    cast = x.astype(dtype)
+    made = x.astype(dtype)
     if {x.dtype.kind, dtype.kind} <= set("iub") and dtype.kind != "b":
-        return cast
-    undone = "c" not in (x.dtype.kind, dtype.kind) and (cast.astype(x.dtype) == x).all()
-    return cast if undone and _is_normal(x) and _is_normal(cast) else None
+        return made
+    undone = "c" not in (x.dtype.kind, dtype.kind) and (made.astype(x.dtype) == x).all()
+    return made if undone and _is_normal(x) and _is_normal(made) else None
 
 
 def _is_normal(x: Any) -> bool:
@@ -139,8 +139,8 @@ def _is_normal(x: Any) -> bool:
         return True
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return False
-    size = np.abs(x)
-    return bool(((size == 0) | (size >= jnp.finfo(x.dtype).tiny)).all())
+    size, numerics = np.abs(x), cast("Any", jnp)
+    return bool(((size == 0) | (size >= numerics.finfo(x.dtype).tiny)).all())
 
 
 def _bitcast(equation: Any, x: Any) -> Any:

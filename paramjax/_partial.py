@@ -63,8 +63,9 @@ def pending(function: Callable[..., _R], *args: Any) -> Callable[[], _R]:
     """
     jitted = function if hasattr(function, "trace") else jax.jit(function)
     inputs = jax.tree.leaves(args)
+    config: Any = jax.config
     meshed = not jax.sharding.get_abstract_mesh().empty
-    if jax.config.jax_disable_jit or meshed or not all(map(_is_plain, inputs)):
+    if config.jax_disable_jit or meshed or not all(map(_is_plain, inputs)):
         return lambda: jitted(*args)
     traced = jitted.trace(*args)
     forms, structure = jax.tree.flatten(traced.out_info)
@@ -174,7 +175,7 @@ class _Tape:
             if is_literal(variable):
                 value = np.asarray(variable.val, variable.aval.dtype)
                 return self._constant(variable.aval, value)
-            return places[variable]
+            return int(places[variable])
 
         for equation in jaxpr.eqns:
             taken = tuple(map(place, equation.invars))
