@@ -67,9 +67,16 @@ POPULATION = {
     "torch": Side("PyTorch, eager", "", ("PyTorch eager",), needs="torch"),
     "keras": Side("Keras on JAX", "", ("Keras on JAX",), needs="keras"),
 }  # fmt: skip
+STARTS = {
+    "jax": Side("`import jax`", "", ("import jax",)),
+    "libraries": Side("`import jax, flax, optax`", "", ("import jax, flax, optax",)),
+    "ours": Side("`import paramjax`", "", ("import paramjax",)),
+    "torch": Side("`import torch`", "", ("import torch",), needs="torch"),
+    "keras": Side("`import keras`, on JAX", "", ("import keras",), needs="keras"),
+}
 PARTS = {"jitted", "torch", "keras"}
 """Sides that train a part of the population, and are taken at their pace."""
-ROWS = [*WORKS, "population"]
+ROWS = ["start", *WORKS, "population"]
 QUICK = {"cnn": 2, "lstm": 2, "population": 1}
 FULL = {"cnn": 5, "lstm": 5, "population": 3}
 """Rounds of slow rows; of others 3 and 7."""
@@ -77,8 +84,8 @@ FULL = {"cnn": 5, "lstm": 5, "population": 3}
 
 def sides_of(row):
     """The sides that a row has."""
-    if row == "population":
-        return POPULATION
+    if row in ("population", "start"):
+        return POPULATION if row == "population" else STARTS
     return {name: side for name, side in SIDES.items() if name != "by_hand_lax" or row == "cnn"}
 
 
@@ -131,7 +138,9 @@ class Measurement:
         """The words of a process, and its environment."""
         python = self.peers.python if side.needs else sys.executable
         cache = self.folder / f"cache-{row}" if side.cached else "off"
-        if row == "population":
+        if row == "start":
+            file, words = "-c", (f"{side.words[0]}; print('{{}}')",)
+        elif row == "population":
             file = HERE / "populations_sides.py"
             words = (*side.words, *words, str(self.folder / "population.npz"))
         else:
@@ -144,7 +153,7 @@ class Measurement:
 
     def prepare(self, row):
         """Write a row's data, start and order, once."""
-        if (self.folder / f"{row}.npz").exists():
+        if row == "start" or (self.folder / f"{row}.npz").exists():
             return
         words = [str(HERE / "sides" / "ours.py"), "write", str(self.folder), row]
         if row == "population":
@@ -266,7 +275,7 @@ def pending(measurement, row, names, args):
     """What is left to measure of a row: calls, the steady state first."""
     alike = [name for name in names if name not in ("given", "second")]
     missing = [name for name in alike if name not in measurement.of(row, "steady")]
-    if row != "population" and missing:
+    if row in WORKS and missing:
         yield lambda: measurement.steady(row, alike)
     for turn in range(rounds_of(row, args)):
         for name in in_turn(names, turn):
@@ -310,7 +319,7 @@ def arguments(words=None):
     parser.add_argument("--quick", action="store_true", help="ten minutes on two cores")
     parser.add_argument("--python", default=sys.executable, help="one that has torch and keras")
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=ROWS)
-    parser.add_argument("--sides", nargs="*", choices={**SIDES, **POPULATION}, default=[])
+    parser.add_argument("--sides", nargs="*", choices={**STARTS, **SIDES, **POPULATION}, default=[])
     parser.add_argument("--rounds", type=int, default=0, help="of whole processes, for each row")
     parser.add_argument("--turns", type=int, default=TURNS, help="in steady state")
     parser.add_argument("--accelerator", action="store_true", help="compare with its targets")

@@ -42,6 +42,8 @@ def _head(args, versions):
 
 
 def _title(row, args):
+    if row == "start":
+        return "Starting Python, with libraries"
     if row == "population":
         return f"{args.runs} digits MLPs x {args.steps} steps, learning rates x 3 seeds"
     work = WORKS[row]
@@ -133,7 +135,7 @@ def _there(row, kept):
 def _questions(row, kept):
     """What is asked of a row: (name, quartiles, at most)."""
     whole = {name: _seconds(kept, name) for name in kept.get("whole", {})}
-    if "ours" in whole:
+    if "ours" in whole and row != "start":
         ours = whole["ours"]
         if row == "population" and (best := _best(whole)):
             yield "first run, of the fastest layout by hand", quartiles(ours, whole[best]), SWEEP

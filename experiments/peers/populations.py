@@ -1,11 +1,8 @@
-"""Populations beside what users would write instead: speed, growth, memory, early stopping.
+"""Populations of digits MLPs: share of the peak, tiny models, growth, memory.
 
-    python experiments/peers/populations.py --out docs/benchmarks/populations.md \
-        --peers PYTHON_WITH_TORCH_AND_KERAS
+    python experiments/peers/populations.py --out docs/benchmarks/populations.md
 
-Each side trains the same digits MLPs in a process of its own, whole processes are timed, and
-rounds are interleaved. Sides that take minutes train a part of the runs; what the others would
-take is added at their pace, and the table says so.
+What they cost beside others is a row of all.py.
 """
 
 from __future__ import annotations
@@ -29,66 +26,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.experimental.compilation_cache import compilation_cache
-from populations_sides import BATCH, SIDES, jax_parts
+from populations_sides import BATCH, jax_parts
 from populations_sides import digits as load
 
 import paramjax as pj
 from paramjax._cache import enable_cache
 
 HERE = Path(__file__).parent
-SLOW = {"jitted step in a loop", "PyTorch eager", "Keras on JAX"}
-OTHERS = {"PyTorch eager": "torch", "Keras on JAX": "keras"}
-
-
-def process(args, side, runs):
-    """Seconds of a whole process, and of the training in it."""
-    python = args.peers if side in OTHERS else sys.executable
-    words = [python, str(HERE / "populations_sides.py"), side, str(runs), str(args.steps)]
-    start = time.perf_counter()
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return time.perf_counter() - start, json.loads(done.stdout.splitlines()[-1])["seconds"]
-
-
-def whole(args, side):
-    """Seconds for all runs: measured, or from a part at its pace once it is warm."""
-    if side not in SLOW:
-        return process(args, side, args.runs)[0]
-    few, some = args.part // 4, args.part
-    start, first = process(args, side, few)
-    _, more = process(args, side, some)
-    pace = (more - first) / (some - few)
-    return start + pace * (args.runs - few)
-
-
-def at_hand(args, side):
-    """Whether what a side needs is installed."""
-    if side not in OTHERS:
-        return True
-    words = [str(args.peers), "-c", f"import {OTHERS[side]}"]
-    return bool(args.peers) and subprocess.run(words, capture_output=True).returncode == 0
-
-
-def digits(args):
-    """Whole processes, side by side."""
-    sides = [side for side in SIDES if at_hand(args, side)]
-    times = {side: [] for side in sides}
-    for turn in range(args.rounds):
-        for side in sides[:: 1 if turn % 2 == 0 else -1]:
-            times[side].append(whole(args, side))
-            print(f"  {side}: {times[side][-1]:.1f} s", flush=True)
-    lines = [
-        f"## {args.runs} digits MLPs, {args.steps} steps: whole processes",
-        "",
-        "| | seconds | ratio to ours |",
-        "|---|---|---|",
-    ]
-    for side, own in times.items():
-        ratios = [a / b for a, b in zip(own, times["ours"], strict=True)]
-        note = f" ({args.part} of {args.runs} runs trained)" if side in SLOW else ""
-        spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
-        median = statistics.median(own)
-        lines.append(f"| {side}{note} | {median:.1f} | {statistics.median(ratios):.2f}{spread} |")
-    return [*lines, *(f"\n{side} was not at hand." for side in OTHERS if side not in times)]
 
 
 def peak():
@@ -258,21 +202,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
     parser.add_argument("--machine", default="this machine", help="its name in the table")
-    parser.add_argument("--peers", help="a Python that has torch and keras")
-    parser.add_argument("--runs", type=int, default=192)
-    parser.add_argument("--part", type=int, default=24, help="runs that slow sides train")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tiny", type=int, default=8192)
-    parser.add_argument(
-        "--only", nargs="*", default=["digits", "utilisation", "tiny", "growth", "memory"]
-    )
+    parser.add_argument("--only", nargs="*", default=["utilisation", "tiny", "growth", "memory"])
     args = parser.parse_args()
     head = (
         f"{args.machine}, jax {jax.__version__}, Python {platform.python_version()}; medians of "
         f"{args.rounds} interleaved rounds."
     )
-    lines = ["# Populations beside others", "", head, ""]
+    lines = ["# Populations", "", head, ""]
     for name in args.only:
         lines += globals()[name](args)
     text = "\n".join(lines) + "\n"

@@ -1,10 +1,9 @@
-"""Populations on an accelerator: beside others there, by size, and the share of its peak.
+"""Populations on an accelerator: by size, by layout, and the share of its peak.
 
-    python experiments/peers/populations_gpu.py --out docs/benchmarks/populations_gpu.md \\
-        --machine "one NVIDIA H100" --peers PYTHON_WITH_TORCH
+    python experiments/peers/populations_gpu.py --out populations_gpu.md --machine "one NVIDIA H100"
 
-The digits' table of `populations.py`; runs per second against runs one after the other; the
-operations and the bytes of training beside what matrix products and copies reach.
+Runs per second against runs one after the other; the operations and the bytes of training beside
+what matrix products and copies reach. `gpu.py` runs it, and measures others beside.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import populations
 from populations import added, kept_programs, swept
 from populations_sides import CLASSES, jax_parts, orders, training
 from populations_sides import digits as load
@@ -192,7 +190,6 @@ SECTIONS = {
     "sizes": sizes,
     "rows": rows,
     "widths": widths,
-    "digits": populations.digits,
 }
 
 
@@ -201,11 +198,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
     parser.add_argument("--machine", default=str(jax.devices()[0].device_kind))
-    parser.add_argument("--peers", help="a Python that has torch for the accelerator")
-    parser.add_argument("--runs", type=int, default=192)
-    parser.add_argument("--part", type=int, default=8, help="runs that slow sides train")
     parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     args = parser.parse_args()
     version = f"jax {jax.__version__}, Python {platform.python_version()}"

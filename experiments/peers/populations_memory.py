@@ -14,6 +14,7 @@ from pathlib import Path
 
 from populations import swept
 
+import paramjax as pj
 from paramjax.populations.planning._memory import memory_in_use
 
 
@@ -28,5 +29,5 @@ def most_memory():
 
 if __name__ == "__main__":
     runs, limit = int(sys.argv[1]), int(sys.argv[2])
-    plan = swept(runs, 20, memory=limit or "auto").plan
+    plan = swept(runs, 20, execution=pj.Execution(memory=limit or "auto")).plan
     print(json.dumps([plan.peak, most_memory(), plan.on_disk]))
