@@ -198,7 +198,7 @@ class Measurement:
             for name in names:
                 words = self.command(row, sides_of(row)[name], "--steady")
                 asked[name] = stack.enter_context(Staying(*words))
-            few = max(5, WORKS[row].turn // 20)
+            few = min(500, max(5, WORKS[row].turn // 20))
             for staying in asked.values():
                 staying.ask(few)
             for staying in asked.values():
@@ -206,8 +206,8 @@ class Measurement:
             steps = {name: staying.calibrated(few, row) for name, staying in asked.items()}
             kept = {name: [] for name in names}
             for turn in range(self.args.turns):
+                wait_until_idle(1.0)
                 for name in in_turn(names, turn):
-                    wait_until_idle(1.0)
                     taken = asked[name](steps[name])
                     kept[name].append(1e6 * taken / steps[name])
         self.of(row, "steady").update(kept)
@@ -252,9 +252,12 @@ class Staying:
 
     def calibrated(self, few, row):
         """Steps of a turn: about a second of them, compiled and warm."""
-        steps = int(1.0 / (self(few) / few))
-        steps = min(WORKS[row].turn, max(few, steps))
-        self(steps)
+        steps = few
+        for _ in range(2):  # short trainings are mostly their start
+            before, steps = steps, int(steps / self(steps))
+            steps = min(WORKS[row].turn, max(few, steps))
+            if steps > before:
+                self(steps)
         return steps
 
 
@@ -288,7 +291,7 @@ def pending(measurement, row, names, args):
 def one(measurement, row, name):
     """Measure one process, and keep what it took and said."""
     measurement.fill_cache(row, name)
-    wait_until_idle()
+    wait_until_idle(1.0)
     taken, said = measurement.whole(row, name)
     measurement.of(row, "whole").setdefault(name, []).append([taken, said])
     print(f"  {row}, {name}: {taken:.2f} s {said}", flush=True)

@@ -13,7 +13,7 @@ def wait_until_idle(most=3.0):
     end = time.monotonic() + most
     while sys.platform == "linux" and time.monotonic() < end:
         before = _processor_times()
-        time.sleep(0.3)
+        time.sleep(0.1)
         after = _processor_times()
         idle, whole = (b - a for a, b in zip(before, after, strict=True))
         if idle >= 0.9 * whole:
