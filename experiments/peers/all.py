@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import sysconfig
@@ -193,6 +194,7 @@ class Measurement:
 
     def steady(self, row, names):
         """Microseconds a step of each side, in processes that stay and take turns."""
+        start = time.perf_counter()
         with contextlib.ExitStack() as stack:
             asked = {}
             for name in names:
@@ -211,6 +213,8 @@ class Measurement:
                     taken = asked[name](steps[name])
                     kept[name].append(1e6 * taken / steps[name])
         self.of(row, "steady").update(kept)
+        micro = {name: round(statistics.median(values), 2) for name, values in kept.items()}
+        print(f"  {row}, microseconds a step after {time.perf_counter() - start:.0f} s: {micro}")
 
 
 class Staying:
@@ -251,10 +255,10 @@ class Staying:
         return self.answer()
 
     def calibrated(self, few, row):
-        """Steps of a turn: about a second of them, compiled and warm."""
+        """Steps of a turn: about half a second of them, compiled and warm."""
         steps = few
         for _ in range(2):  # short trainings are mostly their start
-            before, steps = steps, int(steps / self(steps))
+            before, steps = steps, int(0.5 * steps / self(steps))
             steps = min(WORKS[row].turn, max(few, steps))
             if steps > before:
                 self(steps)

@@ -36,10 +36,10 @@ DIGITS = Work(
 WORKS = {
     "xor": Work(
         "XOR MLP 2-4-1, batch 1, Adam", 4_000, 1,
-        "binary_cross_entropy", "adam", 0.01, turn=500_000, activation="sigmoid",
+        "binary_cross_entropy", "adam", 0.01, turn=300_000, activation="sigmoid",
     ),
     "line": Work(
-        "y = 3x, batch 32, SGD", 4_000, 32, "squared_error", "sgd", 0.01, turn=500_000
+        "y = 3x, batch 32, SGD", 4_000, 32, "squared_error", "sgd", 0.01, turn=300_000
     ),
     "mlp": Work(
         "MLP 10-5-1, full batch, SGD", 1_000, None,
