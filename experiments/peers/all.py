@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from all_page import page
-from rounds import in_turn, wait_until_idle
+from rounds import in_turn, wait_until_idle, with_kept
 from sides.works import WORKS
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +49,7 @@ class Side(NamedTuple):
 
 SIDES = {
     "by_hand": Side("scan by hand, jax alone", "by_hand.py"),
+    "by_hand_drawn": Side("the same, drawing its order with numpy", "by_hand.py", ("drawn",)),
     "by_hand_lax": Side("the same, the platform's convolution", "by_hand.py", ("lax",)),
     "ours": Side("paramjax, first run", "ours.py"),
     "given": Side("paramjax, first run, start given", "ours.py", ("given",)),
@@ -78,16 +79,19 @@ STARTS = {
 PARTS = {"jitted", "torch", "keras"}
 """Sides that train a part of the population, and are taken at their pace."""
 ROWS = ["start", *WORKS, "population"]
-QUICK = {"cnn": 2, "lstm": 2, "population": 1}
+QUICK = {"start": 2, "cnn": 2, "lstm": 2, "population": 1}
 FULL = {"cnn": 5, "lstm": 5, "population": 3}
 """Rounds of slow rows; of others 3 and 7."""
+FEW = {"keras": 1, "torch": 2, "jitted": 2}
+"""Most rounds of these in a quick measurement, for they are far from ours."""
 
 
 def sides_of(row):
     """The sides that a row has."""
     if row in ("population", "start"):
         return POPULATION if row == "population" else STARTS
-    return {name: side for name, side in SIDES.items() if name != "by_hand_lax" or row == "cnn"}
+    absent = {"cnn": [], "mlp": ["by_hand_lax", "by_hand_drawn"]}.get(row, ["by_hand_lax"])
+    return {name: side for name, side in SIDES.items() if name not in absent}
 
 
 class Peers:
@@ -181,7 +185,8 @@ class Measurement:
         runs, steps = self.args.runs, self.args.steps
         if name not in PARTS:
             return self.process(row, side, str(runs), str(steps))
-        few, some = max(1, self.args.part // 4), self.args.part
+        some = self.args.part or (12 if self.args.quick else 24)
+        few = max(1, some // 4)
         start, first = self.process(row, side, str(few), str(steps))
         _, more = self.process(row, side, str(some), str(steps))
         pace = (more["seconds"] - first["seconds"]) / (some - few)
@@ -286,8 +291,8 @@ def pending(measurement, row, names, args):
         yield lambda: measurement.steady(row, alike)
     for turn in range(rounds_of(row, args)):
         for name in in_turn(names, turn):
-            if name == "keras" and args.quick and turn:
-                continue  # one round is enough beside figures that are far from it
+            if args.quick and turn >= FEW.get(name, turn + 1):
+                continue
             if len(measurement.of(row, "whole").get(name, [])) <= turn:
                 yield lambda name=name: one(measurement, row, name)
 
@@ -335,7 +340,7 @@ def arguments(words=None):
     parser.add_argument("--folder", type=Path, help="where to keep what was measured, to go on")
     parser.add_argument("--limit", type=float, default=1e9, help="seconds; nothing begins later")
     parser.add_argument("--runs", type=int, default=192, help="of the population")
-    parser.add_argument("--part", type=int, default=24, help="of its runs that slow sides train")
+    parser.add_argument("--part", type=int, default=0, help="of its runs that slow sides train")
     parser.add_argument("--steps", type=int, default=500, help="of the population")
     return parser.parse_args(words)
 
@@ -352,9 +357,7 @@ def main():
         def write():
             text = page(measurement.rows, args, peers.versions, sides_of)
             if args.out:
-                kept = args.out.read_text() if args.out.exists() else ""
-                _, mark, rest = kept.partition("## What was found")
-                args.out.write_text(text + ("\n" + mark + rest if mark else ""))
+                args.out.write_text(with_kept(args.out, text))
             return text
 
         done = measure(measurement, args, peers, write)

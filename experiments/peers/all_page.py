@@ -11,8 +11,21 @@ from sides.works import WORKS
 
 FIRST, STEADY, SECOND, SWEEP = 1.35, 1.03, 1.1, 1.05
 """At most, of the scan by hand; of the best form by hand; of the first without compilation."""
+MEANING = """\
+Measured by `experiments/peers/all.py`, each side by a short program of `experiments/peers/sides`. All
+sides do the same work: the same rows and first parameters, the same order of the batches, the same
+number of steps. Rows, order and first parameters are read from a file, only that ours draws the order
+in `fit` and the parameters in `model.init` (*start given* reads them, too), which are the same numbers.
+Losses are the means of the last tenth of the steps, of a hundred at most, and compared with the scan's.
+
+Medians of interleaved rounds; ratios with the quartiles of the rounds' ratios. *Seconds* are those of a
+whole process from its start to its exit, without a cache but in the second process's line. *us a step*
+is taken in processes that are warm, of trainings of about half a second. *Compiled* counts what XLA
+compiles, and the wall time in which that went on."""
 TOLERANCE = {"population": 0.05}
 """How far losses may be from the scan's, of its size; a population's is the least of all runs."""
+OWN = {"by_hand_drawn"}
+"""Sides whose batches come in an order of their own."""
 
 
 def page(rows, args, versions, sides_of):
@@ -31,14 +44,7 @@ def _head(args, versions):
     named = {"PyTorch": versions["torch"], "Keras": versions["keras"]}
     ours |= {name: version for name, version in named.items() if version}
     words = ", ".join(f"{name} {version}" for name, version in ours.items())
-    return (
-        f"{args.machine}; {words}, Python {platform.python_version()}. Medians of interleaved "
-        "rounds, ratios with the quartiles of the rounds' ratios. Seconds are those of a whole "
-        "process from its start to its exit, no cache but in the second process's line; "
-        "microseconds are those of a step in a process that is warm. *Compiled* counts XLA's "
-        "compilations and the wall time in which they went on. The loss is the mean of the last "
-        "tenth of the steps, of a hundred at most."
-    )
+    return f"{args.machine}; {words}, Python {platform.python_version()}.\n\n{MEANING}"
 
 
 def _title(row, args):
@@ -107,7 +113,11 @@ def _marked(row, kept, name):
 
 def _alike(row, kept, name):
     loss, other = _loss(kept, name), _loss(kept, "by_hand")
-    return None in (loss, other) or abs(loss - other) <= TOLERANCE.get(row, 0.03) * abs(other)
+    return (
+        name in OWN
+        or None in (loss, other)
+        or abs(loss - other) <= TOLERANCE.get(row, 0.03) * abs(other)
+    )
 
 
 def _targets(rows, accelerator):

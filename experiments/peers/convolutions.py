@@ -35,10 +35,9 @@ from convolutions_sides import (
     program,
     seconds,
 )
-from rounds import in_turn, ratio, wait_until_idle
+from rounds import in_turn, ratio, wait_until_idle, with_kept
 
 ENGINE = f"`pj.sweep`, {RUNS} runs"
-KEPT = "## What was found"
 
 
 def interleaved(measures, rounds):
@@ -139,9 +138,8 @@ def main():
     args = parser.parse_args()
     text = report(args)
     if args.out:
-        before = args.out.read_text() if args.out.exists() else ""
-        kept = before[before.index(KEPT) :] if KEPT in before else ""
-        args.out.write_text(f"# Convolutions and other layers inside a scan\n\n{text}\n{kept}")
+        title = "# Convolutions and other layers inside a scan"
+        args.out.write_text(with_kept(args.out, f"{title}\n\n{text}"))
 
 
 if __name__ == "__main__":

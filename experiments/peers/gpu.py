@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from rounds import with_kept
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
@@ -182,7 +184,7 @@ def measure(args, folder):
         print(f"--- {states[-1]} ---", flush=True)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(page(args, sections, states, left))
+            args.out.write_text(with_kept(args.out, page(args, sections, states, left)))
     return page(args, sections, states, left)
 
 

@@ -48,3 +48,9 @@ def spread(three):
     """A median with its quartiles, to three digits; alone where they do not differ."""
     low, middle, high = (f"{value:.3g}" for value in three)
     return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def with_kept(file, text, mark="## What was found"):
+    """The text with what a page says below its tables, which stays."""
+    before = file.read_text() if file.exists() else ""
+    return f"{text.rstrip()}\n" + ("\n" + before[before.index(mark) :] if mark in before else "")

@@ -197,7 +197,16 @@ def make(name, work, given):
 
     program, orders = jax.jit(run), {}
 
+    def drawn(steps):
+        rng, rows = np.random.default_rng(0), len(given.x) // work.batch * work.batch
+        epochs = [
+            rng.permutation(len(given.x))[:rows] for _ in range(-(-steps * work.batch // rows))
+        ]
+        return np.concatenate(epochs).reshape(-1, work.batch)[:steps].astype(np.int32)
+
     def train(steps):
+        if "drawn" in sys.argv:
+            return np.asarray(program(given.start, given.x, given.y, drawn(steps)))
         if steps not in orders:  # not made again for each turn
             orders[steps] = jax.device_put(given.rows(steps))
         return np.asarray(program(given.start, given.x, given.y, orders[steps]))
