@@ -12,16 +12,17 @@ from sides.works import WORKS
 FIRST, STEADY, SECOND, SWEEP = 1.35, 1.03, 1.1, 1.05
 """At most, of the scan by hand; of the best form by hand; of the first without compilation."""
 MEANING = """\
-Measured by `experiments/peers/all.py`, each side by a short program of `experiments/peers/sides`. All
-sides do the same work: the same rows and first parameters, the same order of the batches, the same
-number of steps. Rows, order and first parameters are read from a file, only that ours draws the order
-in `fit` and the parameters in `model.init` (*start given* reads them, too), which are the same numbers.
-Losses are the means of the last tenth of the steps, of a hundred at most, and compared with the scan's.
+Measured by `experiments/peers/all.py`, each side by a short program of `experiments/peers/sides`.
+All sides do the same work: the same rows and first parameters, the same order of the batches, the
+same number of steps. Rows, order and first parameters are read from a file, only that ours draws
+the order in `fit` and the parameters in `model.init` (*start given* reads them, too), which are
+the same numbers. Losses are the means of the last tenth of the steps, of a hundred at most, and
+compared with the scan's.
 
-Medians of interleaved rounds; ratios with the quartiles of the rounds' ratios. *Seconds* are those of a
-whole process from its start to its exit, without a cache but in the second process's line. *us a step*
-is taken in processes that are warm, of trainings of about half a second. *Compiled* counts what XLA
-compiles, and the wall time in which that went on."""
+Medians of interleaved rounds; ratios with the quartiles of the rounds' ratios. *Seconds* are those
+of a whole process from its start to its exit, without a cache but in the second process's line.
+*us a step* is taken in processes that are warm, of trainings of about half a second. *Compiled*
+counts what XLA compiles, and the wall time in which that went on."""
 TOLERANCE = {"population": 0.05}
 """How far losses may be from the scan's, of its size; a population's is the least of all runs."""
 OWN = {"by_hand_drawn"}
