@@ -9,10 +9,11 @@ import flax.linen as nn
 from paramjax._checks import check_array
 from paramjax._types import Array
 from paramjax.models._coders import Decoder, Encoder, check_halves
+from paramjax.models._module import Module
 from paramjax.models._names import activation
 
 
-class Generator(nn.Module):
+class Generator(Module):
     """Examples from random numbers (Goodfellow et al., 2014).
 
     With channels, convolutions that double the sides; with batch normalisation and ReLU too, as in
@@ -64,7 +65,7 @@ class Generator(nn.Module):
         return activation(self.output)(decoder(z, train=train))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Module):
     """A logit for each example: large for real ones, small for fakes.
 
     With channels, convolutions of stride 2; with batch normalisation of all but the first layer and

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from paramjax._checks import check_count, check_key
 from paramjax._types import Array, Key, Params
 from paramjax.models._coders import Decoder, Encoder, check_halves, check_rows_of
+from paramjax.models._module import Module
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Module):
     """An encoder to few numbers and a decoder back (Hinton and Salakhutdinov, 2006).
 
     Without hidden layers and with the squared error, the best reconstruction is that of principal
@@ -69,7 +70,7 @@ class Autoencoder(nn.Module):
         return outputs
 
 
-class VAE(nn.Module):
+class VAE(Module):
     r"""A variational autoencoder with a Gaussian code (Kingma and Welling, 2014).
 
     $$q(z \mid x) = \mathcal N(\mu(x), \mathrm{diag}\,\sigma^2(x)), \qquad

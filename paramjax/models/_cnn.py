@@ -20,11 +20,12 @@ from paramjax.models._hidden import (
     flattened,
     normalised,
 )
+from paramjax.models._module import Module
 from paramjax.models._names import activation, initialiser
 from paramjax.models._pooling import max_pool
 
 
-class CNN(nn.Module):
+class CNN(Module):
     """Convolutions of 3x3 with an activation, each followed by 2x2 max-pooling, then dense layers.
 
     Batch normalisation comes between a layer and its activation, in all layers but the last;
@@ -79,7 +80,7 @@ class CNN(nn.Module):
         return Dense(self.features[-1], kernel_init=start)(x)
 
 
-class ResNet(nn.Module):
+class ResNet(Module):
     r"""A small residual network with batch normalisation, for images from 8x8 to 64x64.
 
     He, Zhang, Ren and Sun (2016, section 4.2): a convolution, stages of residual blocks, each but

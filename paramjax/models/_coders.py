@@ -12,10 +12,11 @@ from paramjax._types import Array
 from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
 from paramjax.models._hidden import check_widths, flattened, normalised
+from paramjax.models._module import Module
 from paramjax.models._names import activation, initialiser
 
 
-class Encoder(nn.Module):
+class Encoder(Module):
     """Convolutions of stride 2, then dense layers, from [batch, *shape] to [batch, outputs]."""
 
     outputs: int
@@ -40,7 +41,7 @@ class Encoder(nn.Module):
         return Dense(self.outputs, kernel_init=start)(flattened(x))
 
 
-class Decoder(nn.Module):
+class Decoder(Module):
     """Dense layers, then convolutions that double the sides, from [batch, z] to [batch, *shape]."""
 
     shape: Sequence[int]

@@ -13,10 +13,11 @@ from paramjax._checks import check_array, check_count, nearest
 from paramjax._types import Array
 from paramjax.models._convolution import convolve
 from paramjax.models._convolution_forms import Window, window
+from paramjax.models._module import Module
 from paramjax.models._names import INITIALISERS
 
 
-class Conv(nn.Module):
+class Conv(Module):
     r"""A convolution of sequences, images or volumes, with a bias.
 
     For images, stride 1, no dilation and one group:

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 
 from paramjax._checks import check_key
+from paramjax._partial import evaluated
 from paramjax._types import Key, ModelState, Params, PyTree
 from paramjax.models._adapted import Adapted, check_call_key, check_first, check_parts
 
@@ -69,11 +70,12 @@ def from_linen(module: nn.Module, x: Any, key: Key, **inputs: Any) -> Adapted:
     training = _training_mode(module)
     evaluation = {name: not value for name, value in training.items()}
 
+    @jax.jit
     def start(key: Key) -> tuple[Params, ModelState]:
         variables = dict(nn.meta.unbox(module.init(key, x, **{**evaluation, **inputs})))
         return variables.pop("params", {}), variables
 
-    first_params, first_state = jax.jit(start)(key)
+    first_params, first_state = evaluated(start, key)
     check_first(first_params, first_state, what="parameter")
 
     def variables(params: Params, model_state: ModelState) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def from_linen(module: nn.Module, x: Any, key: Key, **inputs: Any) -> Adapted:
         first_state,
         lambda params, model_state: module.bind(variables(params, model_state)),
         evaluate,
-        lambda key: jax.jit(start)(key)[0],
+        lambda key: evaluated(start, key)[0],
     )
 
 

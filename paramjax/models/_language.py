@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from paramjax._checks import check_count
 from paramjax._types import Array
 from paramjax.models._dense import Dense
+from paramjax.models._module import Module
 from paramjax.models._names import initialiser
 from paramjax.models._text import embedding_of, recurrent_layer
 
 
-class TokenRNN(nn.Module):
+class TokenRNN(Module):
     r"""Logits of the next token, from this token and all before it.
 
     $$h_t = \mathrm{layer}(E[w_t], h_{t-1}), \quad z_t = V h_t + c$$

@@ -11,6 +11,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from paramjax._types import Array
+from paramjax.models._module import Module
 from paramjax.models._recurrence import check_inputs, kernel_starts, steps_within
 
 _GATES = ("i", "f", "g", "o")
@@ -20,7 +21,7 @@ Carry = tuple[Array, Array]
 """The cells c and the states h that one sequence hands to the next, each [batch, features]."""
 
 
-class LSTM(nn.Module):
+class LSTM(Module):
     r"""A long short-term memory over a sequence, from a state of zeros or one that is handed on.
 
     $$i, f, o = \sigma(W x_t + U h_{t-1} + b), \quad g = \tanh(W x_t + U h_{t-1} + b), \quad

@@ -10,10 +10,11 @@ from paramjax._checks import check_count
 from paramjax._types import Array
 from paramjax.models._dense import Dense
 from paramjax.models._hidden import activated, check_dropout, check_widths, dropped
+from paramjax.models._module import Module
 from paramjax.models._names import initialiser
 
 
-class Linear(nn.Module):
+class Linear(Module):
     """`x W + b`: linear regression, and the logits of logistic regression.
 
     Attributes:
@@ -42,7 +43,7 @@ class Linear(nn.Module):
         return Dense(self.features, kernel_init=initialiser(self.initialiser))(x)
 
 
-class MLP(nn.Module):
+class MLP(Module):
     """Dense layers; between them batch normalisation, an activation and dropout, as asked for.
 
     Dropout (Srivastava et al., 2014) draws from `rngs={"dropout": key}`. Batch normalisation (Ioffe

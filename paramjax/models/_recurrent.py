@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
 from paramjax._types import Array
+from paramjax.models._module import Module
 from paramjax.models._names import ACTIVATIONS, activation
 from paramjax.models._recurrence import (
     Step,
@@ -21,7 +22,7 @@ from paramjax.models._recurrence import (
 )
 
 
-class SimpleRNN(nn.Module):
+class SimpleRNN(Module):
     r"""A simple recurrent network over a sequence.
 
     $$h_t = \phi(W x_t + U h_{t-1} + b)$$
@@ -91,7 +92,7 @@ class SimpleRNN(nn.Module):
         return jnp.zeros((batch, self.features), dtype)
 
 
-class GRU(nn.Module):
+class GRU(Module):
     r"""Gated recurrent units over a sequence.
 
     $$r, z = \sigma(W x_t + U h_{t-1} + b), \quad n = \tanh(W x_t + b + r\,(U h_{t-1} + b')), \quad

@@ -14,6 +14,7 @@ from paramjax.models._conv import Conv
 from paramjax.models._dense import Dense
 from paramjax.models._hidden import check_widths
 from paramjax.models._lstm import LSTM
+from paramjax.models._module import Module
 from paramjax.models._names import activation, initialiser
 from paramjax.models._recurrence import check_lengths
 from paramjax.models._recurrent import GRU, SimpleRNN
@@ -22,7 +23,7 @@ _RECURRENT: dict[str, Callable[..., Any]] = {"simple": SimpleRNN, "lstm": LSTM, 
 _POOLINGS = ("last", "mean")
 
 
-class TextRNN(nn.Module):
+class TextRNN(Module):
     r"""Class logits of texts: embeddings, a recurrent layer, its last state or mean, dense.
 
     $$h_t = \mathrm{layer}(E[w_t], h_{t-1}), \quad s = h_n \text{ or } \frac1n \sum_t h_t, \quad
@@ -102,7 +103,7 @@ class TextRNN(nn.Module):
             raise ValueError(nearest(self.pooling, _POOLINGS, what="pooling"))
 
 
-class TextCNN(nn.Module):
+class TextCNN(Module):
     r"""Class logits of texts: embeddings, windows of several widths, the maximum over time, dense.
 
     $$c^k_t = \phi(W^k [E[w_t], \ldots, E[w_{t+k-1}]] + b^k), \quad s = [\max_t c^k_t]_k, \quad

@@ -15,6 +15,7 @@ from jax.nn.initializers import Initializer
 from paramjax._checks import check_array, check_count, check_rate
 from paramjax._types import Array
 from paramjax.models._dense import Dense
+from paramjax.models._module import Module
 from paramjax.models._names import activation, initialiser
 
 KeysAndValues = tuple[Array, Array]
@@ -35,7 +36,7 @@ class Cache(NamedTuple):
     known: Array
 
 
-class Transformer(nn.Module):
+class Transformer(Module):
     r"""Logits of the next token, from this token and those before it.
 
     $$h_0 = E[t] + P,\quad a_l = h_{l-1} + \mathrm{Attention}(\mathrm{LN}(h_{l-1})),\quad

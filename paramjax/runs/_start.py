@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from paramjax._arrays import own_copy
 from paramjax._checks import check_params, check_takes, is_key, leaf_name
+from paramjax._partial import evaluated
 from paramjax._threefry import Words
 from paramjax._types import Key, ModelState, Params, PyTree
 from paramjax.runs._chunks import begin
@@ -55,7 +56,7 @@ def first_state(trainer: Trainer, start: Start, state_key: Words) -> TrainState:
     """The first state of a run, in memory that chunks may take over."""
     key = jax.random.wrap_key_data(jax.device_put(state_key))
     if start.state is None:
-        begun: TrainState = begin(trainer, start.params, start.model_state, key)
+        begun: TrainState = evaluated(begin.of(trainer), start.params, start.model_state, key)
         return begun
     leaves = jax.tree.leaves(start.state)
     if any(getattr(leaf, "committed", False) for leaf in leaves):
