@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from paramjax._checks import is_key
-from paramjax._types import PyTree
+from paramjax._types import Array, PyTree
 
 partition_spec: Callable[..., PartitionSpec] = PartitionSpec
 """The specification of a sharding; JAX leaves its constructor without types."""
@@ -28,8 +28,32 @@ def numbers(leaf: Any) -> Any:
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
+def chosen(where: Array, new: PyTree, old: PyTree) -> PyTree:
+    """The new tree where true, else the old: bool[] for whole leaves, bool[runs] for their rows.
+
+    Example:
+        >>> chosen(jnp.array([True, False]), jnp.ones((2, 1)), jnp.zeros((2, 1))).tolist()
+        [[1.0], [0.0]]
+    """
+
+    def leaf(new: Any, old: Any) -> Any:
+        if new is old:
+            return new
+        if is_key(new):  # choosing would use up both keys under `jax_debug_key_reuse`
+            impl = jax.random.key_impl(new)
+            return jax.random.wrap_key_data(leaf(numbers(new), numbers(old)), impl=impl)
+        return jnp.where(where.reshape(where.shape + (1,) * (new.ndim - where.ndim)), new, old)
+
+    return jax.tree.map(leaf, new, old)
+
+
 def nbytes(tree: PyTree) -> int:
-    """Bytes of the arrays of a tree, which may be shapes alone."""
+    """Bytes of the arrays of a tree, or of what their shapes say.
+
+    Example:
+        >>> nbytes({"w": np.zeros(3, np.float32)})
+        12
+    """
     return sum(int(leaf.size) * int(leaf.dtype.itemsize) for leaf in jax.tree.leaves(tree))
 
 

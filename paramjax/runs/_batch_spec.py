@@ -27,9 +27,10 @@ class BatchSpec(NamedTuple):
         rows: Rows of the data; 0 for a stream, and where there is none.
         batch_size: Rows a step; None for all of them.
         last: What becomes of an epoch's last incomplete batch.
-        stop: Whether a chunk ends with the first step that is not finite. The state that it
-            started from is kept then, so that the steps before can be done once more.
+        stop: Whether a step that is not finite is refused. The state that a chunk started from is
+            kept then, so that the steps before can be done once more.
         shuffle: Whether each epoch has an order of its own, or that of the rows.
+        burst: Steps that the device takes without asking the host, see `_step_loop`.
     """
 
     rows: int = 0
@@ -37,6 +38,7 @@ class BatchSpec(NamedTuple):
     last: LastBatch = "drop"
     stop: bool = True
     shuffle: bool = True
+    burst: int = 1
 
     @property
     def per_epoch(self) -> int:

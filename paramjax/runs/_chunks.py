@@ -1,12 +1,14 @@
 """The programs of a run: its beginning, and chunks of its steps.
 
-A chunk is a while loop whose number of steps is traced, so one program serves chunks of any
-length: where a run is cut, for a validation, a checkpoint or by a kill, never changes a bit.
+The number of steps of a chunk is traced, so one program serves chunks of any length: where a run
+is cut, for a validation, a checkpoint or by a kill, never changes a bit. A chunk keeps no state of
+before: it takes all of its steps, and the host sees from their metrics whether one was not finite.
+The state before that one is found by the same steps once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,13 +17,10 @@ import numpy as np
 
 from paramjax._checks import is_key
 from paramjax._programs import owned_jit
-from paramjax._types import Array, Batch, Key, Metrics, ModelState, Params, PyTree
+from paramjax._types import Array, Batch, Key, ModelState, Params, PyTree
 from paramjax.runs._batch_spec import BatchSpec, batch_at, rest_batch
-from paramjax.runs._until_nonfinite import (
-    Attempt,
-    attempt_step,
-    attempt_until,
-)
+from paramjax.runs._metric_rows import MetricRows
+from paramjax.runs._step_loop import Progress, one_step, steps_until
 from paramjax.step._metrics import check_metrics
 from paramjax.step._state import Trainer, TrainState
 
@@ -46,20 +45,17 @@ class Chunk(NamedTuple):
 
     Attributes:
         state: The state after its last step.
-        done: Finite steps, int32[].
-        ok: Whether all of them were, bool[]. One that was not is the last step, and its
-            metrics lie behind those of the finite ones.
-        metrics: Name -> [capacity, ...], of which the first `done` are valid.
+        rows: The metrics of its steps.
     """
 
     state: TrainState
-    done: Array
-    ok: Array
-    metrics: Metrics
+    rows: MetricRows
 
 
 class ChunkSizing:
     """How many `steps` the next chunk should take, so that the host's share is small.
+
+    On an accelerator it is a number of whole bursts.
 
     Example:
         >>> sizing = ChunkSizing()
@@ -74,8 +70,8 @@ class ChunkSizing:
         4
     """
 
-    def __init__(self) -> None:
-        self.steps = 1
+    def __init__(self, burst: int = 1) -> None:
+        self.steps = self._burst = burst
         self._compiled = False
 
     def measured(self, steps: int, seconds: float) -> None:
@@ -84,7 +80,17 @@ class ChunkSizing:
             self._compiled = True
             return
         wanted = int(_CHUNK_SECONDS * steps / max(seconds, 1e-9))
-        self.steps = max(1, min(wanted, _GROWTH * max(steps, self.steps)))
+        bursts = min(wanted, _GROWTH * max(steps, self.steps)) // self._burst
+        self.steps = self._burst * max(1, bursts)
+
+
+def finite_steps(trainer: Trainer, metrics: Mapping[str, np.ndarray]) -> int:
+    """How many steps there are before the first one to refuse; all unless a hook guards them."""
+    finite: Any = np.isfinite(metrics["loss"])
+    for name in REFUSING:
+        if name in metrics:
+            finite = finite & np.isfinite(metrics[name])
+    return len(finite) if trainer.guards_nonfinite or finite.all() else int(finite.argmin())
 
 
 @owned_jit()
@@ -142,26 +148,22 @@ def _steps(
     stack = [] if spec.rows else jax.tree.leaves(data)
     most = stack[0].shape[0] if stack else _CHUNK_STEPS
     step = _Step(trainer, spec, state, batch(jnp.int32(0)), most)
-    if rows is None or not spec.has_rest:
-        return step.chunk(step.until(steps, batch, step.begin(state)))
     steps = jnp.minimum(steps, step.capacity)
+    if rows is None or not spec.has_rest:
+        return step.chunk(step.until(batch, step.begin(state), steps))
 
-    def epoch(attempt: Attempt) -> Attempt:
-        rest = spec.per_epoch - 1 - (first + attempt.done) % spec.per_epoch
-        attempt = step.until(jnp.minimum(steps, attempt.done + rest), batch, attempt)
-        attempt = jax.lax.cond(
-            attempt.ok & (attempt.done < steps),
-            lambda attempt: step.once(rest_batch(spec, data, rows, first + attempt.done), attempt),
-            lambda attempt: attempt,
-            attempt,
+    def epoch(progress: Progress) -> Progress:
+        rest = spec.per_epoch - 1 - (first + progress.done) % spec.per_epoch
+        progress = step.until(batch, progress, jnp.minimum(steps, progress.done + rest))
+        progress = jax.lax.cond(
+            progress.done < steps,
+            lambda own: step.once(rest_batch(spec, data, rows, first + own.done), own),
+            lambda own: own,
+            progress,
         )
-        return attempt
+        return progress
 
-    return step.chunk(
-        jax.lax.while_loop(
-            lambda attempt: attempt.ok & (attempt.done < steps), epoch, step.begin(state)
-        )
-    )
+    return step.chunk(jax.lax.while_loop(lambda own: own.done < steps, epoch, step.begin(state)))
 
 
 _chunk, _chunk_in_place = (
@@ -192,27 +194,21 @@ class _Step:
             )
         size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes))
         self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, size)))
-        stops = spec.stop and not trainer.guards_nonfinite
-        self._finite = tuple(name for name in REFUSING if stops and name in self._shapes)
+        self._burst = min(spec.burst, most)
 
-    def begin(self, state: TrainState) -> Attempt:
-        """The attempt before its first step."""
-        # zeros, which are never read: NaN would stop a run under jax_debug_nans
-        room = {
-            name: jnp.zeros((self.capacity, *shape.shape), shape.dtype)
-            for name, shape in self._shapes.items()
-        }
-        return Attempt(state, jnp.int32(0), jnp.bool_(True), room)
+    def begin(self, state: TrainState) -> Progress:
+        """The progress before the first step."""
+        room = MetricRows.room(self._shapes, self.capacity + self._burst - 1)
+        return Progress(state, jnp.int32(0), room)
 
-    def until(self, end: Array, batch: Callable[[Array], Batch], attempt: Attempt) -> Attempt:
-        """Steps until as many as `end` are done in the chunk, or one is refused."""
-        end = jnp.minimum(end, self.capacity)
-        return attempt_until(self._step, batch, self._finite, attempt, end)
+    def until(self, batch: Callable[[Array], Batch], progress: Progress, end: Array) -> Progress:
+        """Steps until as many as `end` are done in the chunk."""
+        return steps_until(self._step, batch, progress, end, self._burst)
 
-    def once(self, batch: Batch, attempt: Attempt) -> Attempt:
+    def once(self, batch: Batch, progress: Progress) -> Progress:
         """One step."""
-        return attempt_step(self._step, batch, self._finite, attempt)
+        return one_step(self._step, batch, progress)
 
-    def chunk(self, attempt: Attempt) -> Chunk:
-        """What the attempt leaves."""
-        return Chunk(attempt.state, attempt.done, attempt.ok, attempt.metrics)
+    def chunk(self, progress: Progress) -> Chunk:
+        """What the steps leave."""
+        return Chunk(progress.state, progress.rows)

@@ -22,7 +22,7 @@ from paramjax.data._sampler import LastBatch
 from paramjax.data.streams._cursor import is_stream
 from paramjax.logs._background import Background
 from paramjax.logs._writer import Writer
-from paramjax.runs._batch_spec import check_weight_is_read
+from paramjax.runs._batch_spec import BatchSpec, check_weight_is_read
 from paramjax.runs._evaluate import check_measures
 from paramjax.runs._identity import check_agreement, identity, runtime, spans_processes
 from paramjax.runs._inputs import Inputs, RunConfig, start_identity, validation_identity
@@ -40,6 +40,7 @@ from paramjax.runs._progress import Progress
 from paramjax.runs._result import Fit
 from paramjax.runs._sources import ArraySource, BatchSource, StreamSource, placer
 from paramjax.runs._start import checked_start, first_state
+from paramjax.runs._step_loop import burst_of
 from paramjax.runs._train_loop import TrainLoop
 from paramjax.runs._validation import Validation
 from paramjax.runs._validator import Validator
@@ -155,6 +156,8 @@ def fit(
     start = checked_start(trainer, params, model_state, state)
     steps = steps_of(trainer, spec, data, steps, epochs)
     check_source(data, nonfinite)
+    burst = burst_of(start.where(), steps, _periods(spec, validation, checkpoints))
+    spec = spec._replace(burst=burst)
     state_key, data_key = split(words(key))
     begin = functools.partial(first_state, trainer, start, state_key)
     first = begin()
@@ -175,7 +178,7 @@ def fit(
         if spec.last == "pad":
             check_weight_is_read(trainer, first, source.form)
     validator = _validator(trainer, validation, first)
-    config = RunConfig(trainer, steps, nonfinite, joint)
+    config = RunConfig(trainer, steps, nonfinite, joint, burst)
     with contextlib.ExitStack() as opened:
         opened.enter_context(_asking_for_model_state(trainer, first.model_state))
         opened.enter_context(contextlib.closing(source))
@@ -197,6 +200,15 @@ def fit(
         if store is not None:
             run.restore()
         return _finished(run, config, progress)
+
+
+def _periods(
+    spec: BatchSpec, validation: Validation | None, checkpoints: Checkpoints | None
+) -> list[int]:
+    """After how many steps something else happens than one more step."""
+    every = [getattr(given, "every", None) for given in (validation, checkpoints)]
+    rest = [spec.per_epoch - 1] if spec.has_rest and spec.per_epoch > 1 else []
+    return [period for period in every if isinstance(period, int)] + rest
 
 
 @contextlib.contextmanager

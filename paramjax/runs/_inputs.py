@@ -49,6 +49,7 @@ class RunConfig:
         steps: Steps in all.
         nonfinite: What to do about a step that is not finite.
         joint: Whether several processes run it together.
+        burst: Steps that the device takes without asking the host.
         every: Steps, or time, between checkpoints; None where none are written.
         inputs: What it was given beside its data, for checkpoints.
         allow_new_program: Whether it may go on with another evaluation.
@@ -58,6 +59,7 @@ class RunConfig:
     steps: int
     nonfinite: str | Rollback
     joint: bool
+    burst: int = 1
     every: int | datetime.timedelta | None = None
     inputs: Inputs | None = None
     allow_new_program: bool = False

@@ -40,7 +40,7 @@ class SavedRun:
         self._config, self._state, self._source = config, state, source
         self._validator, self._store, self._writers = validator, store, writers
         self._begin, self._first_position = begin, source.position()
-        self._chunk_sizing, self._rollbacks = ChunkSizing(), Rollbacks()
+        self._chunk_sizing, self._rollbacks = ChunkSizing(config.burst), Rollbacks()
         self._unsound: str | None = None
         self._faults = Faults(config.trainer, state, computed=validator.computes(state))
         self._counted: tuple[Any, int] = (None, 0)

@@ -31,6 +31,10 @@ class Start(NamedTuple):
     model_state: ModelState = ()
     state: TrainState | None = None
 
+    def where(self) -> Params:
+        """The parameters to begin with."""
+        return self.params if self.state is None else self.state.params
+
 
 def checked_start(
     trainer: Trainer,

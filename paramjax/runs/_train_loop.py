@@ -14,7 +14,7 @@ import numpy as np
 from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.optim import has_plateau, lower_rate, update_plateau
-from paramjax.runs._chunks import REFUSING
+from paramjax.runs._chunks import REFUSING, finite_steps
 from paramjax.runs._identity import agreed
 from paramjax.runs._inputs import (
     form_from_json,
@@ -118,12 +118,20 @@ class TrainLoop(SavedRun):
         self._masked()  # before the memory of the state is taken over
         before = time.perf_counter()
         chunk = self._source.advance(self._state, most)
-        after, seen = chunk.state, self._faults.seen(chunk.state)
-        done, ok, metrics, seen = jax.device_get((chunk.done, chunk.ok, chunk.metrics, seen))
-        done = int(done)
-        self._chunk_sizing.measured(max(1, done), time.perf_counter() - before)
-        # the same steps once more, up to the one that was not finite
-        state, sound = (after, self._is_sound(after, seen)) if ok else self._again(done)
+        seen = self._faults.seen(chunk.state)
+        rows, seen = jax.device_get((chunk.rows, seen))
+        metrics = rows.metrics(most)
+        taken = len(metrics["loss"])
+        self._chunk_sizing.measured(taken, time.perf_counter() - before)
+        stops = self._config.nonfinite != "warn"
+        done = finite_steps(self._config.trainer, metrics) if stops else taken
+        after, ok = chunk.state, done == taken
+        if ok:
+            state, sound = after, self._is_sound(after, seen)
+        else:
+            # the same steps once more, up to the one that was not finite, and with it
+            state, sound = self._again(done)
+            after, _ = self._again(done + 1)
         if not sound and self._config.nonfinite == "warn":
             self._unsound = self._unsound or explain_params(state, self.step + done)
         elif not sound:

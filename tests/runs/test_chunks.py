@@ -11,7 +11,7 @@ import paramjax as pj
 from paramjax._threefry import words
 from paramjax.data._sampler import host_batches
 from paramjax.runs._batch_spec import BatchSpec, batch_at
-from paramjax.runs._chunks import advance, begin
+from paramjax.runs._chunks import advance, begin, finite_steps
 from paramjax.runs._order import Order
 
 ROWS, STEPS = 10, 12
@@ -43,8 +43,8 @@ def run(trainer, plan, cuts, key):
         rows, first = (None, 0) if plan.batch_size is None else order.at(done)
         chunk = advance(trainer, plan, state, data, rows, first, most)
         state = chunk.state
-        assert int(chunk.done) == most
-        losses.append(np.array(chunk.metrics["loss"][:most]))
+        losses.append(np.array(jax.device_get(chunk.rows).metrics(most)["loss"]))
+        assert len(losses[-1]) == most
         done += most
         if done == STEPS:
             order.close()
@@ -85,13 +85,16 @@ def whole(data_key):
         yield DATA
 
 
+@pytest.mark.parametrize("burst", [1, 4], ids=["steps", "bursts"])
 @pytest.mark.parametrize(
     ("size", "last", "batches"),
     [(4, "drop", dropped), (4, "keep", kept), (4, "pad", kept), (None, "drop", whole)],
     ids=["drop", "keep", "pad", "whole"],
 )
-def test_however_a_run_is_cut_its_bits_are_those_of_the_whole(trainer, key, size, last, batches):
-    plan = BatchSpec(ROWS, size, last)
+def test_however_a_run_is_cut_its_bits_are_those_of_the_whole(
+    trainer, key, size, last, batches, burst
+):
+    plan = BatchSpec(ROWS, size, last, burst=burst)
     state, losses = run(trainer, plan, [STEPS], key)
     for cuts in ([1], [5, 2]):
         again, others = run(trainer, plan, cuts, key)
@@ -120,26 +123,26 @@ def test_the_order_of_a_later_block_does_not_depend_on_where_it_is_begun(key):
     order.close()
 
 
-def test_a_stack_of_batches_gives_the_same_wherever_it_is_cut(trainer, key):
+@pytest.mark.parametrize("burst", [1, 128])
+def test_a_stack_of_batches_gives_the_same_wherever_it_is_cut(trainer, key, burst):
     state = begin(trainer, jnp.zeros(3), (), key)
     stack = jax.tree.map(lambda leaf: jnp.stack([leaf[:4], leaf[3:7], leaf[6:]]), DATA)
-    once = advance(trainer, BatchSpec(), state, stack, None, 0, 3)
-    first = advance(trainer, BatchSpec(), state, stack, None, 0, 1)
-    second = advance(trainer, BatchSpec(), first.state, stack, None, 1, 2)
+    plan = BatchSpec(burst=burst)
+    once = advance(trainer, plan, state, stack, None, 0, 3)
+    first = advance(trainer, plan, state, stack, None, 0, 1)
+    second = advance(trainer, plan, first.state, stack, None, 1, 2)
     chex.assert_trees_all_equal(once.state, second.state)
-    assert int(once.done) == 3
+    assert int(once.state.step) == 3
 
 
-def test_a_step_that_is_not_finite_ends_the_chunk_with_its_metrics(key):
+@pytest.mark.parametrize("burst", [1, 4])
+def test_steps_that_are_not_finite_show_in_the_metrics_of_a_chunk(key, burst):
     trainer = pj.train_step(lambda w, batch, key: (w**2 + jnp.log(w - 1), {}), optax.sgd(1.0))
-    plan = BatchSpec(rows=1)
+    plan = BatchSpec(rows=1, burst=burst)
     state = begin(trainer, jnp.float32(2.0), (), key)
-    chunk = advance(trainer, plan, state, jnp.ones(1), None, 0, 9)
+    chunk = jax.device_get(advance(trainer, plan, state, jnp.ones(1), None, 0, 9))
     # 2 -> 2 - (4 + 1) = -3, whose logarithm is none
-    assert not bool(chunk.ok)
-    assert int(chunk.done) == 1
-    assert np.isfinite(chunk.metrics["loss"][0])
-    assert np.isnan(chunk.metrics["loss"][1])
+    assert finite_steps(trainer, chunk.rows.metrics(9)) == 1
     assert float(state.params) == 2.0  # what the chunk started from is still there
-    onwards = advance(trainer, plan._replace(stop=False), state, jnp.ones(1), None, 0, 9)
-    assert int(onwards.done) == 9
+    once_more = advance(trainer, plan, state, jnp.ones(1), None, 0, 1)
+    assert (float(once_more.state.params), bool(once_more.sound)) == (-3.0, True)

@@ -1,0 +1,111 @@
+"""Steps one after the other, their metrics in rows: the loop inside of a chunk.
+
+On a CPU it is a loop whose number of steps is traced. The host of an accelerator decides about
+each turn of such a loop, which costs up to 0.1 ms; turns of a loop of known length it starts
+without looking. There the loop is one over bursts of a known number of steps. Those beyond the
+last one, up to the end of the burst, are computed and thrown away.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from paramjax._arrays import chosen, nbytes
+from paramjax._types import Array, Batch, Metrics, Params
+from paramjax.runs._metric_rows import MetricRows
+from paramjax.step._state import TrainState
+
+_BURST = 128
+"""Steps of a burst at most."""
+
+_BURST_BYTES = 2**31
+"""Bytes of parameters in all steps of a burst at most: where a step takes a millisecond, asking
+after a few of them costs little, and a burst can neither be interrupted nor shown."""
+
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+class Progress(NamedTuple):
+    """Where a chunk stands.
+
+    Attributes:
+        state: The state after its last step.
+        done: Steps that were taken, int32[].
+        rows: Their metrics.
+    """
+
+    state: TrainState
+    done: Array
+    rows: MetricRows
+
+
+def burst_of(params: Params, steps: int, periods: list[int]) -> int:
+    """Steps that the default device takes without asking: 1 on a CPU.
+
+    Args:
+        params: Parameters of the model.
+        steps: Steps of the run.
+        periods: Numbers of steps after which something happens on the host; the shortest of them
+            is cut into equal bursts, so that little is thrown away.
+
+    Example:
+        >>> burst_of(jnp.zeros(3), 1000, [])
+        1
+    """
+    if jax.default_backend() == "cpu":
+        return 1
+    return _accelerated(nbytes(params), steps, tuple(periods))
+
+
+def _accelerated(size: int, steps: int, periods: tuple[int, ...]) -> int:
+    """The burst on an accelerator.
+
+    Example:
+        >>> _accelerated(10**6, 5000, ()), _accelerated(10**6, 5000, (100, 700))
+        (128, 100)
+        >>> _accelerated(10**6, 20, ()), _accelerated(2**29, 5000, ())
+        (32, 4)
+    """
+    most = max(1, min(_BURST, _BURST_BYTES // max(1, size)))
+    period = min(periods, default=0)
+    if 0 < period < steps:
+        return -(-period // -(-period // most))
+    # a power of two, so that runs of different length share a program
+    return min(most, 1 << (steps - 1).bit_length())
+
+
+def steps_until(
+    step: Step, batch: Callable[[Array], Batch], progress: Progress, end: Array, burst: int
+) -> Progress:
+    """Steps on `batch(done)` until `end` are done; the rows have room for a burst beyond."""
+    if burst == 1:
+        body = functools.partial(_one, step, batch)
+        return jax.lax.while_loop(lambda progress: progress.done < end, body, progress)
+
+    def one(state: TrainState, index: Array) -> tuple[TrainState, dict[str, Array]]:
+        new, metrics = step(state, batch(index))
+        return chosen(index < end, new, state), progress.rows.row(metrics)
+
+    def several(progress: Progress) -> Progress:
+        index = progress.done + jnp.arange(burst, dtype=jnp.int32)
+        state, rows = jax.lax.scan(one, progress.state, index)
+        written = progress.rows.with_rows(progress.done, rows)
+        return Progress(state, jnp.minimum(progress.done + burst, end), written)
+
+    return jax.lax.while_loop(lambda progress: progress.done < end, several, progress)
+
+
+def _one(step: Step, batch: Callable[[Array], Batch], progress: Progress) -> Progress:
+    state, metrics = step(progress.state, batch(progress.done))
+    rows = progress.rows.written(progress.done, metrics)
+    return Progress(state, progress.done + 1, rows)
+
+
+def one_step(step: Step, batch: Batch, progress: Progress) -> Progress:
+    """One step."""
+    return _one(step, lambda done: batch, progress)
