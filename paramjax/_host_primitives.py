@@ -82,13 +82,13 @@ def _broadcast_in_dim(equation: Any, x: Any, *dynamic: Any) -> Any:
     full = [1] * len(shape)
     for place, size in zip(equation.params["broadcast_dimensions"], x.shape, strict=False):
         full[place] = size
-    return np.broadcast_to(x.reshape(*full, *tail), (*shape, *tail))
+    return np.broadcast_to(x.reshape((*full, *tail)), (*shape, *tail))
 
 
 def _reshape(equation: Any, x: Any, *dynamic: Any) -> Any:
     if dynamic or equation.params.get("dimensions") is not None:
         return None
-    return x.reshape(*equation.params["new_sizes"], *_tail(equation))
+    return x.reshape((*equation.params["new_sizes"], *_tail(equation)))
 
 
 def _transpose(equation: Any, x: Any) -> Any:
@@ -198,7 +198,7 @@ def _fold_in(equation: Any, key: Any, numbers: Any) -> Any:
 
 def _split(equation: Any, key: Any) -> Any:
     shape = equation.params["shape"]
-    return _threefry.split(key, math.prod(shape)).reshape(*key.shape[:-1], *shape, 2)
+    return _threefry.split(key, math.prod(shape)).reshape((*key.shape[:-1], *shape, 2))
 
 
 def _bits(equation: Any, key: Any) -> Any:
@@ -206,7 +206,7 @@ def _bits(equation: Any, key: Any) -> Any:
     count, keys = math.prod(shape), math.prod(key.shape[:-1])
     if equation.params["bit_width"] != 32 or count * keys > MOST_WORDS:
         return None
-    return _threefry.bits(key, count).reshape(*key.shape[:-1], *shape)
+    return _threefry.bits(key, count).reshape((*key.shape[:-1], *shape))
 
 
 RULES: dict[str, Rule] = {

@@ -1,4 +1,4 @@
-"""Initial parameters and keys of the seeds: keys on the host, parameters by one program.
+"""Initial parameters and keys of the seeds: keys and random words on the host.
 
 Initial parameters and the order of batches depend on the seed alone, so all trials and all
 optimizers with one seed are paired.
@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from paramjax._checks import check_key, check_seed
+from paramjax._arrays import numbers, on_device
+from paramjax._checks import check_key, check_seed, is_key
 from paramjax._host_keys import as_key
+from paramjax._partial import pending
+from paramjax._programs import owned_jit
 from paramjax._threefry import Words, fold_in, split, words
 from paramjax._types import Key, Params
 from paramjax.populations._compiler_options import owned_jit_to_run_once
 from paramjax.populations._devices import placed
+
+_ALONE = 64
+"""Seeds whose parameters are drawn one by one, the random words on the host; a program of their
+own draws those of more seeds faster."""
 
 
 class Starts(NamedTuple):
@@ -93,16 +100,24 @@ class PendingStarts:
 
 def pending_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> PendingStarts:
     """The starts of every seed, traced now and computed later, while other programs compile."""
-    numbers = np.array([check_seed(seed) for seed in seeds], np.uint32)
-    drawn = split(fold_in(words(check_key(key)), numbers), 3)
+    drawn = split(fold_in(words(check_key(key)), list(map(check_seed, seeds))), 3)
     init_key, state_key, data_key = (as_key(drawn[:, index]) for index in range(3))
-    initialise = owned_jit_to_run_once(_initialise).of(init)
-    shapes = initialise.eval_shape(init_key)
-    return PendingStarts(lambda: initialise(init_key), shapes, state_key, data_key)
+    if len(drawn) > _ALONE:
+        initialise = owned_jit_to_run_once(_initialise).of(init)
+        shapes = initialise.eval_shape(init_key)
+        return PendingStarts(lambda: initialise(init_key), shapes, state_key, data_key)
+    one = _initialise_one.of(init)
+    alone = [pending(one, as_key(own)) for own in drawn[:, 0]]
+    shape_of: Any = jax.ShapeDtypeStruct
+    shapes = jax.tree.map(
+        lambda leaf: shape_of((len(alone), *leaf.shape), leaf.dtype),
+        one.eval_shape(as_key(drawn[0, 0])),
+    )
+    return PendingStarts(lambda: _stacked([own() for own in alone]), shapes, state_key, data_key)
 
 
 def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]) -> Starts:
-    """Initialise every seed, one after the other inside one compiled program.
+    """Initialise every seed, one after the other.
 
     Args:
         init: `(key) -> params`.
@@ -125,7 +140,22 @@ def prepare_starts(init: Callable[[Key], Params], key: Key, seeds: Sequence[int]
 
 
 def _initialise(init: Callable[[Key], Params], key: Key) -> Params:
-    """The parameters of every seed, one after the other inside one program."""
+    """The parameters of many seeds, one after the other inside one program."""
     # not vmap: it would unroll the generator and compile it once for every seed
     params: Params = jax.lax.map(init, key)
     return params
+
+
+@owned_jit()
+def _initialise_one(init: Callable[[Key], Params], key: Key) -> Params:
+    return init(key)
+
+
+def _stacked(trees: Sequence[Params]) -> Params:
+    """Trees with the same leaves as one, leaves [trees, ...], without a compilation."""
+
+    def stacked(*leaves: Any) -> Any:
+        whole = np.stack([np.asarray(numbers(leaf)) for leaf in leaves])
+        return as_key(whole) if is_key(leaves[0]) else on_device(whole)
+
+    return jax.tree.map(stacked, *trees)
