@@ -12,7 +12,14 @@ from jax import lax
 
 from paramjax._types import Array
 from paramjax.models._module import Module
-from paramjax.models._recurrence import check_inputs, kernel_starts, steps_within
+from paramjax.models._recurrence import (
+    check_inputs,
+    flat,
+    kernel_starts,
+    project,
+    sigmoid,
+    steps_within,
+)
 
 _GATES = ("i", "f", "g", "o")
 
@@ -31,7 +38,8 @@ class LSTM(Module):
     those of flax's `nn.RNN(nn.OptimizedLSTMCell(features))`.
 
     The inputs are projected before the scan, and the gradient of U is one matmul after the
-    backward scan instead of a sum that grows by a matmul a step. Gradients can be differentiated
+    backward scan instead of a sum that grows by a matmul a step; sigmoids are taken by tanh, which
+    a CPU computes faster. Gradients can be differentiated
     again, by `jax.grad` and `jax.jvp`; JAX raises for `jax.jvp` of the layer itself.
 
     Called as `(x)` it returns the outputs of all steps; as `(x, carry)` it starts from that carry
@@ -91,9 +99,9 @@ class LSTM(Module):
             for side, name in (("i", "kernel"), ("h", "kernel"), ("h", "bias"))
         )
         x, inputs, kernel, bias = promote_dtype(x, inputs, kernel, bias, dtype=None)
-        z = x.swapaxes(0, 1) @ inputs + bias.reshape(1, 1, -1)
+        z = project(x, inputs)
         start = None if carry is None else (carry[0].astype(z.dtype), carry[1].astype(z.dtype))
-        outputs, cells = _outputs(z, kernel, start, steps_within(lengths, x.shape[1]))
+        outputs, cells = _outputs(z, kernel, bias, start, steps_within(lengths, x.shape[1]))
         if carry is None:
             return outputs.swapaxes(0, 1)
         end = cells.astype(carry[0].dtype), outputs[-1].astype(carry[1].dtype)
@@ -114,21 +122,20 @@ class LSTM(Module):
 
 
 def _recur(
-    z: Array, kernel: Array, start: Carry | None, within: Array | None
+    z: Array, kernel: Array, bias: Array, start: Carry | None, within: Array | None
 ) -> tuple[Array, tuple[Array, ...]]:
     """The last cells, and outputs and what the backward steps need, [length, batch, features]."""
 
     def step(state: Carry, inputs: Any) -> tuple[Carry, Any]:
         (c, h), (z, inside) = state, inputs
-        parts = jnp.split(z + h @ kernel, 4, axis=-1)
-        i, f, o = (nn.sigmoid(parts[k]) for k in (0, 1, 3))
+        parts = jnp.split(z + bias.reshape(1, -1) + h @ kernel, 4, axis=-1)
+        i, f, o = (sigmoid(parts[k]) for k in (0, 1, 3))
         g = jnp.tanh(parts[2])
         new = f * c + i * g
-        tanh_c = jnp.tanh(new)
-        out = o * tanh_c
+        out = o * jnp.tanh(new)
         if inside is not None:
             new, out = jnp.where(inside, new, c), jnp.where(inside, out, h)
-        return (new, out), (out, i, f, g, o, c, tanh_c)
+        return (new, out), (out, i, f, g, o, c)
 
     if start is None:
         zero = jnp.zeros((z.shape[1], kernel.shape[0]), z.dtype)
@@ -139,17 +146,17 @@ def _recur(
 
 @jax.custom_vjp
 def _outputs(
-    z: Array, kernel: Array, start: Carry | None, within: Array | None
+    z: Array, kernel: Array, bias: Array, start: Carry | None, within: Array | None
 ) -> tuple[Array, Array]:
     """Outputs and last cells for projected inputs [length, batch, 4 * features]."""
-    cells, saved = _recur(z, kernel, start, within)
+    cells, saved = _recur(z, kernel, bias, start, within)
     return saved[0], cells
 
 
 def _forward(
-    z: Array, kernel: Array, start: Carry | None, within: Array | None
+    z: Array, kernel: Array, bias: Array, start: Carry | None, within: Array | None
 ) -> tuple[tuple[Array, Array], Any]:
-    cells, saved = _recur(z, kernel, start, within)
+    cells, saved = _recur(z, kernel, bias, start, within)
     return (saved[0], cells), (kernel, start, within, saved)
 
 
@@ -157,7 +164,8 @@ def _backward(saved: Any, grads: tuple[Array, Array]) -> tuple[Any, ...]:
     kernel, start, within, (h, *steps) = saved
 
     def step(state: Carry, inputs: Any) -> tuple[Carry, Array]:
-        (dc, dh), (grad, inside, i, f, g, o, c, tanh_c) = state, inputs
+        (dc, dh), (grad, inside, i, f, g, o, c) = state, inputs
+        tanh_c = jnp.tanh(f * c + i * g)  # anew: quicker than to save and to load it
         dh = dh + grad
         kept = None
         if inside is not None:  # a step beyond the end hands both on
@@ -171,11 +179,9 @@ def _backward(saved: Any, grads: tuple[Array, Array]) -> tuple[Any, ...]:
 
     end = grads[1], jnp.zeros_like(h[0])
     first, dz = lax.scan(step, end, (grads[0], within, *steps), reverse=True)
-    before, after = h[:-1].reshape(-1, h.shape[-1]), dz[1:].reshape(-1, dz.shape[-1])
-    dkernel = before.T @ after
-    if start is None:
-        return dz, dkernel, None, None
-    return dz, dkernel + start[1].T @ dz[0], first, None
+    before = jnp.concatenate([(jnp.zeros_like(h[0]) if start is None else start[1])[None], h[:-1]])
+    dkernel = flat(before).T @ flat(dz)
+    return dz, dkernel, dz.sum((0, 1)), None if start is None else first, None
 
 
 _outputs.defvjp(_forward, _backward)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
@@ -17,6 +16,8 @@ from paramjax.models._recurrence import (
     Step,
     check_inputs,
     kernel_starts,
+    project,
+    sigmoid,
     steps_within,
     unroll,
 )
@@ -190,7 +191,7 @@ def _run(
     if "bias" in own[states[-1]]:  # the last part alone has one
         bias = own[states[-1]]["bias"].astype(u.dtype)
         after = jnp.concatenate([jnp.zeros(u.shape[1] - bias.shape[0], u.dtype), bias])
-    z = x.swapaxes(0, 1) @ w + b.reshape(1, 1, -1)
+    z = project(x, w) + b.reshape(1, 1, -1)
     start = jnp.zeros((x.shape[0], u.shape[0]), z.dtype) if carry is None else carry
     outputs = unroll(step, z, u, after, start.astype(z.dtype), steps_within(lengths, x.shape[1]))
     if carry is None:
@@ -207,5 +208,5 @@ _SIMPLE = {name: _simple(bend) for name, bend in ACTIVATIONS.items()}
 
 def _gated(z: Array, projected: Array, h: Array) -> Array:
     (a, b, c), (p, q, s) = (jnp.split(part, 3, axis=-1) for part in (z, projected))
-    update = jax.nn.sigmoid(b + q)
-    return (1 - update) * jnp.tanh(c + jax.nn.sigmoid(a + p) * s) + update * h
+    update = sigmoid(b + q)
+    return (1 - update) * jnp.tanh(c + sigmoid(a + p) * s) + update * h
