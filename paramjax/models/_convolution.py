@@ -17,15 +17,15 @@ import jax.numpy as jnp
 from jax import lax
 
 from paramjax._types import Array
+from paramjax.models._convolution_choice import convolve_on_cpu, correlate_on_cpu
 from paramjax.models._convolution_forms import (
     Window,
     convolve_as_matmul,
     convolve_by_lax,
-    convolve_on_cpu,
     correlate_as_matmul,
     correlate_by_lax,
-    correlate_in_chunks,
     kernel_shape,
+    output_shape,
 )
 from paramjax.models._primitives import Primitive, bind, lower, new_primitive, transpose_bilinear
 
@@ -44,16 +44,9 @@ def convolve(x: Array, kernel: Array, window: Window) -> Array:
 
 
 def _convolution_shape(x: Any, kernel: Any, *, window: Window) -> jax.core.ShapedArray:
-    wide = (
-        (gap * (side - 1) + 1 + sum(pads), reach * (size - 1) + 1, stride)
-        for side, gap, pads, size, reach, stride in zip(
-            x.shape[2:-1], window.spread, window.pads, window.size, window.dilation, window.strides,
-            strict=True,
-        )
-    )  # fmt: skip
-    positions = [(image - kernel) // stride + 1 for image, kernel, stride in wide]
+    one = jax.core.ShapedArray(x.shape[1:], x.dtype)
     runs = max(x.shape[0], kernel.shape[0])
-    return jax.core.ShapedArray((runs, x.shape[1], *positions, kernel.shape[-1]), x.dtype)
+    return jax.core.ShapedArray((runs, *output_shape(one, kernel, window)), x.dtype)
 
 
 def _correlation_shape(x: Any, g: Any, *, window: Window) -> jax.core.ShapedArray:
@@ -163,7 +156,7 @@ transpose_bilinear(
     _correlation, lambda dk, x, g, *, window: _to_images(g, x, dk, window=window), _to_outputs
 )
 for _platform, _convolve, _correlate, _many in (
-    ("cpu", (convolve_on_cpu,) * 2, (correlate_in_chunks,) * 2, _one_by_one),
+    ("cpu", (convolve_on_cpu,) * 2, (correlate_on_cpu,) * 2, _one_by_one),
     ("gpu", (convolve_by_lax, convolve_as_matmul), (correlate_by_lax, correlate_as_matmul),
      _vmapped),
     (None, (convolve_by_lax,) * 2, (correlate_by_lax,) * 2, _vmapped),

@@ -4,7 +4,8 @@ On XLA CPU, inside a loop, the transposes that JAX gives to `lax.conv_general_di
 slow: the loop keeps their transposed layouts, for which there is no fast kernel (jax issue
 12868). A convolution in the common layout is as fast as outside, which serves the output and
 the gradient of the input; the gradient of the kernel is fastest as matmuls over few images,
-whose shifted rows stay in the cache.
+whose shifted rows stay in the cache. XLA computes a convolution on one core, and matmuls over
+more images on all of them: in less time, but with more work.
 
 Every form of the convolution maps images [batch, *sides, channels] and a kernel
 [*kernel sides, channels / groups, features] to [batch, *positions, features]; every form of the
@@ -45,8 +46,9 @@ class Window(NamedTuple):
     groups: int = 1
 
 
-POSITIONS = 256
-"""Output pixels of one matmul of `correlate_in_chunks`, about."""
+FEW, MANY = 256, 3136
+"""Output pixels of a chunk, at most: what the matmuls of one core, or of all of them, read and
+write stays in their cache."""
 
 
 def window(
@@ -81,10 +83,23 @@ def convolve_as_matmul(x: Array, kernel: Array, window: Window) -> Array:
     return out.astype(x.dtype).reshape(*out.shape[:-2], -1)
 
 
-def convolve_on_cpu(x: Array, kernel: Array, window: Window) -> Array:
-    """The platform's convolution; for depthwise kernels, a sum of shifted images times numbers."""
-    if not _depthwise(x, window):
-        return convolve_by_lax(x, kernel, window)
+def convolve_in_chunks(x: Array, kernel: Array, window: Window, pixels: int = MANY) -> Array:
+    """The convolution of few images at a time, as a sum of a matmul for each row of the kernel."""
+    shape = output_shape(x, kernel, window)
+    few = _divisor(len(x), pixels // math.prod(shape[1:-1]))
+    rows = kernel.reshape(len(kernel), -1, kernel.shape[-1])
+
+    def convolve(images: Array) -> Array:
+        bands = (band.reshape(-1, rows.shape[1]) for band in _bands(images, window))
+        products = (_matmul(band, row) for band, row in zip(bands, rows, strict=True))
+        return reduce(operator.add, products).astype(x.dtype).reshape(few, *shape[1:])
+
+    out: Array = lax.map(convolve, x.reshape(-1, few, *x.shape[1:]))
+    return out.reshape(shape)
+
+
+def convolve_depthwise(x: Array, kernel: Array, window: Window) -> Array:
+    """A sum of shifted images times numbers, for kernels of one channel each."""
     flat, many = kernel.reshape(-1, kernel.shape[-1]), kernel.shape[-1] // window.groups
     terms = (
         jnp.repeat(part.astype(_summed(x)), many, -1) * row.reshape((1,) * (x.ndim - 1) + (-1,))
@@ -115,34 +130,43 @@ def correlate_as_matmul(x: Array, g: Array, window: Window) -> Array:
     return total.astype(x.dtype).reshape(shape)
 
 
-def correlate_in_chunks(x: Array, g: Array, window: Window) -> Array:
+def correlate_in_chunks(x: Array, g: Array, window: Window, pixels: int = FEW) -> Array:
     """The kernel's gradient as a sum over chunks of few images, a matmul per row of the kernel."""
     shape, batch, features = kernel_shape(x, g, window), len(g), g.shape[-1]
-    if _depthwise(x, window):
-        single, many = g.astype(_summed(x)), features // window.groups
-        totals = [
-            (jnp.repeat(part, many, -1) * single).sum(tuple(range(g.ndim - 1)))
-            for part in _shifted(x, window)
-        ]
-        return jnp.stack(totals).astype(x.dtype).reshape(shape)
-    if window.groups > 1 or math.prod(shape[:-1]) <= features or g.size == 0:
-        return correlate_as_matmul(x, g, window)  # the neighbourhoods are no larger than g
-    few = _divisor(batch, POSITIONS // math.prod(g.shape[1:-1]))
+    few = _divisor(batch, pixels // math.prod(g.shape[1:-1]))
 
     def add(total: Array, part: tuple[Array, Array]) -> tuple[Array, None]:
-        wide = jnp.concatenate(_shifted(part[0], window, first=2), axis=-1)
-        bands = [  # contiguous where `few` is 1 and the stride too, so that no copy is made
-            _cut(wide, 1, i * window.dilation[0], g.shape[1], window.strides[0])
-            for i in range(window.size[0])
-        ]
         flat = part[1].reshape(-1, features)
-        products = [_product(band.reshape(len(flat), -1), flat) for band in bands]
+        products = [_product(band.reshape(len(flat), -1), flat) for band in _bands(part[0], window)]
         return total + jnp.stack(products), None
 
     zero = jnp.zeros((shape[0], math.prod(shape[1:-1]), features), _summed(x))
     images, outputs = (v.reshape(batch // few, few, *v.shape[1:]) for v in (x, g))
     total, _ = lax.scan(add, zero, (images, outputs))
     return total.astype(x.dtype).reshape(shape)
+
+
+def correlate_depthwise(x: Array, g: Array, window: Window) -> Array:
+    """The kernel's gradient as sums of shifted images times g, for kernels of one channel each."""
+    single, many = g.astype(_summed(x)), g.shape[-1] // window.groups
+    totals = [
+        (jnp.repeat(part, many, -1) * single).sum(tuple(range(g.ndim - 1)))
+        for part in _shifted(x, window)
+    ]
+    return jnp.stack(totals).astype(x.dtype).reshape(kernel_shape(x, g, window))
+
+
+def output_shape(x: Any, kernel: Any, window: Window) -> tuple[int, ...]:
+    """The shape of a convolution, from anything with the images' and the kernel's shapes."""
+    wide = (
+        (gap * (side - 1) + 1 + sum(pads), reach * (size - 1) + 1, stride)
+        for side, gap, pads, size, reach, stride in zip(
+            x.shape[1:-1], window.spread, window.pads, window.size, window.dilation, window.strides,
+            strict=True,
+        )
+    )  # fmt: skip
+    positions = ((image - kernel) // stride + 1 for image, kernel, stride in wide)
+    return (x.shape[0], *positions, kernel.shape[-1])
 
 
 def kernel_shape(x: Any, g: Any, window: Window) -> tuple[int, ...]:
@@ -155,13 +179,19 @@ def _summed(x: Array) -> Any:
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def _depthwise(x: Array, window: Window) -> bool:
+def is_depthwise(x: Array, window: Window) -> bool:
+    """Whether each channel has kernels of its own."""
     return 1 < window.groups == x.shape[-1]
 
 
 def _product(a: Array, b: Array) -> Array:
     """a.T @ b over all pixels of the batch, summed in at least float32."""
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=_summed(a))
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    """A @ b, summed in at least float32."""
+    return jnp.matmul(a, b, preferred_element_type=_summed(a))
 
 
 def _cut(x: Array, axis: int, start: int, count: int, stride: int) -> Array:
@@ -186,6 +216,15 @@ def _shifted(x: Array, window: Window, first: int = 1) -> list[Array]:
             _cut(p, axis, j * reach, count, stride) for p in parts for j in range(window.size[i])
         ]
     return parts
+
+
+def _bands(x: Array, window: Window) -> list[Array]:
+    """For each row of the kernel, the pixels under it, [batch, *positions, numbers of the row]."""
+    wide = jnp.concatenate(_shifted(x, window, first=2), axis=-1)
+    reach, stride = window.dilation[0], window.strides[0]
+    tall = window.spread[0] * (x.shape[1] - 1) + 1 + sum(window.pads[0])
+    count = (tall - (window.size[0] - 1) * reach - 1) // stride + 1
+    return [_cut(wide, 1, i * reach, count, stride) for i in range(window.size[0])]
 
 
 def _patches(x: Array, window: Window) -> Array:

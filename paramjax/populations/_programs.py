@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from paramjax._choices import sharing_cores
 from paramjax._threads import workers
 from paramjax._types import Array, Metrics, ModelState, Params, PyTree
 from paramjax.populations import _mapped_loop as loop
@@ -204,11 +205,12 @@ class Programs:
         if runs_uncompiled():
             self._compiled |= {name: self._function(name) for name in needed}
             return
-        lowered = {
-            name: self._function(name).lower(*inputs)
-            for name, inputs in needed.items()
-            if name not in self._compiled
-        }
+        with sharing_cores():
+            lowered = {
+                name: self._function(name).lower(*inputs)
+                for name, inputs in needed.items()
+                if name not in self._compiled
+            }
         options = [_FUNCTIONS[name][-1] for name in lowered]
         with workers(max(1, len(lowered))) as pool:
             done = pool.map(_compiled, lowered.values(), options)

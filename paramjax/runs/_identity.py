@@ -11,6 +11,7 @@ from jax.experimental import multihost_utils
 
 from paramjax._arrays import numbers
 from paramjax._checks import leaf_name
+from paramjax._choices import in_use
 from paramjax._hashes import array_hash, checksums, program_hash
 from paramjax._types import Batch, Key, PyTree
 from paramjax.runs._batch_spec import BatchSpec
@@ -36,7 +37,7 @@ def identity(spec: BatchSpec, key: Key, data: PyTree, *, streamed: bool) -> dict
 
 
 def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
-    """A fingerprint of what a step computes, with the version of JAX and the devices.
+    """A fingerprint of what a step computes, with the version of JAX, devices and measured forms.
 
     Example:
         >>> import optax
@@ -48,8 +49,9 @@ def program(trainer: Trainer, state: TrainState, batch: Batch) -> str:
         (True, False)
     """
     with jax.disable_jit(False):  # with which functions are printed without their names
-        digits = program_hash(jax.make_jaxpr(jax.jit(trainer.step))(state, batch))
-    return f"{digits} {runtime(state)}"
+        traced = jax.make_jaxpr(jax.jit(trainer.step))(state, batch)
+        digits = program_hash(traced)
+    return ", ".join(filter(None, (f"{digits} {runtime(state)}", in_use(traced))))
 
 
 def runtime(state: TrainState) -> str:

@@ -13,7 +13,7 @@ from paramjax.models._convolution import convolve
 from paramjax.models._convolution_forms import (
     convolve_as_matmul,
     convolve_by_lax,
-    convolve_on_cpu,
+    convolve_in_chunks,
     correlate_as_matmul,
     correlate_by_lax,
     correlate_in_chunks,
@@ -156,10 +156,12 @@ def test_every_form_computes_the_same_and_can_be_passed(operands):
     x, kernel = operands[0].reshape(6, 5, 4, 3), operands[1][0]
     expected = convolve_by_lax(x, kernel, WINDOW)
     assert_close(convolve_as_matmul(x, kernel, WINDOW), expected)
-    assert_close(convolve_on_cpu(x, kernel, WINDOW), expected)
+    for pixels in (1, 40, 1000):
+        assert_close(convolve_in_chunks(x, kernel, WINDOW, pixels), expected)
     for g in (jnp.cos(expected), jnp.concatenate([jnp.cos(expected)] * 6, axis=-1)):
         for form in (correlate_as_matmul, correlate_in_chunks):
             assert_close(form(x, g, WINDOW), correlate_by_lax(x, g, WINDOW))
+        assert_close(correlate_in_chunks(x, g, WINDOW, 40), correlate_by_lax(x, g, WINDOW))
     params = Conv(3).init(jax.random.key(0), x)
     other = Conv(3, convolve=convolve_as_matmul)
     assert_close(other.apply(params, x), Conv(3).apply(params, x))

@@ -147,6 +147,14 @@ def test_a_constant_of_the_loss_counts(tmp_path, make, steps):
         go(tmp_path, steps, trainer=weighted([0, 0, 5]))
 
 
+def test_other_measured_forms_are_said(tmp_path, monkeypatch):
+    go(tmp_path, 5)
+    # large convolutions only have measured forms, so one is claimed for this small run
+    monkeypatch.setattr("paramjax.runs._identity.in_use", lambda program: "measured forms 0a1b")
+    with pytest.warns(ProgramWarning, match="now .*measured forms 0a1b, then JAX"):
+        go(tmp_path, 10)
+
+
 def test_a_run_from_elsewhere_is_another_one(tmp_path):
     go(tmp_path, 10)
     with pytest.raises(ValueError, match=r"params .*: .float32\[\] .* in the checkpoint, .* now"):
