@@ -49,6 +49,10 @@ LARGE = 2e7
 """Multiplications of a product that matters, a millisecond or so."""
 
 
+ENOUGH = 288 * 64
+"""Numbers of a kernel for which a chunk's matmuls outweigh the copies that they need."""
+
+
 def convolve_on_cpu(x: Array, kernel: Array, window: Window) -> Array:
     """The convolution of one run; for depthwise kernels, a sum of shifted images times numbers."""
     if is_depthwise(x, window):
@@ -112,7 +116,12 @@ def _size(kind: str, x: Any, other: Any, window: Window) -> int:
 def _convolution_rule(x: Any, kernel: Any, window: Window) -> tuple[str, str]:
     """The form that works least, and the one that is done first with all cores."""
     del window
-    return "lax", "chunks" if math.prod(kernel.shape[:-1]) > kernel.shape[-1] else "lax"
+    numbers, channels, features = math.prod(kernel.shape[:-1]), *kernel.shape[-2:]
+    if channels > 1 and numbers <= features and math.prod(x.shape) > 0:
+        return "lax", "matmul"  # the neighbourhoods are no larger than the output
+    # Eigen takes one core for these widths
+    one_core = 32 <= features <= 64 and numbers * features >= ENOUGH
+    return "lax", "chunks" if one_core else "lax"
 
 
 def _correlation_rule(x: Any, g: Any, window: Window) -> tuple[str, str]:
