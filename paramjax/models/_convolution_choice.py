@@ -116,7 +116,8 @@ def _size(kind: str, x: Any, other: Any, window: Window) -> int:
 def _convolution_rule(x: Any, kernel: Any, window: Window) -> tuple[str, str]:
     """The form that works least, and the one that is done first with all cores."""
     del window
-    numbers, channels, features = math.prod(kernel.shape[:-1]), *kernel.shape[-2:]
+    numbers: int = math.prod(kernel.shape[:-1])
+    channels, features = kernel.shape[-2:]
     if channels > 1 and numbers <= features and math.prod(x.shape) > 0:
         return "lax", "matmul"  # the neighbourhoods are no larger than the output
     # Eigen takes one core for these widths
