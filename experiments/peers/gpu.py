@@ -59,7 +59,7 @@ def own(name, args):
 
 def populations(section, args, most):
     """A section of populations_gpu.py."""
-    steps = ("--steps", "20") if args.tiny else ()
+    steps = ("--steps", "20", "--sizes", "1", "16") if args.tiny else ()
     words = (str(HERE / "populations_gpu.py"), "--only", section, *steps)
     page = f"populations-{section}.md"
     return Part("", (*words, "--out", f"{args.folder}/{page}"), most, page)
@@ -68,6 +68,7 @@ def populations(section, args, most):
 def parts_of(args):
     """All parts, the most important first."""
     costs = ("--steps", "100", "--rounds", "5", "--compile-rounds", "2")
+    quick = ("--quick",) if args.tiny else ()
     sizes = ("--sizes", "1000") if args.tiny else ("--sizes", "10000", "100000")
     estimates = (str(HERE / "estimates_gpu.py"), *sizes, "--out", args.folder)
     return {
@@ -75,7 +76,7 @@ def parts_of(args):
         "population": rows("population", args, 90),
         "sweep": Part("192 digits MLPs, a step", own("sweep", args), 70),
         "xor": rows("xor", args, 70),
-        "verify": Part("`paramjax verify`", ("-m", "paramjax", "verify"), 90),
+        "verify": Part("`paramjax verify`", ("-m", "paramjax", "verify", *quick), 110),
         "recipes": Part("Recipes", own("recipes", args), 140),
         "cnn": rows("cnn", args, 80),
         "lstm": rows("lstm", args, 80),
@@ -90,7 +91,7 @@ def parts_of(args):
 
 def environment():
     """Of each part: nothing is cached."""
-    own = dict(os.environ, PARAMJAX_CACHE_DIR="off", TF_CPP_MIN_LOG_LEVEL="3")
+    own = dict(os.environ, PARAMJAX_CACHE_DIR="off", TF_CPP_MIN_LOG_LEVEL="3", PYTHONUNBUFFERED="1")
     own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), own.get("PYTHONPATH")]))
     return own
 
@@ -135,19 +136,16 @@ def run(part, seconds):
     return lines, "" if code == 0 else f"exit status {code}"
 
 
-def section(part, lines, folder):
+def section(name, part, lines, folder):
     """What a part says on the page: the page it wrote, else what it printed."""
     file = folder / part.page if part.page else None
     if file and file.exists() and file.read_text().strip():
-        text = file.read_text()
         # its first heading makes way for this page's
-        text = "\n".join(line for line in text.splitlines() if not line.startswith("# "))
-    elif any(line.startswith("|") for line in lines):
-        text = "\n".join(lines)
-    else:
-        text = "```text\n" + "\n".join(lines[-40:]) + "\n```"
-    head = f"## {part.title}\n\n" if part.title else ""
-    return head + text.strip() + "\n"
+        kept = [line for line in file.read_text().splitlines() if not line.startswith("# ")]
+        return f"## {part.title}\n\n" * bool(part.title) + "\n".join(kept).strip() + "\n"
+    if not any(line.startswith("|") for line in lines):
+        lines = ["```text", *(lines[-40:] or ["nothing came in time"]), "```"]
+    return "\n".join([f"## {part.title or name}\n", *lines]) + "\n"
 
 
 def page(args, sections, ended, left):
@@ -179,7 +177,7 @@ def measure(args, folder):
         # rows of all.py share a page, which holds those before, too
         key = part.page or name
         sections.pop(key, None)
-        sections[key] = section(part, lines, folder)
+        sections[key] = section(name, part, lines, folder)
         states.append(f"{name} {taken:.0f}" + (f" ({ended})" if ended else ""))
         print(f"--- {states[-1]} ---", flush=True)
         if args.out:

@@ -80,8 +80,9 @@ def sizes(args):
         "| runs | seconds of the sweep | runs per second | to one after the other | layout |",
         "|---|---|---|---|---|",
     ]
+    print("\n".join(lines), flush=True)
     with kept_programs():
-        for count in SIZES:
+        for count in args.sizes:
             layout = swept(count, args.steps).plan.choices[0].layout
             first, more = added(count, args.steps, layout)
             rate = count / more
@@ -98,6 +99,7 @@ def widths(args):
         f"\n## {count} digits MLPs by runs of a call\n",
         "| runs of a call | runs per second |\n|---|---|",
     ]
+    print("\n".join(lines), flush=True)
     with kept_programs():
         for width in (32, 64, 128, 256, 512, 1024, 4096):
             _, more = added(count, steps, Layout(width))
@@ -150,6 +152,7 @@ def units(args):
         "| population | type | us for each run and step | TFLOP/s | of the peak | of the memory's "
         "| layout |\n|---|---|---|---|---|---|---|",
     ]
+    print("\n".join(lines), flush=True)
     for name, (widths, batch, runs) in WIDE.items():
         weights = [a * b for a, b in itertools.pairwise(widths)]
         operations = batch * (6 * sum(weights) - 2 * weights[0])
@@ -199,6 +202,7 @@ def main():
     parser.add_argument("--out", type=Path, help="a Markdown file for the tables")
     parser.add_argument("--machine", default=str(jax.devices()[0].device_kind))
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="runs")
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     args = parser.parse_args()
     version = f"jax {jax.__version__}, Python {platform.python_version()}"
@@ -208,9 +212,9 @@ def main():
             text += "\n".join(SECTIONS[name](args)) + "\n"
         except Exception:
             text += f"\n{name} failed:\n\n```text\n{traceback.format_exc()}```\n"
+            traceback.print_exc()
         if args.out:
             args.out.write_text(text)
-    print(text)
 
 
 if __name__ == "__main__":

@@ -208,12 +208,14 @@ def report(args):
         "| model | recipe | us a step | by hand | ratio | compile s | by hand | ratio |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    print("\n".join(lines), flush=True)
     problems = {"digits MLP, batch 128": digits_mlp, "transformer, batch 16 x 32": transformer}
     for name, problem in problems.items():
         for recipe in ("plain", "full"):
             lines.append(_row(name, recipe, problem, args))
             print(lines[-1], flush=True)
     lines += ["", "| model | whole batch, KiB | 8 microbatches, KiB | ratio |", "|---|---|---|---|"]
+    print("\n".join(lines[-3:]), flush=True)
     for name, problem, rows in (
         ("digits MLP", digits_mlp, 8192),
         ("transformer", transformer, 128),
@@ -221,6 +223,7 @@ def report(args):
         whole, parts = temporary_bytes(*problem(rows))
         label = f"{name}, batch {rows}"
         lines.append(f"| {label} | {whole / 1024:.0f} | {parts / 1024:.0f} | {parts / whole:.3f} |")
+        print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
 
 
@@ -241,7 +244,6 @@ def main():
     parser.add_argument("--compile-rounds", type=int, default=7)
     args = parser.parse_args()
     text = report(args)
-    print(text)
     if args.out:
         args.out.write_text(f"# What a composed step costs\n\n{text}")
 
