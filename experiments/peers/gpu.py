@@ -31,12 +31,13 @@ ROOT = HERE.parents[1]
 
 
 class Part(NamedTuple):
-    """A process: its heading, its words, the seconds it may take, the page it writes if any."""
+    """A process: heading, words, most seconds, the page it writes; programs kept for its own."""
 
     title: str
     words: tuple[str, ...]
     most: float
     page: str = ""
+    cached: bool = False
 
 
 def rows(row, args, most):
@@ -76,7 +77,7 @@ def parts_of(args):
         "population": rows("population", args, 90),
         "sweep": Part("192 digits MLPs, a step", own("sweep", args), 70),
         "xor": rows("xor", args, 70),
-        "verify": Part("`paramjax verify`", ("-m", "paramjax", "verify", *quick), 110),
+        "verify": Part("`paramjax verify`", ("-m", "paramjax", "verify", *quick), 110, cached=True),
         "recipes": Part("Recipes", own("recipes", args), 140),
         "cnn": rows("cnn", args, 80),
         "lstm": rows("lstm", args, 80),
@@ -89,9 +90,9 @@ def parts_of(args):
     }
 
 
-def environment():
-    """Of each part: nothing is cached."""
-    own = dict(os.environ, PARAMJAX_CACHE_DIR="off", TF_CPP_MIN_LOG_LEVEL="3", PYTHONUNBUFFERED="1")
+def environment(cache):
+    """Of each part: nothing is cached but what it asks for."""
+    own = dict(os.environ, PARAMJAX_CACHE_DIR=cache, TF_CPP_MIN_LOG_LEVEL="3", PYTHONUNBUFFERED="1")
     own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), own.get("PYTHONPATH")]))
     return own
 
@@ -116,10 +117,11 @@ def lines_of(process, end):
         yield line.rstrip("\n")
 
 
-def run(part, seconds):
+def run(part, seconds, folder):
     """The lines of a part and how it ended, for as many seconds at most."""
+    cache = str(folder / "cache") if part.cached else "off"
     process = subprocess.Popen(
-        [sys.executable, *part.words], env=environment(), cwd=ROOT, text=True,
+        [sys.executable, *part.words], env=environment(cache), cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     lines = []
@@ -172,7 +174,7 @@ def measure(args, folder):
         left.remove(name)
         print(f"\n--- {name}: {seconds:.0f} s at most ---", flush=True)
         start = time.monotonic()
-        lines, ended = run(part, seconds)
+        lines, ended = run(part, seconds, folder)
         taken = time.monotonic() - start
         # rows of all.py share a page, which holds those before, too
         key = part.page or name
