@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._arrays import nbytes
-from paramjax._arrays import numbers as bare
-from paramjax._checks import is_key
+from paramjax._arrays import chosen, nbytes
 from paramjax._types import Array, Batch, Metrics, ModelState, Params, PyTree
 from paramjax.optim import update_plateau
 from paramjax.populations._seed_rows import rows_of
@@ -89,8 +87,7 @@ def keeps(finite: tuple[str, ...], careful: bool, after: Params, metrics: Metric
 
 def frozen(alive: Array, carry: Carry, new: TrainState) -> Carry:
     """The carry after a step: the new state where a run is alive, else the one before."""
-    state = jax.tree.map(lambda new, old: _where(alive, new, old), new, carry.state)
-    return Carry(state, alive, carry.steps + alive)
+    return Carry(chosen(alive, new, carry.state), alive, carry.steps + alive)
 
 
 def finite_params(params: Params) -> Array:
@@ -195,18 +192,8 @@ def room(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
 def tell(mapped: bool, carry: Carry, score: Array) -> Carry:
     """The carry after its plateaus were told the score of an evaluation, the lower the better."""
     told = _over_runs(mapped, update_plateau, (0, 0))(carry.state, score)
-    state = jax.tree.map(lambda new, old: _where(carry.alive, new, old), told, carry.state)
-    return carry._replace(state=state)
+    return carry._replace(state=chosen(carry.alive, told, carry.state))
 
 
 def _over_runs(mapped: bool, function: Callable[..., Any], axes: tuple[Any, ...]) -> Any:
     return jax.vmap(function, in_axes=axes) if mapped else function
-
-
-def _where(alive: Array, new: Array, old: Array) -> Array:
-    """The new leaf where alive, else the old; shapes [runs, ...], or any of one run."""
-    if is_key(new):  # choosing would use up both keys under `jax_debug_key_reuse`
-        impl = jax.random.key_impl(new)
-        key: Array = jax.random.wrap_key_data(_where(alive, bare(new), bare(old)), impl=impl)
-        return key
-    return jnp.where(alive.reshape(alive.shape + (1,) * (new.ndim - alive.ndim)), new, old)
