@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 
 from paramjax._checks import is_key
 from paramjax._programs import owned_jit
-from paramjax._types import Array, PyTree
+from paramjax._types import Array, Params, PyTree
 from paramjax.runs._ahead import Ahead
 from paramjax.step._state import Trainer, TrainState
 
@@ -22,23 +23,25 @@ class Faults:
     """Counts the parameters of a state, and those to evaluate, that are not finite.
 
     Args:
-        trainer: Says which parameters are evaluated.
+        trainer: Says which parameters are evaluated, for a program that counts many.
         state: The first state of a run.
-        computed: Whether the parameters to evaluate are computed, not handed on.
+        evaluated: Makes the parameters to evaluate, by a program that is there in any case.
 
     Example:
         >>> trainer = Trainer(None, None, lambda state: state.params)
         >>> state = TrainState(0, np.float32([0, np.nan, -np.inf]), (), (), (), None)
-        >>> faults = Faults(trainer, state, computed=False)
+        >>> faults = Faults(trainer, state, trainer.eval_params)
         >>> faults.counts(jax.device_get(faults.seen(state)))
         (2, 2)
     """
 
-    def __init__(self, trainer: Trainer, state: TrainState, *, computed: bool) -> None:
-        self._trainer = trainer
+    def __init__(
+        self, trainer: Trainer, state: TrainState, evaluated: Callable[[TrainState], Params]
+    ) -> None:
+        self._trainer, self._evaluated = trainer, evaluated
         leaves = jax.tree.leaves(state.params)
         near = all(getattr(leaf, "is_fully_addressable", True) for leaf in leaves)
-        self._on_host = near and not computed and sum(map(np.size, leaves)) < _SMALL
+        self._on_host = near and sum(map(np.size, leaves)) < _SMALL
         self._ahead: Ahead | None = None
 
     def ahead(self, state: TrainState) -> None:
@@ -49,7 +52,7 @@ class Faults:
     def seen(self, state: TrainState) -> PyTree:
         """What `counts` must know of a state, to be fetched from the device."""
         if self._on_host:
-            return _inexact(state.params), _inexact(self._trainer.eval_params(state))
+            return _inexact(state.params), _inexact(self._evaluated(state))
         if self._ahead is not None:
             self._ahead.wait()
         return _counted(self._trainer, state)

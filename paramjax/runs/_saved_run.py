@@ -42,7 +42,7 @@ class SavedRun:
         self._begin, self._first_position = begin, source.position()
         self._chunk_sizing, self._rollbacks = ChunkSizing(config.burst), Rollbacks()
         self._unsound: str | None = None
-        self._faults = Faults(config.trainer, state, computed=validator.computes(state))
+        self._faults = Faults(config.trainer, state, lambda state: validator.current(state).params)
         self._counted: tuple[Any, int] = (None, 0)
         self._saved_form: Any = None
         self._saved_at, self._saved_step = time.monotonic(), -1

@@ -14,6 +14,7 @@ import numpy as np
 from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.optim import has_plateau, lower_rate, update_plateau
+from paramjax.runs._ahead import Ahead
 from paramjax.runs._chunks import REFUSING, finite_steps
 from paramjax.runs._identity import agreed
 from paramjax.runs._inputs import (
@@ -43,8 +44,7 @@ class TrainLoop(SavedRun):
     def go(self, bar: Progress, interrupts: Interrupts) -> Status:
         """Train to the end, showing progress, and return how it ended."""
         if self._ended() is None:
-            for compiles in (self._source, self._faults, self._validator):
-                compiles.ahead(self._state)
+            self._compile()
         if self._source.knows_form or self._ended() is None:
             self._prepare(interrupts)  # refuses another program before a log is cut to this step
         elif self._saved_form is not None:  # of a stream from which nothing is to be read
@@ -70,6 +70,13 @@ class TrainLoop(SavedRun):
             self._measure()
         self._warn_of_unsound()
         return status
+
+    def _compile(self) -> None:
+        """Begin to compile all that the run will call, while the first rows are drawn."""
+        for part in (self._source, self._faults, self._validator):
+            part.ahead(self._state)
+        if self._validator.next(self.step) is not None and has_plateau(self._state):
+            self._plateau = Ahead(_update_plateau, self._state, np.float64(0))
 
     def _ended(self) -> Status | None:
         if self._validator.is_over:
@@ -144,6 +151,7 @@ class TrainLoop(SavedRun):
         elif self._validator.is_due(self.step):
             score = self._measure()
             if has_plateau(self._state):
+                self._plateau.wait()
                 self._state = _update_plateau(self._state, np.float64(score))
 
     def _accept(self, state: TrainState, done: int, metrics: Mapping[str, Any]) -> None:

@@ -104,7 +104,7 @@ class Validator:
         if self._validation is not None:
             measure = evaluate_in_batches.of(*static_arguments(self._trainer, self._validation))
             self._ahead["measure"] = Ahead(measure, state, self._data)
-        if self.computes(state):
+        if self._computes_any(state):
             self._ahead["pair"] = Ahead(self._pair_program.of(self._trainer), state)
 
     def is_due(self, step: int) -> bool:
@@ -134,13 +134,19 @@ class Validator:
         """The parameters to evaluate with their model state: the best where it is restored."""
         if self._restores_best and math.isfinite(self._best.score):
             return self._best_pair
-        if not self.computes(state):
+        return self.current(state)
+
+    def current(self, state: TrainState) -> Evaluated:
+        """The parameters to evaluate of a state with their model state, the best or not."""
+        if not self._computes_any(state):
             return _pair(self._trainer, state)  # nothing to compute, so nothing to compile
-        return self._computed(state)
+        self._wait("pair")
+        computed: Evaluated = self._pair_program(self._trainer, state)
+        return computed
 
     def chooses_model_state(self, state: TrainState) -> bool:
         """Whether the model state to evaluate may be another than that of the last step."""
-        if self._restores_best or self.computes(state):
+        if self._restores_best or self._computes_any(state):
             return True
         chosen, own = self._trainer.eval_model_state(state), state.model_state
         leaves = map(jax.tree.leaves, (chosen, own))
@@ -174,7 +180,7 @@ class Validator:
         self.history, self._best = History(history), Best.from_json(written)
         self._best_pair = pair
 
-    def computes(self, state: TrainState) -> bool:
+    def _computes_any(self, state: TrainState) -> bool:
         """Whether parameters to evaluate, or their model state, must be computed."""
         if self._computes is None:  # asked once, for each trace stays in the caches of JAX
             traced = jax.make_jaxpr(lambda state: _pair(self._trainer, state))(state)
@@ -183,15 +189,11 @@ class Validator:
 
     def _own_pair(self, state: TrainState) -> Evaluated:
         """What is evaluated, in memory of its own: the state's will be taken over."""
-        if self.computes(state):
-            return self._computed(state)
-        copied: Evaluated = jax.tree.map(own_copy, _pair(self._trainer, state))
+        current = self.current(state)
+        if self._computes_any(state):
+            return current
+        copied: Evaluated = jax.tree.map(own_copy, current)
         return copied
-
-    def _computed(self, state: TrainState) -> Evaluated:
-        self._wait("pair")
-        computed: Evaluated = self._pair_program(self._trainer, state)
-        return computed
 
     @property
     def _pair_program(self) -> OwnedJit[Evaluated]:
