@@ -11,6 +11,7 @@ from jax import lax
 
 # no user chooses a form by hand, so there is no public name
 from paramjax import _choices
+from paramjax.cli import main
 from paramjax.models import Conv
 from paramjax.models._convolution import convolve
 from paramjax.models._convolution_forms import convolve_by_lax, window
@@ -87,6 +88,19 @@ def test_questions_of_two_processes_are_both_kept(folder, monkeypatch):
     _choices.choose("product", (KERNEL.T, X.T), {"power": 3}, "other")
     timed(monkeypatch, other=2.0)
     assert {outcome.default for outcome in _choices.measure()} == {"by rule", "other"}
+
+
+def test_the_command_measures_what_was_noted(folder, monkeypatch, capsys):
+    asked()
+    timed(monkeypatch, other=0.5)
+    with pytest.raises(SystemExit) as ended:
+        main(["measure"])
+    assert ended.value.code == 0
+    assert "by rule 1000.00, other 500.00" in capsys.readouterr().out
+    monkeypatch.setattr(_choices, "folder", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main(["measure"])
+    assert ended.value.code == 2
 
 
 def test_the_forms_are_timed(folder):

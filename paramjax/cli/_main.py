@@ -18,6 +18,7 @@ from paramjax.cli._example import example
 from paramjax.cli._export import export
 from paramjax.cli._inspect import inspect
 from paramjax.cli._list import list_
+from paramjax.cli._measure import measure
 from paramjax.cli._report import report
 from paramjax.cli._terminal import Exit, fail
 from paramjax.cli._verify import verify
@@ -31,6 +32,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "example": example,
     "inspect": inspect,
     "export": export,
+    "measure": measure,
     "verify": verify,
 }
 _EXTRA = {"sklearn", "jinja2", "markupsafe", "plotly", "matplotlib"}
