@@ -93,8 +93,12 @@ def test_questions_of_two_processes_are_both_kept(folder, monkeypatch):
 def test_the_command_measures_what_was_noted(folder, monkeypatch, capsys):
     asked()
     timed(monkeypatch, other=0.5)
+    monkeypatch.setattr("os.getloadavg", lambda: (3.0, 0.0, 0.0), raising=False)
     with pytest.raises(SystemExit) as ended:
         main(["measure"])
+    assert ended.value.code == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["measure", "--busy"])
     assert ended.value.code == 0
     assert "by rule 1000.00, other 500.00" in capsys.readouterr().out
     monkeypatch.setattr(_choices, "folder", lambda: None)
