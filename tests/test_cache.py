@@ -81,3 +81,32 @@ def test_a_folder_that_cannot_be_made_is_said_once(tmp_path):
     assert folder == "None"
     assert errors.count("CacheWarning") == 1
     assert f"compiled programs are not kept, for {place} cannot be written" in errors
+
+
+TRAINING = """
+import jax, jax.monitoring, numpy as np, optax, warnings
+import paramjax as pj
+from paramjax.models import MLP
+misses = []
+jax.monitoring.register_event_listener(
+    lambda event, **_: event.endswith("cache_misses") and misses.append(event)
+)
+x = np.zeros((4, 2), np.float32)
+model = MLP((2, 1))
+loss_fn = pj.losses.supervised(model.apply, pj.losses.squared_error)
+params = model.init(jax.random.key(0), x)
+run = pj.fit(pj.train_step(loss_fn, optax.adam(0.1)), params, {"x": x, "y": x[:, 0]},
+             key=jax.random.key(0), steps=9, batch_size=2)
+print(len(misses), float(run.history["loss"][-1]))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", TRAINING]
+    first, second = (
+        subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    )
+    assert int(first[0]) > 0
+    assert second == ["0", first[1]]
