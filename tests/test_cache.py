@@ -95,7 +95,7 @@ x = np.zeros((4, 2), np.float32)
 model = MLP((2, 1))
 loss_fn = pj.losses.supervised(model.apply, pj.losses.squared_error)
 params = model.init(jax.random.key(0), x)
-run = pj.fit(pj.train_step(loss_fn, optax.adam(0.1)), params, {"x": x, "y": x[:, 0]},
+run = pj.fit(pj.train_step(loss_fn, optax.adam(0.1)), params, {"x": x, "y": x[:, :1]},
              key=jax.random.key(0), steps=9, batch_size=2)
 print(len(misses), float(run.history["loss"][-1]))
 """
