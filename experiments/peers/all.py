@@ -90,8 +90,8 @@ def sides_of(row):
     """The sides that a row has."""
     if row in ("population", "start"):
         return POPULATION if row == "population" else STARTS
-    absent = {"cnn": [], "mlp": ["by_hand_lax", "by_hand_drawn"]}.get(row, ["by_hand_lax"])
-    return {name: side for name, side in SIDES.items() if name not in absent}
+    only = {"by_hand_lax": ("cnn",), "by_hand_drawn": ("xor", "line", "digits")}
+    return {name: side for name, side in SIDES.items() if row in only.get(name, WORKS)}
 
 
 class Peers:
