@@ -152,3 +152,11 @@ def test_an_empty_poisson_sample_is_neither_best_nor_averaged(key):
         seen = losses[: step + 1][~empty[: step + 1]][-10:]
         mean = np.mean(seen, dtype=np.float64) if seen.size else np.nan
         np.testing.assert_allclose(run.history["loss/mean"][step], mean, rtol=1e-5)
+
+
+def test_on_an_accelerator_the_norm_is_the_plain_one_that_clipping_makes(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    grads = {"w": jnp.array([3.0, 4.0]), "b": jnp.array([12.0], jnp.float16)}
+    _, metrics = norm_of_step(grads)
+    assert float(metrics["grad_norm"]) == 13.0
+    assert np.isinf(norm_of_step({"w": jnp.array([1e20])})[1]["grad_norm"])
