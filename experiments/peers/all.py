@@ -111,7 +111,9 @@ class Peers:
 
     def environment(self, needs, cache="off"):
         """Of a process: no cache but ours where it is asked for; JAX for Keras from here."""
-        own = {k: v for k, v in os.environ.items() if not k.startswith("JAX_COMPILATION_CACHE")}
+        # bytecode is kept, as it is of installed packages
+        unset = ("JAX_COMPILATION_CACHE", "PYTHONDONTWRITEBYTECODE")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
         paths = [str(ROOT), own.get("PYTHONPATH", "")]
         if needs == "keras" and self.python != sys.executable:
             paths.append(self.borrowed)
