@@ -72,7 +72,7 @@ class Orders:
         """Begin to draw the block that holds a step, in a thread of its own."""
         if self.batch_size is not None and step < self._steps:
             with self._lock:
-                self._begun(step // self.length)
+                self._begin(step // self.length)
 
     def block(self, step: int) -> Array | None:
         """The block that holds a step; None if each step reads all rows."""
@@ -81,24 +81,23 @@ class Orders:
         number = step // self.length
         with self._lock:
             if number not in self._blocks:
-                drawn = self._begun(number).result()
-                del self._drawn[number]
+                self._begin(number)
+                drawn = self._drawn.pop(number).result()
                 kept = list(self._blocks.items())[-1:]
                 self._blocks = {**dict(kept), number: jax.device_put(drawn)}
                 if (number + 1) * self.length < self._steps:
-                    self._begun(number + 1)
+                    self._begin(number + 1)
             return self._blocks[number]
 
     def offset(self, step: int) -> int:
         """The index of a step in its block."""
         return step % self.length
 
-    def _begun(self, number: int) -> Future[np.ndarray]:
-        """A block that is being drawn, or waits to be put on the device."""
+    def _begin(self, number: int) -> None:
+        """Begin to draw a block, unless it is there: runs that share an order may read anywhere."""
         if number not in self._drawn and number not in self._blocks:
             # no other one is needed soon
             self._drawn = {number: started(self._draw, number * self._epochs)}
-        return self._drawn[number]
 
     def _draw(self, first: int) -> np.ndarray:
         """The steps of a block from an epoch on, int32[steps, seeds, batch]."""

@@ -127,6 +127,10 @@ def test_orders_drawn_by_blocks_are_the_whole_order(line, line_loss, monkeypatch
     assert orders.ends == [6, 12, 18, 24, 25]
     for step in range(25):
         np.testing.assert_array_equal(orders.block(step)[orders.offset(step)], whole[step])
+    for step in (24, 0, 18, 7, 13):  # of runs that share the order and are not equally far
+        orders.ahead(24)
+        np.testing.assert_array_equal(orders.block(step)[orders.offset(step)], whole[step])
+        orders.ahead(step)
     monkeypatch.setattr(orders_module, "BLOCK_BYTES", 4 * 18 * 2 * 3)
     made = population(line, line_loss)
     assert made.structure_group(RUNS[0]).orders.length == 9
