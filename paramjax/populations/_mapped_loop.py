@@ -1,7 +1,7 @@
 """Steps of one run or of several mapped ones; a run that diverges is frozen.
 
 The loop is outside of the mapping, so that all runs take the same number of steps, and it ends
-once every run has diverged. A single run has a loop of its own, in `_single_run`.
+once every run has diverged. On a CPU a single run has a loop of its own, in `_single_run`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from paramjax.optim import update_plateau
 from paramjax.populations._seed_rows import rows_of
 from paramjax.populations._starts import Starts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer
-from paramjax.runs._until_nonfinite import written
+from paramjax.runs._metric_rows import MetricRows
+from paramjax.runs._step_loop import Progress, burst_of, steps_until
 from paramjax.step._state import TrainState
 
 
@@ -53,22 +54,15 @@ def begin(
 
 def step(
     traced: TracedTrainer, mapped: bool, numbers: Numbers, carry: Carry, batch: Batch, *,
-    shared: bool, within: Array | None = None,
+    shared: bool,
 ) -> tuple[Carry, Metrics]:  # fmt: skip
-    """One step of every run that goes on; the metrics of the others mean nothing.
-
-    A step that is not `within` a segment, bool[], changes nothing; None is one that is.
-    """
+    """One step of every run that goes on; the metrics of the others mean nothing."""
     over = _over_runs(mapped, traced.step.call, (0, 0, None if shared else 0))
     new, metrics = over(numbers, carry.state, batch)
     sound: Callable[..., Array] = _over_runs(
         mapped, functools.partial(keeps, traced.finite, traced.careful), (0, 0)
     )
-    alive = carry.alive & sound(new.params, metrics)
-    if within is None:
-        return frozen(alive, carry, new), metrics
-    after = frozen(alive & within, carry, new)
-    return after._replace(alive=jnp.where(within, alive, carry.alive)), metrics
+    return frozen(carry.alive & sound(new.params, metrics), carry, new), metrics
 
 
 def keeps(finite: tuple[str, ...], careful: bool, after: Params, metrics: Metrics) -> Array:
@@ -97,61 +91,39 @@ def finite_params(params: Params) -> Array:
 
 
 def advance(
-    traced: TracedTrainer, capacity: int, numbers: Numbers, carry: Carry, reading: Reading,
-    data: PyTree,
+    traced: TracedTrainer, mapped: bool, capacity: int, numbers: Numbers, carry: Carry,
+    reading: Reading, data: PyTree,
 ) -> tuple[Carry, Metrics, Array]:  # fmt: skip
-    """A segment of steps of mapped runs: the carry, the metrics of its steps, steps computed."""
+    """A segment of steps: the carry, the metrics, [capacity, ...], and the steps computed."""
 
-    def go_on(loop: tuple[Array, Carry, Metrics]) -> Array:
-        return (loop[0] < reading.length) & jnp.any(loop[1].alive)
+    def one(carry: Carry, batch: Batch) -> tuple[Carry, Metrics]:
+        return step(traced, mapped, numbers, carry, batch, shared=reading.order is None)
 
-    def body(loop: tuple[Array, Carry, Metrics]) -> tuple[Array, Carry, Metrics]:
-        done, carry, history = loop
-        # of a block of steps the last ones may lie behind the segment
-        within = None if block == 1 else done < reading.length
-        carry, metrics = step(
-            traced, True, numbers, carry, batch_of(reading, done, data),
-            shared=reading.order is None, within=within,
-        )  # fmt: skip
-        taken = 1 if within is None else within
-        return done + taken, carry, written(history, done, metrics)
-
-    def several(loop: tuple[Array, Carry, Metrics]) -> tuple[Array, Carry, Metrics]:
-        turns: Any = jax.lax.fori_loop
-        after: tuple[Array, Carry, Metrics] = turns(0, block, lambda _, loop: body(loop), loop)
-        return after
-
-    block = steps_of_block(traced.kept.out[0], len(carry.alive), capacity)
-    # with room for what is written behind the segment
-    history = room(traced.step.out[1], (capacity + (block > 1), *carry.alive.shape))
-    turn = body if block == 1 else several
-    done, carry, history = jax.lax.while_loop(go_on, turn, (jnp.int32(0), carry, history))
-    return carry, history, jnp.full(carry.alive.shape, done)
+    burst = burst_for(traced, carry.alive.size, capacity)
+    shapes = traced.step.out[1]
+    if mapped:
+        shapes = {n: _with_runs(own, len(carry.alive)) for n, own in shapes.items()}
+    end = steps_until(
+        one,
+        lambda done: batch_of(reading, done, data),
+        Progress(carry, jnp.int32(0), MetricRows.room(shapes, capacity + burst - 1)),
+        reading.length,
+        burst,
+        lambda carry: jnp.any(carry.alive),
+    )
+    computed = jnp.broadcast_to(end.done, carry.alive.shape)
+    return end.state, end.rows.metrics(capacity), computed
 
 
-_BLOCK_STEPS = range(32, 129)
-
-_BLOCK_BYTES = 2**32
-"""Bytes of parameters in all steps of a block at most: where a step takes a millisecond, looking
-after a few of them costs little."""
+def burst_for(traced: TracedTrainer, runs: int, capacity: int) -> int:
+    """Steps that a device takes without asking, of runs in segments of at most `capacity`."""
+    return burst_of(runs * nbytes(traced.kept.out[0]), capacity, [capacity])
 
 
-def steps_of_block(params: Params, runs: int, capacity: int) -> int:
-    """Steps that are computed before the loop looks whether there are more to come.
-
-    The host of an accelerator decides about each turn of a while loop, which costs 0.1 ms; the
-    turns of a loop of known length it starts without looking. So a block has as many steps as
-    leave the fewest behind a segment of the longest kind. A CPU looks after each step.
-
-    Args:
-        params: Those of a run.
-        runs: Runs that a device maps.
-        capacity: Steps of the longest segment.
-    """
-    if jax.default_backend() == "cpu":
-        return 1
-    most = min(capacity, max(1, _BLOCK_BYTES // max(1, runs * nbytes(params))))
-    return min(most, min(_BLOCK_STEPS, key=lambda block: (-capacity % block, -block)))
+def _with_runs(shape: Any, runs: int) -> Any:
+    """The shape of a metric of mapped runs."""
+    shape_of: Any = jax.ShapeDtypeStruct
+    return shape_of((runs, *shape.shape), shape.dtype)
 
 
 def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
@@ -182,11 +154,6 @@ def _all(truths: PyTree) -> Array:
     # without the barrier XLA compiles one kernel a leaf
     barrier: Any = jax.lax.optimization_barrier
     return jnp.all(barrier(flat))
-
-
-def room(shapes: Metrics, leading: tuple[int, ...]) -> Metrics:
-    """Zeros for metrics to come; NaN would be an alarm under `jax_debug_nans`."""
-    return {n: jnp.zeros((*leading, *own.shape), own.dtype) for n, own in shapes.items()}
 
 
 def tell(mapped: bool, carry: Carry, score: Array) -> Carry:

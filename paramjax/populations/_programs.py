@@ -72,13 +72,10 @@ class Programs:
         self._lock = threading.Lock()
 
     @property
-    def block(self) -> int:
+    def burst(self) -> int:
         """Steps that a segment computes at least."""
-        if not self._mapped:
-            return 1
         devices = 1 if self.mesh is None else self.mesh.size
-        params = self.traced.kept.out[0]
-        return loop.steps_of_block(params, self.runs // devices, self.capacity)
+        return loop.burst_for(self.traced, self.runs // devices, self.capacity)
 
     def compile(self, numbers: Numbers, *, stepwise: bool) -> None:
         """Compile the programs that a layout needs, unless they are compiled already."""
@@ -258,8 +255,11 @@ def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -
     numbers, carry, seed_index, order, offset, count, data, eval_data = inputs
     numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
     reading = Reading(order, seed_index, offset, count)
-    advance = loop.advance if mapped else single.advance
-    carry, history, computed = advance(traced, capacity, numbers, carry, reading, data)
+    if mapped or loop.burst_for(traced, 1, capacity) > 1:
+        advanced = loop.advance(traced, mapped, capacity, numbers, carry, reading, data)
+    else:
+        advanced = single.advance(traced, capacity, numbers, carry, reading, data)
+    carry, history, computed = advanced
     measured = loop.evaluate(traced, mapped, numbers, carry, seed_index, eval_data)
     if mapped:
         history = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history)

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from paramjax._arrays import nbytes
 from paramjax._checks import check_key
 from paramjax._status import Status
 from paramjax._threefry import split, words
@@ -156,7 +157,7 @@ def fit(
     start = checked_start(trainer, params, model_state, state)
     steps = steps_of(trainer, spec, data, steps, epochs)
     check_source(data, nonfinite)
-    burst = burst_of(start.where(), steps, _periods(spec, validation, checkpoints))
+    burst = burst_of(nbytes(start.where()), steps, _periods(spec, validation, checkpoints))
     spec = spec._replace(burst=burst)
     state_key, data_key = split(words(key))
     begin = functools.partial(first_state, trainer, start, state_key)

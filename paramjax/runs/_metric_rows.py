@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from paramjax._types import Array, Metrics
 
@@ -74,11 +73,11 @@ class MetricRows:
         new = {dtype: update(own, rows[dtype], step, 0) for dtype, own in self._buffers.items()}
         return MetricRows(new, self._columns)
 
-    def metrics(self, steps: int) -> dict[str, np.ndarray]:
-        """Of the first steps, name -> [steps, ...]: of rows that were fetched, in their memory."""
+    def metrics(self, steps: int) -> dict[str, Any]:
+        """Of the first steps, name -> [steps, ...]: of fetched rows, in their memory."""
         found = {}
         for name, dtype, first, shape in self._columns:
-            places = np.asarray(self._buffers[dtype])[:steps, first : first + math.prod(shape)]
+            places = self._buffers[dtype][:steps, first : first + math.prod(shape)]
             found[name] = places.reshape(-1, *shape) if shape else places[:, 0]
         return found
 

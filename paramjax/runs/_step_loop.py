@@ -1,4 +1,4 @@
-"""Steps one after the other, their metrics in rows: the loop inside of a chunk.
+"""Steps one after the other, their metrics in rows: of one run, or of several mapped ones.
 
 On a CPU it is a loop whose number of steps is traced. The host of an accelerator decides about
 each turn of such a loop, which costs up to 0.1 ms; turns of a loop of known length it starts
@@ -9,16 +9,15 @@ last one, up to the end of the burst, are computed and thrown away.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from paramjax._arrays import chosen, nbytes
-from paramjax._types import Array, Batch, Metrics, Params
+from paramjax._arrays import chosen
+from paramjax._types import Array, Batch, Metrics
 from paramjax.runs._metric_rows import MetricRows
-from paramjax.step._state import TrainState
 
 _BURST = 128
 """Steps of a burst at most."""
@@ -27,11 +26,12 @@ _BURST_BYTES = 2**31
 """Bytes of parameters in all steps of a burst at most: where a step takes a millisecond, asking
 after a few of them costs little, and a burst can neither be interrupted nor shown."""
 
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Step = Callable[[Any, Batch], tuple[Any, Metrics]]
+"""`(state, batch) -> (state, metrics)`, of any state."""
 
 
 class Progress(NamedTuple):
-    """Where a chunk stands.
+    """Where a loop stands.
 
     Attributes:
         state: The state after its last step.
@@ -39,30 +39,30 @@ class Progress(NamedTuple):
         rows: Their metrics.
     """
 
-    state: TrainState
+    state: Any
     done: Array
     rows: MetricRows
 
 
-def burst_of(params: Params, steps: int, periods: list[int]) -> int:
+def burst_of(size: int, steps: int, periods: Iterable[int]) -> int:
     """Steps that the default device takes without asking: 1 on a CPU.
 
     Args:
-        params: Parameters of the model.
-        steps: Steps of the run.
+        size: Bytes of the parameters of all runs that take a step at once.
+        steps: Most steps that are taken.
         periods: Numbers of steps after which something happens on the host; the shortest of them
             is cut into equal bursts, so that little is thrown away.
 
     Example:
-        >>> burst_of(jnp.zeros(3), 1000, [])
+        >>> burst_of(12, 1000, [])
         1
     """
     if jax.default_backend() == "cpu":
         return 1
-    return _accelerated(nbytes(params), steps, tuple(periods))
+    return _accelerated(size, steps, periods)
 
 
-def _accelerated(size: int, steps: int, periods: tuple[int, ...]) -> int:
+def _accelerated(size: int, steps: int, periods: Iterable[int]) -> int:
     """The burst on an accelerator.
 
     Example:
@@ -70,24 +70,38 @@ def _accelerated(size: int, steps: int, periods: tuple[int, ...]) -> int:
         (128, 100)
         >>> _accelerated(10**6, 20, ()), _accelerated(2**29, 5000, ())
         (32, 4)
+        >>> _accelerated(10**6, 500, [500])
+        125
     """
     most = max(1, min(_BURST, _BURST_BYTES // max(1, size)))
     period = min(periods, default=0)
-    if 0 < period < steps:
+    if 0 < period <= steps:
         return -(-period // -(-period // most))
     # a power of two, so that runs of different length share a program
     return min(most, 1 << (steps - 1).bit_length())
 
 
 def steps_until(
-    step: Step, batch: Callable[[Array], Batch], progress: Progress, end: Array, burst: int
+    step: Step,
+    batch: Callable[[Array], Batch],
+    progress: Progress,
+    end: Array,
+    burst: int,
+    go_on: Callable[[Any], Array] | None = None,
 ) -> Progress:
-    """Steps on `batch(done)` until `end` are done; the rows have room for a burst beyond."""
-    if burst == 1:
-        body = functools.partial(_one, step, batch)
-        return jax.lax.while_loop(lambda progress: progress.done < end, body, progress)
+    """Steps on `batch(done)` until `end` are done; the rows have room for a burst beyond.
 
-    def one(state: TrainState, index: Array) -> tuple[TrainState, dict[str, Array]]:
+    Given `go_on`, they end after the burst that left a state of which it is false.
+    """
+
+    def more(progress: Progress) -> Array:
+        more = progress.done < end
+        return more if go_on is None else more & go_on(progress.state)
+
+    if burst == 1:
+        return jax.lax.while_loop(more, functools.partial(_one, step, batch), progress)
+
+    def one(state: Any, index: Array) -> tuple[Any, dict[str, Array]]:
         new, metrics = step(state, batch(index))
         return chosen(index < end, new, state), progress.rows.row(metrics)
 
@@ -97,7 +111,7 @@ def steps_until(
         written = progress.rows.with_rows(progress.done, rows)
         return Progress(state, jnp.minimum(progress.done + burst, end), written)
 
-    return jax.lax.while_loop(lambda progress: progress.done < end, several, progress)
+    return jax.lax.while_loop(more, several, progress)
 
 
 def _one(step: Step, batch: Callable[[Array], Batch], progress: Progress) -> Progress:

@@ -8,7 +8,7 @@ import pytest
 
 import paramjax as pj
 
-# steps of a block are no argument: 1 on a CPU
+# the steps of a burst are no argument: 1 on a CPU
 from paramjax.populations import Layout, Population, TrialRun, _mapped_loop, prepare_starts, records
 
 STEPS = 12
@@ -89,9 +89,9 @@ def test_a_run_that_begins_with_nan_is_lost_by_its_first_step():
 MENDED = optax.chain(optax.zero_nans(), optax.sgd(1.0))
 
 
-def test_in_blocks_of_steps_as_on_accelerators_it_is_the_same(monkeypatch):
-    """Segments of 3, 4 and 5 steps in blocks of 4; the last steps of a block change nothing."""
-    monkeypatch.setattr(_mapped_loop, "steps_of_block", lambda *sizes: 4)
+def test_in_bursts_of_steps_as_on_accelerators_it_is_the_same(monkeypatch):
+    """Segments of 3, 4 and 5 steps in bursts of 4; the last steps of a burst change nothing."""
+    monkeypatch.setattr(_mapped_loop, "burst_of", lambda *sizes: 4)
     for make, times in ((nan_gradient, 1), (infinite_rate, 2)):
         part = population(make, rungs=(3, 7)).train(runs(5, 50, 3, 7), Layout(4))
         assert part.params.tolist() == part.steps.tolist() == [5, STEPS, 3, 7]

@@ -33,7 +33,7 @@ def seconds_a_step(
             list(pool.map(trial, [count] * layout.workers))
             return time.perf_counter() - start
 
-        count = 1 if layout.stepwise else programs.block
+        count = 1 if layout.stepwise else programs.burst
         seconds(count)
         base = seconds(0)
         taken = seconds(count) - base
