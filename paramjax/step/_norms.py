@@ -74,23 +74,48 @@ def norm_of(tree: PyTree) -> Array:
     r"""The global norm of a tree, at least float32[], finite exactly where all entries are.
 
     The sum of squares of a float32 vector overflows from a length of 1.8e19 on, of a float16
-    vector from 256 on. Here n finite entries count with at most $\sqrt{M / n}$ each, for the
-    largest number M, so that a norm beyond is a lower bound of about 1e19, and finite. A second,
+    vector from 256 on. Beyond, n finite entries count with at most $\sqrt{M / n}$ each, for the
+    largest number M, so that the norm is a lower bound of about 1e19, and finite. A second,
     scaled sum would be exact there, and cost the smallest loops four times their step.
 
-    On an accelerator the sum is the plain one, and infinite beyond: it is the one that
-    `optax.clip_by_global_norm` makes, and one of its own takes a tenth of a small step there.
+    The plain sum of many entries is the one that `optax.clip_by_global_norm` makes, so that XLA
+    takes both for one. On an accelerator the norm is infinite where it overflows: to look costs
+    a tenth of a small step there.
     """
     if jax.default_backend() != "cpu":
         return jnp.sqrt(total_square(tree))
     leaves = jax.tree.leaves(tree)
+    if sum(jnp.size(leaf) for leaf in leaves) < _MANY:
+        return jnp.sqrt(_bounded_square(leaves))
+    return jnp.sqrt(_bounded_where_infinite(total_square(tree), leaves))
+
+
+_MANY = 4096
+"""Entries from which on to look at the plain sum costs less than to bound all of them."""
+
+
+def _bounded_where_infinite(square: Array, leaves: list[Any]) -> Array:
+    """The squared norm, or that of bounded entries where it overflowed.
+
+    A loop of one turn at most, for of several mapped trees `lax.cond` computes both.
+    """
+    plain = jax.lax.stop_gradient(leaves)
+    _, bounded = jax.lax.while_loop(
+        lambda own: own[0],
+        lambda own: (jnp.bool_(False), _bounded_square(plain)),
+        (~jnp.isfinite(jax.lax.stop_gradient(square)), jnp.zeros_like(square)),
+    )
+    return jnp.where(jnp.isfinite(square), square, bounded)
+
+
+def _bounded_square(leaves: list[Any]) -> Array:
+    """The sum of the squares of entries that are bounded, so that it does not overflow."""
     dtype = real_dtype(*leaves)
     parts = [part for leaf in leaves for part in _real_parts(widened(leaf))]
     entries = max(1, sum(part.size for part in parts))
     # a little less, because the sum is rounded up
     bound = 0.99 * math.sqrt(float(np.finfo(dtype).max) / entries)
-    bounded = [_at_most(bound, part.astype(dtype)) for part in parts]
-    return jnp.sqrt(_sum_of_squares(bounded, dtype))
+    return _sum_of_squares([_at_most(bound, part.astype(dtype)) for part in parts], dtype)
 
 
 def _at_most(bound: float, part: Array) -> Array:

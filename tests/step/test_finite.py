@@ -160,3 +160,15 @@ def test_on_an_accelerator_the_norm_is_the_plain_one_that_clipping_makes(monkeyp
     _, metrics = norm_of_step(grads)
     assert float(metrics["grad_norm"]) == 13.0
     assert np.isinf(norm_of_step({"w": jnp.array([1e20, 1e20])})[1]["grad_norm"])
+
+
+def test_the_norm_of_many_entries_is_finite_exactly_where_all_of_them_are():
+    """Side by side, each tree for itself: 5,000 entries of 2, one that overflows, NaN, infinity."""
+    numbers = jnp.array([2.0, 1e20, jnp.nan, jnp.inf])
+    grads = jnp.full((4, 5000), 2.0).at[:, 7].set(numbers)
+    norm = jax.jit(jax.vmap(lambda own: norm_of_step({"w": own})[1]["grad_norm"]))(grads)
+    assert jnp.isfinite(norm).tolist() == [True, True, False, False]
+    np.testing.assert_allclose(norm[0], 2 * np.sqrt(5000), rtol=1e-6)
+    assert norm[1] > 1e17  # a lower bound
+    slope = jax.grad(lambda own: norm_of_step({"w": own})[1]["grad_norm"])(grads[0])
+    np.testing.assert_allclose(slope, 2 / (2 * np.sqrt(5000)), rtol=1e-5)
