@@ -76,25 +76,26 @@ def convolve_as_matmul(x: Array, kernel: Array, window: Window) -> Array:
     rows, groups = _patches(x, window), window.groups
     flat = kernel.reshape(-1, *kernel.shape[-2:])
     if groups == 1:
-        return rows.reshape(*rows.shape[:-2], -1) @ flat.reshape(-1, flat.shape[-1])
-    rows = rows.reshape(*rows.shape[:-1], groups, -1)
+        return _flattened(rows) @ kernel.reshape(-1, kernel.shape[-1])
+    rows = rows.reshape(*rows.shape[:-1], groups, flat.shape[-2])
     grouped = flat.reshape(*flat.shape[:-1], groups, -1)
     out = jnp.einsum("...kgc,kcgf->...gf", rows, grouped, preferred_element_type=_summed(x))
-    return out.astype(x.dtype).reshape(*out.shape[:-2], -1)
+    return _flattened(out).astype(x.dtype)
 
 
 def convolve_in_chunks(x: Array, kernel: Array, window: Window, pixels: int = MANY) -> Array:
     """The convolution of few images at a time, as a sum of a matmul for each row of the kernel."""
     shape = output_shape(x, kernel, window)
-    few = _divisor(len(x), pixels // math.prod(shape[1:-1]))
+    few = _divisor(len(x), pixels // max(1, math.prod(shape[1:-1])))
     rows = kernel.reshape(len(kernel), -1, kernel.shape[-1])
+    count = few * math.prod(shape[1:-1])
 
     def convolve(images: Array) -> Array:
-        bands = (band.reshape(-1, rows.shape[1]) for band in _bands(images, window))
+        bands = (band.reshape(count, rows.shape[1]) for band in _bands(images, window))
         products = (_matmul(band, row) for band, row in zip(bands, rows, strict=True))
         return reduce(operator.add, products).astype(x.dtype).reshape(few, *shape[1:])
 
-    out: Array = lax.map(convolve, x.reshape(-1, few, *x.shape[1:]))
+    out: Array = lax.map(convolve, x.reshape(len(x) // few, few, *x.shape[1:]))
     return out.reshape(shape)
 
 
@@ -122,10 +123,10 @@ def correlate_as_matmul(x: Array, g: Array, window: Window) -> Array:
     rows, groups = _patches(x, window), window.groups
     shape, flat = kernel_shape(x, g, window), g.reshape(-1, g.shape[-1])
     if groups == 1:
-        total = _product(rows.reshape(len(flat), -1), flat)
+        total = _product(_flattened(rows).reshape(len(flat), math.prod(shape[:-1])), flat)
     else:
-        inputs = rows.reshape(len(flat), rows.shape[-2], groups, -1)
-        outputs = flat.reshape(len(flat), groups, -1)
+        inputs = rows.reshape(len(flat), rows.shape[-2], groups, shape[-2])
+        outputs = flat.reshape(len(flat), groups, shape[-1] // groups)
         total = jnp.einsum("nkgc,ngf->kcgf", inputs, outputs, preferred_element_type=_summed(x))
     return total.astype(x.dtype).reshape(shape)
 
@@ -133,14 +134,16 @@ def correlate_as_matmul(x: Array, g: Array, window: Window) -> Array:
 def correlate_in_chunks(x: Array, g: Array, window: Window, pixels: int = FEW) -> Array:
     """The kernel's gradient as a sum over chunks of few images, a matmul per row of the kernel."""
     shape, batch, features = kernel_shape(x, g, window), len(g), g.shape[-1]
-    few = _divisor(batch, pixels // math.prod(g.shape[1:-1]))
+    few = _divisor(batch, pixels // max(1, math.prod(g.shape[1:-1])))
+    row = math.prod(shape[1:-1])
 
     def add(total: Array, part: tuple[Array, Array]) -> tuple[Array, None]:
         flat = part[1].reshape(-1, features)
-        products = [_product(band.reshape(len(flat), -1), flat) for band in _bands(part[0], window)]
+        bands = (band.reshape(len(flat), row) for band in _bands(part[0], window))
+        products = [_product(band, flat) for band in bands]
         return total + jnp.stack(products), None
 
-    zero = jnp.zeros((shape[0], math.prod(shape[1:-1]), features), _summed(x))
+    zero = jnp.zeros((shape[0], row, features), _summed(x))
     images, outputs = (v.reshape(batch // few, few, *v.shape[1:]) for v in (x, g))
     total, _ = lax.scan(add, zero, (images, outputs))
     return total.astype(x.dtype).reshape(shape)
@@ -230,6 +233,11 @@ def _bands(x: Array, window: Window) -> list[Array]:
 def _patches(x: Array, window: Window) -> Array:
     """The neighbourhood of every output, [batch, *positions, numbers of the kernel, channels]."""
     return jnp.stack(_shifted(x, window), axis=-2)
+
+
+def _flattened(rows: Array) -> Array:
+    """The last two axes as one, also where others are empty."""
+    return rows.reshape(*rows.shape[:-2], math.prod(rows.shape[-2:]))
 
 
 def _divisor(number: int, most: int) -> int:

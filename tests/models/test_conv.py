@@ -1,4 +1,5 @@
 # the forms of a convolution are compared with each other, so their modules are imported here
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -165,6 +166,16 @@ def test_every_form_computes_the_same_and_can_be_passed(operands):
     params = Conv(3).init(jax.random.key(0), x)
     other = Conv(3, convolve=convolve_as_matmul)
     assert_close(other.apply(params, x), Conv(3).apply(params, x))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_gradient_of_no_images_is_zero(groups):
+    layer = Conv(4, feature_group_count=groups)
+    params = layer.init(jax.random.key(0), jnp.ones((1, 3, 3, 4)))
+    gradient = jax.jit(jax.grad(lambda params, x: layer.apply(params, x).sum()))(
+        params, jnp.ones((0, 3, 3, 4))
+    )
+    chex.assert_trees_all_equal(gradient, jax.tree.map(jnp.zeros_like, params))
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "rocm", "tpu"])
