@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import platform
-import statistics
 import tempfile
 import threading
 import time
@@ -283,7 +282,7 @@ def _timed(
             start = time.perf_counter()
             _wait(run(*values))
             taken[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) / _PASSES for name, values in taken.items()}
+    return {name: float(np.median(values)) / _PASSES for name, values in taken.items()}
 
 
 _PASSES = 3

@@ -45,6 +45,7 @@ class SimpleRNN(Module):
             features are less than 1, or a name is unknown.
 
     Example:
+        >>> import jax
         >>> memory = SimpleRNN(8)
         >>> params = jax.jit(memory.init)(jax.random.key(0), jnp.zeros((1, 5, 3)))
         >>> outputs, carry = memory.apply(params, jnp.ones((2, 5, 3)), memory.zero_carry(2))
@@ -116,6 +117,7 @@ class GRU(Module):
             features are less than 1, or a name is unknown.
 
     Example:
+        >>> import jax
         >>> memory = GRU(8)
         >>> params = jax.jit(memory.init)(jax.random.key(0), jnp.zeros((1, 5, 3)))
         >>> jax.jit(memory.apply)(params, jnp.ones((2, 5, 3))).shape

@@ -101,6 +101,7 @@ def sweep(
         RunInUse: If another sweep adds to the store.
 
     Example:
+        >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
         >>> from paramjax import Problem, log_uniform, train_step

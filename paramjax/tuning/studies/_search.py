@@ -107,6 +107,7 @@ def search(
         DamagedError: If the file of the study is damaged, or trials were changed or deleted.
 
     Example:
+        >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
         >>> import optuna
