@@ -29,7 +29,7 @@ class Ahead:
     def __init__(self, program: Any, *inputs: Any) -> None:
         self._thread: threading.Thread | None = None
         config: Any = jax.config
-        if not config.jax_disable_jit:
+        if not config.jax_disable_jit and not _is_warm(program):
             lowered = program.lower(*inputs)
             # under a name by which `_threads` knows that it may be in XLA
             self._thread = threading.Thread(
@@ -42,6 +42,11 @@ class Ahead:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+
+def _is_warm(program: Any) -> bool:
+    """Whether it was called before; with other inputs then, the next call compiles it."""
+    return bool(getattr(program, "_cache_size", int)())
 
 
 def _compile(lowered: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,12 +15,22 @@ from paramjax._types import Array, PyTree
 from paramjax.data._sampler import host_batches
 from paramjax.runs._batch_spec import BatchSpec
 
+_PIECE_ROWS = 2**15
+"""Row numbers that are drawn at once, about: a millisecond, for which the first steps wait."""
+
+
+class _Block(NamedTuple):
+    """A block that is being filled: its memory, and its pieces with the step behind each."""
+
+    rows: np.ndarray
+    pieces: list[tuple[int, Future[None]]]
+
 
 class Order:
     """Blocks of rows, int32[steps of a block, batch], the next one drawn ahead.
 
-    All blocks have one shape, so that one program serves runs of any length, and a block is filled
-    as far as the run goes.
+    All blocks have one shape, so that one program serves runs of any length. A block is filled
+    piece by piece, as far as the run goes; steps begin when the first piece is there.
 
     Args:
         spec: How the data is cut into batches.
@@ -32,9 +42,9 @@ class Order:
         >>> from paramjax._threefry import words
         >>> spec = BatchSpec(rows=20_000, batch_size=4)
         >>> order = Order(spec, words(jax.random.key(0)), 10**6, jax.device_put)
-        >>> rows, first = order.at(260_003)
-        >>> rows.shape, first
-        ((260000, 4), 3)
+        >>> rows, first, end = order.at(260_003)
+        >>> rows.shape, first, end >= 5000
+        ((260000, 4), 3, True)
         >>> order.close()
     """
 
@@ -43,8 +53,8 @@ class Order:
     ) -> None:
         self._spec, self._data_key, self._steps, self._place = spec, data_key, steps, place
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="paramjax order")
-        self._drawn: dict[int, Future[np.ndarray]] = {}
-        self._placed: tuple[int, Any] = (-1, None)
+        self._blocks: dict[int, _Block] = {}
+        self._placed: tuple[int, int, Any] = (-1, 0, None)
         config: Any = jax.config
         self._partitionable: bool = config.jax_threefry_partitionable
 
@@ -53,15 +63,22 @@ class Order:
         blank: Array = self._place(aligned((self._spec.block_steps, self._width), np.int32))
         return blank
 
-    def at(self, step: int) -> tuple[Array, int]:
-        """The block of a step, and the index of the step in it."""
+    def at(self, step: int) -> tuple[Array, int, int]:
+        """The block of a step, the index of the step in it, and that behind what is drawn of it."""
         number, first = divmod(step, self._spec.block_steps)
-        self._drawn = {n: own for n, own in self._drawn.items() if n in (number, number + 1)}
-        if self._placed[0] != number:
-            self._draw(number)
-            self._draw(number + 1)
-            self._placed = number, self._place(self._drawn[number].result())
-        return self._placed[1], first
+        self._blocks = {n: own for n, own in self._blocks.items() if n in (number, number + 1)}
+        self._draw(number)
+        self._draw(number + 1)
+        if self._placed[0] != number or self._placed[1] <= first:
+            rows, pieces = self._blocks[number]
+            there = 0
+            for end, piece in pieces:
+                if there > first and not piece.done():
+                    break
+                piece.result()
+                there = end
+            self._placed = number, there, self._place(rows)
+        return self._placed[2], first, self._placed[1]
 
     def close(self) -> None:
         """Draw no more."""
@@ -73,19 +90,28 @@ class Order:
         return self._spec.batch_size
 
     def _draw(self, number: int) -> None:
-        if number not in self._drawn and number * self._spec.block_steps < self._steps:
-            self._drawn[number] = self._pool.submit(self._block, number)
-
-    def _block(self, number: int) -> np.ndarray:
         spec = self._spec
         left = self._steps - number * spec.block_steps
-        epochs = min(spec.block_epochs, -(-left // spec.per_epoch))
+        if number in self._blocks or left <= 0:
+            return
+        rows = aligned((spec.block_steps, self._width), np.int32)
+        first, epochs = (
+            number * spec.block_epochs,
+            min(spec.block_epochs, -(-left // spec.per_epoch)),
+        )
+        size = max(1, _PIECE_ROWS // (spec.per_epoch * self._width))
+        pieces = []
+        for begin in range(0, epochs, size):
+            end = min(epochs, begin + size)
+            part = rows[begin * spec.per_epoch : end * spec.per_epoch]
+            done = self._pool.submit(self._fill, part, first + begin, end - begin)
+            pieces.append((end * spec.per_epoch, done))
+        self._blocks[number] = _Block(rows, pieces)
+
+    def _fill(self, part: np.ndarray, first: int, epochs: int) -> None:
+        spec = self._spec
         # settings of a block of code hold in its own thread only
         with jax.threefry_partitionable(self._partitionable):
-            drawn = host_batches(
-                self._data_key, number * spec.block_epochs, epochs, spec.rows, self._width,
-                spec.last, spec.shuffle,
-            )  # fmt: skip
-        block = aligned((spec.block_steps, self._width), np.int32)
-        block[: len(drawn)] = drawn
-        return block
+            part[:] = host_batches(
+                self._data_key, first, epochs, spec.rows, self._width, spec.last, spec.shuffle
+            )

@@ -34,7 +34,7 @@ class ArraySource:
     ) -> None:
         self._trainer, self._spec, self._data, self._order = trainer, spec, data, order
         self._rows: Array | None = None
-        self._first = 0
+        self._first = self._end = 0
         self._ahead: Ahead | None = None
 
     @property
@@ -56,12 +56,12 @@ class ArraySource:
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
         """Have the rows of the next steps at hand."""
         if self._order is not None:
-            self._rows, self._first = self._order.at(step)
+            self._rows, self._first, self._end = self._order.at(step)
         return True
 
     def available(self) -> int:
         """Steps whose batches are at hand, positive after `prepare`."""
-        return INT32_MAX if self._rows is None else len(self._rows) - self._first
+        return INT32_MAX if self._rows is None else self._end - self._first
 
     def advance(self, state: TrainState, most: int) -> Chunk:
         """At most `most` steps, which must be available."""

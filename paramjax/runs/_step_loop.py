@@ -26,6 +26,9 @@ _BURST_BYTES = 2**31
 """Bytes of parameters in all steps of a burst at most: where a step takes a millisecond, asking
 after a few of them costs little, and a burst can neither be interrupted nor shown."""
 
+_WASTE = 0.07
+"""Share of a run's steps that may be thrown away behind its end."""
+
 Step = Callable[[Any, Batch], tuple[Any, Metrics]]
 """`(state, batch) -> (state, metrics)`, of any state."""
 
@@ -68,8 +71,8 @@ def _accelerated(size: int, steps: int, periods: Iterable[int]) -> int:
     Example:
         >>> _accelerated(10**6, 5000, ()), _accelerated(10**6, 5000, (100, 700))
         (128, 100)
-        >>> _accelerated(10**6, 20, ()), _accelerated(2**29, 5000, ())
-        (32, 4)
+        >>> _accelerated(10**6, 165, ()), _accelerated(2**29, 5000, ())
+        (16, 4)
         >>> _accelerated(10**6, 500, [500])
         125
     """
@@ -77,8 +80,9 @@ def _accelerated(size: int, steps: int, periods: Iterable[int]) -> int:
     period = min(periods, default=0)
     if 0 < period <= steps:
         return -(-period // -(-period // most))
-    # a power of two, so that runs of different length share a program
-    return min(most, 1 << (steps - 1).bit_length())
+    # one of a few, so that runs of different length share a program
+    sizes = [size for size in (128, 64, 32, 16, 8, 4, 2, 1) if size <= most]
+    return next((size for size in sizes if -steps % size <= _WASTE * steps), 1)
 
 
 def steps_until(

@@ -13,7 +13,7 @@ import numpy as np
 from paramjax._arrays import own_copy
 from paramjax._checks import is_key
 from paramjax._hashes import program_hash
-from paramjax._programs import OwnedJit, owned_jit
+from paramjax._programs import OwnedJit, kept_on, owned_jit
 from paramjax._types import ModelState, Params, PyTree
 from paramjax.runs._ahead import Ahead
 from paramjax.runs._evaluate import evaluate_in_batches, measured, static_arguments
@@ -182,9 +182,14 @@ class Validator:
 
     def _computes_any(self, state: TrainState) -> bool:
         """Whether parameters to evaluate, or their model state, must be computed."""
-        if self._computes is None:  # asked once, for each trace stays in the caches of JAX
+
+        def computes() -> bool:
             traced = jax.make_jaxpr(lambda state: _pair(self._trainer, state))(state)
-            self._computes = bool(traced.eqns)
+            return bool(traced.eqns)
+
+        if self._computes is None:  # asked once, for each trace stays in the caches of JAX
+            key = ("computes", jax.tree.structure(state))
+            self._computes = kept_on(self._trainer, key, computes)
         return self._computes
 
     def _own_pair(self, state: TrainState) -> Evaluated:

@@ -40,7 +40,7 @@ def run(trainer, plan, cuts, key):
     order = Order(plan, words(data_key), STEPS, jax.device_put)
     for most in itertools.cycle(cuts):
         most = min(most, STEPS - done)
-        rows, first = (None, 0) if plan.batch_size is None else order.at(done)
+        rows, first, _ = (None, 0, 0) if plan.batch_size is None else order.at(done)
         chunk = advance(trainer, plan, state, data, rows, first, most)
         state = chunk.state
         losses.append(np.array(jax.device_get(chunk.rows).metrics(most)["loss"]))
@@ -116,7 +116,7 @@ def test_padding_comes_from_the_same_epoch_and_weighs_nothing(key):
 def test_the_order_of_a_later_block_does_not_depend_on_where_it_is_begun(key):
     plan = BatchSpec(rows=300_000, batch_size=70_000, last="keep")
     order = Order(plan, words(key), 40, jax.device_put)
-    rows, first = order.at(17)
+    rows, first, _ = order.at(17)
     expected = jax.random.permutation(jax.random.fold_in(key, 3), 300_000)
     assert (plan.block_steps, first) == (10, 7)
     np.testing.assert_array_equal(rows[5:9].reshape(-1), expected[:280_000])
