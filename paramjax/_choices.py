@@ -21,20 +21,15 @@ import os
 import platform
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from paramjax._form_times import Form, timed
 from paramjax._jaxprs import open_jaxpr, programs_within
-
-Form = Callable[..., Any]
-"""`(*operands, **details) -> arrays`; its operands are arrays, its details not."""
 
 FILE = "paramjax-choices.json"
 
@@ -50,24 +45,26 @@ class Offer(NamedTuple):
         restored: Details from their JSON.
         asked: `(equation) -> (operands, details, default)` of the kind's primitive in a program,
             or None where nothing is chosen; None for a kind that has no primitive.
+        described: `(operands, details)` -> the layer in words, in lines of some 30 characters.
     """
 
     forms: Mapping[str, Form]
     restored: Callable[[dict[str, Any]], dict[str, Any]] = dict
     asked: Callable[[Any], Any] | None = None
+    described: Callable[[Sequence[Any], dict[str, Any]], str] | None = None
 
 
 class Outcome(NamedTuple):
     """What was measured of a layer of given shapes.
 
     Attributes:
-        question: The kind, the shapes and the details, as one text.
+        layer: The kind, the shapes and the details, in words.
         default: The form that the rule takes.
         seconds: Form -> seconds, the median of some rounds.
         form: The form that is taken from the next process on.
     """
 
-    question: str
+    layer: str
     default: str
     seconds: dict[str, float]
     form: str
@@ -147,8 +144,13 @@ def is_sharing_cores() -> bool:
     return _sharing.get()
 
 
-def measure(rounds: int = 7) -> Iterator[Outcome]:
+def measure(again: bool = False, rounds: int = 7) -> Iterator[Outcome]:
     """Time the forms of every layer that was noted, and keep what is fastest, one by one.
+
+    With `again`, also those that were measured before.
+
+    Raises:
+        OSError: If the file cannot be written.
 
     Example:
         >>> list(measure()) if folder() is None else []
@@ -156,14 +158,27 @@ def measure(rounds: int = 7) -> Iterator[Outcome]:
     """
     for question, answer in list(_read().items()):
         parts = _understood(question)
-        if parts is None or _form_of(answer) in _OFFERS[parts[0]].forms:
+        if parts is None or (not again and _form_of(answer) in _OFFERS[parts.kind].forms):
             continue
-        kind, operands, details, default = parts
-        seconds = _timed(_OFFERS[kind].forms, operands, details, rounds)
+        seconds = timed(_OFFERS[parts.kind].forms, parts.operands, parts.details, rounds)
         best = min(seconds, key=lambda form: seconds[form])
-        form = best if seconds[best] <= _MARGIN * seconds[default] else default
+        form = best if seconds[best] <= _MARGIN * seconds[parts.default] else parts.default
         _write({question: {"form": form, "seconds": seconds}})
-        yield Outcome(question, default, seconds, form)
+        yield Outcome(_described(parts), parts.default, seconds, form)
+
+
+def measured() -> int:
+    """The number of layers whose forms were measured on this machine.
+
+    Example:
+        >>> measured() >= 0
+        True
+    """
+    found = ((_understood(question), answer) for question, answer in _read().items())
+    return sum(
+        parts is not None and _form_of(answer) in _OFFERS[parts.kind].forms
+        for parts, answer in found
+    )
 
 
 def folder() -> Path | None:
@@ -203,15 +218,33 @@ def _form_of(answer: Any) -> str:
     return form if isinstance(form, str) else ""
 
 
-def _understood(question: str) -> tuple[str, list[Any], dict[str, Any], str] | None:
-    """A question's kind, the shapes of its operands, its details and its default."""
+class _Question(NamedTuple):
+    """What `choose` was asked."""
+
+    kind: str
+    operands: list[Any]
+    details: dict[str, Any]
+    default: str
+
+
+def _understood(question: str) -> _Question | None:
+    """What a question of the file asks; None of one of another version of ours."""
     try:
         kind, shapes, details, default = json.loads(question)
         operands = [jax.core.ShapedArray(tuple(shape), np.dtype(name)) for name, *shape in shapes]
         restored = _OFFERS[kind].restored(details)
-    except (ValueError, TypeError, KeyError, AttributeError):  # of another version of ours
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return (kind, operands, restored, default) if default in _OFFERS[kind].forms else None
+    found = _Question(kind, operands, restored, default)
+    return found if default in _OFFERS[kind].forms else None
+
+
+def _described(asked: _Question) -> str:
+    """A layer in words."""
+    words = _OFFERS[asked.kind].described
+    if words is not None:
+        return words(asked.operands, asked.details)
+    return f"{asked.kind} of {' and '.join('x'.join(map(str, o.shape)) for o in asked.operands)}"
 
 
 _lock = threading.Lock()
@@ -249,7 +282,8 @@ def _note(question: str) -> None:
             return
         _noted.add(question)
         if question not in _read():
-            _write({question: None})
+            with contextlib.suppress(OSError):  # then the rule goes on deciding
+                _write({question: None})
 
 
 def _write(answers: dict[str, Any]) -> None:
@@ -257,61 +291,16 @@ def _write(answers: dict[str, Any]) -> None:
     place = folder()
     if place is None:
         return
-    with contextlib.suppress(OSError):  # then the rule goes on deciding
-        try:
-            whole = json.loads((place / FILE).read_text())
-        except (OSError, ValueError):
-            whole = {}
-        kept = whole if isinstance(whole, dict) else {}
-        kept[machine()] = _read() | answers
-        with tempfile.NamedTemporaryFile("w", dir=place, delete=False, suffix=".json") as draft:
-            json.dump(kept, draft, indent=1)
+    try:
+        whole = json.loads((place / FILE).read_text())
+    except (OSError, ValueError):
+        whole = {}
+    kept = whole if isinstance(whole, dict) else {}
+    kept[machine()] = _read() | answers
+    with tempfile.NamedTemporaryFile("w", dir=place, delete=False, suffix=".json") as draft:
+        json.dump(kept, draft, indent=1)
+    try:
         os.replace(draft.name, place / FILE)
-
-
-def _timed(
-    forms: Mapping[str, Form], operands: Sequence[Any], details: dict[str, Any], rounds: int
-) -> dict[str, float]:
-    """Form -> the median of its seconds, in rounds that interleave them, within a loop."""
-    rng = np.random.default_rng(0)
-    values = [jnp.asarray(rng.normal(size=o.shape), o.dtype) for o in operands]
-    runs = {name: _loop(functools.partial(form, **details), values) for name, form in forms.items()}
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            _wait(run(*values))
-            taken[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) / _PASSES for name, values in taken.items()}
-
-
-_PASSES = 3
-"""Passes of a loop that is timed; in a loop some forms are slower than outside."""
-
-
-def _loop(form: Form, values: list[Any]) -> Any:
-    """A compiled loop over a form, warm; each pass needs the whole result of the one before."""
-
-    def body(carry: tuple[Any, Any], rest: list[Any]) -> tuple[Any, Any]:
-        first, last = carry
-        corner = (0,) * first.ndim
-        small = (1e-30 * jax.tree.leaves(last)[0].ravel()[0]).astype(first.dtype)
-        first = first.at[corner].add(small)
-        return first, form(first, *rest)
-
-    def loop(first: Any, *rest: Any) -> Any:
-        shapes = jax.eval_shape(form, first, *rest)
-        start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        repeated = lax.scan(
-            lambda c, _: (body(c, list(rest)), None), (first, start), length=_PASSES
-        )
-        return repeated[0][1]
-
-    compiled = jax.jit(loop).lower(*values).compile()
-    _wait(compiled(*values))
-    return compiled
-
-
-def _wait(arrays: Any) -> None:
-    for leaf in jax.tree.leaves(arrays):
-        leaf.block_until_ready()
+    except OSError:
+        os.unlink(draft.name)
+        raise

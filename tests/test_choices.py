@@ -1,6 +1,8 @@
 """Measured forms of layers: what is noted, measured, kept, and told to a run that goes on."""
 
+import errno
 import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +41,7 @@ def asked():
 
 
 def timed(monkeypatch, **seconds):
-    monkeypatch.setattr(_choices, "_timed", lambda *_: {"by rule": 1.0, **seconds})
+    monkeypatch.setattr(_choices, "timed", lambda *_: {"by rule": 1.0, **seconds})
 
 
 @pytest.mark.parametrize(("other", "taken"), [(0.89, "other"), (0.91, "by rule")])
@@ -91,24 +93,44 @@ def test_questions_of_two_processes_are_both_kept(folder, monkeypatch):
 
 
 def test_the_command_measures_what_was_noted(folder, monkeypatch, capsys):
-    asked()
+    def said(code, *words):
+        with pytest.raises(SystemExit) as ended:
+            main(["measure", *words])
+        assert (ended.value.code or 0) == code
+        return " ".join("".join(capsys.readouterr()).split())
+
     timed(monkeypatch, other=0.5)
-    monkeypatch.setattr("os.getloadavg", lambda: (3.0, 0.0, 0.0), raising=False)
-    with pytest.raises(SystemExit) as ended:
-        main(["measure"])
-    assert ended.value.code == 2
-    with pytest.raises(SystemExit) as ended:
-        main(["measure", "--busy"])
-    assert ended.value.code == 0
-    assert "by rule 1000.00, other 500.00" in capsys.readouterr().out
+    assert "no large convolution was trained" in said(0, "--busy")
+    asked()
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 0.0, 0.0), raising=False)
+    assert "or did in the last minute (load 99.0)" in said(2)
+    shown = said(0, "--busy")
+    assert "product of 2x3 and 3x4 by rule 1000.00 other, usually by rule other 500.00" in shown
+    assert "1 layer measured, kept in" in shown
+    assert "nothing new: 1 layer is measured already" in said(0, "--busy")
+    timed(monkeypatch, other=2.0)
+    assert "by rule, as usual" in said(0, "--busy", "--again")
+    monkeypatch.setattr("os.replace", refuse)
+    assert "cannot be written (No space left on device)" in said(2, "--busy", "--again")
+    assert [path.name for path in folder.iterdir()] == [_choices.FILE]
     monkeypatch.setattr(_choices, "folder", lambda: None)
-    with pytest.raises(SystemExit) as ended:
-        main(["measure"])
-    assert ended.value.code == 2
+    assert "there is no compilation cache" in said(2)
+
+
+def refuse(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_a_convolution_is_called():
+    strided = window((3, 3), ((1, 1), (1, 1)), strides=(2, 1))
+    shapes = [jax.ShapeDtypeStruct(shape, "float32") for shape in ((8, 6, 6, 4), (8, 3, 6, 5))]
+    words = _choices._OFFERS["correlation"].described(shapes, {"window": strided})
+    lines = ["kernel gradient, float32", "8x6x6x4 by 3x3x4x5", "strides 2x1"]
+    assert words.splitlines() == lines
 
 
 def test_the_forms_are_timed(folder):
-    seconds = _choices._timed(FORMS, (X, KERNEL), {"power": 2}, 2)
+    seconds = _choices.timed(FORMS, (X, KERNEL), {"power": 2}, 2)
     assert set(seconds) == set(FORMS)
     assert min(seconds.values()) > 0
 
@@ -131,7 +153,7 @@ def test_a_measured_form_of_a_convolution_is_used_and_told(folder, monkeypatch):
     noted = [json.loads(text) for text in _choices._read()]
     assert {kind for kind, *_ in noted} == {"convolution", "correlation"} or len(noted) == 1
     monkeypatch.setattr(
-        _choices, "_timed", lambda forms, *_: {f: 0.5 if f == "matmul" else 1.0 for f in forms}
+        _choices, "timed", lambda forms, *_: {f: 0.5 if f == "matmul" else 1.0 for f in forms}
     )
     assert {outcome.form for outcome in _choices.measure()} == {"matmul"}
     forget(monkeypatch)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
-from paramjax._choices import Form, Offer, choose, is_sharing_cores, offer
+from paramjax._choices import Offer, choose, is_sharing_cores, offer
+from paramjax._form_times import Form
 from paramjax._types import Array
 from paramjax.models._convolution_forms import (
     FEW,
@@ -133,5 +135,26 @@ def _correlation_rule(x: Any, g: Any, window: Window) -> tuple[str, str]:
 
 
 _RULES = {"convolution": _convolution_rule, "correlation": _correlation_rule}
-offer("convolution", Offer(CONVOLUTIONS, _restored, _asked))
-offer("correlation", Offer(CORRELATIONS, _restored, _asked))
+
+
+def _described(kind: str, operands: Sequence[Any], details: dict[str, Any]) -> str:
+    """Such as "convolution, float32 / 128x14x14x32 by 3x3x32x64", in lines."""
+    x, other = operands
+    window = details["window"]
+    kernel = kernel_shape(x, other, window) if kind == "kernel gradient" else other.shape
+    lines = [f"{kind}, {x.dtype}", f"{_sides(x.shape)} by {_sides(kernel)}"]
+    special = {"strides": window.strides, "dilation": window.dilation, "spread": window.spread}
+    lines += [f"{name} {_sides(sides)}" for name, sides in special.items() if max(sides) > 1]
+    return "\n".join(lines)
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+offer("convolution", Offer(
+    CONVOLUTIONS, _restored, _asked, functools.partial(_described, "convolution")
+))  # fmt: skip
+offer("correlation", Offer(
+    CORRELATIONS, _restored, _asked, functools.partial(_described, "kernel gradient")
+))  # fmt: skip
