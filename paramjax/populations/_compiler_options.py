@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -29,16 +30,26 @@ def for_backend(options: Options) -> Options | None:
     return {name: value for name, value in options.items() if _is_known(name, value)}
 
 
+_LOCKS = [threading.Lock() for _ in range(64)]
+"""Locks of programs that are being compiled, by the hash of their text."""
+
+
 def compiled(lowered: Any, options: Options) -> Any:
-    """A lowered program compiled with the options that this JAX knows, on a CPU."""
-    if jax.default_backend() != "cpu":
-        return lowered.compile()
-    try:
-        return lowered.compile(compiler_options=options)
-    except jax.errors.JaxRuntimeError as error:
-        if _UNKNOWN not in str(error):
-            raise
-    return lowered.compile(compiler_options=for_backend(options))
+    """A lowered program compiled, on a CPU with the options that this JAX knows.
+
+    Threads with the same program wait for each other: JAX writes an entry of its cache in place,
+    so another thread could read half of it.
+    """
+    text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
+    with _LOCKS[hash(text) % len(_LOCKS)]:
+        if jax.default_backend() != "cpu":
+            return lowered.compile()
+        try:
+            return lowered.compile(compiler_options=options)
+        except jax.errors.JaxRuntimeError as error:
+            if _UNKNOWN not in str(error):
+                raise
+        return lowered.compile(compiler_options=for_backend(options))
 
 
 _UNKNOWN = "No such compile option"

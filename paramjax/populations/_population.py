@@ -17,10 +17,11 @@ from paramjax._types import Array, Hyperparameters, Key, ModelState, Params, PyT
 from paramjax.data._sampler import host_batches, steps_per_epoch
 from paramjax.populations._devices import placed
 from paramjax.populations._execution import Layout
+from paramjax.populations._functions import Plateau
 from paramjax.populations._orders import Orders
 from paramjax.populations._outcome import ChunkResult
 from paramjax.populations._problem import Problem, check_plateau, rows_a_step, task_of
-from paramjax.populations._programs import Plateau, Shared
+from paramjax.populations._programs import Shared
 from paramjax.populations._seed_rows import SeedRows, all_rows, row_shapes, rows_of
 from paramjax.populations._starts import PendingStarts, Starts
 from paramjax.populations._structure_group import StructureGroup

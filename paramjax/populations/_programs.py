@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from paramjax._choices import sharing_cores
 from paramjax._threads import workers
-from paramjax._types import Array, Metrics, ModelState, Params, PyTree
-from paramjax.populations import _mapped_loop as loop
-from paramjax.populations import _single_run as single
-from paramjax.populations._compiler_options import RUN_OFTEN, RUN_ONCE, Options, compiled
-from paramjax.populations._devices import fetched, over_devices, placed
+from paramjax._types import Metrics, ModelState, Params, PyTree
+from paramjax.populations._compiler_options import compiled
+from paramjax.populations._devices import fetched, placed
 from paramjax.populations._first_state import HostStart
-from paramjax.populations._mapped_loop import Carry, Reading
+from paramjax.populations._functions import FUNCTIONS, Plateau
+from paramjax.populations._mapped_loop import Carry, burst_for
 from paramjax.populations._orders import Orders
 from paramjax.populations._starts import PendingStarts
 from paramjax.populations._traced_trainer import Numbers, TracedTrainer, runs_uncompiled
-
-_LOCKS = [threading.Lock() for _ in range(64)]
-"""Locks of programs that are being compiled, by the hash of their text."""
-
-
-class Plateau(NamedTuple):
-    """When `reduce_on_plateau` is told how evaluations go, and by which metric."""
-
-    steps: frozenset[int]
-    metric: str
-    maximise: bool
-
-    def score(self, metrics: Metrics) -> Array:
-        """The metric as `fit` gives it: the lower the better, infinite if it is not finite."""
-        value = jnp.asarray(metrics[self.metric], float)
-        return jnp.where(jnp.isfinite(value), -value if self.maximise else value, jnp.inf)
 
 
 class Shared(NamedTuple):
@@ -75,7 +55,7 @@ class Programs:
     def burst(self) -> int:
         """Steps that a segment computes at least."""
         devices = 1 if self.mesh is None else self.mesh.size
-        return loop.burst_for(self.traced, self.runs // devices, self.capacity)
+        return burst_for(self.traced, self.runs // devices, self.capacity)
 
     def compile(self, numbers: Numbers, *, stepwise: bool) -> None:
         """Compile the programs that a layout needs, unless they are compiled already."""
@@ -208,9 +188,9 @@ class Programs:
                 for name, inputs in needed.items()
                 if name not in self._compiled
             }
-        options = [_FUNCTIONS[name][-1] for name in lowered]
+        options = [FUNCTIONS[name].options for name in lowered]
         with workers(max(1, len(lowered))) as pool:
-            done = pool.map(_compiled, lowered.values(), options)
+            done = pool.map(compiled, lowered.values(), options)
             self._compiled |= zip(lowered, done, strict=True)
 
     def _inputs(
@@ -224,77 +204,10 @@ class Programs:
     def _function(self, name: str) -> Any:
         """The jitted function of a program, under the name that a profile shows."""
         if name not in self._functions:
-            function, split, donated, _ = _FUNCTIONS[name]
             first = self.plateau if name == "tell" else self.traced
-            local = functools.partial(function, first, self._mapped, self.capacity)
-            over = over_devices(_named(local, name), self.mesh, split)
-            self._functions[name] = jax.jit(over, donate_argnums=donated)
+            form = first, self._mapped, self.capacity
+            self._functions[name] = FUNCTIONS[name].jitted(name, form, self.mesh)
         return self._functions[name]
-
-
-def _compiled(lowered: Any, options: Options) -> Any:
-    """Compile; threads with the same program wait for each other.
-
-    JAX writes an entry of its cache in place, so another thread could read half of it.
-    """
-    text = lowered.compiler_ir().operation.get_asm(large_elements_limit=16)
-    with _LOCKS[hash(text) % len(_LOCKS)]:
-        return compiled(lowered, options)
-
-
-def _begin(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Carry:
-    del capacity
-    numbers, seed_index, starts, model_state = inputs
-    numbers, seed_index = _single(mapped, (numbers, seed_index))
-    carry = loop.begin(traced, mapped, numbers, seed_index, starts, model_state)
-    whole: Carry = _again(mapped, carry)
-    return whole
-
-
-def _segment(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
-    numbers, carry, seed_index, order, offset, count, data, eval_data = inputs
-    numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
-    reading = Reading(order, seed_index, offset, count)
-    if mapped or loop.burst_for(traced, 1, capacity) > 1:
-        advanced = loop.advance(traced, mapped, capacity, numbers, carry, reading, data)
-    else:
-        advanced = single.advance(traced, capacity, numbers, carry, reading, data)
-    carry, history, computed = advanced
-    measured = loop.evaluate(traced, mapped, numbers, carry, seed_index, eval_data)
-    if mapped:
-        history = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), history)
-    return _again(mapped, (carry, history, measured, computed))
-
-
-def _once(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
-    del capacity
-    numbers, carry, seed_index, order, offset, count, data, _ = inputs
-    numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
-    batch = loop.batch_of(Reading(order, seed_index, offset, count), jnp.int32(0), data)
-    return _again(mapped, loop.step(traced, mapped, numbers, carry, batch, shared=order is None))
-
-
-def _measure(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Metrics:
-    del capacity
-    numbers, carry, seed_index, *_, eval_data = inputs
-    numbers, carry, seed_index = _single(mapped, (numbers, carry, seed_index))
-    measured = loop.evaluate(traced, mapped, numbers, carry, seed_index, eval_data)
-    metrics: Metrics = _again(mapped, measured)
-    return metrics
-
-
-def _finish(traced: TracedTrainer, mapped: bool, capacity: int, *inputs: Any) -> Any:
-    del capacity
-    numbers, carry = _single(mapped, inputs)
-    kept = traced.kept.call
-    return _again(mapped, (jax.vmap(kept) if mapped else kept)(numbers, carry.state))
-
-
-def _tell(plateau: Plateau, mapped: bool, capacity: int, *inputs: Any) -> Carry:
-    del capacity
-    carry, measured = _single(mapped, inputs)
-    told: Carry = _again(mapped, loop.tell(mapped, carry, plateau.score(measured)))
-    return told
 
 
 def _handed_on(traced: TracedTrainer) -> list[int] | None:
@@ -303,34 +216,3 @@ def _handed_on(traced: TracedTrainer) -> list[int] | None:
     indices = {id(variable): index for index, variable in enumerate(jaxpr.invars)}
     found = [indices.get(id(variable)) for variable in jaxpr.outvars]
     return None if None in found else [index for index in found if index is not None]
-
-
-def _single(mapped: bool, tree: PyTree) -> PyTree:
-    """The single run without its axis; mapped runs as they are."""
-    return tree if mapped else jax.tree.map(lambda leaf: leaf[0], tree)
-
-
-def _again(mapped: bool, tree: PyTree) -> PyTree:
-    """The single run with its axis again; mapped runs as they are."""
-    return tree if mapped else jax.tree.map(lambda leaf: leaf[None], tree)
-
-
-def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """The function under a name that the compilation cache and a profile show."""
-
-    def program(*inputs: Any) -> Any:
-        return function(*inputs)
-
-    program.__name__ = program.__qualname__ = f"population_{name}"
-    return program
-
-
-_SEGMENT_SPLIT: Sequence[bool] = (True, True, True, False, False, False, False, False)
-_FUNCTIONS: dict[str, tuple[Callable[..., Any], Sequence[bool], tuple[int, ...], Options]] = {
-    "begin": (_begin, (True, True, False, False), (), RUN_ONCE),
-    "segment": (_segment, _SEGMENT_SPLIT, (1,), RUN_OFTEN),
-    "once": (_once, _SEGMENT_SPLIT, (1,), RUN_OFTEN),
-    "finish": (_finish, (True, True), (), RUN_OFTEN),
-    "tell": (_tell, (True, True), (0,), RUN_ONCE),
-    "measure": (_measure, _SEGMENT_SPLIT, (), RUN_OFTEN),
-}

@@ -14,10 +14,11 @@ from jax.sharding import Mesh
 from paramjax._types import PyTree
 from paramjax.populations._devices import fetched, placed
 from paramjax.populations._execution import Layout
+from paramjax.populations._functions import Plateau
 from paramjax.populations._mapped_loop import Carry
 from paramjax.populations._orders import Orders
 from paramjax.populations._outcome import ChunkResult, blanked, cut, finite_runs, replaced
-from paramjax.populations._programs import Plateau, Programs, Shared
+from paramjax.populations._programs import Programs, Shared
 from paramjax.populations._traced_trainer import TracedTrainer
 from paramjax.populations._trial_run import TrialRun, longest, segments
 from paramjax.space._distribution import Space

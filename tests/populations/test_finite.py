@@ -101,6 +101,10 @@ def test_in_bursts_of_steps_as_on_accelerators_it_is_the_same(monkeypatch):
         for at, losses in zip([5, STEPS, 3, 7], part.history["loss"], strict=True):
             np.testing.assert_array_equal(losses[: at + 1], steps[: at + 1])
             assert np.isnan(losses[at + 1 :]).all()
+    single = population(nan_gradient, rungs=(3, 7)).train(runs(5), Layout(1))
+    assert (single.params[0], single.steps[0], single.alive[0]) == (5, 5, False)
+    np.testing.assert_array_equal(single.history["loss"][0], part.history["loss"][0])
+    assert single.computed.tolist() == [7]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
