@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import by_numpy, numbers
 from paramjax._checks import is_key
 from paramjax._status import Status
-from paramjax._types import ModelState, Params, PyTree
+from paramjax._types import Key, ModelState, Params, PyTree
 from paramjax.populations._trial_run import Record, TrialRun, segments, status_of, tail_mean
 
 
@@ -117,7 +118,7 @@ def _by_run(values: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 def cut(chunk: ChunkResult, count: int) -> ChunkResult:
     """The first runs of a chunk, without those that only filled its call."""
     bare = chunk._replace(runs=(), evaluation_steps=())
-    arrays: ChunkResult = jax.tree.map(lambda leaf: leaf[:count], bare)
+    arrays: ChunkResult = by_numpy(lambda leaf: leaf[:count], bare)
     arrays.computed[-1] += chunk.computed[count:].sum()
     return arrays._replace(runs=tuple(chunk.runs[:count]), evaluation_steps=chunk.evaluation_steps)
 
@@ -126,11 +127,10 @@ def replaced(chunk: ChunkResult, other: ChunkResult, which: np.ndarray) -> Chunk
     """The chunk with some of its runs, bool[runs], taken from another one of the same runs."""
 
     def chosen(own: Any, others: Any) -> Any:
-        where = jnp.where if is_key(own) else np.where
-        return where(which.reshape(-1, *[1] * (own.ndim - 1)), others, own)
+        return np.where(which.reshape(-1, *[1] * (own.ndim - 1)), others, own)
 
     bare = [own._replace(runs=(), evaluation_steps=()) for own in (chunk, other)]
-    arrays: ChunkResult = jax.tree.map(chosen, *bare)
+    arrays: ChunkResult = by_numpy(chosen, *bare)
     return arrays._replace(
         runs=chunk.runs,
         evaluation_steps=chunk.evaluation_steps,
@@ -175,10 +175,18 @@ def outcomes(chunk: ChunkResult, reached: int, before: Sequence[Outcome] = ()) -
     leaves, tree = jax.tree.flatten(
         (whole.params, whole.model_state, whole.history, whole.curve, whole.resume_state)
     )
+    # of keys one by one, for to index an array of keys compiles a program
+    rows = [_keys(leaf) if is_key(leaf) else leaf for leaf in leaves]
     return [
-        Outcome(record, reached, own, *tree.unflatten([leaf[index] for leaf in leaves]))
+        Outcome(record, reached, own, *tree.unflatten([leaf[index] for leaf in rows]))
         for index, (record, own) in enumerate(zip(records(whole), computed, strict=True))
     ]
+
+
+def _keys(leaf: Key) -> list[Key]:
+    """The keys of an array of keys."""
+    impl = jax.random.key_impl(leaf)
+    return [jax.random.wrap_key_data(own, impl=impl) for own in np.asarray(numbers(leaf))]
 
 
 def _joined(before: Sequence[Outcome], chunk: ChunkResult) -> ChunkResult:

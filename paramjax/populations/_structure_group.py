@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from paramjax._arrays import by_numpy
 from paramjax._types import PyTree
 from paramjax.populations._devices import fetched, placed
 from paramjax.populations._execution import Layout
@@ -157,7 +157,7 @@ class StructureGroup:
         """The carry of fetched runs on the devices again, the last run repeated."""
         runs = np.minimum(np.arange(count), len(resume_state.alive) - 1)
         # in memory of its own: the programs take it over, and careful ones may need it again
-        own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[runs], resume_state)
+        own = by_numpy(lambda leaf: leaf[runs], resume_state)
         carry: Carry = placed(own, self.mesh, split=True)
         return carry
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
+from paramjax._arrays import by_numpy
 from paramjax._status import Status
 from paramjax.populations._execute import Job, execute
 from paramjax.populations._execution import Layout
@@ -93,7 +93,7 @@ def _trainer(
         resume_state = None
         if first:
             before = [record_store.get(run.trial, run.seed).resume_state for run in job.runs]
-            resume_state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *before)
+            resume_state = by_numpy(lambda *leaves: np.stack(leaves), *before)
         return population.train(
             job.runs, job.layout,
             first=first, end=end, resume_state=resume_state, last=end == population.steps,

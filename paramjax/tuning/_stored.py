@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from paramjax._files import make_folder
@@ -73,7 +72,7 @@ def templates(population: Population, trials: Trials) -> Callable[[int], tuple[A
     def trees(trial: int) -> tuple[Any, Any]:
         traced = population.structure_group(TrialRun(trial, 0, dict(trials[trial]))).traced
         arrays = (*traced.kept.out, traced.step.out[1], traced.evaluate.out)
-        return arrays, Carry(traced.init.out, jnp.bool_(True), jnp.int32(0))
+        return arrays, Carry(traced.init.out, np.bool_(True), np.int32(0))  # type: ignore[arg-type]
 
     return trees
 

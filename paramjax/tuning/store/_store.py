@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from paramjax._arrays import numbers
@@ -199,10 +198,8 @@ def unpacked(blob: bytes, tree: PyTree) -> PyTree:
     for name, shape, kind in json.loads(head):
         dtype = np.dtype(name)
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        array = np.frombuffer(contents, dtype, size // dtype.itemsize, start).reshape(shape)
-        leaves.append(
-            array if kind is None else jax.random.wrap_key_data(jnp.asarray(array), impl=kind)
-        )
+        array: Any = np.frombuffer(contents, dtype, size // dtype.itemsize, start).reshape(shape)
+        leaves.append(array if kind is None else jax.random.wrap_key_data(array, impl=kind))
         start += size
     structure: Any = jax.tree.structure(tree)
     if structure.num_leaves != len(leaves):
