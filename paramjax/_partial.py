@@ -64,8 +64,8 @@ def pending(function: Callable[..., _R], *args: Any) -> Callable[[], _R]:
     jitted = function if hasattr(function, "trace") else jax.jit(function)
     inputs = jax.tree.leaves(args)
     config: Any = jax.config
-    meshed = not jax.sharding.get_abstract_mesh().empty
-    if config.jax_disable_jit or meshed or not all(map(_is_plain, inputs)):
+    apart = config.jax_disable_jit or not jax.sharding.get_abstract_mesh().empty
+    if apart or not all(map(_is_plain, inputs)) or is_tracing():
         return lambda: jitted(*args)
     traced = jitted.trace(*args)
     forms, structure = jax.tree.flatten(traced.out_info)
@@ -81,6 +81,16 @@ def pending(function: Callable[..., _R], *args: Any) -> Callable[[], _R]:
         return made
 
     return result
+
+
+def is_tracing() -> bool:
+    """Whether what is computed now becomes part of a program, even of arrays that are there.
+
+    Example:
+        >>> is_tracing(), bool(jax.jit(is_tracing)())
+        (False, True)
+    """
+    return isinstance(jax.device_put(np.int32(0)), jax.core.Tracer)
 
 
 def _form(leaf: Any) -> tuple[Any, ...]:
@@ -105,12 +115,6 @@ def _tape_of(program: Any) -> _Tape:
         if program not in _tapes:
             _tapes[program] = _Tape(program)
         return _tapes[program]
-
-
-def _device_of(inputs: Sequence[Any]) -> Any:
-    """The device that the arguments are bound to, None if they are bound to none."""
-    bound = (leaf for leaf in inputs if isinstance(leaf, jax.Array) and leaf.committed)
-    return next((next(iter(leaf.devices())) for leaf in bound), None)
 
 
 class _Step(NamedTuple):
@@ -145,8 +149,8 @@ class _Tape:
         # numpy has no weakly typed arrays
         weak = {at for at in self._results if _is_weak(self._avals[at]) and self._avals[at].shape}
         left = [at for at in self._results if at not in known or at in weak]
-        rest = self._rest(inputs, known, left)
-        device = _device_of(inputs)
+        device = self._device(inputs)
+        rest = self._rest(inputs, known, left, device)
         # each in memory of its own: two results of one value, too, for both may be donated
         own = [self._source(at, inputs, known) for at in self._results if at not in rest]
         placed = iter(jax.device_put(own, device, may_alias=False))
@@ -154,6 +158,14 @@ class _Tape:
             rest[at] if at in rest else _typed(next(placed), self._avals[at])
             for at in self._results
         ]
+
+    def _device(self, inputs: Sequence[Any]) -> Any:
+        """The device that the arguments that count are bound to, None if there is none."""
+        used = {*self._results, *(at for step in self._steps for at in step.inputs)}
+        for at, leaf in zip(self._inputs, inputs, strict=True):
+            if at in used and isinstance(leaf, jax.Array) and leaf.committed:
+                return next(iter(leaf.devices()))
+        return None
 
     def _place(self, aval: Any) -> int:
         self._avals.append(aval)
@@ -223,8 +235,10 @@ class _Tape:
         # numpy's memory is taken over where it is aligned, whatever may_alias says
         return known[at].item() if _is_weak(aval) and not aval.shape else np.array(known[at])
 
-    def _rest(self, inputs: Sequence[Any], known: Any, results: list[int]) -> dict[int, Any]:
-        """Results that need a compiler, by place."""
+    def _rest(
+        self, inputs: Sequence[Any], known: Any, results: list[int], device: Any
+    ) -> dict[int, Any]:
+        """Results that need a compiler, by place, on the device that they are bound to, if any."""
         if not results:
             return {}
         given = {at for at in known if at in self._varying} | set(self._inputs)
@@ -235,7 +249,12 @@ class _Tape:
         key = (*taken, None, *results)
         if key not in self._compiled:
             self._compiled[key] = self._program_of(steps, taken, results)
-        values = self._compiled[key]([arguments[at] for at in taken])
+        given_ones = [arguments[at] for at in taken]
+        if device is not None:
+            given_ones = jax.device_put(given_ones, device)
+        values = self._compiled[key](given_ones)
+        if device is not None:  # of constants only they lie where all unbound ones do
+            values = jax.device_put(values, device)
         return dict(zip(results, values, strict=True))
 
     def _program_of(self, steps: list[_Step], taken: list[int], results: list[int]) -> Any:

@@ -130,6 +130,22 @@ def test_a_traced_call_is_compiled_with_its_caller():
     assert shape.shape == (2,)
 
 
+def test_results_are_bound_to_the_device_of_the_arguments_that_count():
+    there = jax.devices()[-1]
+    start = jax.jit(lambda key, x: (jax.random.normal(key, (2,)), jnp.zeros(3), jnp.sin(1.0)))
+    for given in ((jax.device_put(KEY, there), 0.0), (KEY, jax.device_put(0.0, there))):
+        for ours, theirs in zip(evaluated(start, *given), start(*given), strict=True):
+            assert (ours.committed, ours.devices()) == (theirs.committed, theirs.devices())
+
+
+def test_arrays_that_are_there_while_something_else_is_traced():
+    given = jnp.arange(3)
+    shapes = jax.eval_shape(
+        lambda: evaluated(lambda key, x: (jax.random.split(key), x), KEY, given)
+    )
+    assert [own.shape for own in shapes] == [(2,), (3,)]
+
+
 def test_a_function_is_compiled_once(compilations):
     jitted = jax.jit(lambda key: jax.random.normal(key, (2,)))
     first = pending(jitted, KEY)

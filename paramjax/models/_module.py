@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from paramjax._partial import evaluated
+from paramjax._partial import evaluated, is_tracing
 from paramjax._types import PyTree
 
 
@@ -38,7 +38,7 @@ class Module(nn.Module):
         leaves, structure = jax.tree.flatten(((rngs, *args), kwargs))
         arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array | np.ndarray)]
         special = not kwargs.keys().isdisjoint(("mutable", "method", "capture_intermediates"))
-        traced = any(isinstance(array, jax.core.Tracer) for array in arrays)
+        traced = any(isinstance(array, jax.core.Tracer) for array in arrays) or is_tracing()
         start = None if special or traced or self.scope else _start(self, structure, leaves)
         if start is not None:
             with contextlib.suppress(jax.errors.ConcretizationTypeError):  # it looks at numbers
@@ -66,21 +66,21 @@ def _start(module: Module, structure: Any, leaves: list[Any]) -> Callable[..., P
 @functools.lru_cache(maxsize=64)
 def _start_of(module: Module, structure: Any, others: tuple[Any, ...]) -> Callable[..., PyTree]:
     """The initialisation of a module as a function of the arrays among its arguments."""
-    seen: list[PyTree] = []
+    seen: dict[Any, Any] = {}  # structure of variables -> their names in order
 
     def start(arrays: list[Any]) -> PyTree:
         given = iter(arrays)
         leaves = [next(given) if other is _ARRAY else other for other in others]
         inputs, named = jax.tree.unflatten(structure, leaves)
         variables = nn.Module.init(module, *inputs, **named)
-        seen[:] = [_names(variables)]
+        seen[jax.tree.structure(variables)] = _names(variables)
         return variables
 
     jitted = jax.jit(start)
 
     def started(arrays: list[Any]) -> PyTree:
         variables = evaluated(jitted, arrays)
-        return _in_order_of(variables, seen[0])
+        return _in_order_of(variables, seen[jax.tree.structure(variables)])
 
     return started
 

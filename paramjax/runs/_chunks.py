@@ -198,7 +198,7 @@ class _Step:
 
     def begin(self, state: TrainState) -> Progress:
         """The progress before the first step."""
-        room = MetricRows.room(self._shapes, self.capacity + self._burst - 1)
+        room = MetricRows.room(self._shapes, self.capacity, self._burst - 1)
         return Progress(state, jnp.int32(0), room)
 
     def until(self, batch: Callable[[Array], Batch], progress: Progress, end: Array) -> Progress:

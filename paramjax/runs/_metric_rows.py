@@ -34,25 +34,23 @@ class MetricRows:
         {'loss': [0.0, 0.5], 'skipped': [0, 2]}
     """
 
-    def __init__(self, buffers: dict[str, Array], columns: tuple[_Column, ...]) -> None:
-        self._buffers, self._columns = buffers, columns
+    def __init__(
+        self, buffers: dict[str, Array], columns: tuple[_Column, ...], capacity: int
+    ) -> None:
+        self._buffers, self._columns, self._capacity = buffers, columns, capacity
 
     @classmethod
-    def room(cls, shapes: Metrics, capacity: int) -> MetricRows:
-        """Room for the metrics of `capacity` steps."""
+    def room(cls, shapes: Metrics, capacity: int, beyond: int = 0) -> MetricRows:
+        """Room for the metrics of `capacity` steps, and for some `beyond` that nobody reads."""
         columns, widths = [], dict[str, int]()
         for name, own in shapes.items():
             dtype = str(own.dtype)
             columns.append(_Column(name, dtype, widths.get(dtype, 0), own.shape))
             widths[dtype] = widths.get(dtype, 0) + math.prod(own.shape)
         # zeros, which are never read: NaN would stop a run under jax_debug_nans
-        buffers = {dtype: jnp.zeros((capacity, width), dtype) for dtype, width in widths.items()}
-        return cls(buffers, tuple(columns))
-
-    @property
-    def capacity(self) -> int:
-        """Steps for which there is room."""
-        return min((len(own) for own in self._buffers.values()), default=0)
+        size = capacity + beyond
+        buffers = {dtype: jnp.zeros((size, width), dtype) for dtype, width in widths.items()}
+        return cls(buffers, tuple(columns), capacity)
 
     def row(self, metrics: Metrics) -> dict[str, Array]:
         """The metrics of one step as a row of each dtype."""
@@ -71,21 +69,24 @@ class MetricRows:
         """With rows of several steps from `step` on, each [steps, places]."""
         update = jax.lax.dynamic_update_slice_in_dim
         new = {dtype: update(own, rows[dtype], step, 0) for dtype, own in self._buffers.items()}
-        return MetricRows(new, self._columns)
+        return MetricRows(new, self._columns, self._capacity)
 
     def metrics(self, steps: int) -> dict[str, Any]:
-        """Of the first steps, name -> [steps, ...]: of fetched rows, in their memory."""
-        found = {}
+        """Of the first steps, name -> [steps, ...]: of fetched rows, in their memory.
+
+        No more than there is room for.
+        """
+        found, steps = {}, min(steps, self._capacity)
         for name, dtype, first, shape in self._columns:
             places = self._buffers[dtype][:steps, first : first + math.prod(shape)]
-            found[name] = places.reshape(-1, *shape) if shape else places[:, 0]
+            found[name] = places.reshape(len(places), *shape) if shape else places[:, 0]
         return found
 
-    def tree_flatten(self) -> tuple[tuple[dict[str, Array]], tuple[_Column, ...]]:
-        """The buffers, and the static columns."""
-        return (self._buffers,), self._columns
+    def tree_flatten(self) -> tuple[tuple[dict[str, Array]], tuple[tuple[_Column, ...], int]]:
+        """The buffers, and what is static: the columns and the capacity."""
+        return (self._buffers,), (self._columns, self._capacity)
 
     @classmethod
-    def tree_unflatten(cls, columns: Any, children: Any) -> MetricRows:
+    def tree_unflatten(cls, static: Any, children: Any) -> MetricRows:
         """The inverse of `tree_flatten`."""
-        return cls(children[0], columns)
+        return cls(children[0], *static)

@@ -54,6 +54,27 @@ def test_a_module_that_looks_at_numbers_is_initialised_by_flax():
     assert variables["params"]["Dense_0"]["kernel"].shape == (2, 2)
 
 
+def test_inputs_that_are_there_while_something_else_is_traced():
+    model = MLP((2,))
+    shapes = jax.eval_shape(lambda: model.init(KEY, jnp.ones((1, 2))))
+    assert shapes["params"]["Dense_0"]["kernel"].shape == (2, 2)
+    assert "Dense_0" in model.tabulate(KEY, jnp.ones((1, 2)))
+
+
+class _Projects(MLP):
+    """A module with a layer more for inputs of another width."""
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(2, name="z")(x if x.shape[-1] == 2 else nn.Dense(2, name="a")(x))
+
+
+def test_each_width_of_inputs_has_its_own_variables():
+    model = _Projects((2,))
+    names = [list(model.init(KEY, jnp.ones((1, width)))["params"]) for width in (2, 3, 2, 3)]
+    assert names == [["z"], ["a", "z"]] * 2
+
+
 def test_errors_are_those_of_the_module():
     with pytest.raises(ValueError, match="width|features"):
         MLP(()).init(KEY, SERIES)

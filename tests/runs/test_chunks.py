@@ -12,6 +12,7 @@ from paramjax._threefry import words
 from paramjax.data._sampler import host_batches
 from paramjax.runs._batch_spec import BatchSpec, batch_at
 from paramjax.runs._chunks import advance, begin, finite_steps
+from paramjax.runs._metric_rows import MetricRows
 from paramjax.runs._order import Order
 
 ROWS, STEPS = 10, 12
@@ -146,3 +147,11 @@ def test_steps_that_are_not_finite_show_in_the_metrics_of_a_chunk(key, burst):
     assert float(state.params) == 2.0  # what the chunk started from is still there
     once_more = advance(trainer, plan, state, jnp.ones(1), None, 0, 1)
     assert float(once_more.state.params) == -3.0
+
+
+def test_metrics_end_where_the_room_does_and_may_be_empty():
+    metrics = {"loss": jnp.float32(0.5), "none": jnp.zeros(0, "int8")}
+    rows = MetricRows.room(jax.eval_shape(lambda: metrics), 3, beyond=4).written(2, metrics)
+    found = rows.metrics(9)
+    assert found["loss"].tolist() == [0.0, 0.0, 0.5]
+    assert found["none"].shape == (3, 0)
