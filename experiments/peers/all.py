@@ -213,7 +213,9 @@ class Measurement:
                 staying.ask(few)
             for staying in asked.values():
                 staying.answer()
-            steps = {name: staying.calibrated(few, row) for name, staying in asked.items()}
+            # half a second of an accelerator's steps, or the start of a training shows
+            most = WORKS[row].turn * (50 if self.args.accelerator else 1)
+            steps = {name: staying.calibrated(few, most) for name, staying in asked.items()}
             kept = {name: [] for name in names}
             for turn in range(self.args.turns):
                 wait_until_idle(1.0)
@@ -262,12 +264,12 @@ class Staying:
         self.ask(steps)
         return self.answer()
 
-    def calibrated(self, few, row):
+    def calibrated(self, few, most):
         """Steps of a turn: about half a second of them, compiled and warm."""
         steps = few
         for _ in range(2):  # short trainings are mostly their start
             before, steps = steps, int(0.5 * steps / self(steps))
-            steps = min(WORKS[row].turn, max(few, steps))
+            steps = min(most, max(few, steps))
             if steps > before:
                 self(steps)
         return steps
