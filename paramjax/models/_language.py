@@ -71,7 +71,9 @@ class TokenRNN(Module):
         vectors, valid = embedding_of(self, tokens)
         layer = recurrent_layer(self)(self.features, initialiser=self.initialiser, name=self.layer)
         states, after = layer(vectors, self.zero_carry(len(tokens)) if carry is None else carry)
-        known = jnp.cumprod(valid.astype(jnp.int32), axis=1) == 1
+        steps = jnp.arange(tokens.shape[1]).reshape(1, -1)
+        first = jnp.where(valid, tokens.shape[1], steps).min(axis=1, keepdims=True)
+        known = steps < first
         start = initialiser(self.initialiser)
         logits = Dense(self.vocabulary, kernel_init=start, name="head")(states)
         logits = jnp.where(known[..., None], logits, jnp.nan)
