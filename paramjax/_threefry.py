@@ -73,7 +73,7 @@ def bits(key: Words, count: int) -> Words:
     flat = key.reshape(-1, 2)
     out = np.empty((len(flat), count), np.uint32)
     counts = np.arange(count, dtype=np.uint32)
-    height, width = max(1, _BLOCK // max(1, count)), min(count, _BLOCK)
+    height, width = max(1, _BLOCK // max(1, count)), max(1, min(count, _BLOCK))
     for row in range(0, len(flat), height):
         for column in range(0, count, width):
             part = slice(row, row + height), slice(column, column + width)

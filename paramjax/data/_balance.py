@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 
+from paramjax import _threefry
 from paramjax._checks import check_count, check_key, describe
+from paramjax._threefry import Words, words
 from paramjax._types import Key
 from paramjax.data._leaves import as_array
 from paramjax.data._validation import check_labels
@@ -87,6 +88,7 @@ def balanced_order(
         ValueError: If a label is out of range, a class has no rows, or `rows` is less than 1.
 
     Example:
+        >>> import jax
         >>> labels = np.array([0, 0, 0, 0, 0, 1])
         >>> order = balanced_order(jax.random.key(0), labels, 2)
         >>> sorted(labels[order].tolist())
@@ -95,7 +97,7 @@ def balanced_order(
     check_key(key)
     labels = _labels(labels, num_classes)
     count = len(labels) if rows is None else check_count("rows", rows)
-    first_key, order_key, *keys = jax.random.split(key, num_classes + 2)
+    first_key, order_key, *keys = _threefry.split(words(key), num_classes + 2)
     # which classes get the rows that are left over is drawn as well
     extra = _shuffled(first_key, np.arange(num_classes)) < count % num_classes
     chosen = [
@@ -120,13 +122,13 @@ def _labels(labels: Any, num_classes: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _repeated(key: Key, members: np.ndarray, count: int) -> np.ndarray:
+def _repeated(key: Words, members: np.ndarray, count: int) -> np.ndarray:
     """So many rows of a class: all in random order, then all in another one, and so on."""
     times = -(-count // len(members))
-    tie = np.asarray(jax.random.bits(key, (times, len(members))))
+    tie = _threefry.bits(key, times * len(members)).reshape(times, len(members))
     return members[np.argsort(tie, axis=1, kind="stable")].reshape(-1)[:count]
 
 
-def _shuffled(key: Key, values: np.ndarray) -> np.ndarray:
+def _shuffled(key: Words, values: np.ndarray) -> np.ndarray:
     # random bits are the same on every platform and in every version
-    return values[np.argsort(np.asarray(jax.random.bits(key, values.shape)), kind="stable")]
+    return values[np.argsort(_threefry.bits(key, len(values)), kind="stable")]

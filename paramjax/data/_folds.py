@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import jax
 import numpy as np
 
+from paramjax import _threefry
 from paramjax._checks import check_count, check_key
+from paramjax._threefry import words
 from paramjax._types import Key
 from paramjax.data._splits import check_classes
 
@@ -38,6 +39,7 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
         UserWarning: If a class has fewer members than there are folds.
 
     Example:
+        >>> import jax
         >>> fold = folds(5, 2, jax.random.key(0), stratify=np.array([0, 0, 1, 1, 1]))
         >>> np.bincount(fold[:2]).tolist(), sorted(np.bincount(fold[2:]).tolist())
         ([1, 1], [1, 2])
@@ -49,9 +51,9 @@ def folds(rows: int, k: int, key: Key, *, stratify: Any = None) -> np.ndarray:
         raise ValueError(f"folds: expected at most one for each of the {rows} rows, got {k}")
     labels = np.zeros(rows, np.int32) if stratify is None else _checked(stratify, rows, k)
     # random bits are the same on every platform and in every version
-    row_key, fold_key = jax.random.split(key)
-    tie = np.asarray(jax.random.bits(row_key, (rows,)))
-    names = np.argsort(np.asarray(jax.random.bits(fold_key, (k,))), kind="stable")
+    row_key, fold_key = _threefry.split(words(key))
+    tie = _threefry.bits(row_key, rows)
+    names = np.argsort(_threefry.bits(fold_key, k), kind="stable")
     # dealt like cards, class after class: every k consecutive rows go to k folds
     order = np.lexsort((tie, labels))
     fold = np.empty(rows, np.int32)

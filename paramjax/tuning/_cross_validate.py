@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from paramjax._arrays import on_device
+from paramjax._arrays import by_numpy, on_device
 from paramjax._checks import check_count, check_key, describe, nearest
 from paramjax._host_keys import split_key
 from paramjax._programs import owned_jit
+from paramjax._threefry import Words, fold_in, words
 from paramjax._types import Array, Hyperparameters, Key, Metrics, ModelState, Params, PyTree
-from paramjax.data._sampler import batch_order
+from paramjax.data._sampler import host_batches, steps_per_epoch
 from paramjax.optim import has_plateau
 from paramjax.populations._mapped_loop import Carry, finite_params, frozen, keeps
 from paramjax.populations._outcome import blanked
@@ -130,10 +132,8 @@ def cross_validate(
     data = jax.tree.map(on_device, problem.data)
     model_states = _model_states(problem, hyperparameters, trainer, starts)
 
-    def begun_folds() -> tuple[Carry, Array | None]:
-        return _begin(
-            trainer, starts, model_states, order_key, groups, batch_size=batch_size, steps=steps
-        )
+    def begun_folds() -> Carry:
+        return _begin(trainer, starts, model_states)
 
     def measured_folds(carry: Carry) -> tuple[Params, ModelState, Metrics]:
         return _evaluate(
@@ -141,22 +141,25 @@ def cross_validate(
             eval_batch_size=eval_batch_size, stateful=stateful,
         )  # fmt: skip
 
-    if has_plateau(jax.eval_shape(begun_folds)[0].state):
+    if has_plateau(jax.eval_shape(begun_folds).state):
         raise held_out_steer()
-    _check_metric(problem, jax.eval_shape(lambda: measured_folds(begun_folds()[0])[2]))
+    _check_metric(problem, jax.eval_shape(lambda: measured_folds(begun_folds())[2]))
+    order = None if batch_size is None else _order(words(order_key), groups, batch_size, steps)
     showing = Progress(steps * len(fold_numbers), progress)
     with ending("cross_validate", "nothing was saved"), showing as shown:
-        carry, history = _train(trainer, begun_folds, data, groups, steps, shown)
-        if not bool(jnp.all(_finite_folds(trainer, carry.state))):
+        train = functools.partial(_train, trainer, begun_folds, data, order, groups, steps, shown)
+        carry, history = train()
+        if not np.asarray(_finite_folds(trainer, carry.state)).all():
             # a finite loss and gradient led to such parameters: look at them after each step
-            carry, history = _train(trainer, begun_folds, data, groups, steps, shown, careful=True)
+            carry, history = train(careful=True)
     params, model_state, evaluated = measured_folds(carry)
     lost = np.where(np.asarray(carry.alive), steps, np.asarray(carry.steps))
     # of the step that lost a fold its metrics are known
     history, metrics = blanked(history, lost + 1), _known(jax.device_get(evaluated), lost == steps)
     ended = params, model_state, metrics, history, lost
-    params, model_state, metrics, history, lost = _rows(ended, in_order)
+    params, model_state, metrics, history, lost = by_numpy(lambda leaf: leaf[in_order], ended)
     status, diverged = status_of_folds(params, metrics, history["loss"], lost)
+    params, model_state = jax.tree.map(on_device, (params, model_state))
     return CrossValidation(params, metrics, history, fold, status, diverged, model_state)
 
 
@@ -166,11 +169,11 @@ def _known(metrics: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.nda
 
 
 def _train(
-    trainer: Trainer, begin: Callable[[], tuple[Carry, Array | None]], data: PyTree,
+    trainer: Trainer, begin: Callable[[], Carry], data: PyTree, order: Array | None,
     groups: list[FoldGroup], steps: int, shown: Progress, *, careful: bool = False,
 ) -> tuple[Carry, dict[str, np.ndarray]]:  # fmt: skip
     """All steps of all folds, and their metrics [folds, steps]; lost folds stay as they were."""
-    carry, order = begin()
+    carry = begin()
     segment, histories = _segment(steps), []
     for first in range(0, steps, segment):
         carry, history = _advance(
@@ -211,17 +214,11 @@ def _segment(steps: int) -> int:
 
 
 @owned_jit()
-def _begin(
-    trainer: Trainer, starts: Starts, model_states: ModelState, order_key: Key,
-    groups: list[FoldGroup], *, batch_size: int | None, steps: int,
-) -> tuple[Carry, Array | None]:  # fmt: skip
-    """The beginning of each fold, and the rows of each step, int32[folds, steps, batch]."""
+def _begin(trainer: Trainer, starts: Starts, model_states: ModelState) -> Carry:
+    """The beginning of each fold."""
     states = jax.vmap(trainer.init)(starts.key, starts.params, model_states)
     count = len(starts.key)
-    carry = Carry(states, jnp.ones(count, bool), jnp.zeros(count, jnp.int32))
-    if batch_size is None:
-        return carry, None
-    return carry, jnp.concatenate([_orders(order_key, g, batch_size, steps) for g in groups])
+    return Carry(states, jnp.ones(count, bool), jnp.zeros(count, jnp.int32))
 
 
 @owned_jit(donate_argnames="carry")
@@ -285,15 +282,18 @@ def _by_group(function: Callable[..., Any], lanes: PyTree, rows: list[Any]) -> A
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def _orders(key: Key, group: FoldGroup, batch_size: int, steps: int) -> Array:
+def _order(key: Words, groups: list[FoldGroup], batch_size: int, steps: int) -> Array:
     """The rows that each step of each fold reads, int32[folds, steps, batch]."""
 
-    def order(fold_and_rows: tuple[Array, Array]) -> Array:
-        fold, rows = fold_and_rows
-        return rows[batch_order(jax.random.fold_in(key, fold), len(rows), batch_size, steps)]
+    def order(fold: int, rows: np.ndarray) -> np.ndarray:
+        epochs = -(-steps // steps_per_epoch(len(rows), batch_size))
+        own = fold_in(key, fold)
+        taken: np.ndarray = rows[host_batches(own, 0, epochs, len(rows), batch_size)[:steps]]
+        return taken
 
-    orders: Array = jax.lax.map(order, (group.fold, group.train))
-    return orders
+    folds = [order(*own) for group in groups for own in zip(group.fold, group.train, strict=True)]
+    on_devices: Array = jax.device_put(np.stack(folds))
+    return on_devices
 
 
 def _rows(data: PyTree, rows: Array | np.ndarray | slice) -> PyTree:
