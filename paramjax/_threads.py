@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 _R = TypeVar("_R")
 
-_PREFIX = "paramjax worker"
+PREFIX = "paramjax worker"
+"""Begins the names of threads that may be in XLA, or at work that nobody waits for after Ctrl-C."""
 
 INTERRUPTED = 130
 """What a shell makes of an end by Ctrl-C: 128 and the number of the signal."""
@@ -28,7 +29,7 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
         ...     list(pool.map(abs, [-1, 2]))
         [1, 2]
     """
-    pool = ThreadPoolExecutor(count, thread_name_prefix=_PREFIX)
+    pool = ThreadPoolExecutor(count, thread_name_prefix=PREFIX)
     wait = True
     try:
         yield pool
@@ -63,7 +64,7 @@ def leave_if_busy(code: int = INTERRUPTED) -> None:
 
     A thread that comes back from XLA while the interpreter ends would abort the process.
     """
-    if not any(thread.name.startswith(_PREFIX) for thread in threading.enumerate()):
+    if not any(thread.name.startswith(PREFIX) for thread in threading.enumerate()):
         return
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):

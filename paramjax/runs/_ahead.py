@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+from paramjax._threads import PREFIX
+
 
 class Ahead:
     """Compiles a jitted function for its inputs in a thread; a call after `wait` finds it compiled.
@@ -31,9 +33,8 @@ class Ahead:
         config: Any = jax.config
         if not config.jax_disable_jit and not _is_warm(program):
             lowered = program.lower(*inputs)
-            # under a name by which `_threads` knows that it may be in XLA
             self._thread = threading.Thread(
-                target=_compile, args=[lowered], name="paramjax worker", daemon=True
+                target=_compile, args=[lowered], name=PREFIX, daemon=True
             )
             self._thread.start()
 

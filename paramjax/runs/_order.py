@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from paramjax._arrays import aligned
+from paramjax._threads import PREFIX
 from paramjax._threefry import Words
 from paramjax._types import Array, PyTree
 from paramjax.data._sampler import host_batches
@@ -52,7 +53,7 @@ class Order:
         self, spec: BatchSpec, data_key: Words, steps: int, place: Callable[[PyTree], PyTree]
     ) -> None:
         self._spec, self._data_key, self._steps, self._place = spec, data_key, steps, place
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="paramjax order")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"{PREFIX} order")
         self._blocks: dict[int, _Block] = {}
         self._placed: tuple[int, int, Any] = (-1, 0, None)
         config: Any = jax.config
@@ -62,6 +63,17 @@ class Order:
         """A block of any rows, of which the program of the steps is compiled."""
         blank: Array = self._place(aligned((self._spec.block_steps, self._width), np.int32))
         return blank
+
+    def ready(self, step: int, seconds: float) -> bool:
+        """Wait so long at most for the rows of a step, of which there are some."""
+        number, first = divmod(step, self._spec.block_steps)
+        self._draw(number)
+        needed = (piece for end, piece in self._blocks[number].pieces if end > first)
+        return bool(wait([next(needed)], seconds).done)
+
+    def ends_at(self, step: int) -> bool:
+        """Whether the run is over after so many steps."""
+        return step >= self._steps
 
     def at(self, step: int) -> tuple[Array, int, int]:
         """The block of a step, the index of the step in it, and that behind what is drawn of it."""

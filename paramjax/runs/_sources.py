@@ -54,8 +54,11 @@ class ArraySource:
         self._ahead = Ahead(program, state, self._data, rows, *numbers)
 
     def prepare(self, step: int, interrupted: Callable[[], bool]) -> bool:
-        """Have the rows of the next steps at hand."""
-        if self._order is not None:
+        """Wait for the rows of the next steps; return False if the run is interrupted meanwhile."""
+        if self._order is not None and not self._order.ends_at(step):
+            while not self._order.ready(step, _WAIT_SECONDS):
+                if interrupted():
+                    return False
             self._rows, self._first, self._end = self._order.at(step)
         return True
 

@@ -155,3 +155,12 @@ def test_metrics_end_where_the_room_does_and_may_be_empty():
     found = rows.metrics(9)
     assert found["loss"].tolist() == [0.0, 0.0, 0.5]
     assert found["none"].shape == (3, 0)
+
+
+def test_a_run_that_is_over_needs_no_rows(tmp_path, monkeypatch, key, trainer):
+    monkeypatch.setattr("paramjax.runs._batch_spec._ORDER_SIZE", 8)  # blocks of two steps
+    again = lambda: pj.fit(
+        trainer, jnp.zeros(3), DATA, key=key, steps=4, batch_size=4,
+        checkpoints=pj.Checkpoints(tmp_path),
+    )  # fmt: skip
+    chex.assert_trees_all_equal(again().params, again().params)

@@ -149,3 +149,30 @@ def test_a_run_without_a_step_is_one(tmp_path):
         checkpoints=pj.Checkpoints(tmp_path),
     )
     assert len(whole.history["loss"]) == 9
+
+
+TWICE = """
+import os, signal, threading, time
+import jax, jax.numpy as jnp, optax
+import paramjax as pj
+from paramjax.runs import _ahead
+
+def compiling(lowered):
+    for _ in range(2):
+        time.sleep(0.5)  # by then the run waits for the program
+        os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+
+_ahead._compile = compiling
+trainer = pj.train_step(lambda w, batch, key: (w**2 * batch.sum(), {}), optax.sgd(0.1))
+pj.fit(trainer, jnp.float32(1), jnp.ones(3), key=jax.random.key(0), steps=3)
+"""
+
+
+@pytest.mark.slow
+def test_the_second_ctrl_c_ends_a_program_that_is_compiling_in_a_thread():
+    began = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", TWICE], stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == 130  # and not an abort by a thread that comes back from XLA
+    assert b"KeyboardInterrupt" in ended.stderr
+    assert time.monotonic() - began < 25
