@@ -27,6 +27,9 @@ from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.step import GradFn, Trainer, TrainState, gradient, grads, hooks, train_step, trainers
 from paramjax.step.hooks import Hook
 
+# isort: split
+from paramjax import _collector as _collector  # when all else is there
+
 if TYPE_CHECKING:
     from paramjax import bench, estimate, explain, models, plots, populations, tuning, verify
     from paramjax.bench import compare

@@ -1,0 +1,23 @@
+"""The garbage collector leaves out what importing made.
+
+jax, numpy and our modules are half a million objects that live as long as the process. Every full
+collection walks over them, the last ones while the interpreter ends: 0.3 s of a short script.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+
+def leave_out_imports() -> None:
+    """Freeze all objects there are, as `gc.unfreeze()` undoes, but in an interactive session.
+
+    A script imports before it makes anything. In a session there may be objects that the collector
+    has yet to free, and nobody waits for its end.
+    """
+    if not hasattr(sys, "ps1") and "IPython" not in sys.modules:
+        gc.freeze()
+
+
+leave_out_imports()  # as the last part of the package that is imported
