@@ -162,7 +162,8 @@ def _try(
     spent = time.perf_counter() - start
     for layout in group.layouts[1:]:
         expected = len(group.runs) * population.steps * min(c.seconds or 0.0 for c in found)
-        compiling = group.structure_group.programs(first.width).compile_seconds
+        # another layout may not be in the cache
+        compiling = group.structure_group.programs(first.width).uncached_seconds
         if spent + compiling + spent / len(found) > BUDGET * expected:
             return found, (
                 "the fastest of those tried"
