@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._arrays import nbytes
 from paramjax._checks import is_key
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Batch, Key, ModelState, Params, PyTree
@@ -192,8 +193,7 @@ class _Step:
                 f"trainer: the metrics of its step hold no 'loss', got {sorted(self._shapes)}; "
                 "pj.train_step and pj.step.assemble report one"
             )
-        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._shapes))
-        self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, size)))
+        self.capacity = min(most, max(1, _BUFFER_BYTES // max(1, nbytes(self._shapes))))
         self._burst = min(spec.burst, most)
 
     def begin(self, state: TrainState) -> Progress:

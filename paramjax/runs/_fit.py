@@ -15,7 +15,7 @@ import numpy as np
 from paramjax._arrays import nbytes
 from paramjax._checks import check_key
 from paramjax._status import Status
-from paramjax._threefry import split, words
+from paramjax._threefry import Words, split, words
 from paramjax._types import Key, ModelState, Params
 from paramjax.checkpoints._checkpoints import Checkpoints
 from paramjax.checkpoints._store import CheckpointStore
@@ -168,16 +168,7 @@ def fit(
         given = start._asdict() | {"data": None if streamed else data, "key": key}
         check_agreement(given)
     check_rates(first, nonfinite, validation)
-    source: BatchSource
-    if streamed:
-        source = StreamSource(trainer, spec, data, placer(first, private=True), steps)
-    else:
-        order = None
-        if spec.batch_size is not None:
-            order = Order(spec, data_key, steps, placer(first, private=True))
-        source = ArraySource(trainer, spec, placer(first)(data), order)
-        if spec.last == "pad":
-            check_weight_is_read(trainer, first, source.form)
+    source = _source(trainer, spec, data, first, data_key, steps)
     validator = _validator(trainer, validation, first)
     config = RunConfig(trainer, steps, nonfinite, joint, burst)
     with contextlib.ExitStack() as opened:
@@ -201,6 +192,20 @@ def fit(
         if store is not None:
             run.restore()
         return _finished(run, config, progress)
+
+
+def _source(
+    trainer: Trainer, spec: BatchSpec, data: Any, first: TrainState, data_key: Words, steps: int
+) -> BatchSource:
+    """Where the batches come from, on the devices of the first state."""
+    private = placer(first, private=True)
+    if is_stream(data):
+        return StreamSource(trainer, spec, data, private, steps)
+    order = None if spec.batch_size is None else Order(spec, data_key, steps, private)
+    source = ArraySource(trainer, spec, placer(first)(data), order)
+    if spec.last == "pad":
+        check_weight_is_read(trainer, first, source.form)
+    return source
 
 
 def _periods(
