@@ -7,6 +7,7 @@ ask of an optimizer whether it is better. Start at docs/five_minutes.md.
 from typing import TYPE_CHECKING
 
 from paramjax import _cache as _cache  # on from here
+from paramjax import _collector as _collector  # which leaves out what jax made
 from paramjax import (
     checkpoints,
     data,
@@ -26,9 +27,6 @@ from paramjax.runs import EarlyStopping, Fit, NonFiniteError, Rollback, Status, 
 from paramjax.space import choice, conditional, integer, log_uniform, uniform
 from paramjax.step import GradFn, Trainer, TrainState, gradient, grads, hooks, train_step, trainers
 from paramjax.step.hooks import Hook
-
-# isort: split
-from paramjax import _collector as _collector  # when all else is there
 
 if TYPE_CHECKING:
     from paramjax import bench, estimate, explain, models, plots, populations, tuning, verify
