@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import jax
+from jax.interpreters import partial_eval
 
 # told by what they hold: jax.extend.core, which has their types, takes 50 ms to import
 
@@ -50,3 +53,49 @@ def constants(program: Any) -> Iterator[Any]:
         jaxpr = open_jaxpr(part)
         inputs = (variable for equation in jaxpr.eqns for variable in equation.invars)
         yield from (v.val for v in (*inputs, *jaxpr.outvars) if is_literal(v))
+
+
+class Live:
+    """A jitted function without what its results do not depend on, for use inside a program.
+
+    JAX lowers all that an inner function says, such as the hashes of a key that nobody draws from,
+    and leaves it to XLA to drop them. For each form of its inputs it is traced once.
+
+    Args:
+        function: Of trees of arrays.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> double = Live(lambda x: (jnp.sin(x), 2 * x)[1])
+        >>> float(double(4.0)), double.shapes(jnp.ones(3)).shape
+        (8.0, (3,))
+        >>> "sin" in str(jax.make_jaxpr(double)(4.0))
+        False
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._jitted = jax.jit(function)
+        self._traced: dict[Any, tuple[Any, Any, Any]] = {}
+
+    def shapes(self, *inputs: Any) -> Any:
+        """Shapes and dtypes of the results."""
+        return self._live(inputs)[2]
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Evaluate the function."""
+        config: Any = jax.config
+        if config.jax_disable_jit:  # to be followed line by line
+            return self._jitted(*inputs)
+        program, constants, shapes = self._live(inputs)
+        results = jax.core.eval_jaxpr(program, constants, *jax.tree.leaves(inputs))
+        return jax.tree.unflatten(jax.tree.structure(shapes), results)
+
+    def _live(self, inputs: Any) -> tuple[Any, Any, Any]:
+        leaves, structure = jax.tree.flatten(inputs)
+        form = (structure, *(jax.typeof(leaf) for leaf in leaves))
+        if form not in self._traced:
+            traced, shapes = jax.make_jaxpr(self._jitted, return_shape=True)(*inputs)
+            used = [True] * len(traced.jaxpr.outvars)
+            program, _ = partial_eval.dce_jaxpr(traced.jaxpr, used, instantiate=True)
+            self._traced[form] = program, traced.consts, shapes
+        return self._traced[form]

@@ -17,6 +17,7 @@ import numpy as np
 
 from paramjax._arrays import nbytes
 from paramjax._checks import is_key
+from paramjax._jaxprs import Live
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Batch, Key, ModelState, Params, PyTree
 from paramjax.runs._batch_spec import BatchSpec, batch_at, rest_batch
@@ -184,9 +185,8 @@ class _Step:
         batch: Batch,
         most: int,
     ) -> None:
-        # compiled within, so that asking for the shapes and running trace it once together
-        self._step = jax.jit(trainer.step)
-        _, self._shapes = jax.eval_shape(self._step, state, batch)
+        self._step = Live(trainer.step)
+        _, self._shapes = self._step.shapes(state, batch)
         check_metrics("trainer", self._shapes)
         if "loss" not in self._shapes:
             raise ValueError(
