@@ -74,12 +74,19 @@ def batch_at(spec: BatchSpec, data: PyTree, rows: Array | None, index: Array | i
     """
     if rows is None:
         return data if spec.rows else jax.tree.map(lambda leaf: leaf[index], data)
-    batch = jax.tree.map(lambda leaf: leaf[rows[index]], data)
+    # in bounds and not negative: what an index needs otherwise costs more than the step of a line
+    own = jax.lax.dynamic_index_in_dim(rows, index, keepdims=False, allow_negative_indices=False)
+    batch = jax.tree.map(lambda leaf: _rows_of(leaf, own), data)
     if spec.last != "pad":
         return batch
     size = rows.shape[1]
     place = index % spec.per_epoch * size + jnp.arange(size)
     return {**batch, WEIGHT: (place < spec.rows).astype(jnp.float32)}
+
+
+def _rows_of(leaf: Array, rows: Array) -> Array:
+    """The rows with these numbers."""
+    return jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def rest_batch(spec: BatchSpec, data: PyTree, rows: Array, index: Array) -> Batch:

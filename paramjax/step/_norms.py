@@ -67,7 +67,7 @@ def _real_parts(leaf: Array) -> list[Array]:
 
 
 def _sum_of_squares(sizes: list[Array], dtype: Any) -> Array:
-    return jnp.asarray(sum(jnp.sum(jnp.square(size)) for size in sizes), dtype)
+    return jnp.asarray(sum(jnp.sum(jax.lax.square(size)) for size in sizes), dtype)
 
 
 def norm_of(tree: PyTree) -> Array:
@@ -120,7 +120,9 @@ def _bounded_square(leaves: list[Any]) -> Array:
 
 def _at_most(bound: float, part: Array) -> Array:
     """Finite entries within the bound; what is not finite stays."""
-    return jnp.where(jnp.isfinite(part), jnp.clip(part, -bound, bound), part)
+    # of lax, for each function of jnp is a program within the program
+    low, high = (jnp.asarray(end, part.dtype) for end in (-bound, bound))
+    return jax.lax.select(jax.lax.is_finite(part), jax.lax.clamp(low, part, high), part)
 
 
 def total_square(tree: PyTree) -> Array:
