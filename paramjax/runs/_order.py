@@ -19,6 +19,10 @@ from paramjax.runs._batch_spec import BatchSpec
 _PIECE_ROWS = 2**15
 """Row numbers that are drawn at once, about: a millisecond, for which the first steps wait."""
 
+_MOST_ROWS = 2**18
+"""Row numbers that are handed over together at most: what the host does between two chunks takes
+as long as drawing a few thousand."""
+
 
 class _Block(NamedTuple):
     """A block that is being filled: its memory, and its pieces with the step behind each."""
@@ -111,19 +115,27 @@ class Order:
             number * spec.block_epochs,
             min(spec.block_epochs, -(-left // spec.per_epoch)),
         )
-        size = max(1, _PIECE_ROWS // (spec.per_epoch * self._width))
-        pieces = []
-        for begin in range(0, epochs, size):
+        pieces, begin, size, most = [], 0, self._epochs(_PIECE_ROWS), self._epochs(_MOST_ROWS)
+        while begin < epochs:
             end = min(epochs, begin + size)
             part = rows[begin * spec.per_epoch : end * spec.per_epoch]
-            done = self._pool.submit(self._fill, part, first + begin, end - begin)
+            done = self._pool.submit(self._fill, part, first + begin)
             pieces.append((end * spec.per_epoch, done))
+            begin, size = end, min(2 * size, most)
         self._blocks[number] = _Block(rows, pieces)
 
-    def _fill(self, part: np.ndarray, first: int, epochs: int) -> None:
-        spec = self._spec
+    def _epochs(self, rows: int) -> int:
+        """Epochs of about so many row numbers, at least one."""
+        return max(1, rows // (self._spec.per_epoch * self._width))
+
+    def _fill(self, part: np.ndarray, first: int) -> None:
+        """Draw the rows of consecutive epochs."""
+        spec, size = self._spec, self._epochs(_PIECE_ROWS) * self._spec.per_epoch
         # settings of a block of code hold in its own thread only
         with jax.threefry_partitionable(self._partitionable):
-            part[:] = host_batches(
-                self._data_key, first, epochs, spec.rows, self._width, spec.last, spec.shuffle
-            )
+            for begin in range(0, len(part), size):
+                own, epoch = part[begin : begin + size], first + begin // spec.per_epoch
+                own[:] = host_batches(
+                    self._data_key, epoch, len(own) // spec.per_epoch, spec.rows, self._width,
+                    spec.last, spec.shuffle,
+                )  # fmt: skip
