@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from paramjax._checks import is_key
 from paramjax._host_primitives import KEY, computed, form_of
+from paramjax._independent_parts import Part, Step, grouped_parts
 from paramjax._jaxprs import is_literal, open_jaxpr
 from paramjax._types import Array
 
@@ -117,20 +118,12 @@ def _tape_of(program: Any) -> _Tape:
         return _tapes[program]
 
 
-class _Step(NamedTuple):
-    """An equation and the places of its inputs and outputs among all values of a program."""
-
-    equation: Any
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
 class _Tape:
     """A program with its calls entered, each of its values at a place of its own."""
 
     def __init__(self, program: Any) -> None:
         self._program = open_jaxpr(program)  # of which steps that are compiled are made
-        self._steps: list[_Step] = []
+        self._steps: list[Step] = []
         self._avals: list[Any] = []
         self._constants: dict[int, Any] = {}
         self._copies: dict[int, int] = {}
@@ -194,7 +187,7 @@ class _Tape:
             called = _called(equation)
             if called is None:
                 left = tuple(self._place(variable.aval) for variable in equation.outvars)
-                self._steps.append(_Step(equation, taken, left))
+                self._steps.append(Step(equation, taken, left))
                 if equation.primitive.name in ("copy", "copy_p"):
                     self._copies[left[0]] = taken[0]
             else:
@@ -202,7 +195,7 @@ class _Tape:
             places.update(zip(equation.outvars, left, strict=True))
         return [place(variable) for variable in jaxpr.outvars]
 
-    def _needed(self, results: Sequence[int], given: Any = ()) -> list[_Step]:
+    def _needed(self, results: Sequence[int], given: Any = ()) -> list[Step]:
         """The steps that lead to results, from the values that are given on."""
         wanted, steps = set(results), []
         for step in reversed(self._steps):
@@ -242,30 +235,35 @@ class _Tape:
         if not results:
             return {}
         given = {at for at in known if at in self._varying} | set(self._inputs)
-        steps = self._needed(results, given)
-        taken = sorted({at for step in steps for at in step.inputs if at in given})
-        arguments = dict(zip(self._inputs, inputs, strict=True))
-        arguments |= {at: _typed(known[at], self._avals[at]) for at in taken if at in known}
-        key = (*taken, None, *results)
+        key = (*sorted(given), None, *results)
         if key not in self._compiled:
-            self._compiled[key] = self._program_of(steps, taken, results)
-        given_ones = [arguments[at] for at in taken]
-        if device is not None:
-            given_ones = jax.device_put(given_ones, device)
-        values = self._compiled[key](given_ones)
+            steps = self._needed(results, given)
+            groups = grouped_parts(steps, given, results, self._constants)
+            self._compiled[key] = [(self._program_of(parts[0]), parts) for parts in groups]
+        arguments = dict(zip(self._inputs, inputs, strict=True))
+        made: dict[int, Any] = {}
+        for program, parts in self._compiled[key]:
+            for part in parts:
+                values = [
+                    _typed(known[at], self._avals[at]) if at in known else arguments[at]
+                    for at in part.taken
+                ]
+                if device is not None:
+                    values = jax.device_put(values, device)
+                made |= zip(part.made, program(values), strict=True)
         if device is not None:  # of constants only they lie where all unbound ones do
-            values = jax.device_put(values, device)
-        return dict(zip(results, values, strict=True))
+            made = jax.device_put(made, device)
+        return made
 
-    def _program_of(self, steps: list[_Step], taken: list[int], results: list[int]) -> Any:
+    def _program_of(self, part: Part) -> Any:
         """Steps as a jitted function of the values that they take."""
 
         def rest(values: list[Array]) -> list[Any]:
-            at_place = {**self._constants, **dict(zip(taken, values, strict=True))}
-            for equation, places, left in steps:
+            at_place = {**self._constants, **dict(zip(part.taken, values, strict=True))}
+            for equation, places, left in part.steps:
                 found = self._evaluate(equation, [at_place[at] for at in places])
                 at_place.update(zip(left, found, strict=True))
-            return [at_place[at] for at in results]
+            return [at_place[at] for at in part.made]
 
         return jax.jit(rest)
 

@@ -89,6 +89,28 @@ def test_the_rest_is_compiled_as_the_whole_would_be():
         assert evaluated(lambda key: jax.random.split(key), KEY).shape == (2,)
 
 
+def layers(key):
+    """Kernels of one shape, of which some are scaled otherwise, one that two results share."""
+    draw = jax.jit(jax.random.truncated_normal, static_argnums=(1, 2, 3))
+    made = [draw(own, -2.0, 2.0, (4, 3)) * 0.3 for own in jax.random.split(key, 5)]
+    other = draw(jax.random.fold_in(key, 1), -2.0, 2.0, (4, 3)) * 0.7
+    shared = draw(jax.random.fold_in(key, 2), -2.0, 2.0, (2, 3)) * 0.5
+    return made, other, (shared, shared.sum(0)), jnp.sin(jnp.arange(4.0)), jnp.full(2, 1.0)
+
+
+def test_equal_layers_share_a_program(compilations):
+    ours = evaluated(layers, KEY)
+    assert len(compilations) == 2, "one program for the equal ones, one for the rest"
+    assert_same(ours, jax.jit(layers)(KEY))
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.125])
+def test_kernels_that_are_scaled_have_the_bits_of_one_program(scale):
+    """XLA folds factors that follow each other, so a part must not end between them."""
+    draw = lambda key: [scale * jax.random.normal(own, (8,)) for own in jax.random.split(key, 4)]
+    assert_same(evaluated(draw, KEY), jax.jit(draw)(KEY))
+
+
 def test_other_generators_are_compiled():
     key = jax.random.key(0, impl="rbg")
     draw = lambda key: (jax.random.split(key), jnp.zeros(2))

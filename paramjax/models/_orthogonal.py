@@ -27,6 +27,7 @@ def orthogonal(key: Key, shape: Any, dtype: Any = float, out_sharding: Any = Non
     return jnp.moveaxis(rows.reshape(outputs, *shape[:-1]), 0, -1)
 
 
+@jax.jit
 def _orthonormal(tall: Array) -> Array:
     """Gram-Schmidt, each column against those before it twice (Giraud et al., 2005)."""
 
