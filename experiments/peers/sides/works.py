@@ -43,7 +43,7 @@ WORKS = {
     ),
     "mlp": Work(
         "MLP 10-5-1, full batch, SGD", 1_000, None,
-        "squared_error", "sgd", 0.01, turn=20_000, activation="relu",
+        "squared_error", "sgd", 0.01, turn=80_000, activation="relu",
     ),
     "digits": DIGITS,
     "cnn": Work(
