@@ -67,8 +67,8 @@ class Live:
     Example:
         >>> import jax.numpy as jnp
         >>> double = Live(lambda x: (jnp.sin(x), 2 * x)[1])
-        >>> float(double(4.0)), double.shapes(jnp.ones(3)).shape
-        (8.0, (3,))
+        >>> float(double(4.0))
+        8.0
         >>> "sin" in str(jax.make_jaxpr(double)(4.0))
         False
     """
@@ -77,25 +77,17 @@ class Live:
         self._jitted = jax.jit(function)
         self._traced: dict[Any, tuple[Any, Any, Any]] = {}
 
-    def shapes(self, *inputs: Any) -> Any:
-        """Shapes and dtypes of the results."""
-        return self._live(inputs)[2]
-
     def __call__(self, *inputs: Any) -> Any:
         """Evaluate the function."""
         config: Any = jax.config
         if config.jax_disable_jit:  # to be followed line by line
             return self._jitted(*inputs)
-        program, constants, shapes = self._live(inputs)
-        results = jax.core.eval_jaxpr(program, constants, *jax.tree.leaves(inputs))
-        return jax.tree.unflatten(jax.tree.structure(shapes), results)
-
-    def _live(self, inputs: Any) -> tuple[Any, Any, Any]:
         leaves, structure = jax.tree.flatten(inputs)
         form = (structure, *(jax.typeof(leaf) for leaf in leaves))
         if form not in self._traced:
             traced, shapes = jax.make_jaxpr(self._jitted, return_shape=True)(*inputs)
             used = [True] * len(traced.jaxpr.outvars)
             program, _ = partial_eval.dce_jaxpr(traced.jaxpr, used, instantiate=True)
-            self._traced[form] = program, traced.consts, shapes
-        return self._traced[form]
+            self._traced[form] = program, traced.consts, jax.tree.structure(shapes)
+        program, constants, results = self._traced[form]
+        return jax.tree.unflatten(results, jax.core.eval_jaxpr(program, constants, *leaves))

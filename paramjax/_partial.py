@@ -1,4 +1,4 @@
-"""Evaluate a function once: on the host what needs no compiler, the rest as one small program.
+"""Evaluate a function once: on the host what needs no compiler, the rest as small programs.
 
 A first state is zeros, copies and arithmetic on keys, first parameters are words of threefry and a
 few functions of each. XLA takes a tenth of a second to compile the former and half a second for
@@ -35,8 +35,8 @@ def evaluated(function: Callable[..., _R], *args: Any) -> _R:
 
     Keys, zeros, copies and whole numbers are computed by numpy; fractions of random words and
     whatever numpy may round otherwise are compiled, as one program that takes its random words
-    from the host. Nothing is compiled if nothing is left. What has effects, runs on several
-    devices, or is being traced itself, runs as under `jax.jit`.
+    from the host, and one for all equal layers. Nothing is compiled if nothing is left. What has
+    effects, runs on several devices, or is being traced itself, runs as under `jax.jit`.
 
     Args:
         function: Takes and returns pytrees of arrays and typed keys. Traced once for each form of

@@ -34,7 +34,7 @@ def test_what_nobody_reads_is_dropped_and_effects_stay():
 def test_each_form_of_the_inputs_is_traced_once():
     traced = []
     live = Live(lambda x: traced.append(x.shape) or x * 2)
-    assert live.shapes(jnp.ones(2)).shape == (2,)
+    assert jax.eval_shape(live, jnp.ones(2)).shape == (2,)
     loop = jax.jit(lambda x: jax.lax.fori_loop(0, 3, lambda _, own: live(own), x))
     assert loop(jnp.ones(2)).tolist() == [8, 8]
     assert live(jnp.ones((1, 3))).tolist() == [[2, 2, 2]]

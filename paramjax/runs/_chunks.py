@@ -149,7 +149,7 @@ def _steps(
 
     stack = [] if spec.rows else jax.tree.leaves(data)
     most = stack[0].shape[0] if stack else _CHUNK_STEPS
-    step = _Step(trainer, spec, state, batch(jnp.int32(0)), most)
+    step = _Step(trainer, spec, state, batch, most)
     steps = jnp.minimum(steps, step.capacity)
     if rows is None or not spec.has_rest:
         return step.chunk(step.until(batch, step.begin(state), steps))
@@ -182,11 +182,11 @@ class _Step:
         trainer: Trainer,
         spec: BatchSpec,
         state: TrainState,
-        batch: Batch,
+        batch: Callable[[Array], Batch],
         most: int,
     ) -> None:
         self._step = Live(trainer.step)
-        _, self._shapes = self._step.shapes(state, batch)
+        _, self._shapes = jax.eval_shape(lambda: self._step(state, batch(jnp.int32(0))))
         check_metrics("trainer", self._shapes)
         if "loss" not in self._shapes:
             raise ValueError(
