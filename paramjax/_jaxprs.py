@@ -55,6 +55,15 @@ def constants(program: Any) -> Iterator[Any]:
         yield from (v.val for v in (*inputs, *jaxpr.outvars) if is_literal(v))
 
 
+def live_part(program: Any) -> Any:
+    """A closed program as an open one, without the equations that no result depends on.
+
+    Those that have effects stay.
+    """
+    used = [True] * len(program.jaxpr.outvars)
+    return partial_eval.dce_jaxpr(program.jaxpr, used, instantiate=True)[0]
+
+
 class Live:
     """A jitted function without what its results do not depend on, for use inside a program.
 
@@ -86,8 +95,7 @@ class Live:
         form = (structure, *(jax.typeof(leaf) for leaf in leaves))
         if form not in self._traced:
             traced, shapes = jax.make_jaxpr(self._jitted, return_shape=True)(*inputs)
-            used = [True] * len(traced.jaxpr.outvars)
-            program, _ = partial_eval.dce_jaxpr(traced.jaxpr, used, instantiate=True)
-            self._traced[form] = program, traced.consts, jax.tree.structure(shapes)
+            results = jax.tree.structure(shapes)
+            self._traced[form] = live_part(traced), traced.consts, results
         program, constants, results = self._traced[form]
         return jax.tree.unflatten(results, jax.core.eval_jaxpr(program, constants, *leaves))

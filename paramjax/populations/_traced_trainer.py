@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._checks import describe, leaf_name, nearest
+from paramjax._jaxprs import live_part
 from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.optim import has_plateau
 from paramjax.runs._chunks import REFUSING
@@ -121,7 +122,7 @@ def _weak(number: Any) -> Any:
 def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
     """Trace a function whose first input are the hyperparameters; calls evaluate its jaxpr."""
     closed, out = jax.make_jaxpr(function, return_shape=True)(*shapes)
-    flat = partial(jax.core.eval_jaxpr, closed.jaxpr, closed.consts)
+    flat = partial(jax.core.eval_jaxpr, live_part(closed), closed.consts)
     forms, tree = jax.tree.flatten(out)
 
     def call(*inputs: Any) -> Any:
