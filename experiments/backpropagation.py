@@ -42,7 +42,7 @@ def by_hand(params, x, y):
 def differences(loss, theta, step):
     """One-sided and central difference quotients in each coordinate, [parameters] each."""
     moves = step * np.eye(len(theta), dtype=theta.dtype)
-    ahead, behind = (jax.vmap(loss)(theta + sign * moves) for sign in (1, -1))
+    ahead, behind = (jax.vmap(loss)(theta[None] + sign * moves) for sign in (1, -1))
     return (ahead - loss(theta)) / step, (ahead - behind) / (2 * step)
 
 

@@ -131,7 +131,10 @@ def test_every_optimizer_takes_its_first_step(chosen, name):
     params = jax.jit(workload.init)(jax.random.key(1))
     batch = jax.tree.map(lambda leaf: leaf[: workload.batch_size], workload.data)
     state = trainer.init(jax.random.key(2), params, workload.model_state)
-    after, metrics = jax.jit(trainer.step)(state, batch)
+    step = jax.jit(trainer.step)
+    after, metrics = step(state, batch)
+    if name == "adopt":  # its first step measures the gradient alone (Taniguchi et al., 2024)
+        after, metrics = step(after, batch)
     moved = jax.tree.map(lambda new, old: new - old, after.params, params)
     assert 0 < float(optax.tree.norm(moved)) < np.inf
     assert np.isfinite(float(metrics["loss"]))
