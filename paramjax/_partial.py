@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from paramjax._ahead import Ahead
 from paramjax._checks import is_key
 from paramjax._host_primitives import KEY, computed, form_of
 from paramjax._independent_parts import Part, Step, grouped_parts
@@ -234,26 +235,39 @@ class _Tape:
         """Results that need a compiler, by place, on the device that they are bound to, if any."""
         if not results:
             return {}
+        arguments = dict(zip(self._inputs, inputs, strict=True))
+
+        def taken(part: Part) -> list[Any]:
+            values = [
+                _typed(known[at], self._avals[at]) if at in known else arguments[at]
+                for at in part.taken
+            ]
+            return values if device is None else jax.device_put(values, device)
+
+        programs = self._programs(known, results)
+        given = [[taken(part) for part in parts] for _, parts in programs]
+        if len(programs) > 1:  # one is compiled by its call, several beside each other
+            pairs = zip(programs, given, strict=True)
+            for ahead in [Ahead(program, values[0]) for (program, _), values in pairs]:
+                ahead.wait()
+        made: dict[int, Any] = {}
+        for (program, parts), values in zip(programs, given, strict=True):
+            for part, own in zip(parts, values, strict=True):
+                made |= zip(part.made, program(own), strict=True)
+        if device is not None:  # of constants only they lie where all unbound ones do
+            made = jax.device_put(made, device)
+        return made
+
+    def _programs(self, known: Any, results: list[int]) -> list[tuple[Any, list[Part]]]:
+        """Jitted functions, each with the parts that it computes."""
         given = {at for at in known if at in self._varying} | set(self._inputs)
         key = (*sorted(given), None, *results)
         if key not in self._compiled:
             steps = self._needed(results, given)
             groups = grouped_parts(steps, given, results, self._constants)
             self._compiled[key] = [(self._program_of(parts[0]), parts) for parts in groups]
-        arguments = dict(zip(self._inputs, inputs, strict=True))
-        made: dict[int, Any] = {}
-        for program, parts in self._compiled[key]:
-            for part in parts:
-                values = [
-                    _typed(known[at], self._avals[at]) if at in known else arguments[at]
-                    for at in part.taken
-                ]
-                if device is not None:
-                    values = jax.device_put(values, device)
-                made |= zip(part.made, program(values), strict=True)
-        if device is not None:  # of constants only they lie where all unbound ones do
-            made = jax.device_put(made, device)
-        return made
+        programs: list[tuple[Any, list[Part]]] = self._compiled[key]
+        return programs
 
     def _program_of(self, part: Part) -> Any:
         """Steps as a jitted function of the values that they take."""

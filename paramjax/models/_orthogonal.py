@@ -31,11 +31,13 @@ def orthogonal(key: Key, shape: Any, dtype: Any = float, out_sharding: Any = Non
 def _orthonormal(tall: Array) -> Array:
     """Gram-Schmidt, each column against those before it twice (Giraud et al., 2005)."""
 
-    def step(j: Any, done: Array) -> Array:
-        column = tall[:, j]
+    def step(j: Any, done: Array) -> Any:
+        # of lax, which XLA compiles in half the time that indexing takes
+        column = lax.dynamic_index_in_dim(tall, j, 1, keepdims=False, allow_negative_indices=False)
         for _ in range(2):
             column = column - done @ (column @ done)
-        return done.at[:, j].set(column / jnp.linalg.norm(column))
+        column = column / jnp.linalg.norm(column)
+        return lax.dynamic_update_index_in_dim(done, column, j, 1, allow_negative_indices=False)
 
     done: Array = lax.fori_loop(0, tall.shape[1], step, jnp.zeros_like(tall))
     return done

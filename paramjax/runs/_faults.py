@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._ahead import Ahead
 from paramjax._checks import is_key
 from paramjax._programs import owned_jit
 from paramjax._types import Array, Params, PyTree
-from paramjax.runs._ahead import Ahead
 from paramjax.step._state import Trainer, TrainState
 
 _SMALL = 2**16

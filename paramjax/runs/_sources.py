@@ -10,13 +10,13 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
+from paramjax._ahead import Ahead
 from paramjax._arrays import on_device, partition_spec, place
 from paramjax._checks import INT32_MAX
 from paramjax._types import Array, Batch, PyTree
 from paramjax.data.streams._batches import Stack
 from paramjax.data.streams._cursor import start_position
 from paramjax.data.streams._prefetch import Prefetcher
-from paramjax.runs._ahead import Ahead
 from paramjax.runs._batch_spec import BatchSpec, batch_shapes
 from paramjax.runs._chunks import Chunk, advance, program_of
 from paramjax.runs._order import Order

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._ahead import Ahead
 from paramjax._status import Status
 from paramjax._types import PyTree
 from paramjax.optim import has_plateau, lower_rate, update_plateau
-from paramjax.runs._ahead import Ahead
 from paramjax.runs._chunks import REFUSING, finite_steps
 from paramjax.runs._identity import agreed
 from paramjax.runs._inputs import (

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from paramjax._ahead import Ahead
 from paramjax._arrays import own_copy
 from paramjax._checks import is_key
 from paramjax._hashes import program_hash
 from paramjax._programs import OwnedJit, kept_on, owned_jit
 from paramjax._types import ModelState, Params, PyTree
-from paramjax.runs._ahead import Ahead
 from paramjax.runs._evaluate import evaluate_in_batches, measured, static_arguments
 from paramjax.runs._history import History
 from paramjax.runs._validation import Validation

@@ -155,7 +155,7 @@ TWICE = """
 import os, signal, threading, time
 import jax, jax.numpy as jnp, optax
 import paramjax as pj
-from paramjax.runs import _ahead
+from paramjax import _ahead
 
 def compiling(lowered):
     for _ in range(2):

@@ -74,7 +74,8 @@ def ema(decay: float) -> Hook:
         def corrected(average: Array, param: Array) -> Array:
             weight = _weight(jnp.asarray(decay, average.real.dtype), steps)
             # XLA divides by a number or multiplies by its inverse, depending on the devices
-            scale = jax.lax.optimization_barrier(1 / weight)
+            barrier: Any = jax.lax.optimization_barrier
+            scale = barrier(1 / weight)
             return jnp.where(started, (average * scale).astype(param.dtype), param)
 
         return jax.tree.map(corrected, own.average, params)
