@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from paramjax._jaxprs import open_jaxpr, programs_within
+from paramjax._jaxprs import inner_programs, open_jaxpr, programs_within
 
 _WORTH = 24
 """Equations that must be saved before a program of its own is worth its start."""
@@ -78,9 +79,8 @@ def _saved(parts: list[Part]) -> int:
     inner = (
         len(open_jaxpr(program).eqns)
         for step in parts[0].steps
-        for value in step.equation.params.values()
-        if hasattr(value, "eqns")
-        for program in programs_within(value)
+        for called in inner_programs(step.equation)
+        for program in programs_within(called)
     )
     return (len(parts) - 1) * (len(parts[0].steps) + sum(inner))
 
@@ -137,20 +137,16 @@ def _form(
 
 
 def _equation_form(equation: Any) -> Any:
-    """What an equation computes from its inputs: told by its text unless it holds programs."""
-    if any(hasattr(part, "eqns") for part in _flat(equation.params.values())):
+    """What an equation computes from its inputs: its text, unless it holds programs or arrays."""
+    arrays = (isinstance(value, np.ndarray | jax.Array) for value in equation.params.values())
+    if next(inner_programs(equation), None) is not None or any(arrays):
         return id(equation)  # one that is met twice comes from a function that is called twice
     avals = tuple(str(variable.aval) for variable in (*equation.invars, *equation.outvars))
     return equation.primitive.name, str(sorted(equation.params.items())), avals
 
 
-def _flat(values: Any) -> Any:
-    for value in values:
-        yield from value if isinstance(value, tuple | list) else (value,)
-
-
 def _value_form(value: Any) -> Any:
     if np.size(value) > _WRITTEN or not isinstance(value, np.ndarray | np.generic | int | float):
-        return id(value)
+        return "array", id(value)
     array = np.asarray(value)
     return array.dtype.str, array.shape, array.tobytes()
