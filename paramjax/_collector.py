@@ -15,7 +15,7 @@ def leave_out_imports() -> None:
     """Freeze all objects there are, as `gc.unfreeze()` undoes, but in an interactive session.
 
     A script imports before it makes anything. In a session there may be objects that the collector
-    has yet to free, and nobody waits for its end.
+    has yet to free, and its end need not be quick.
     """
     if not hasattr(sys, "ps1") and "IPython" not in sys.modules:
         gc.freeze()

@@ -67,8 +67,8 @@ def live_part(program: Any) -> Any:
 class Live:
     """A jitted function without what its results do not depend on, for use inside a program.
 
-    JAX lowers all that an inner function says, such as the hashes of a key that nobody draws from,
-    and leaves it to XLA to drop them. For each form of its inputs it is traced once.
+    JAX lowers all equations of an inner function, such as the hashes of an unused key, and leaves
+    it to XLA to drop those. For each form of its inputs the function is traced once.
 
     Args:
         function: Of trees of arrays.
