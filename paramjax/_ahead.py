@@ -6,8 +6,7 @@ import contextlib
 import threading
 from typing import Any
 
-import jax
-
+from paramjax._jaxprs import runs_uncompiled
 from paramjax._threads import PREFIX
 
 
@@ -22,6 +21,7 @@ class Ahead:
         inputs: Arrays, or the shapes of arrays that are not committed to a device.
 
     Example:
+        >>> import jax
         >>> double = jax.jit(lambda x: 2 * x)
         >>> Ahead(double, jax.ShapeDtypeStruct((), "float32")).wait()
         >>> float(double(4.0))
@@ -30,8 +30,7 @@ class Ahead:
 
     def __init__(self, program: Any, *inputs: Any) -> None:
         self._thread: threading.Thread | None = None
-        config: Any = jax.config
-        if not config.jax_disable_jit and not _is_warm(program):
+        if not runs_uncompiled() and not _is_warm(program):
             lowered = program.lower(*inputs)
             self._thread = threading.Thread(
                 target=_compile, args=[lowered], name=PREFIX, daemon=True

@@ -61,8 +61,9 @@ def grouped_parts(
         constants: Place -> value, of places that no step makes.
     """
     alike: dict[Any, list[Part]] = {}
+    wanted = frozenset(results)
     for own in _connected(steps, given):
-        form, part = _form(own, given, results, constants)
+        form, part = _form(own, given, wanted, constants)
         alike.setdefault(form, []).append(part)
     groups = [parts for parts in alike.values() if _saved(parts) >= _WORTH]
     apart = {at for parts in groups for part in parts for step in part.steps for at in step.outputs}
@@ -107,7 +108,7 @@ def _connected(steps: Sequence[Step], given: Collection[int]) -> list[list[Step]
 
 
 def _form(
-    steps: list[Step], given: Collection[int], results: Sequence[int], constants: Mapping[int, Any]
+    steps: list[Step], given: Collection[int], wanted: frozenset[int], constants: Mapping[int, Any]
 ) -> tuple[Any, Part]:
     """What equal parts have in common, and the part, its places in the order of their use."""
     numbers: dict[int, int] = {}
@@ -130,8 +131,8 @@ def _form(
         )
         for step in steps
     )
-    inside = {at for step in steps for at in step.outputs}
-    made = sorted((at for at in dict.fromkeys(results) if at in inside), key=numbers.__getitem__)
+    inside = (at for step in steps for at in step.outputs)
+    made = sorted(wanted.intersection(inside), key=numbers.__getitem__)
     form = equations, tuple(numbers[at] for at in made)
     return form, Part(steps, taken, made)
 

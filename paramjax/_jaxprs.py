@@ -55,6 +55,12 @@ def constants(program: Any) -> Iterator[Any]:
         yield from (v.val for v in (*inputs, *jaxpr.outvars) if is_literal(v))
 
 
+def runs_uncompiled() -> bool:
+    """Whether the user turned compilation off, `jax_disable_jit`, to look at values."""
+    config: Any = jax.config
+    return bool(config.jax_disable_jit)
+
+
 def live_part(program: Any) -> Any:
     """A closed program as an open one, without the equations that no result depends on.
 
@@ -88,8 +94,7 @@ class Live:
 
     def __call__(self, *inputs: Any) -> Any:
         """Evaluate the function."""
-        config: Any = jax.config
-        if config.jax_disable_jit:  # to be followed line by line
+        if runs_uncompiled():
             return self._jitted(*inputs)
         leaves, structure = jax.tree.flatten(inputs)
         form = (structure, *(jax.typeof(leaf) for leaf in leaves))

@@ -19,7 +19,7 @@ from paramjax._ahead import Ahead
 from paramjax._checks import is_key
 from paramjax._host_primitives import KEY, computed, form_of
 from paramjax._independent_parts import Part, Step, grouped_parts
-from paramjax._jaxprs import is_literal, open_jaxpr
+from paramjax._jaxprs import is_literal, open_jaxpr, runs_uncompiled
 from paramjax._types import Array
 
 _R = TypeVar("_R")
@@ -65,8 +65,7 @@ def pending(function: Callable[..., _R], *args: Any) -> Callable[[], _R]:
     """
     jitted = function if hasattr(function, "trace") else jax.jit(function)
     inputs = jax.tree.leaves(args)
-    config: Any = jax.config
-    apart = config.jax_disable_jit or not jax.sharding.get_abstract_mesh().empty
+    apart = runs_uncompiled() or not jax.sharding.get_abstract_mesh().empty
     if apart or not all(map(_is_plain, inputs)) or is_tracing():
         return lambda: jitted(*args)
     traced = jitted.trace(*args)

@@ -32,7 +32,7 @@ def _orthonormal(tall: Array) -> Array:
     """Gram-Schmidt, each column against those before it twice (Giraud et al., 2005)."""
 
     def step(j: Any, done: Array) -> Any:
-        # of lax, which XLA compiles in half the time that indexing takes
+        # of lax, for XLA takes longer to compile what an index needs
         column = lax.dynamic_index_in_dim(tall, j, 1, keepdims=False, allow_negative_indices=False)
         for _ in range(2):
             column = column - done @ (column @ done)

@@ -14,10 +14,11 @@ import numpy as np
 from paramjax._arrays import nbytes
 from paramjax._checks import is_key
 from paramjax._host_keys import as_key
+from paramjax._jaxprs import runs_uncompiled
 from paramjax._types import ModelState
 from paramjax.populations._mapped_loop import Carry
 from paramjax.populations._starts import PendingStarts
-from paramjax.populations._traced_trainer import Numbers, TracedTrainer, runs_uncompiled
+from paramjax.populations._traced_trainer import Numbers, TracedTrainer
 from paramjax.step._state import TrainState
 
 Source = int | np.ndarray

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from paramjax._choices import sharing_cores
+from paramjax._jaxprs import runs_uncompiled
 from paramjax._threads import workers
 from paramjax._types import Metrics, ModelState, Params, PyTree
 from paramjax.populations._compiler_options import compiled, seconds_saved
@@ -20,7 +21,7 @@ from paramjax.populations._functions import FUNCTIONS, Plateau
 from paramjax.populations._mapped_loop import Carry, burst_for
 from paramjax.populations._orders import Orders
 from paramjax.populations._starts import PendingStarts
-from paramjax.populations._traced_trainer import Numbers, TracedTrainer, runs_uncompiled
+from paramjax.populations._traced_trainer import Numbers, TracedTrainer
 
 
 class Shared(NamedTuple):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from paramjax._checks import describe, leaf_name, nearest
-from paramjax._jaxprs import live_part
+from paramjax._jaxprs import live_part, runs_uncompiled
 from paramjax._types import Batch, Key, Metrics, ModelState, Params, PyTree
 from paramjax.optim import has_plateau
 from paramjax.runs._chunks import REFUSING
@@ -136,12 +136,6 @@ def _trace(function: Callable[..., Any], *shapes: Any) -> Traced:
         return jax.tree.unflatten(tree, [_as_array(leaf, form) for leaf, form in pairs])
 
     return Traced(call, closed, out, tuple(sorted(shapes[0])))
-
-
-def runs_uncompiled() -> bool:
-    """Whether the user turned compilation off, `jax_disable_jit`, to look at values."""
-    config: Any = jax.config
-    return bool(config.jax_disable_jit)
 
 
 def _plain(number: Any) -> Any:

@@ -92,7 +92,7 @@ def _rows_of(leaf: Array, rows: Array) -> Array:
 def rest_batch(spec: BatchSpec, data: PyTree, rows: Array, index: Array) -> Batch:
     """The rows left at the end of an epoch, fewer than a batch."""
     rest = rows[index, : spec.rows % rows.shape[1]]
-    return jax.tree.map(lambda leaf: leaf[rest], data)
+    return jax.tree.map(lambda leaf: _rows_of(leaf, rest), data)
 
 
 def batch_shapes(spec: BatchSpec, data: PyTree) -> Batch:

@@ -24,8 +24,14 @@ jax.monitoring.register_event_listener(_counted)
 
 def compilations():
     """Programs compiled, those found in the cache, and the wall time in which either went on."""
+    found = len(_FOUND)
+    return {"compiled": len(_SPANS) - found, "found": found, "compiling": covered(_SPANS)}
+
+
+def covered(spans):
+    """Seconds in which at least one of the spans (start, end) goes on."""
     seconds, last = 0.0, 0.0
-    for start, end in sorted(_SPANS):
+    for start, end in sorted(spans):
         seconds += max(0.0, end - max(start, last))
         last = max(last, end)
-    return {"compiled": len(_SPANS) - len(_FOUND), "found": len(_FOUND), "compiling": seconds}
+    return seconds
