@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from paramjax._arrays import chosen, nbytes
+from paramjax._arrays import chosen, nbytes, rows_at
 from paramjax._types import Array, Batch, Metrics, ModelState, Params, PyTree
 from paramjax.optim import update_plateau
 from paramjax.populations._seed_rows import rows_of
@@ -130,8 +130,11 @@ def batch_of(reading: Reading, done: Array, data: PyTree) -> Batch:
     """The rows of one step."""
     if reading.order is None:
         return data
-    rows = reading.order[reading.offset + done][reading.seed_index]
-    return jax.tree.map(lambda leaf: leaf[rows], data)
+    step = jax.lax.dynamic_index_in_dim(
+        reading.order, reading.offset + done, keepdims=False, allow_negative_indices=False
+    )
+    rows = rows_at(step, reading.seed_index)
+    return jax.tree.map(lambda leaf: rows_at(leaf, rows), data)
 
 
 def evaluate(

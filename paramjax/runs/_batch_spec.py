@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
+from paramjax._arrays import rows_at
 from paramjax._types import Array, Batch, PyTree
 from paramjax.data._sampler import LastBatch, steps_per_epoch
 from paramjax.step._state import Trainer, TrainState
@@ -74,9 +75,8 @@ def batch_at(spec: BatchSpec, data: PyTree, rows: Array | None, index: Array | i
     """
     if rows is None:
         return data if spec.rows else jax.tree.map(lambda leaf: leaf[index], data)
-    # in bounds and not negative: what an index needs otherwise costs more than the step of a line
     own = jax.lax.dynamic_index_in_dim(rows, index, keepdims=False, allow_negative_indices=False)
-    batch = jax.tree.map(lambda leaf: _rows_of(leaf, own), data)
+    batch = jax.tree.map(lambda leaf: rows_at(leaf, own), data)
     if spec.last != "pad":
         return batch
     size = rows.shape[1]
@@ -84,15 +84,10 @@ def batch_at(spec: BatchSpec, data: PyTree, rows: Array | None, index: Array | i
     return {**batch, WEIGHT: (place < spec.rows).astype(jnp.float32)}
 
 
-def _rows_of(leaf: Array, rows: Array) -> Array:
-    """The rows with these numbers."""
-    return jnp.asarray(leaf).at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
-
-
 def rest_batch(spec: BatchSpec, data: PyTree, rows: Array, index: Array) -> Batch:
     """The rows left at the end of an epoch, fewer than a batch."""
     rest = rows[index, : spec.rows % rows.shape[1]]
-    return jax.tree.map(lambda leaf: _rows_of(leaf, rest), data)
+    return jax.tree.map(lambda leaf: rows_at(leaf, rest), data)
 
 
 def batch_shapes(spec: BatchSpec, data: PyTree) -> Batch:
